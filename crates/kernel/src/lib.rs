@@ -1,0 +1,1 @@
+//! What every feature is written in: operations, catalog, routes, events, jobs.

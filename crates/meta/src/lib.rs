@@ -1,0 +1,1 @@
+//! Metadata: SQLite, PostgreSQL and MariaDB behind one face.

@@ -1,0 +1,1 @@
+//! The distribution protocol: manifests, tags, blobs, uploads, referrers.

@@ -1,0 +1,1 @@
+//! Seawall: configuration, composition, listeners, command line.

@@ -1,0 +1,1 @@
+//! The registry's words: names, digests, manifests, permissions, errors.

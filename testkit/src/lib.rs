@@ -1,0 +1,1 @@
+//! Fixtures for tests: a whole server in process on an isolated database.
