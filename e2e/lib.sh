@@ -1,0 +1,194 @@
+# Shared by every script of e2e/. Sourced, never run.
+#
+# It knows three things: where the tools live, how a story gets a private home
+# that vanishes afterwards, and how to ask the registry a question without any
+# of the clients under test. A script that sources it runs in strict mode.
+# shellcheck shell=bash
+set -euo pipefail
+
+E2E="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# Fixed before any story replaces HOME, and exported so that children agree.
+export SEAWALL_TOOLS="${SEAWALL_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/seawall}"
+# Debian keeps daemons in sbin, which an ordinary user's PATH leaves out.
+export PATH="$SEAWALL_TOOLS/bin:$PATH:/usr/sbin:/sbin"
+
+note() { printf '%s\n' "-- $*" >&2; }
+die() { printf '%s\n' "error: $*" >&2; exit 1; }
+
+need() {
+    local command
+    for command in "$@"; do
+        command -v "$command" >/dev/null || die "$command is not installed; run e2e/setup.sh"
+    done
+}
+
+free_port() {
+    python3 -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# wait_until SECONDS COMMAND...: true as soon as the command succeeds.
+wait_until() {
+    local tries=$(($1 * 10))
+    shift
+    while ! "$@" >/dev/null 2>&1; do
+        ((tries-- > 0)) || return 1
+        sleep 0.1
+    done
+}
+
+# background NAME COMMAND...: a helper process of this script, ended by stop_all.
+# Its output goes to $WORK/NAME.log. The kernel ends it as well should this
+# script die without running its trap.
+BACKGROUND_PIDS=()
+background() {
+    local name="$1"
+    shift
+    setpriv --pdeathsig TERM "$@" >"$WORK/$name.log" 2>&1 &
+    BACKGROUND_PIDS+=("$!")
+}
+
+stop_all() {
+    local i pid
+    # Newest first: what was started last may need what was started before it.
+    for ((i = ${#BACKGROUND_PIDS[@]} - 1; i >= 0; i--)); do
+        pid="${BACKGROUND_PIDS[i]}"
+        kill "$pid" 2>/dev/null || continue
+        wait_until 15 is_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    BACKGROUND_PIDS=()
+}
+
+# A child that has ended but was not waited for is a zombie, which is gone for us.
+is_gone() {
+    local state
+    state="$(ps -o stat= -p "$1" 2>/dev/null)" || return 0
+    [[ -z "$state" || "$state" == Z* ]]
+}
+
+# make_work: a private directory $WORK, removed with everything in it at the end.
+make_work() {
+    WORK="$(mktemp -d "${TMPDIR:-/tmp}/seawall-e2e.XXXXXX")"
+    trap 'finish $?' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+finish() {
+    local status="$1"
+    trap - EXIT
+    stop_all
+    # A dead daemon may leave mounts below its root; they would block the removal.
+    local mount
+    while read -r mount; do
+        umount -l "$mount" 2>/dev/null || true
+    done < <(awk -v dir="$WORK/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r)
+    rm -rf -- "$WORK" 2>/dev/null || true
+    exit "$status"
+}
+
+# ---- stories ---------------------------------------------------------------
+
+# story NAME [COMMAND...]: opens a story that needs these commands.
+# Every place where a client keeps state is moved below $WORK, so that no story
+# sees the logins, images or keys of another one, or of the person at the machine.
+story() {
+    STORY="$1"
+    shift
+    : "${SEAWALL_HOST:?host:port}" "${SEAWALL_SCHEME:?http or https}"
+    : "${SEAWALL_USER:?}" "${SEAWALL_PASSWORD:?}"
+    [[ "$SEAWALL_SCHEME" == http ]] || : "${SEAWALL_CA:?the CA certificate, for https}"
+    need "$@"
+    make_work
+    export HOME="$WORK/home"
+    export XDG_RUNTIME_DIR="$WORK/run" XDG_CONFIG_HOME="$HOME/.config"
+    export XDG_CACHE_HOME="$HOME/.cache" XDG_DATA_HOME="$HOME/.local/share"
+    export DOCKER_CONFIG="$HOME/.docker" REGISTRY_AUTH_FILE="$WORK/run/auth.json"
+    mkdir -p "$DOCKER_CONFIG" "$XDG_CONFIG_HOME" "$XDG_CACHE_HOME" "$XDG_DATA_HOME"
+    mkdir -m 700 "$XDG_RUNTIME_DIR"
+    # A name per run: a story may be repeated against a registry that remembers.
+    REPO="$SEAWALL_USER/e2e-$STORY-$$"
+    IMAGE="$SEAWALL_HOST/$REPO"
+    URL="$SEAWALL_SCHEME://$SEAWALL_HOST"
+    CURL=(curl --silent --show-error --max-time 60)
+    if [[ "$SEAWALL_SCHEME" == https ]]; then
+        CURL+=(--cacert "$SEAWALL_CA")
+    fi
+}
+
+plain() { [[ "$SEAWALL_SCHEME" == http ]]; }
+
+# step TEXT: says where a story is; a failure is the last step in its log.
+step() { printf '\n== %s\n' "$*"; }
+
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+same() { # same WHAT WANTED GOT
+    [[ "$2" == "$3" ]] || fail "$1: wanted '$2', got '$3'"
+    printf 'same %s: %s\n' "$1" "$2"
+}
+
+# refused COMMAND...: the registry must say no, in words that mean "not you".
+# Any other failure (no connection, a crash, a timeout) is a failure of the story.
+refused() {
+    local log="$WORK/refused.log"
+    if "$@" >"$log" 2>&1 </dev/null; then
+        cat "$log"
+        fail "should have been refused: $*"
+    fi
+    cat "$log"
+    grep -Eiq 'unauthori[sz]ed|authentication required|denied|forbidden|invalid username|incorrect username|401|403' "$log" ||
+        fail "failed for another reason than the credentials: $*"
+}
+
+# gone COMMAND...: the registry must say that the thing is not there.
+gone() {
+    local log="$WORK/gone.log"
+    if "$@" >"$log" 2>&1 </dev/null; then
+        cat "$log"
+        fail "should not be there any more: $*"
+    fi
+    cat "$log"
+    grep -Eiq 'not found|unknown|404|no such' "$log" || fail "failed for another reason than absence: $*"
+}
+
+# make_image DIRECTORY [OPTION...]: an OCI layout of random layers, see make_image.py.
+# The seed is the story's, so that two stories never share a layer by accident.
+make_image() {
+    python3 "$E2E/make_image.py" --seed "$STORY" "$@"
+}
+
+# digest_of DIRECTORY: of the manifest or index that a layout holds under its one tag.
+digest_of() { jq -r '.manifests[0].digest' "$1/index.json"; }
+
+# registry METHOD PATH [CURL-OPTION...]: asks the registry itself, as the user,
+# without any client in between.
+registry() {
+    local method="$1" path="$2"
+    shift 2
+    "${CURL[@]}" --fail-with-body --user "$SEAWALL_USER:$SEAWALL_PASSWORD" \
+        --request "$method" "$@" "$URL$path"
+}
+
+ACCEPT_ALL=(
+    --header 'Accept: application/vnd.oci.image.index.v1+json'
+    --header 'Accept: application/vnd.oci.image.manifest.v1+json'
+    --header 'Accept: application/vnd.docker.distribution.manifest.list.v2+json'
+    --header 'Accept: application/vnd.docker.distribution.manifest.v2+json'
+)
+
+# remote_digest REPOSITORY REFERENCE: of the bytes that the registry serves,
+# computed here rather than believed.
+remote_digest() {
+    local body="$WORK/remote-manifest"
+    registry GET "/v2/$1/manifests/$2" "${ACCEPT_ALL[@]}" --output "$body" || return
+    printf 'sha256:%s\n' "$(sha256sum <"$body" | cut -d' ' -f1)"
+}
+
+# make_public REPOSITORY: lets everybody pull it.
+make_public() {
+    registry POST "/api/v1/repository/$1/changevisibility" \
+        --header 'Content-Type: application/json' --data '{"visibility":"public"}' >/dev/null
+}
