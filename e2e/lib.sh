@@ -4,6 +4,7 @@
 # that vanishes afterwards, and how to ask the registry a question without any
 # of the clients under test. A script that sources it runs in strict mode.
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # REPO, IMAGE, TLS and others are for who sources this
 set -euo pipefail
 
 E2E="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -130,6 +131,12 @@ same() { # same WHAT WANTED GOT
     printf 'same %s: %s\n' "$1" "$2"
 }
 
+# Whole numbers only: a port or a digest may hold 401 by chance. And not a bare
+# "unknown", which is what a client says of a flag or of a certificate authority.
+REFUSAL='unauthori[sz]ed|authentication required|credential not found|access denied|denied:|forbidden|\b40[13]\b'
+REFUSAL+='|(invalid|incorrect|bad) (username|credentials)'
+ABSENCE='not found|(manifest|blob|name|repository|tag)[ _]unknown|\b404\b'
+
 # refused COMMAND...: the registry must say no, in words that mean "not you".
 # Any other failure (no connection, a crash, a timeout) is a failure of the story.
 refused() {
@@ -139,7 +146,7 @@ refused() {
         fail "should have been refused: $*"
     fi
     cat "$log"
-    grep -Eiq 'unauthori[sz]ed|authentication required|denied|forbidden|invalid username|incorrect username|401|403' "$log" ||
+    grep -Eiq "$REFUSAL" "$log" ||
         fail "failed for another reason than the credentials: $*"
 }
 
@@ -151,7 +158,7 @@ gone() {
         fail "should not be there any more: $*"
     fi
     cat "$log"
-    grep -Eiq 'not found|unknown|404|no such' "$log" || fail "failed for another reason than absence: $*"
+    grep -Eiq "$ABSENCE" "$log" || fail "failed for another reason than absence: $*"
 }
 
 # make_image DIRECTORY [OPTION...]: an OCI layout of random layers, see make_image.py.
@@ -191,4 +198,35 @@ remote_digest() {
 make_public() {
     registry POST "/api/v1/repository/$1/changevisibility" \
         --header 'Content-Type: application/json' --data '{"visibility":"public"}' >/dev/null
+}
+
+# tls_flags PLAIN-FLAG CA-FLAG: what a client needs to reach the registry at all.
+# Sets TLS; a CA flag that ends in = takes its value in the same word.
+tls_flags() {
+    if plain; then
+        TLS=("$1")
+    elif [[ "$2" == *= ]]; then
+        TLS=("$2$SEAWALL_CA")
+    else
+        TLS=("$2" "$SEAWALL_CA")
+    fi
+}
+
+# The tools of the containers/image family (skopeo, podman, buildah) share their
+# configuration. Its machine-wide files may be missing, or say anything.
+containers_home() {
+    local config="$XDG_CONFIG_HOME/containers"
+    mkdir -p "$config" "$WORK/certs"
+    echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$config/policy.json"
+    echo 'unqualified-search-registries = []' >"$config/registries.conf"
+    # vfs needs neither a kernel module nor a privilege.
+    printf '[storage]\ndriver = "vfs"\nrunroot = "%s"\ngraphroot = "%s"\n' \
+        "$WORK/containers-run" "$WORK/containers" >"$config/storage.conf"
+    export CONTAINERS_STORAGE_CONF="$config/storage.conf" CONTAINERS_REGISTRIES_CONF="$config/registries.conf"
+    export BUILDAH_ISOLATION=chroot
+    TLS=(--tls-verify=false)
+    if ! plain; then
+        cp "$SEAWALL_CA" "$WORK/certs/ca.crt"
+        TLS=(--tls-verify=true "--cert-dir=$WORK/certs")
+    fi
 }

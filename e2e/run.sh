@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+# Proves a built Seawall from outside: real clients, and the OCI conformance program.
+#
+#   SEAWALL_BIN=target/release/seawall e2e/run.sh               everything
+#   … e2e/run.sh '*-skopeo' '3*'                                some stories
+#   … e2e/run.sh conformance                                    once per database
+#   … e2e/run.sh --scheme https '*-docker'                      one scheme only
+#
+# The stories run over plain HTTP and then over TLS, each time against a fresh
+# server. SEAWALL_EXTERNAL=host:port uses a running server instead, with
+# SEAWALL_SCHEME, SEAWALL_CA, SEAWALL_USER and SEAWALL_PASSWORD describing it.
+# SEAWALL_E2E_LOGS=DIR keeps the logs.
+
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+SELF="$E2E/run.sh"
+ARGUMENTS=("$@")
+SCHEMES=(http https)
+if [[ "${1:-}" == --scheme ]]; then
+    SCHEMES=("${2:?http or https}")
+    shift 2
+fi
+GLOBS=("$@")
+((${#GLOBS[@]})) || GLOBS=('*')
+PASSED=0 FAILED=0
+
+chosen() {
+    local glob
+    for glob in "${GLOBS[@]}"; do
+        # shellcheck disable=SC2053 # a glob is what is wanted here
+        [[ "$1" == $glob ]] && return
+    done
+    return 1
+}
+
+# ---- the server ------------------------------------------------------------
+
+make_certificate() {
+    CERTIFICATE="$WORK/cert.pem" KEY="$WORK/key.pem"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+        -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+        -keyout "$KEY" -out "$CERTIFICATE" 2>/dev/null
+}
+
+# The one place that knows Seawall's configuration.
+write_config() { # write_config ADDRESS SCHEME [DATABASE-URL]
+    echo 'listeners:'
+    echo "  - address: $1"
+    [[ "$2" == http ]] || echo "    tls: {certificate_file: $CERTIFICATE, key_file: $KEY}"
+    [[ -z "${3:-}" ]] || echo "database: {url: \"$3\"}"
+}
+
+ready() { "${PROBE[@]}" "$SEAWALL_SCHEME://$SEAWALL_HOST/health/ready"; }
+
+# start_server NAME SCHEME [DATABASE-URL]: exports what a story needs to know.
+start_server() {
+    local name="$1" scheme="$2" directory="$WORK/server-$1"
+    mkdir "$directory"
+    PROBE=(curl --silent --fail --max-time 2)
+    export SEAWALL_SCHEME="$scheme" SEAWALL_USER=admin SEAWALL_DATA="$directory/data"
+    SEAWALL_HOST="127.0.0.1:$(free_port)"
+    export SEAWALL_HOST
+    if [[ "$scheme" == https ]]; then
+        export SEAWALL_CA="$CERTIFICATE"
+        PROBE+=(--cacert "$CERTIFICATE")
+    else
+        unset SEAWALL_CA
+    fi
+    write_config "$SEAWALL_HOST" "$scheme" "${3:-}" >"$directory/config.yaml"
+    background "server-$name" "$SEAWALL_BIN" serve --data "$SEAWALL_DATA" \
+        --listen "$SEAWALL_HOST" --config "$directory/config.yaml"
+    if ! wait_until 60 ready; then
+        tail -n 30 "$WORK/server-$name.log" >&2
+        die "the server ($name) is not ready after a minute"
+    fi
+    SEAWALL_PASSWORD="$(cat "$SEAWALL_DATA/admin-password")"
+    export SEAWALL_PASSWORD
+}
+
+stop_server() {
+    stop_all
+    rm -rf "$WORK/server-$1"
+}
+
+# ---- the report ------------------------------------------------------------
+
+# report NAME COMMAND...: one line for it, and the end of its log when it fails.
+report() {
+    local name="$1" log="$LOGS/${1// /-}.log" started=$SECONDS status=0
+    shift
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    if ((status == 0)); then
+        ((PASSED += 1))
+        printf 'PASS  %-40s %4d s\n' "$name" $((SECONDS - started))
+    else
+        ((FAILED += 1))
+        printf 'FAIL  %-40s %4d s  (status %d)\n' "$name" $((SECONDS - started)) "$status"
+        tail -n 40 "$log" | sed 's/^/      | /'
+    fi
+}
+
+# A story may say "# Time limit: 400 s" and "# Only over: http" in its head.
+head_of() { sed -n "s/^# $2: \([a-z0-9]*\).*/\1/p" "$1" | head -n 1; }
+
+run_stories() {
+    local file name limit only
+    for file in "$E2E"/clients/*.sh; do
+        name="$(basename "$file" .sh)"
+        chosen "$name" || continue
+        only="$(head_of "$file" 'Only over')"
+        [[ -z "$only" || "$only" == "$SEAWALL_SCHEME" ]] || continue
+        limit="$(head_of "$file" 'Time limit')"
+        report "$name $SEAWALL_SCHEME" timeout --kill-after=30 "${limit:-180}" bash "$file"
+    done
+}
+
+any_story() {
+    local file
+    for file in "$E2E"/clients/*.sh; do
+        chosen "$(basename "$file" .sh)" && return
+    done
+    return 1
+}
+
+run_conformance() { # run_conformance NAME
+    report "conformance $1 $SEAWALL_SCHEME" timeout --kill-after=30 600 \
+        "$E2E/conformance.sh" "$SEAWALL_SCHEME://$SEAWALL_HOST" "$SEAWALL_USER" "${SEAWALL_CA:-}"
+}
+
+# An empty database beside the given one, so that no run sees the last one's rows.
+fresh_database() {
+    local url="$1" name="conformance_$$"
+    if [[ "$url" == postgres* ]]; then
+        psql --quiet "$url" --command "CREATE DATABASE $name" || return
+    else
+        [[ "$url" =~ ^mysql://([^:]+):([^@]+)@([^:/]+):([0-9]+)/ ]] || die "not understood: the MySQL URL"
+        MYSQL_PWD="${BASH_REMATCH[2]}" mariadb --no-defaults --protocol=tcp --user="${BASH_REMATCH[1]}" \
+            --host="${BASH_REMATCH[3]}" --port="${BASH_REMATCH[4]}" \
+            --execute "CREATE DATABASE $name CHARACTER SET utf8mb4" || return
+    fi
+    echo "${url%/*}/$name"
+}
+
+conformance_on() { # conformance_on NAME SCHEME [DATABASE-URL]
+    start_server "$1" "$2" "${3:-}"
+    run_conformance "$1"
+    stop_server "$1"
+}
+
+# ---- the whole -------------------------------------------------------------
+
+external() {
+    export SEAWALL_HOST="$SEAWALL_EXTERNAL" SEAWALL_SCHEME="${SEAWALL_SCHEME:-http}"
+    export SEAWALL_BIN="${SEAWALL_BIN:-}" SEAWALL_DATA="${SEAWALL_DATA:-}"
+    run_stories
+    ! chosen conformance || run_conformance external
+}
+
+everything() {
+    local scheme
+    SEAWALL_BIN="$(realpath -e "${SEAWALL_BIN:?the path of the program}")"
+    export SEAWALL_BIN
+    make_certificate
+    for scheme in "${SCHEMES[@]}"; do
+        any_story || break
+        start_server "$scheme" "$scheme"
+        run_stories
+        stop_server "$scheme"
+    done
+    chosen conformance || return 0
+    for scheme in "${SCHEMES[@]}"; do
+        conformance_on sqlite "$scheme"
+    done
+    conformance_on postgres http "$(fresh_database "$SEAWALL_TEST_POSTGRES")"
+    conformance_on mariadb http "$(fresh_database "$SEAWALL_TEST_MYSQL")"
+}
+
+# Conformance wants every database; without them this script runs itself inside.
+if [[ -z "${SEAWALL_EXTERNAL:-}" && -z "${SEAWALL_TEST_POSTGRES:-}" ]] && chosen conformance; then
+    SEAWALL_TEST_FSYNC="${SEAWALL_TEST_FSYNC:-0}" \
+        exec "$E2E/servers.sh" run -- "$SELF" "${ARGUMENTS[@]}"
+fi
+
+make_work
+LOGS="${SEAWALL_E2E_LOGS:-$WORK/logs}"
+mkdir -p "$LOGS"
+if [[ -n "${SEAWALL_EXTERNAL:-}" ]]; then external; else everything; fi
+printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+((FAILED == 0 && PASSED > 0))
