@@ -70,7 +70,9 @@ is_gone() {
 
 # make_work: a private directory $WORK, removed with everything in it at the end.
 make_work() {
-    WORK="$(mktemp -d "${TMPDIR:-/tmp}/seawall-e2e.XXXXXX")"
+    # Not mktemp: its upper-case letters end up in image names, which may have none.
+    WORK="${TMPDIR:-/tmp}/seawall-e2e.$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')"
+    mkdir -m 700 "$WORK"
     trap 'finish $?' EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
@@ -122,6 +124,8 @@ story() {
 plain() { [[ "$SEAWALL_SCHEME" == http ]]; }
 
 # step TEXT: says where a story is; a failure is the last step in its log.
+# In a pipe, look with `grep` and never with `grep -q`: that one stops reading, and
+# pipefail then blames the client for the broken pipe.
 step() { printf '\n== %s\n' "$*"; }
 
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
@@ -134,7 +138,7 @@ same() { # same WHAT WANTED GOT
 # Whole numbers only: a port or a digest may hold 401 by chance. And not a bare
 # "unknown", which is what a client says of a flag or of a certificate authority.
 REFUSAL='unauthori[sz]ed|authentication required|credential not found|access denied|denied:|forbidden|\b40[13]\b'
-REFUSAL+='|(invalid|incorrect|bad) (username|credentials)'
+REFUSAL+='|no basic auth|(invalid|incorrect|bad) (username|credentials)'
 ABSENCE='not found|(manifest|blob|name|repository|tag)[ _]unknown|\b404\b'
 
 # refused COMMAND...: the registry must say no, in words that mean "not you".

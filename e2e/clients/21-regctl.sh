@@ -24,7 +24,7 @@ same 'digest in the registry' "$wanted" "$(remote_digest "$REPO" 1.0)"
 step 'ask'
 same digest "$wanted" "$(regctl image digest "$IMAGE:1.0")"
 same tags 1.0 "$(regctl tag ls "$IMAGE")"
-regctl repo ls "$SEAWALL_HOST" | grep -qx "$REPO" || fail 'the catalog does not list the repository'
+regctl repo ls "$SEAWALL_HOST" | grep -x "$REPO" || fail 'the catalog does not list the repository'
 
 step 'pull'
 regctl image copy "$IMAGE:1.0" "ocidir://$WORK/pulled:latest"

@@ -38,7 +38,7 @@ same 'digest of the copy' "$wanted" "$(remote_digest "$REPO-copy" 1.0)"
 step 'tags and repositories'
 oras tag "${TLS[@]}" "$IMAGE:1.0" 2.0 3.0
 same tags '1.0 2.0 3.0 config data' "$(oras repo tags "${TLS[@]}" "$IMAGE" | sort | xargs)"
-oras repo ls "${TLS[@]}" "$SEAWALL_HOST" | grep -qx "$REPO" || fail 'the catalog does not list the repository'
+oras repo ls "${TLS[@]}" "$SEAWALL_HOST" | grep -x "$REPO" || fail 'the catalog does not list the repository'
 
 step 'a blob alone'
 blob="sha256:$(sha256sum <config.json | cut -d' ' -f1)"
