@@ -198,10 +198,34 @@ remote_digest() {
     printf 'sha256:%s\n' "$(sha256sum <"$body" | cut -d' ' -f1)"
 }
 
+# referrer_types REPOSITORY DIGEST: what the referrers API itself says, since the
+# clients fall back to tags without a word when a registry does not know it.
+referrer_types() {
+    registry GET "/v2/$1/referrers/$2" | jq -r '.manifests[].artifactType' | sort
+}
+
+# api METHOD PATH [JSON]: the REST API, which wants a session as a browser has it.
+api() {
+    local jar="$WORK/cookies" headers="$WORK/api-headers" token
+    token="$("${CURL[@]}" --fail --cookie-jar "$jar" "$URL/csrf_token" | jq -r .csrf_token)" || return
+    "${CURL[@]}" --fail-with-body --cookie "$jar" --cookie-jar "$jar" --dump-header "$headers" \
+        --header "X-CSRF-Token: $token" --header 'Content-Type: application/json' \
+        --data "$(jq -n --arg u "$SEAWALL_USER" --arg p "$SEAWALL_PASSWORD" '{username: $u, password: $p}')" \
+        "$URL/api/v1/signin" >/dev/null || return
+    # A sign-in changes the token and says so in its answer.
+    token="$(sed -n 's/^x-next-csrf-token: *\([^[:space:]]*\).*/\1/ip' "$headers" | tail -n 1)"
+    "${CURL[@]}" --fail-with-body --cookie "$jar" --header "X-CSRF-Token: $token" \
+        --header 'Content-Type: application/json' --request "$1" ${3:+--data "$3"} "$URL$2"
+}
+
 # make_public REPOSITORY: lets everybody pull it.
 make_public() {
-    registry POST "/api/v1/repository/$1/changevisibility" \
-        --header 'Content-Type: application/json' --data '{"visibility":"public"}' >/dev/null
+    api POST "/api/v1/repository/$1/changevisibility" '{"visibility": "public"}' >/dev/null
+}
+
+# make_user NAME: creates an account without any right, and prints its password.
+make_user() {
+    api POST /api/v1/superuser/users/ "{\"username\": \"$1\", \"email\": \"$1@example.com\"}" | jq -er .password
 }
 
 # tls_flags PLAIN-FLAG CA-FLAG: what a client needs to reach the registry at all.

@@ -44,6 +44,7 @@ podman manifest push --all "${TLS[@]}" list "docker://$IMAGE:list"
 registry GET "/v2/$REPO/manifests/list" "${ACCEPT_ALL[@]}" | jq -e '.manifests | length == 1'
 
 step 'search finds it'
+plain || export SSL_CERT_FILE="$SEAWALL_CA" # it has no option for a certificate
 podman search "${TLS[0]}" "$SEAWALL_HOST/${REPO##*/}" --format '{{.Name}}' | grep -x "$IMAGE"
 
 step 'log out'
