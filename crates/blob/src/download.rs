@@ -1,0 +1,145 @@
+//! Downloads: exactly the bytes that were asked for, or an error; never a clean end that comes too early
+//! (distribution §5.15).
+//!
+//! A stream reads one chunk ahead of its consumer and no more, since a client may well stop reading (distribution
+//! §5.8). Dropping it closes the file.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures::Stream;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::blobs::blocking;
+use crate::buffer::{CHUNK, Pool};
+use crate::files::{Files, OpenFile};
+use crate::{Error, Place, Result, Transfers};
+
+/// A blob that is being read.
+#[derive(Debug)]
+pub struct Download {
+    /// The size of the whole blob in bytes.
+    pub size: u64,
+    /// How many bytes the stream will bring.
+    pub length: u64,
+    /// The bytes.
+    pub stream: ByteStream,
+}
+
+/// Bytes of a blob in order. Ends after exactly the length that was asked for, or with an error.
+#[derive(Debug)]
+pub struct ByteStream {
+    source: Arc<Source>,
+    runtime: Handle,
+    cost: Arc<seawall_types::Cost>,
+    /// What was read when the blob was opened.
+    first: Option<Bytes>,
+    reading: Option<JoinHandle<Result<Bytes>>>,
+    /// The next byte to be read, and one past the last.
+    next: u64,
+    end: u64,
+}
+
+#[derive(Debug)]
+struct Source {
+    files: Arc<dyn Files>,
+    file: OpenFile,
+    pool: Arc<Pool>,
+}
+
+impl Transfers {
+    /// Opens a blob of which the caller's row says that it has `size` bytes; `range` is (first byte, length) and must be
+    /// within it. A blob of another size is [`Error::Corrupt`], told before the first byte is sent. The first chunk is
+    /// read in the same trip to the disk.
+    pub async fn open(
+        &self,
+        place: &Place,
+        size: u64,
+        range: Option<(u64, u64)>,
+    ) -> Result<Download> {
+        let (start, length) = range.unwrap_or((0, size));
+        let end = start.saturating_add(length);
+        if end > size {
+            return Err(Error::Range { start, end, size });
+        }
+        let location = self.inner.location_of(place)?;
+        let (place, pool) = (place.clone(), Arc::clone(&self.inner.pool));
+        let (source, first) = blocking(move || {
+            let (file, found) = location.open_blob(&place)?;
+            if found != size {
+                return Err(Error::Corrupt(format!("{place} has {found} bytes instead of {size}")));
+            }
+            let source = Source { files: Arc::clone(location.files()), file, pool };
+            let first = source.read(start, end)?;
+            Ok((source, first))
+        })
+        .await?;
+        let next = start + first.len() as u64;
+        let stream = ByteStream {
+            source: Arc::new(source),
+            runtime: Handle::current(),
+            cost: Arc::clone(&self.context.cost),
+            first: (!first.is_empty()).then_some(first),
+            reading: None,
+            next,
+            end,
+        };
+        Ok(Download { size, length, stream })
+    }
+}
+
+impl Source {
+    /// Reads the chunk at `start`, as far as `end`.
+    fn read(&self, start: u64, end: u64) -> Result<Bytes> {
+        let length = usize::try_from(end - start).map_or(CHUNK, |left| left.min(CHUNK));
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut buffer = self.pool.lend(length);
+        self.files
+            .read_at(&self.file, &mut buffer.bytes, length, start)
+            .map_err(Error::io("reading a blob"))?;
+        Ok(Bytes::from_owner(buffer))
+    }
+}
+
+impl ByteStream {
+    fn read_ahead(&mut self) {
+        if self.next < self.end {
+            let (source, next, end) = (Arc::clone(&self.source), self.next, self.end);
+            self.reading = Some(self.runtime.spawn_blocking(move || source.read(next, end)));
+        }
+    }
+}
+
+impl Stream for ByteStream {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = &mut *self;
+        let chunk = if let Some(first) = stream.first.take() {
+            first
+        } else if let Some(reading) = &mut stream.reading {
+            let read = ready!(Pin::new(reading).poll(context));
+            stream.reading = None;
+            match read.map_err(Error::unfinished).flatten() {
+                Ok(chunk) => {
+                    stream.next += chunk.len() as u64;
+                    chunk
+                }
+                Err(error) => {
+                    stream.end = stream.next;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        } else {
+            return Poll::Ready(None);
+        };
+        stream.cost.charge_bytes_out(chunk.len() as u64);
+        stream.read_ahead();
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}

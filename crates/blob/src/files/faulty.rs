@@ -1,0 +1,263 @@
+//! Files that fail on purpose and remember what was asked of them.
+//!
+//! For tests. A [`Fault`] makes the nth operation of a kind fail with a given error number; every operation that
+//! changes something is recorded as an [`Event`] in the order in which it took effect, so that a test can check the
+//! order of fsync and rename, and can replay any prefix of it as a power loss would have left it.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Disk, Facts, Files, OpenFile};
+
+/// The kinds of operation that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Creating a file.
+    Create,
+    /// Opening a file, for reading or writing.
+    Open,
+    /// Reading from a file.
+    Read,
+    /// Writing to a file. Half of the bytes are written before it fails.
+    Write,
+    /// Cutting a file.
+    SetSize,
+    /// Making a file durable.
+    Fsync,
+    /// Renaming.
+    Rename,
+    /// Removing.
+    Remove,
+    /// Making a directory.
+    MakeDirectory,
+    /// Making a directory durable.
+    FsyncDirectory,
+}
+
+/// Makes operations fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// Which kind.
+    pub operation: Operation,
+    /// Which one of that kind, counted from 1 from now on.
+    pub nth: u64,
+    /// With which error number, for example 28 for ENOSPC.
+    pub errno: i32,
+    /// Whether all later ones of that kind fail, too.
+    pub lasting: bool,
+}
+
+/// One change that took effect, in order. Paths of files are those under which they were opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A file was created.
+    Created(PathBuf),
+    /// Bytes were written; `data` only if asked for with [`FaultyFiles::keeping_data`].
+    Wrote { path: PathBuf, offset: u64, length: u64, data: Option<Vec<u8>> },
+    /// A file was cut or extended.
+    SetSize { path: PathBuf, size: u64 },
+    /// A file became durable.
+    Synced(PathBuf),
+    /// A file was renamed.
+    Renamed { from: PathBuf, to: PathBuf },
+    /// A file was removed.
+    Removed(PathBuf),
+    /// A directory was made.
+    MadeDirectory(PathBuf),
+    /// The entries of a directory became durable.
+    SyncedDirectory(PathBuf),
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    counts: HashMap<Operation, u64>,
+    faults: Vec<Fault>,
+    events: Vec<Event>,
+    keeps_data: bool,
+}
+
+/// The real file system with faults and a memory.
+#[derive(Debug, Default)]
+pub struct FaultyFiles {
+    record: Mutex<Record>,
+}
+
+impl FaultyFiles {
+    /// Files without a fault.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Files whose events hold the bytes written, for a replay.
+    pub fn keeping_data() -> Self {
+        let files = Self::default();
+        files.record().keeps_data = true;
+        files
+    }
+
+    /// Adds a fault; counting of its kind starts anew.
+    pub fn fail(&self, fault: Fault) {
+        let mut record = self.record();
+        record.counts.insert(fault.operation, 0);
+        record.faults.push(fault);
+    }
+
+    /// Adds a fault that hits once.
+    pub fn fail_nth(&self, operation: Operation, nth: u64, errno: i32) {
+        self.fail(Fault { operation, nth, errno, lasting: false });
+    }
+
+    /// Removes all faults.
+    pub fn heal(&self) {
+        self.record().faults.clear();
+    }
+
+    /// What has happened so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.record().events.clone()
+    }
+
+    /// What has happened since the last call; forgets it.
+    pub fn take_events(&self) -> Vec<Event> {
+        std::mem::take(&mut self.record().events)
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check(&self, operation: Operation) -> io::Result<()> {
+        let mut record = self.record();
+        let count = record.counts.entry(operation).or_default();
+        *count += 1;
+        let count = *count;
+        let hit = |fault: &&Fault| {
+            fault.operation == operation
+                && (fault.nth == count || fault.lasting && fault.nth <= count)
+        };
+        match record.faults.iter().find(hit) {
+            Some(fault) => Err(io::Error::from_raw_os_error(fault.errno)),
+            None => Ok(()),
+        }
+    }
+
+    fn add(&self, event: Event) {
+        self.record().events.push(event);
+    }
+
+    fn wrote(&self, file: &OpenFile, bytes: &[u8], offset: u64) {
+        let mut record = self.record();
+        let data = record.keeps_data.then(|| bytes.to_vec());
+        let event =
+            Event::Wrote { path: file.path.clone(), offset, length: bytes.len() as u64, data };
+        record.events.push(event);
+    }
+}
+
+impl Files for FaultyFiles {
+    fn create(&self, path: &Path) -> io::Result<OpenFile> {
+        self.check(Operation::Create)?;
+        let file = Disk.create(path)?;
+        self.add(Event::Created(path.to_owned()));
+        Ok(file)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<OpenFile> {
+        self.check(Operation::Open)?;
+        Disk.open(path)
+    }
+
+    fn open_writable(&self, path: &Path) -> io::Result<OpenFile> {
+        self.check(Operation::Open)?;
+        Disk.open_writable(path)
+    }
+
+    fn lock(&self, file: &OpenFile) -> io::Result<bool> {
+        Disk.lock(file)
+    }
+
+    fn names(&self, path: &Path, file: &OpenFile) -> io::Result<bool> {
+        Disk.names(path, file)
+    }
+
+    fn size(&self, file: &OpenFile) -> io::Result<u64> {
+        Disk.size(file)
+    }
+
+    fn read_at(
+        &self,
+        file: &OpenFile,
+        into: &mut Vec<u8>,
+        length: usize,
+        offset: u64,
+    ) -> io::Result<()> {
+        self.check(Operation::Read)?;
+        Disk.read_at(file, into, length, offset)
+    }
+
+    fn write_at(&self, file: &OpenFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if let Err(error) = self.check(Operation::Write) {
+            let half = &bytes[..bytes.len() / 2];
+            Disk.write_at(file, half, offset)?;
+            self.wrote(file, half, offset);
+            return Err(error);
+        }
+        Disk.write_at(file, bytes, offset)?;
+        self.wrote(file, bytes, offset);
+        Ok(())
+    }
+
+    fn set_size(&self, file: &OpenFile, size: u64) -> io::Result<()> {
+        self.check(Operation::SetSize)?;
+        Disk.set_size(file, size)?;
+        self.add(Event::SetSize { path: file.path.clone(), size });
+        Ok(())
+    }
+
+    fn fsync(&self, file: &OpenFile) -> io::Result<()> {
+        self.check(Operation::Fsync)?;
+        Disk.fsync(file)?;
+        self.add(Event::Synced(file.path.clone()));
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.check(Operation::Rename)?;
+        Disk.rename(from, to)?;
+        self.add(Event::Renamed { from: from.to_owned(), to: to.to_owned() });
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.check(Operation::Remove)?;
+        Disk.remove(path)?;
+        self.add(Event::Removed(path.to_owned()));
+        Ok(())
+    }
+
+    fn make_directory(&self, path: &Path) -> io::Result<bool> {
+        self.check(Operation::MakeDirectory)?;
+        let made = Disk.make_directory(path)?;
+        if made {
+            self.add(Event::MadeDirectory(path.to_owned()));
+        }
+        Ok(made)
+    }
+
+    fn fsync_directory(&self, path: &Path) -> io::Result<()> {
+        self.check(Operation::FsyncDirectory)?;
+        Disk.fsync_directory(path)?;
+        self.add(Event::SyncedDirectory(path.to_owned()));
+        Ok(())
+    }
+
+    fn facts(&self, path: &Path) -> io::Result<Facts> {
+        Disk.facts(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        Disk.list(path)
+    }
+}

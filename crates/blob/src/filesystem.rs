@@ -1,0 +1,346 @@
+//! One directory that keeps blobs: `uploads/<uuid>` while they arrive, `store/<xx>/<uuid>` once they are whole.
+//!
+//! The order of things is the point here. Data is durable before its file is renamed, the rename is durable before
+//! anyone is told, so that a crash leaves a session file or a whole blob that no row names, and nothing in between.
+//! The hard part is an fsync that fails: the kernel may have dropped the pages and forgotten the error, so a second
+//! fsync proves nothing. The session is then broken for good: its file is removed, and whoever comes back with an
+//! offset finds no bytes for it ([`Error::Lost`]); an upload that had no durable byte yet simply begins in a new file.
+//!
+//! Everything here waits for disks: never call it on a thread of the runtime.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::files::{Facts, Files, OpenFile};
+use crate::hold::{Held, SessionFile};
+use crate::{Error, Place, Result};
+
+/// A directory with uploads and blobs.
+#[derive(Debug)]
+pub(crate) struct Filesystem {
+    name: String,
+    uploads: PathBuf,
+    store: PathBuf,
+    files: Arc<dyn Files>,
+    /// Which `store/<xx>` this process knows to be durable.
+    prefixes: Vec<AtomicBool>,
+    /// Uploads whose fsync failed and whose file could not be removed either.
+    broken: Mutex<HashSet<Uuid>>,
+}
+
+impl Filesystem {
+    /// Makes the directories that are missing and makes them durable.
+    pub(crate) fn open(name: &str, root: &Path, files: Arc<dyn Files>) -> Result<Self> {
+        let directories = Self {
+            name: name.to_owned(),
+            uploads: root.join("uploads"),
+            store: root.join("store"),
+            files,
+            prefixes: (0..256).map(|_| AtomicBool::new(false)).collect(),
+            broken: Mutex::default(),
+        };
+        directories.make_path(&directories.uploads)?;
+        directories.make_path(&directories.store)?;
+        // Also if they were there: whoever made them may have died before this.
+        directories.files.fsync_directory(root).map_err(Error::io("making a directory"))?;
+        Ok(directories)
+    }
+
+    pub(crate) fn files(&self) -> &Arc<dyn Files> {
+        &self.files
+    }
+
+    /// Finds and locks the file of an upload. Without one, there is nothing that another process could be writing to.
+    pub(crate) fn lock_session(&self, id: Uuid) -> Result<Option<SessionFile>> {
+        let failed = Error::io("locking an upload");
+        let path = self.session_path(id);
+        loop {
+            let file = match self.files.open_writable(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            };
+            if !self.files.lock(&file).map_err(&failed)? {
+                return Err(Error::Busy);
+            }
+            // It may have been finished or aborted between opening and locking.
+            if self.files.names(&path, &file).map_err(&failed)? {
+                return Ok(Some(self.session(file)));
+            }
+        }
+    }
+
+    /// The file of an upload, holding its `offset` durable bytes and nothing beyond; made if there are none.
+    /// Also says whether a tail was cut off, which only the next fsync makes durable.
+    pub(crate) fn session_at(&self, held: &Held, offset: u64) -> Result<(Arc<OpenFile>, bool)> {
+        let failed = Error::io("opening an upload");
+        if self.broken().contains(&held.id()) {
+            return Err(Error::Lost(held.id()));
+        }
+        let Some(session) = held.file() else {
+            return if offset == 0 {
+                Ok((self.create_session(held)?, false))
+            } else {
+                Err(Error::Lost(held.id()))
+            };
+        };
+        if session.location != self.name {
+            return Err(Error::Lost(held.id()));
+        }
+        let size = self.files.size(&session.file).map_err(&failed)?;
+        if size < offset {
+            return Err(Error::Lost(held.id()));
+        }
+        if size > offset {
+            // Bytes of an append that never reached its row: the row counts.
+            self.files.set_size(&session.file, offset).map_err(&failed)?;
+        }
+        Ok((session.file, size > offset))
+    }
+
+    fn create_session(&self, held: &Held) -> Result<Arc<OpenFile>> {
+        let failed = Error::io("creating an upload");
+        let file = match self.files.create(&self.session_path(held.id())) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(Error::Busy),
+            Err(error) => return Err(failed(error)),
+        };
+        if !self.files.lock(&file).map_err(failed)? {
+            return Err(Error::Busy);
+        }
+        let session = self.session(file);
+        held.set_file(Some(session.clone()));
+        Ok(session.file)
+    }
+
+    /// Writes bytes of an append that began at `start`; its first bytes are those at `start`. If it fails, all that the
+    /// append has written is given up.
+    pub(crate) fn write(&self, held: &Held, start: u64, bytes: &[u8], offset: u64) -> Result<()> {
+        let file = if offset == start {
+            self.session_at(held, start)?.0
+        } else {
+            held.file().ok_or(Error::Lost(held.id()))?.file
+        };
+        self.files.write_at(&file, bytes, offset).map_err(|error| {
+            self.roll_back(held, start);
+            Error::io("writing an upload")(error)
+        })
+    }
+
+    /// Makes an append durable that began at `start`: the bytes, and for the first one the name, too.
+    pub(crate) fn settle(&self, held: &Held, start: u64) -> Result<()> {
+        self.sync(held)?;
+        if start == 0
+            && let Err(error) = self.files.fsync_directory(&self.uploads)
+        {
+            self.break_session(held);
+            return Err(Error::io("making an upload durable")(error));
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes of an upload durable, or breaks it.
+    pub(crate) fn sync(&self, held: &Held) -> Result<()> {
+        let session = held.file().ok_or(Error::Lost(held.id()))?;
+        self.files.fsync(&session.file).map_err(|error| {
+            self.break_session(held);
+            Error::io("making an upload durable")(error)
+        })
+    }
+
+    /// Turns an upload whose last append is durable into a blob under a fresh key.
+    pub(crate) fn finish(&self, held: &Held, offset: u64, key: Uuid) -> Result<Place> {
+        let (_, cut) = self.session_at(held, offset)?;
+        if cut || offset == 0 {
+            self.sync(held)?;
+        }
+        self.store_session(held, key)
+    }
+
+    /// Turns the session file, whole and durable, into a blob under a fresh key.
+    pub(crate) fn store_session(&self, held: &Held, key: Uuid) -> Result<Place> {
+        let place = Place::fresh(&self.name, key);
+        let target = self.store.join(&place.key);
+        let prefix = key.as_bytes()[0];
+        let failed = Error::io("storing a blob");
+        self.ensure_prefix(prefix)?;
+        let source = self.session_path(held.id());
+        if let Err(error) = self.files.rename(&source, &target) {
+            // Nothing has happened yet; but someone may have tidied an empty directory away.
+            self.prefixes[usize::from(prefix)].store(false, Ordering::Release);
+            return Err(failed(error));
+        }
+        held.set_file(None);
+        if let Err(error) = self.files.fsync_directory(&self.prefix_path(prefix)) {
+            self.remove_quietly(&target);
+            return Err(failed(error));
+        }
+        Ok(place)
+    }
+
+    /// Gives up what an append wrote beyond `start`. A failure is harmless: the row counts, not the file.
+    pub(crate) fn roll_back(&self, held: &Held, start: u64) {
+        let Some(session) = held.file() else { return };
+        if start == 0 {
+            held.set_file(None);
+            self.remove_quietly(&self.session_path(held.id()));
+        } else if let Err(error) = self.files.set_size(&session.file, start) {
+            tracing::warn!(upload = %held.id(), %error, "the tail of an upload stays until it is written over");
+        }
+    }
+
+    /// Removes an upload's bytes.
+    pub(crate) fn abort(&self, held: &Held) -> Result<()> {
+        held.set_file(None);
+        match self.files.remove(&self.session_path(held.id())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("removing an upload")(error))
+            }
+            _ => {
+                self.broken().remove(&held.id());
+                Ok(())
+            }
+        }
+    }
+
+    fn break_session(&self, held: &Held) {
+        let session = held.file();
+        held.set_file(None);
+        let Err(error) = self.files.remove(&self.session_path(held.id())) else { return };
+        tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be removed");
+        // Emptied, it holds fewer bytes than any offset; and this process, at least, remembers.
+        if let Some(session) = session
+            && let Err(error) = self.files.set_size(&session.file, 0)
+        {
+            tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be emptied");
+        }
+        self.broken().insert(held.id());
+    }
+
+    /// The uploads that have a file, with what is known of it.
+    pub(crate) fn sessions(&self) -> Result<Vec<(Uuid, Facts)>> {
+        let failed = Error::io("listing uploads");
+        let names = self.files.list(&self.uploads).map_err(&failed)?;
+        let known =
+            names.iter().filter_map(|name| Uuid::parse_str(name).ok()).filter_map(|id| match self
+                .files
+                .facts(&self.session_path(id))
+            {
+                Ok(facts) => Some(Ok((id, facts))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => Some(Err(failed(error))),
+            });
+        known.collect()
+    }
+
+    /// The blobs whose keys begin with this byte.
+    pub(crate) fn blobs(&self, prefix: u8) -> Result<Vec<(Place, Facts)>> {
+        let failed = Error::io("listing blobs");
+        let directory = self.prefix_path(prefix);
+        let names = match self.files.list(&directory) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let known =
+            names.into_iter().filter_map(|name| match self.files.facts(&directory.join(&name)) {
+                Ok(facts) if facts.is_file => {
+                    let key = format!("{prefix:02x}/{name}");
+                    Some(Ok((Place { location: self.name.clone(), key }, facts)))
+                }
+                Ok(_) => None,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => Some(Err(failed(error))),
+            });
+        known.collect()
+    }
+
+    /// Opens a stored blob and tells its size.
+    pub(crate) fn open_blob(&self, place: &Place) -> Result<(OpenFile, u64)> {
+        let path = self.store.join(place.checked_key()?);
+        let file =
+            self.files.open(&path).map_err(|error| not_found(place, error, "opening a blob"))?;
+        let size = self.files.size(&file).map_err(Error::io("opening a blob"))?;
+        Ok((file, size))
+    }
+
+    /// What is known of a stored blob without opening it.
+    pub(crate) fn blob_facts(&self, place: &Place) -> Result<Facts> {
+        let path = self.store.join(place.checked_key()?);
+        self.files.facts(&path).map_err(|error| not_found(place, error, "looking up a blob"))
+    }
+
+    /// Removes a stored blob; false if it was not there. Not durable: after a power loss it may be back, and is then a
+    /// blob that no row names.
+    pub(crate) fn delete_blob(&self, place: &Place) -> Result<bool> {
+        let path = self.store.join(place.checked_key()?);
+        match self.files.remove(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("deleting a blob")(error)),
+        }
+    }
+
+    /// Makes `store/<xx>`, and makes its name durable before anything in it is relied upon.
+    fn ensure_prefix(&self, prefix: u8) -> Result<()> {
+        let known = &self.prefixes[usize::from(prefix)];
+        if known.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let failed = Error::io("making a directory");
+        self.files.make_directory(&self.prefix_path(prefix)).map_err(&failed)?;
+        // Also if it was there: whoever made it may have died before this.
+        self.files.fsync_directory(&self.store).map_err(&failed)?;
+        known.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn make_path(&self, path: &Path) -> Result<()> {
+        let failed = Error::io("making a directory");
+        if path.as_os_str().is_empty() || self.files.facts(path).is_ok() {
+            return Ok(());
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        self.make_path(parent)?;
+        self.files.make_directory(path).map_err(&failed)?;
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        self.files.fsync_directory(parent).map_err(&failed)
+    }
+
+    fn remove_quietly(&self, path: &Path) {
+        if let Err(error) = self.files.remove(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "a file that is of no use stays");
+        }
+    }
+
+    fn session(&self, file: OpenFile) -> SessionFile {
+        SessionFile { location: self.name.clone(), file: Arc::new(file) }
+    }
+
+    fn session_path(&self, id: Uuid) -> PathBuf {
+        self.uploads.join(id.to_string())
+    }
+
+    fn prefix_path(&self, prefix: u8) -> PathBuf {
+        self.store.join(format!("{prefix:02x}"))
+    }
+
+    fn broken(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_found(place: &Place, error: io::Error, doing: &'static str) -> Error {
+    if error.kind() == io::ErrorKind::NotFound {
+        Error::NotFound(place.to_string())
+    } else {
+        Error::io(doing)(error)
+    }
+}
