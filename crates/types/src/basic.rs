@@ -1,6 +1,7 @@
 //! The `Authorization` header: Basic (RFC 7617) and Bearer (RFC 6750).
 //!
-//! Parsing proves nothing; it only says what the client claims. The password and the token are [`Secret`]s from the first moment.
+//! Parsing proves nothing; it only says what the client claims. The password and the token are
+//! [`Secret`]s from the first moment.
 
 use std::fmt;
 
@@ -26,7 +27,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Who a client claims to be.
 #[derive(Clone)]
 pub enum Credentials {
-    /// Nobody: Basic with an empty user and an empty password, which some clients send instead of nothing.
+    /// Nobody: Basic with an empty user and an empty password, which some clients send instead of
+    /// nothing.
     Anonymous,
     /// A user name and a password.
     Basic {

@@ -1,9 +1,12 @@
-//! One macro for closed sets that are stored as small integers and written as words, so that code, word and variant cannot
-//! drift apart. Codes are part of the database's format: they are never changed or used again for something else.
+//! One macro for closed sets that are stored as small integers and written as words, so that code,
+//! word and variant cannot drift apart. Codes are part of the database's format: they are never
+//! changed or used again for something else.
 
 /// Defines an enum with `ALL`, `code`, `from_code`, `as_str`, `parse`, `Display` and serde by word.
 macro_rules! codes {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $code:literal, $word:literal;)+ }) => {
+    ($(#[$meta:meta])* $name:ident {
+        $($(#[$variant_meta:meta])* $variant:ident = $code:literal, $word:literal;)+
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
@@ -57,7 +60,8 @@ macro_rules! codes {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                type Word<'de> = std::borrow::Cow<'de, str>;
+                let word = <Word<'de> as serde::Deserialize>::deserialize(deserializer)?;
                 Self::parse(&word)
                     .ok_or_else(|| serde::de::Error::custom(concat!("not a ", stringify!($name))))
             }

@@ -1,6 +1,8 @@
-//! Conditional requests: `If-Match`, `If-None-Match`, `If-Range` (distribution §4.7, §5.9, §9.18; RFC 9110 §13).
+//! Conditional requests: `If-Match`, `If-None-Match`, `If-Range` (distribution §4.7, §5.9, §9.18;
+//! RFC 9110 §13).
 //!
-//! The entity tag of a manifest or blob is its digest in quotes. Clients send it quoted, weak, in lists, and bare.
+//! The entity tag of a manifest or blob is its digest in quotes. Clients send it quoted, weak, in
+//! lists, and bare.
 
 /// The longest header in bytes.
 pub const MAX_CONDITION_BYTES: usize = 8 * 1024;
@@ -10,8 +12,8 @@ pub const MAX_ETAGS: usize = 64;
 
 /// A header that is not a list of entity tags, or too long.
 ///
-/// RFC 9110 lets a server ignore a malformed `If-None-Match`; a malformed `If-Match` must not be taken for none, since its sender
-/// relies on it.
+/// RFC 9110 lets a server ignore a malformed `If-None-Match`; a malformed `If-Match` must not be
+/// taken for none, since its sender relies on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a list of entity tags")]
 pub struct ConditionError;
@@ -35,7 +37,8 @@ pub enum ETags {
 }
 
 impl ETags {
-    /// Parses `*` or a list of entity tags, each `"x"`, `W/"x"` or bare `x`. Several header lines are joined with commas first.
+    /// Parses `*` or a list of entity tags, each `"x"`, `W/"x"` or bare `x`. Several header lines
+    /// are joined with commas first.
     pub fn parse(header: &str) -> Result<Self, ConditionError> {
         if header.len() > MAX_CONDITION_BYTES {
             return Err(ConditionError);
@@ -64,8 +67,8 @@ impl ETags {
         }
     }
 
-    /// Whether an `If-Match` with this value lets the request pass: there is a `current` entity tag (without quotes) and it is
-    /// among these, compared strongly.
+    /// Whether an `If-Match` with this value lets the request pass: there is a `current` entity tag
+    /// (without quotes) and it is among these, compared strongly.
     pub fn if_match(&self, current: Option<&str>) -> bool {
         match (self, current) {
             (_, None) => false,
@@ -76,8 +79,9 @@ impl ETags {
         }
     }
 
-    /// Whether an `If-None-Match` with this value lets the request pass: there is no `current` entity tag (without quotes), or it
-    /// is not among these, compared weakly. When it does not pass, a GET is answered 304 and a write 412.
+    /// Whether an `If-None-Match` with this value lets the request pass: there is no `current`
+    /// entity tag (without quotes), or it is not among these, compared weakly. When it does not
+    /// pass, a GET is answered 304 and a write 412.
     pub fn if_none_match(&self, current: Option<&str>) -> bool {
         match (self, current) {
             (_, None) => true,
@@ -97,7 +101,8 @@ fn parse_one(text: &str) -> Result<(ETag, &str), ConditionError> {
     };
     let (opaque, rest) = match text.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"').ok_or(ConditionError)?,
-        // Only what was sent without quotes by a client that knows it for a digest; a weak one has quotes.
+        // Only what was sent without quotes by a client that knows it for a digest; a weak one has
+        // quotes.
         None if weak => return Err(ConditionError),
         None => {
             let end = text
@@ -120,8 +125,9 @@ fn parse_one(text: &str) -> Result<(ETag, &str), ConditionError> {
     }
 }
 
-/// Whether an `If-Range` header lets its `Range` be honoured: it holds exactly the `current` entity tag (without quotes), compared
-/// strongly. Dates and anything else do not, so that the whole is sent.
+/// Whether an `If-Range` header lets its `Range` be honoured: it holds exactly the `current` entity
+/// tag (without quotes), compared strongly. Dates and anything else do not, so that the whole is
+/// sent.
 pub fn if_range(header: &str, current: &str) -> bool {
     match ETags::parse(header) {
         Ok(ETags::List(tags)) => tags.len() == 1 && ETags::List(tags).if_match(Some(current)),

@@ -1,7 +1,9 @@
-//! Digests (distribution §2.6–2.8): an algorithm and a hash, as text outside and as one algorithm byte and the raw hash inside.
+//! Digests (distribution §2.6–2.8): an algorithm and a hash, as text outside and as one algorithm
+//! byte and the raw hash inside.
 //!
-//! Only algorithms that this server can compute are digests here; `sha384` or `blake3` are [`DigestError::Unsupported`]. Hex is
-//! lower case: an upper-case digest would be a second name of the same bytes.
+//! Only algorithms that this server can compute are digests here; `sha384` or `blake3` are
+//! [`DigestError::Unsupported`]. Hex is lower case: an upper-case digest would be a second name of
+//! the same bytes.
 
 mod hasher;
 
@@ -105,7 +107,8 @@ pub struct Digest {
 impl Digest {
     /// Parses `algorithm:hex`.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
-        // A digest of an algorithm not known here may be longer than any of ours, but not without bound.
+        // A digest of an algorithm not known here may be longer than any of ours, but not without
+        // bound.
         if text.len() > 2 * MAX_DIGEST_BYTES {
             return Err(DigestError::Malformed);
         }
@@ -295,7 +298,10 @@ mod tests {
         }
 
         #[test]
-        fn nothing_panics(text in "\\PC{0,300}", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn nothing_panics(
+            text in "\\PC{0,300}",
+            bytes in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
             let _ = Digest::parse(&text);
             let _ = Digest::from_bytes(&bytes);
         }

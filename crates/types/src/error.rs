@@ -1,8 +1,9 @@
 //! The one error that services return.
 //!
-//! A [`Reason`] is neutral: what happened, in the domain's words. Its word, status and retry advice on the wire belong to the
-//! renderer of each dialect, one `match` each, so that a new reason does not compile until every dialect has said what it is
-//! there. `public` is what a stranger may read; `source` is logged once, at the edge, and never rendered.
+//! A [`Reason`] is neutral: what happened, in the domain's words. Its word, status and retry advice
+//! on the wire belong to the renderer of each dialect, one `match` each, so that a new reason does
+//! not compile until every dialect has said what it is there. `public` is what a stranger may read;
+//! `source` is logged once, at the edge, and never rendered.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +21,8 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub struct Error {
     /// What happened, in the domain's words.
     pub reason: Reason,
-    /// What a stranger may read: one sentence without secrets, paths or names that the caller may not know.
+    /// What a stranger may read: one sentence without secrets, paths or names that the caller may
+    /// not know.
     pub public: Cow<'static, str>,
     /// Machine-readable particulars for the caller, e.g. the digests that are missing.
     pub detail: Option<Value>,
@@ -126,7 +128,8 @@ reasons! {
     ManifestUnknown, "manifest_unknown";
     /// A manifest that is malformed, ambiguous or of an unknown type.
     ManifestInvalid, "manifest_invalid";
-    /// A manifest that names what is not here; the detail is an array with one entry for each digest.
+    /// A manifest that names what is not here; the detail is an array with one entry for each
+    /// digest.
     MissingReferences, "missing_references";
     /// No such blob in this repository.
     BlobUnknown, "blob_unknown";

@@ -1,7 +1,8 @@
-//! The value of a `Host` header, checked before anything is built from it (DESIGN §5.11: the token realm is the configured public
-//! address, else the validated Host).
+//! The value of a `Host` header, checked before anything is built from it (DESIGN §5.11: the token
+//! realm is the configured public address, else the validated Host).
 //!
-//! A valid host is not a trusted one: it says where the client believes to be, and goes back to that client only.
+//! A valid host is not a trusted one: it says where the client believes to be, and goes back to
+//! that client only.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -27,9 +28,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Parses `name`, `192.0.2.1` or `[2001:db8::1]`, each with an optional `:port` from 1 to 65535.
+    /// Parses `name`, `192.0.2.1` or `[2001:db8::1]`, each with an optional `:port` from 1 to
+    /// 65535.
     ///
-    /// Underscores are accepted in names, because container networks use them; a zone in an address is not.
+    /// Underscores are accepted in names, because container networks use them; a zone in an address
+    /// is not.
     pub fn parse(text: &str) -> Result<Self, HostError> {
         if text.len() > MAX_HOST_BYTES + ":65535".len() {
             return Err(HostError);
@@ -108,7 +111,8 @@ fn is_name(host: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    // A name whose last label is a number would be read as an address by others, so it has to be one.
+    // A name whose last label is a number would be read as an address by others, so it has to be
+    // one.
     let numeric = labels
         .rsplit('.')
         .next()
@@ -209,7 +213,8 @@ mod tests {
         #[test]
         fn what_passes_is_harmless_in_a_header_and_a_url(text in "[a1.:\\[\\]\"/@ -]{0,20}") {
             if let Ok(host) = Host::parse(&text) {
-                prop_assert!(host.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b)));
+                let harmless = |b: u8| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b);
+                prop_assert!(host.as_str().bytes().all(harmless));
             }
         }
     }

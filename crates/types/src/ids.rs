@@ -1,6 +1,6 @@
-//! Ids of rows: signed 64-bit integers that the database hands out and never uses again, one type for each kind of thing so that
-//! one cannot be passed for another. Zero and negative values are not handed out; they are representable, since an id is only
-//! ever compared, never trusted.
+//! Ids of rows: signed 64-bit integers that the database hands out and never uses again, one type
+//! for each kind of thing so that one cannot be passed for another. Zero and negative values are
+//! not handed out; they are representable, since an id is only ever compared, never trusted.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! Lanes: the classes of work between which nothing may leak (DESIGN §4).
 //!
-//! Every route and every job names its lane. A lane has seats, a share of the database and of the CPU, bytes in flight, a bounded
-//! queue and a deadline; how large these are is the kernel's configuration. The order of the variants is the order of priority.
+//! Every route and every job names its lane. A lane has seats, a share of the database and of the
+//! CPU, bytes in flight, a bounded queue and a deadline; how large these are is the kernel's
+//! configuration. The order of the variants is the order of priority.
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ pub enum Lane {
     Control,
     /// Reads of manifests and blobs, and tokens asked for pulling only: what the promise protects.
     Pull,
-    /// Ending an upload already begun and storing a manifest: work that a client has already paid for with bytes.
+    /// Ending an upload already begun and storing a manifest: work that a client has already paid
+    /// for with bytes.
     Commit,
     /// Opening uploads and receiving bytes.
     Push,

@@ -1,13 +1,15 @@
 //! The registry's words: names, digests, references, manifests, permissions, errors.
 //!
-//! This is ring 0: every other crate speaks in these types, so nothing unparsed travels further than the edge that received it.
-//! Each parser of outside bytes is a pure function of `&str` or `&[u8]`, checks lengths before it looks at content, runs in
-//! linear time, never panics and allocates nothing whose size the sender merely *claims*. The limits are named constants beside
+//! This is ring 0: every other crate speaks in these types, so nothing unparsed travels further
+//! than the edge that received it. Each parser of outside bytes is a pure function of `&str` or
+//! `&[u8]`, checks lengths before it looks at content, runs in linear time, never panics and
+//! allocates nothing whose size the sender merely *claims*. The limits are named constants beside
 //! the parsers.
 //!
-//! It must never do I/O, name an async runtime, read a clock or draw randomness: clocks, randomness and task spawning are traits
-//! here ([`time::Clock`], [`time::Random`], [`work::Spawn`]) and live elsewhere. Words and statuses of a wire dialect do not
-//! belong here either: [`error::Reason`] is neutral, and each dialect's renderer translates it.
+//! It must never do I/O, name an async runtime, read a clock or draw randomness: clocks, randomness
+//! and task spawning are traits here ([`time::Clock`], [`time::Random`], [`work::Spawn`]) and live
+//! elsewhere. Words and statuses of a wire dialect do not belong here either: [`error::Reason`] is
+//! neutral, and each dialect's renderer translates it.
 //!
 //! The hard part is [`manifest`]: bytes that other programs will decode more leniently than we do.
 

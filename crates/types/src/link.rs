@@ -1,7 +1,7 @@
 //! The writer of `Link: <…>; rel="next"` (distribution §11.4, RFC 8288).
 //!
-//! Everything that is not plainly harmless is percent-encoded, so that no name or cursor, however odd, can leave the angle
-//! brackets or begin another header.
+//! Everything that is not plainly harmless is percent-encoded, so that no name or cursor, however
+//! odd, can leave the angle brackets or begin another header.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -15,7 +15,8 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 /// Paths keep their slashes, and the colon of a digest.
 const PATH: &AsciiSet = &QUERY.remove(b'/').remove(b':');
 
-/// The value of a `Link` header to the next page: a path-absolute reference with these query parameters in this order.
+/// The value of a `Link` header to the next page: a path-absolute reference with these query
+/// parameters in this order.
 pub fn next(path: &str, query: &[(&str, &str)]) -> String {
     let mut link = format!("<{}", utf8_percent_encode(path, PATH));
     for (index, (name, value)) in query.iter().enumerate() {
@@ -52,7 +53,8 @@ mod tests {
         );
         assert_eq!(
             link,
-            "</v2/x%3E/referrers/sha256:0?artifactType=a%2Fb%2Bjson%3E%3B%20rel%3D%22x%0D%0A%26>; rel=\"next\""
+            "</v2/x%3E/referrers/sha256:0\
+             ?artifactType=a%2Fb%2Bjson%3E%3B%20rel%3D%22x%0D%0A%26>; rel=\"next\""
         );
     }
 
@@ -60,7 +62,8 @@ mod tests {
         #[test]
         fn values_lead_back_and_stay_inside(value in "\\PC{0,40}") {
             let link = next("/v2/_catalog", &[("last", &value)]);
-            let inner = link.strip_prefix("</v2/_catalog?last=").unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+            let inner = link.strip_prefix("</v2/_catalog?last=").unwrap();
+            let inner = inner.strip_suffix(">; rel=\"next\"").unwrap();
             prop_assert!(inner.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
             prop_assert_eq!(percent_decode_str(inner).decode_utf8().unwrap(), value);
         }

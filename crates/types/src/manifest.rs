@@ -1,12 +1,15 @@
-//! Manifests: the only bytes of clients that this server understands (distribution §9.6–9.14, §9.19, §14.3).
+//! Manifests: the only bytes of clients that this server understands (distribution §9.6–9.14,
+//! §9.19, §14.3).
 //!
-//! The bytes are stored and served as they came; what is parsed here is what the server must know of them. Other programs will
-//! read the same bytes more leniently, and a manifest that two programs read differently is an attack (CVE-2021-41190). So
-//! whatever could be read in two ways is refused: repeated keys at any depth, keys that differ from a known one by case only, an
-//! image with the members of an index and the reverse, members of schema 1, numbers that are not whole.
+//! The bytes are stored and served as they came; what is parsed here is what the server must know
+//! of them. Other programs will read the same bytes more leniently, and a manifest that two
+//! programs read differently is an attack (CVE-2021-41190). So whatever could be read in two ways
+//! is refused: repeated keys at any depth, keys that differ from a known one by case only, an image
+//! with the members of an index and the reverse, members of schema 1, numbers that are not whole.
 //!
-//! Parsing is one pass over the text ([`strict`]); members that are not known are checked and thrown away, not built, so that
-//! memory stays proportional to what is kept. Types of configs and layers are never judged.
+//! Parsing is one pass over the text (`strict`); members that are not known are checked and
+//! thrown away, not built, so that memory stays proportional to what is kept. Types of configs and
+//! layers are never judged.
 
 mod body;
 mod descriptor;
@@ -14,11 +17,9 @@ mod strict;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 pub use descriptor::Descriptor;
 
-use crate::digest::{Digest, DigestError};
+use crate::digest::DigestError;
 use crate::error::{Error, Reason};
 use crate::media_type::{self, MediaType};
 
@@ -62,11 +63,13 @@ pub struct Manifest {
     pub config: Option<Descriptor>,
     /// The layers of an image, possibly none.
     pub layers: Vec<Descriptor>,
-    /// The entries of an index, possibly none. An entry may turn out to be a blob (distribution §9.8).
+    /// The entries of an index, possibly none. An entry may turn out to be a blob (distribution
+    /// §9.8).
     pub manifests: Vec<Descriptor>,
     /// What it refers to, which need not exist.
     pub subject: Option<Descriptor>,
-    /// Its own artifact type, else the type of the config; `None` for an index without one (distribution §10.4).
+    /// Its own artifact type, else the type of the config; `None` for an index without one
+    /// (distribution §10.4).
     pub artifact_type: Option<String>,
     /// Its annotations, exactly.
     pub annotations: BTreeMap<String, String>,

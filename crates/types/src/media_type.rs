@@ -1,7 +1,8 @@
 //! Media types (distribution §12.1): what a manifest, config or layer says it is.
 //!
-//! Only the type of a manifest is ever judged. What configs and layers call themselves is their makers' business, so a media type
-//! is compared as it was written: nothing is lower-cased, and parameters are the only thing that is cut off (§9.6).
+//! Only the type of a manifest is ever judged. What configs and layers call themselves is their
+//! makers' business, so a media type is compared as it was written: nothing is lower-cased, and
+//! parameters are the only thing that is cut off (§9.6).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,7 +26,8 @@ pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub const OCI_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// OCI layer, zstd.
 pub const OCI_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-/// OCI layer that may not be distributed, uncompressed (deprecated); `+gzip` and `+zstd` exist as well.
+/// OCI layer that may not be distributed, uncompressed (deprecated); `+gzip` and `+zstd` exist as
+/// well.
 pub const OCI_NONDISTRIBUTABLE: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
 /// Docker image manifest, version 2 schema 2.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -61,7 +63,8 @@ impl MediaType {
     /// [`DOCKER_LIST`] as a value.
     pub const DOCKER_LIST: Self = Self(Cow::Borrowed(DOCKER_LIST));
 
-    /// Parses `type/subtype`, each of the characters of RFC 6838 §4.2, and drops parameters and surrounding blanks.
+    /// Parses `type/subtype`, each of the characters of RFC 6838 §4.2, and drops parameters and
+    /// surrounding blanks.
     pub fn parse(text: &str) -> Result<Self, MediaTypeError> {
         let bare = text
             .split(';')
@@ -90,7 +93,8 @@ impl MediaType {
     }
 }
 
-/// Whether a layer of this type is foreign or non-distributable, so that it need not be here if it says where it is (§12.2).
+/// Whether a layer of this type is foreign or non-distributable, so that it need not be here if it
+/// says where it is (§12.2).
 pub fn is_foreign_layer(media_type: &str) -> bool {
     media_type == DOCKER_FOREIGN_LAYER
         || media_type

@@ -32,8 +32,9 @@ pub struct Page {
 }
 
 impl Page {
-    /// Checks the parameters, already percent-decoded. Empty ones are as if absent, since scripts write `last=` on the first page.
-    /// A number beyond 32 bits is clamped, never an error: the server's own cap is far below.
+    /// Checks the parameters, already percent-decoded. Empty ones are as if absent, since scripts
+    /// write `last=` on the first page. A number beyond 32 bits is clamped, never an error: the
+    /// server's own cap is far below.
     pub fn parse(n: Option<&str>, last: Option<&str>) -> Result<Self, PageError> {
         let n = n.filter(|n| !n.is_empty()).map(parse_number).transpose()?;
         let last = last.filter(|last| !last.is_empty());

@@ -1,6 +1,7 @@
 //! Who may do what, in words: roles, visibilities, kinds and states (DESIGN §5.8, §5.9).
 //!
-//! Only the words and their order live here. Which role an act needs is the kernel's one table; nothing here decides.
+//! Only the words and their order live here. Which role an act needs is the kernel's one table;
+//! nothing here decides.
 
 use crate::codes::codes;
 

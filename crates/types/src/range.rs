@@ -1,5 +1,5 @@
-//! Byte ranges: what a `Range` header asks of a blob (distribution §5.4–5.7, §5.12; RFC 9110 §14) and where a chunk says it goes
-//! (§7.3).
+//! Byte ranges: what a `Range` header asks of a blob (distribution §5.4–5.7, §5.12; RFC 9110 §14)
+//! and where a chunk says it goes (§7.3).
 
 use crate::error::{Error, Reason};
 
@@ -43,9 +43,10 @@ pub struct ByteRanges;
 impl ByteRanges {
     /// Decides what to answer for a representation of `size` bytes.
     ///
-    /// Other units and malformed headers are as if absent (RFC 9110 §14.2), except a backward range like `500-0`, for which the
-    /// conformance program wants 416 (§5.6). Ranges that overlap are merged, and then all are in ascending order. Ranges that
-    /// merely touch stay apart and otherwise the order is the client's, because clients match parts to what they asked for.
+    /// Other units and malformed headers are as if absent (RFC 9110 §14.2), except a backward range
+    /// like `500-0`, for which the conformance program wants 416 (§5.6). Ranges that overlap are
+    /// merged, and then all are in ascending order. Ranges that merely touch stay apart and
+    /// otherwise the order is the client's, because clients match parts to what they asked for.
     pub fn parse(header: &str, size: u64) -> RangeAnswer {
         if header.len() > MAX_RANGE_HEADER_BYTES {
             return RangeAnswer::Whole;
@@ -171,7 +172,8 @@ impl From<ContentRangeError> for Error {
 }
 
 impl ContentRange {
-    /// Parses `<start>-<end>` (§7.3), and also `bytes=a-b`, `bytes a-b/*` and `bytes a-b/<size>`, which odd clients send.
+    /// Parses `<start>-<end>` (§7.3), and also `bytes=a-b`, `bytes a-b/*` and `bytes a-b/<size>`,
+    /// which odd clients send.
     pub fn parse(header: &str) -> Result<Self, ContentRangeError> {
         let text = header.trim_matches(BLANK);
         let text = text.strip_prefix("bytes").map_or(text, |rest| {

@@ -1,4 +1,5 @@
-//! What follows `/manifests/` in a path: a tag or a digest, never anything else (distribution §2.5).
+//! What follows `/manifests/` in a path: a tag or a digest, never anything else (distribution
+//! §2.5).
 
 use std::fmt;
 

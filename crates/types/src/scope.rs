@@ -1,8 +1,9 @@
 //! Scopes: what a token request asks for and what a token holds (distribution §13.2, §13.5).
 //!
-//! Resource types and actions that this server does not know are dropped, not refused; a scope that is malformed is refused.
-//! Names stay as they were written, because the standard's tokens hold them so; [`Scopes::allow`] compares canonical names. A
-//! scope is a ceiling and never a proof of anything (DESIGN §5.10).
+//! Resource types and actions that this server does not know are dropped, not refused; a scope that
+//! is malformed is refused. Names stay as they were written, because the standard's tokens hold
+//! them so; [`Scopes::allow`] compares canonical names. A scope is a ceiling and never a proof of
+//! anything (DESIGN §5.10).
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -130,7 +131,8 @@ impl Scope {
         }
     }
 
-    /// Parses `type[(class)]:name:action,action`. The class is deprecated and dropped. `Ok(None)` for a type that is not known.
+    /// Parses `type[(class)]:name:action,action`. The class is deprecated and dropped. `Ok(None)`
+    /// for a type that is not known.
     pub fn parse(text: &str) -> Result<Option<Self>, ScopeError> {
         // A name may hold colons (`host:port/…`), so it lies between the first and the last.
         let (kind, rest) = text.split_once(':').ok_or(ScopeError::Malformed)?;
@@ -154,7 +156,8 @@ impl Scope {
         }))
     }
 
-    /// The repository that this is about; `None` for another kind of resource or a name that no repository can have.
+    /// The repository that this is about; `None` for another kind of resource or a name that no
+    /// repository can have.
     pub fn as_repository(&self) -> Option<RepositoryName> {
         match self.kind {
             ResourceKind::Repository => RepositoryName::parse(&self.name).ok(),
@@ -182,7 +185,8 @@ fn parse_kind(text: &str) -> Result<Option<ResourceKind>, ScopeError> {
     }
 }
 
-/// The bytes of `[host[:port]/]name`, and upper case, which no repository has: asking for it is not malformed, only futile.
+/// The bytes of `[host[:port]/]name`, and upper case, which no repository has: asking for it is not
+/// malformed, only futile.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._-/:*[]".contains(&byte)
 }
@@ -236,7 +240,8 @@ impl Scopes {
         Self::default()
     }
 
-    /// Parses the values of all `scope` parameters, each of which may hold several scopes between blanks.
+    /// Parses the values of all `scope` parameters, each of which may hold several scopes between
+    /// blanks.
     pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Self, ScopeError> {
         let mut scopes = Self::default();
         let mut bytes: usize = 0;
@@ -285,7 +290,8 @@ impl Scopes {
         self.0.iter().map(scope)
     }
 
-    /// Whether these scopes hold the action on the repository, under its long or its short name; `*` holds every action.
+    /// Whether these scopes hold the action on the repository, under its long or its short name;
+    /// `*` holds every action.
     pub fn allow(&self, repository: &RepositoryName, action: Action) -> bool {
         let short = (repository.namespace() == DEFAULT_NAMESPACE
             && !repository.path().contains('/'))
@@ -303,7 +309,8 @@ impl Scopes {
         actions.is_some_and(|held| held.contains(&Action::All))
     }
 
-    /// Whether nothing more than pulling is asked for, so that the request may run in the lane of pulls.
+    /// Whether nothing more than pulling is asked for, so that the request may run in the lane of
+    /// pulls.
     pub fn only_pull(&self) -> bool {
         !self.is_empty()
             && self

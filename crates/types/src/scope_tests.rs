@@ -20,7 +20,10 @@ fn scopes_are_merged_and_sorted() {
         "repository:a:pull,push repository:b:pull,push"
     );
     assert_eq!(one.len(), 2);
-    let access = r#"[{"type":"repository","name":"a","actions":["pull","push"]},{"type":"repository","name":"b","actions":["pull","push"]}]"#;
+    let access = concat!(
+        r#"[{"type":"repository","name":"a","actions":["pull","push"]},"#,
+        r#"{"type":"repository","name":"b","actions":["pull","push"]}]"#,
+    );
     assert_eq!(serde_json::to_string(&one).unwrap(), access);
     assert_eq!(serde_json::from_str::<Scopes>(access).unwrap(), one);
 }
@@ -41,7 +44,10 @@ fn what_is_unknown_is_dropped() {
         parse(&["repository:a:pull,,push"]).to_string(),
         "repository:a:pull,push"
     );
-    let odd = r#"[{"type":"cabinet","name":"x","actions":["open"]},{"type":"repository","class":"image","name":"a","actions":["fly","pull"]}]"#;
+    let odd = concat!(
+        r#"[{"type":"cabinet","name":"x","actions":["open"]},"#,
+        r#"{"type":"repository","class":"image","name":"a","actions":["fly","pull"]}]"#,
+    );
     assert_eq!(
         serde_json::from_str::<Scopes>(odd).unwrap().to_string(),
         "repository:a:pull"

@@ -1,4 +1,5 @@
-//! Tags (distribution §2.4): the movable names of manifests. They are case-sensitive and compare bytewise.
+//! Tags (distribution §2.4): the movable names of manifests. They are case-sensitive and compare
+//! bytewise.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ pub const MAX_TAG_BYTES: usize = 128;
 /// A text outside `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a tag is 1 to {MAX_TAG_BYTES} letters, digits, '_', '.' and '-', and begins with neither '.' nor '-'"
+    "a tag is 1 to {MAX_TAG_BYTES} letters, digits, '_', '.' and '-', not beginning with '.' or '-'"
 )]
 pub struct TagError;
 

@@ -1,5 +1,6 @@
-//! One macro for newtypes whose outside form is a text: serde goes through `Display` and the type's own `parse`, so that a value
-//! read back from a database, a token or a cache is checked exactly as one from the wire.
+//! One macro for newtypes whose outside form is a text: serde goes through `Display` and the type's
+//! own `parse`, so that a value read back from a database, a token or a cache is checked exactly as
+//! one from the wire.
 
 /// Implements `FromStr`, `Serialize` and `Deserialize` by way of `Display` and `Type::parse(&str)`.
 macro_rules! text_form {

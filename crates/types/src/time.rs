@@ -1,8 +1,10 @@
-//! Time and randomness as values and traits; the implementations live in the kernel and, for tests, in the testkit.
+//! Time and randomness as values and traits; the implementations live in the kernel and, for tests,
+//! in the testkit.
 //!
-//! Two kinds of time never mix: [`Millis`] is a point in civil time, which replicas compare and databases store, and a
-//! [`Duration`] on [`Clock::elapsed`] measures how long something took in this process. Deadlines use the second, history and
-//! leases the first (and there the database's, DESIGN §5.4).
+//! Two kinds of time never mix: [`Millis`] is a point in civil time, which replicas compare and
+//! databases store, and a [`Duration`] on [`Clock::elapsed`] measures how long something took in
+//! this process. Deadlines use the second, history and leases the first (and there the database's,
+//! DESIGN §5.4).
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -13,7 +15,8 @@ use uuid::Uuid;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// A point in time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds. Arithmetic saturates.
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds. Arithmetic
+/// saturates.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -76,8 +79,8 @@ impl From<i64> for Millis {
     }
 }
 
-/// Writes RFC 3339 in UTC with milliseconds, like `2020-05-28T13:37:00.000Z`. Years beyond four digits are written with as many
-/// as they need, which RFC 3339 does not know.
+/// Writes RFC 3339 in UTC with milliseconds, like `2020-05-28T13:37:00.000Z`. Years beyond four
+/// digits are written with as many as they need, which RFC 3339 does not know.
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = civil_from_days(self.0.div_euclid(MILLIS_PER_DAY));
@@ -93,8 +96,8 @@ impl fmt::Display for Millis {
 
 /// The proleptic Gregorian date of a day counted from 1970-01-01.
 ///
-/// Years are taken to begin in March, so that the leap day comes last; the constants are the days of 400 years, of 100 years, of
-/// 4 years, and of five months.
+/// Years are taken to begin in March, so that the leap day comes last; the constants are the days
+/// of 400 years, of 100 years, of 4 years, and of five months.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -115,10 +118,12 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 
 /// Where time comes from.
 pub trait Clock: Send + Sync {
-    /// Civil time as this machine believes it to be. For display and for what no other replica compares.
+    /// Civil time as this machine believes it to be. For display and for what no other replica
+    /// compares.
     fn wall(&self) -> Millis;
 
-    /// Time since an arbitrary start, which never goes back and, where the system can tell, runs on while it is suspended.
+    /// Time since an arbitrary start, which never goes back and, where the system can tell, runs on
+    /// while it is suspended.
     fn elapsed(&self) -> Duration;
 }
 

@@ -1,8 +1,9 @@
-//! What every piece of work carries through the substrate: its lane, its deadline, its meter and the position it has seen; and
-//! the door by which work is spawned.
+//! What every piece of work carries through the substrate: its lane, its deadline, its meter and
+//! the position it has seen; and the door by which work is spawned.
 //!
-//! Handles for SQL, transfers and hashing are made from a [`Context`] (DESIGN §5.2), so that routing, timeouts and charging can
-//! change without touching a single caller. A context never says who is asking: that is the kernel's `Op`.
+//! Handles for SQL, transfers and hashing are made from a [`Context`] (DESIGN §5.2), so that
+//! routing, timeouts and charging can change without touching a single caller. A context never says
+//! who is asking: that is the kernel's `Op`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,11 +20,13 @@ use crate::time::Clock;
 pub struct Context {
     /// The lane whose share is spent.
     pub lane: Lane,
-    /// When the work is worth nothing any more, on [`Clock::elapsed`]; `None` for work without an end in sight.
+    /// When the work is worth nothing any more, on [`Clock::elapsed`]; `None` for work without an
+    /// end in sight.
     pub deadline: Option<Duration>,
     /// What has been spent so far.
     pub cost: Arc<Cost>,
-    /// The highest change number that this work has caused or seen (0 for none); what it reads must not be older.
+    /// The highest change number that this work has caused or seen (0 for none); what it reads must
+    /// not be older.
     pub seen: Arc<AtomicI64>,
 }
 
@@ -62,7 +65,8 @@ impl Context {
     }
 }
 
-/// What a piece of work has cost so far. Counters only grow and are exact, but not read at one instant.
+/// What a piece of work has cost so far. Counters only grow and are exact, but not read at one
+/// instant.
 #[derive(Debug, Default)]
 pub struct Cost {
     /// SQL statements that only read. The brackets of transactions are not counted.
@@ -165,7 +169,8 @@ pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The only door to spawned work: whoever stands behind it names, counts and drains what runs.
 pub trait Spawn: Send + Sync {
-    /// Runs `work` to its end; nobody who goes away cancels it. `name` is what metrics and logs call it.
+    /// Runs `work` to its end; nobody who goes away cancels it. `name` is what metrics and logs
+    /// call it.
     fn spawn(&self, name: &'static str, work: Work);
 }
 
@@ -226,11 +231,11 @@ mod tests {
         cost.charge_writes(1);
         cost.charge_cpu(Duration::from_micros(8));
         let spent = cost.snapshot().since(before);
-        let (bytes_in, bytes_out, writes, cpu_micros) = (5, 7, 1, 8);
+        let (writes, bytes_in, bytes_out, cpu_micros) = (1, 5, 7, 8);
         let expected = CostSnapshot {
+            writes,
             bytes_in,
             bytes_out,
-            writes,
             cpu_micros,
             ..CostSnapshot::default()
         };

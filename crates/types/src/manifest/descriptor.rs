@@ -10,7 +10,8 @@ use crate::media_type::is_foreign_layer;
 /// A reference to content by its digest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descriptor {
-    /// What the content says it is; never judged, possibly not even a well-formed media type, at most 255 bytes.
+    /// What the content says it is; never judged, possibly not even a well-formed media type, at
+    /// most 255 bytes.
     pub media_type: String,
     /// What the content hashes to.
     pub digest: Digest,
@@ -27,14 +28,16 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Whether the content has to be here before a manifest may refer to it. Only a foreign or non-distributable layer that says
-    /// where it is may be missing (distribution §12.2); a layer of a normal type with addresses may not.
+    /// Whether the content has to be here before a manifest may refer to it. Only a foreign or
+    /// non-distributable layer that says where it is may be missing (distribution §12.2); a layer
+    /// of a normal type with addresses may not.
     pub fn must_exist(&self) -> bool {
         !(is_foreign_layer(&self.media_type) && self.urls.iter().any(|url| is_web_address(url)))
     }
 }
 
-/// `http` or `https` with something behind it and without a fragment, as Docker's registry demands of such layers.
+/// `http` or `https` with something behind it and without a fragment, as Docker's registry demands
+/// of such layers.
 fn is_web_address(url: &str) -> bool {
     let rest = ["https://", "http://"]
         .into_iter()
