@@ -10,6 +10,7 @@ set -euo pipefail
 E2E="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # Fixed before any story replaces HOME, and exported so that children agree.
 export SEAWALL_TOOLS="${SEAWALL_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/seawall}"
+export LC_ALL=C # the same order of `sort` for everybody
 # Debian keeps daemons in sbin, which an ordinary user's PATH leaves out.
 export PATH="$SEAWALL_TOOLS/bin:$PATH:/usr/sbin:/sbin"
 
@@ -111,6 +112,7 @@ story() {
     export DOCKER_CONFIG="$HOME/.docker" REGISTRY_AUTH_FILE="$WORK/run/auth.json"
     mkdir -p "$DOCKER_CONFIG" "$XDG_CONFIG_HOME" "$XDG_CACHE_HOME" "$XDG_DATA_HOME"
     mkdir -m 700 "$XDG_RUNTIME_DIR"
+    echo '{}' >"$REGISTRY_AUTH_FILE" # podman wants the file that it is told of
     # A name per run: a story may be repeated against a registry that remembers.
     REPO="$SEAWALL_USER/e2e-$STORY-$$"
     IMAGE="$SEAWALL_HOST/$REPO"
