@@ -1,0 +1,176 @@
+//! Where the metadata lives and how much of the database this process may use.
+//!
+//! Parses the configuration only. Never connects, and never lets the address
+//! out whole: it carries the password.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use seawall_types::Secret;
+use serde::Deserialize;
+
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+
+/// The `database` section of the configuration.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address of the database: `postgres://`, `postgresql://`, `mysql://`, `mariadb://` or `sqlite:` followed by a
+    /// path. Without one, a SQLite file `seawall.db` in the data directory. A secret, since it carries the password.
+    pub url: Option<Secret>,
+    /// Upper bound of connections of this process (servers only; SQLite has one writer and four readers).
+    pub max_connections: u32,
+    /// How long a caller waits for a free connection, in milliseconds.
+    pub acquire_timeout_ms: u64,
+    /// How long the database lets one statement run, in milliseconds.
+    pub statement_timeout_ms: u64,
+    /// How long a statement waits for a lock, in milliseconds. MariaDB rounds up to seconds.
+    pub lock_timeout_ms: u64,
+    /// How long a transaction may sit idle before the database ends it, in milliseconds (PostgreSQL, MariaDB).
+    pub idle_in_transaction_timeout_ms: u64,
+    /// Prepared statements kept per connection.
+    pub statement_cache: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            url: None,
+            max_connections: 16,
+            acquire_timeout_ms: 5_000,
+            statement_timeout_ms: 30_000,
+            lock_timeout_ms: 5_000,
+            idle_in_transaction_timeout_ms: 30_000,
+            statement_cache: 200,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("url", &self.url)
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// A configuration for this address, all else by default.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: Some(Secret::new(url)),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn address(&self, data: &Path) -> Result<Address> {
+        let Some(url) = &self.url else {
+            let path = data.join("seawall.db");
+            return Ok(Address {
+                dialect: Dialect::Sqlite,
+                url: path.to_string_lossy().into_owned(),
+            });
+        };
+        let url = url.expose();
+        let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+        match scheme {
+            "sqlite" => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                if path.is_empty() || path == ":memory:" {
+                    return Err(Error::Configuration(
+                        "a SQLite database needs a file".into(),
+                    ));
+                }
+                Ok(Address {
+                    dialect: Dialect::Sqlite,
+                    url: data.join(path).to_string_lossy().into_owned(),
+                })
+            }
+            "postgres" | "postgresql" => Ok(Address {
+                dialect: Dialect::Postgres,
+                url: url.to_owned(),
+            }),
+            "mysql" | "mariadb" => Ok(Address {
+                dialect: Dialect::Mysql,
+                url: format!("mysql:{rest}"),
+            }),
+            _ => Err(Error::Configuration(
+                "the database address must begin with sqlite:, postgres:// or mysql://".into(),
+            )),
+        }
+    }
+
+    pub(crate) fn acquire_timeout(&self) -> Duration {
+        Duration::from_millis(self.acquire_timeout_ms)
+    }
+}
+
+/// A parsed address. For SQLite `url` is the path of the file.
+#[derive(Clone)]
+pub(crate) struct Address {
+    pub(crate) dialect: Dialect,
+    pub(crate) url: String,
+}
+
+impl Address {
+    /// The address without its credentials.
+    pub(crate) fn describe(&self) -> String {
+        let scheme = self.dialect.name();
+        match self.url.split_once("://") {
+            Some((_, rest)) => {
+                let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                format!("{scheme}://{}", rest.split('?').next().unwrap_or_default())
+            }
+            None => format!("{scheme}:{}", self.url),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_address_it_is_a_file_in_the_data_directory() {
+        let address = Config::default().address(Path::new("/data")).unwrap();
+        assert_eq!(address.dialect, Dialect::Sqlite);
+        assert_eq!(address.url, "/data/seawall.db");
+    }
+
+    #[test]
+    fn schemes_choose_the_dialect() {
+        let check = |url: &str| {
+            Config::at(url)
+                .address(Path::new("/data"))
+                .map(|a| a.dialect)
+        };
+        assert_eq!(check("postgresql://h/d").unwrap(), Dialect::Postgres);
+        assert_eq!(check("mariadb://h/d").unwrap(), Dialect::Mysql);
+        assert_eq!(check("sqlite:x.db").unwrap(), Dialect::Sqlite);
+        assert!(check("mongodb://h/d").is_err());
+        assert!(check("sqlite::memory:").is_err());
+    }
+
+    #[test]
+    fn an_address_is_described_without_its_password() {
+        let check = |url: &str| {
+            Config::at(url)
+                .address(Path::new("/data"))
+                .unwrap()
+                .describe()
+        };
+        assert_eq!(
+            check("postgres://u:p@ss@h:5432/d?password=x"),
+            "postgres://h:5432/d"
+        );
+        assert_eq!(check("sqlite:x.db"), "sqlite:/data/x.db");
+    }
+
+    #[test]
+    fn the_password_is_not_printed() {
+        assert!(!format!("{:?}", Config::at("postgres://u:hunter2@h/d")).contains("hunter2"));
+    }
+}

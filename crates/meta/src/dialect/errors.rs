@@ -1,0 +1,150 @@
+//! What the databases' error codes mean.
+
+use sqlx::Error as Driver;
+
+use super::Dialect;
+use crate::error::Error;
+
+/// A classified error and what follows from it.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// The transaction may be run again: its rollback has undone everything, and the cause passes.
+    pub(crate) retry: bool,
+    /// The connection is of no further use.
+    pub(crate) lost: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            retry: false,
+            lost: false,
+        }
+    }
+}
+
+enum Class {
+    Unique,
+    ForeignKey,
+    /// Another transaction stood in the way; a repetition helps.
+    Conflict,
+    /// The database ended the statement or refuses work for now.
+    Refused,
+    Lost,
+    ReadOnly,
+    Full,
+    Corrupt,
+    Other,
+}
+
+/// Puts a driver's error into our words.
+pub(crate) fn classify(dialect: Dialect, error: &Driver) -> Failure {
+    let Driver::Database(database) = error else {
+        return transport(error);
+    };
+    let code = database.code().unwrap_or_default();
+    let class = match dialect {
+        Dialect::Sqlite => sqlite(code.parse().unwrap_or(0)),
+        Dialect::Postgres => postgres(&code),
+        Dialect::Mysql => mysql(
+            database
+                .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+                .map_or(0, |error| error.number()),
+        ),
+    };
+    let text = format!("{} ({code})", database.message());
+    failure(class, text)
+}
+
+/// Whether a failed schema change says that it was made already (MariaDB, after a crash before the bookkeeping).
+pub(crate) fn already_changed(error: &Driver) -> bool {
+    let number = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
+        .map_or(0, sqlx::mysql::MySqlDatabaseError::number);
+    // Table, column, index or foreign key exists; column, index or table to be dropped is gone.
+    matches!(number, 1050 | 1051 | 1060 | 1061 | 1091 | 1826)
+}
+
+fn transport(error: &Driver) -> Failure {
+    let class = match error {
+        Driver::Io(_) | Driver::Tls(_) | Driver::Protocol(_) | Driver::WorkerCrashed => Class::Lost,
+        Driver::PoolTimedOut | Driver::PoolClosed => Class::Refused,
+        Driver::ColumnDecode { .. } | Driver::Decode(_) | Driver::ColumnIndexOutOfBounds { .. } => {
+            return Error::Decode(error.to_string()).into();
+        }
+        Driver::Configuration(_) => return Error::Configuration(error.to_string()).into(),
+        _ => Class::Other,
+    };
+    failure(class, error.to_string())
+}
+
+fn failure(class: Class, text: String) -> Failure {
+    let retry = matches!(class, Class::Conflict);
+    // A server that became a standby refuses writes for ever; a new connection may find the new primary.
+    let lost = matches!(class, Class::Lost | Class::ReadOnly);
+    let error = match class {
+        Class::Unique => Error::Unique(text),
+        Class::ForeignKey => Error::ForeignKey(text),
+        Class::Conflict => Error::Busy(text),
+        Class::Refused | Class::Lost => Error::Unavailable(text),
+        Class::ReadOnly => Error::ReadOnly(text),
+        Class::Full => Error::Full(text),
+        Class::Corrupt => Error::Corrupt(text),
+        Class::Other => Error::Other(text),
+    };
+    Failure { error, retry, lost }
+}
+
+/// Extended result codes; the low byte is the primary one.
+fn sqlite(code: i32) -> Class {
+    match (code, code & 0xFF) {
+        (1555 | 2067 | 2579, _) => Class::Unique,
+        (787, _) => Class::ForeignKey,
+        (_, 5 | 6) => Class::Conflict,
+        (_, 8) => Class::ReadOnly,
+        (_, 9) => Class::Refused,
+        (_, 10 | 14) => Class::Lost,
+        (_, 11 | 26) => Class::Corrupt,
+        (_, 13) => Class::Full,
+        _ => Class::Other,
+    }
+}
+
+fn postgres(state: &str) -> Class {
+    match state {
+        "23505" => Class::Unique,
+        "23503" | "23001" => Class::ForeignKey,
+        // Serialization failure, deadlock, lock not available in time.
+        "40001" | "40P01" | "55P03" => Class::Conflict,
+        // A standby, or a primary that became one while we were connected: this connection helps no more.
+        "25006" => Class::ReadOnly,
+        "53100" => Class::Full,
+        "XX001" | "XX002" => Class::Corrupt,
+        // Statement cancelled by its timeout, too many connections, out of memory.
+        "57014" | "53000" | "53200" | "53300" | "53400" => Class::Refused,
+        // Terminated, idle in transaction for too long, shutting down or starting up.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Class::Lost,
+        _ if state.starts_with("08") => Class::Lost,
+        _ => Class::Other,
+    }
+}
+
+fn mysql(number: u16) -> Class {
+    match number {
+        1062 | 1586 => Class::Unique,
+        1216 | 1217 | 1451 | 1452 => Class::ForeignKey,
+        // Record changed since it was read (MariaDB 11), lock wait timeout, deadlock, NOWAIT.
+        1020 | 1205 | 1213 | 3572 => Class::Conflict,
+        1290 | 1792 | 1836 | 3100 => Class::ReadOnly,
+        1021 | 1114 => Class::Full,
+        1034 | 1712 => Class::Corrupt,
+        // Too many connections, query interrupted, statement timeouts of both products, out of memory.
+        1037 | 1038 | 1040 | 1041 | 1203 | 1226 | 1317 | 1969 | 3024 => Class::Refused,
+        // Server shutdown, connection killed, idle transaction ended, network errors.
+        1053 | 1077 | 1079 | 1080 | 1152..=1161 | 1927 | 4031 => Class::Lost,
+        _ => Class::Other,
+    }
+}

@@ -1,0 +1,260 @@
+//! Reads a log in every order in which it can be committed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use seawall_types::Millis;
+
+use super::holes::Holes;
+use super::{HEAD, LogTable, close};
+use crate::args;
+use crate::args::list;
+use crate::error::{Error, Result};
+use crate::meta::Meta;
+use crate::row::Row;
+
+/// Rows read at most per poll, apart from those that fill holes.
+const PAGE: usize = 1000;
+/// How long an id must have been missing before it is taken.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Ids taken at most per poll.
+const CLOSED_AT_ONCE: usize = 4096;
+
+/// One row of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its place in the log.
+    pub id: i64,
+    /// What it announces; never 0.
+    pub kind: i64,
+    /// When it was written, by the database's clock.
+    pub at: Millis,
+    /// The payload columns, from 0 on.
+    pub row: Row,
+}
+
+/// What a poll found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Poll {
+    /// Rows not seen before. Not in the order of their ids when a commit was overtaken.
+    pub rows: Vec<LogRow>,
+    /// Every id up to this one has been seen: the position to store or to tell others.
+    pub low_water: i64,
+    /// The highest id seen.
+    pub high_water: i64,
+    /// The page was full: poll again at once. Only a poll without `more` has seen all that was committed before it
+    /// began.
+    pub more: bool,
+    /// The log is not the one that was read so far (failover, restore, or this reader slept through a pruning):
+    /// forget everything derived from it. The follower has gone back to the stored floor.
+    pub history_changed: bool,
+}
+
+/// A reader of a log. It must be the only user of its position, and polls as often as its owner calls.
+///
+/// Holds no connection between polls.
+pub struct Follower {
+    meta: Meta,
+    table: &'static LogTable,
+    highest: i64,
+    /// Ids and nonces of rows of the last poll that found any: the highest, and those that filled holes. A row that a
+    /// later poll found was committed later, so if these are there, all earlier ones are.
+    anchors: Vec<(i64, i64)>,
+    holes: Holes,
+    closing: Arc<AtomicBool>,
+    changed: bool,
+}
+
+impl Follower {
+    pub(crate) fn new(meta: Meta, table: &'static LogTable) -> Self {
+        let (anchors, holes, closing) = (Vec::new(), Holes::default(), Arc::default());
+        Self {
+            meta,
+            table,
+            highest: 0,
+            anchors,
+            holes,
+            closing,
+            changed: false,
+        }
+    }
+
+    /// Begins (again) behind `floor`: the stored floor of the log, or a position that this reader stored. When rows
+    /// behind it were pruned already, the first poll says so.
+    pub async fn start(&mut self, floor: i64) -> Result<()> {
+        let stored = self.meta.log_floor(self.table).await?;
+        self.changed = floor < stored;
+        self.restart(floor.max(stored));
+        Ok(())
+    }
+
+    /// Looks once. An error leaves the position as it was; a database that takes no writes is an error, since a standby
+    /// may lag behind what was acknowledged.
+    pub async fn poll(&mut self) -> Result<Poll> {
+        if std::mem::take(&mut self.changed) {
+            return Ok(self.history_changed());
+        }
+        let session = self.meta.own_session();
+        let anchor = self
+            .anchors
+            .iter()
+            .find(|(id, _)| *id == self.highest)
+            .copied();
+        let from = if anchor.is_some() {
+            self.highest
+        } else {
+            self.highest + 1
+        };
+        // A hole may be filled between the two questions; that is then the next poll's find.
+        let asked = self.ranges();
+        let filled = if asked.is_empty() {
+            Vec::new()
+        } else {
+            let (firsts, lasts): (Vec<i64>, Vec<i64>) = asked.into_iter().unzip();
+            session
+                .all(self.table.ranges, args![list(firsts), list(lasts)])
+                .await?
+        };
+        let page = session.all(self.table.page, args![from, PAGE + 1]).await?;
+        let (filled, page) = (read(filled)?, read(page)?);
+        if !self.anchored(anchor, &filled, &page) {
+            let floor = self.meta.log_floor(self.table).await?;
+            self.restart(floor);
+            return Ok(self.history_changed());
+        }
+        Ok(self.take(anchor.is_some(), filled, page))
+    }
+
+    /// Every id up to this one has been seen.
+    pub fn low_water(&self) -> i64 {
+        self.holes.first().map_or(self.highest, |first| first - 1)
+    }
+
+    fn restart(&mut self, floor: i64) {
+        self.highest = floor;
+        self.anchors.clear();
+        self.holes.clear();
+    }
+
+    fn history_changed(&self) -> Poll {
+        let (low_water, high_water) = (self.low_water(), self.highest);
+        Poll {
+            rows: Vec::new(),
+            low_water,
+            high_water,
+            more: true,
+            history_changed: true,
+        }
+    }
+
+    /// What to ask for besides the page: the holes, and the anchors that the page does not begin with.
+    fn ranges(&self) -> Vec<(i64, i64)> {
+        let others = self
+            .anchors
+            .iter()
+            .filter(|(id, _)| *id != self.highest)
+            .map(|(id, _)| (*id, *id));
+        others.chain(self.holes.ranges()).collect()
+    }
+
+    fn anchored(&self, anchor: Option<(i64, i64)>, filled: &[Entry], page: &[Entry]) -> bool {
+        let first = page.first().map(|entry| (entry.row.id, entry.nonce));
+        let others = self.anchors.iter().filter(|(id, _)| *id != self.highest);
+        let there =
+            |(id, nonce): &(i64, i64)| filled.iter().any(|e| e.row.id == *id && e.nonce == *nonce);
+        (anchor.is_none() || first == anchor) && others.into_iter().all(there)
+    }
+
+    fn take(&mut self, anchored: bool, filled: Vec<Entry>, page: Vec<Entry>) -> Poll {
+        let now = self.meta.shared.clock.elapsed();
+        let more = page.len() > PAGE;
+        let mut rows = Vec::new();
+        let mut anchors = Vec::new();
+        for entry in filled {
+            if self.holes.fill(entry.row.id) {
+                anchors.push((entry.row.id, entry.nonce));
+                rows.extend(entry.announced());
+            }
+        }
+        let mut last = None;
+        for entry in page.into_iter().take(PAGE).skip(usize::from(anchored)) {
+            self.holes.open(self.highest + 1, entry.row.id - 1, now);
+            self.highest = entry.row.id;
+            last = Some((entry.row.id, entry.nonce));
+            rows.extend(entry.announced());
+        }
+        if last.is_some() || !anchors.is_empty() {
+            let highest = last.or_else(|| {
+                self.anchors
+                    .iter()
+                    .find(|(id, _)| *id == self.highest)
+                    .copied()
+            });
+            anchors.extend(highest);
+            self.anchors = anchors;
+        }
+        self.close_holes(now);
+        let (low_water, high_water) = (self.low_water(), self.highest);
+        Poll {
+            rows,
+            low_water,
+            high_water,
+            more,
+            history_changed: false,
+        }
+    }
+
+    /// Takes the ids of old holes in the background: it may have to wait for locks, and the next poll must not.
+    fn close_holes(&self, now: Duration) {
+        let ids = self.holes.aged(now, PATIENCE, CLOSED_AT_ONCE);
+        if ids.is_empty() || self.closing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (meta, table, closing) = (self.meta.clone(), self.table, Arc::clone(&self.closing));
+        let work = async move {
+            close::close(&meta, table, &ids).await;
+            closing.store(false, Ordering::Release);
+        };
+        self.meta
+            .shared
+            .tasks
+            .spawn("meta.log.close", Box::pin(work));
+    }
+}
+
+/// A row as it was read.
+struct Entry {
+    nonce: i64,
+    row: LogRow,
+}
+
+impl Entry {
+    /// The row, unless it is void.
+    fn announced(self) -> Option<LogRow> {
+        (self.row.kind != 0).then_some(self.row)
+    }
+}
+
+fn read(rows: Vec<Row>) -> Result<Vec<Entry>> {
+    rows.into_iter()
+        .map(|row| {
+            if !row.bool(4)? {
+                return Err(Error::ReadOnly(
+                    "the log is read from a server that takes no writes".into(),
+                ));
+            }
+            let (id, nonce, kind, at) = (row.int(0)?, row.int(1)?, row.int(2)?, row.millis(3)?);
+            let payload = Row(row.0.into_iter().skip(HEAD).collect());
+            Ok(Entry {
+                nonce,
+                row: LogRow {
+                    id,
+                    kind,
+                    at,
+                    row: payload,
+                },
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,268 @@
+//! The database as the rest of the program knows it: opened once, cloned freely.
+//!
+//! Holds the pools, the database's time and the door to spawned work. It hands
+//! out [`Session`]s; nothing else can run a statement.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use seawall_types::{Clock, Context, Lane, Millis, Tasks};
+
+use crate::args::Arg;
+use crate::config::{Address, Config};
+use crate::connection::{Lease, Pools};
+use crate::dialect::Dialect;
+use crate::dialect::errors::Failure;
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::statement::Statement;
+use crate::{server, session};
+
+/// The metadata database.
+#[derive(Clone)]
+pub struct Meta {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Meta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meta")
+            .field("dialect", &self.dialect())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) pools: Pools,
+    pub(crate) address: Address,
+    pub(crate) config: Config,
+    pub(crate) server: server::Facts,
+    pub(crate) tasks: Tasks,
+    pub(crate) clock: Arc<dyn Clock>,
+    shift: AtomicI64,
+    observed: Mutex<Observed>,
+}
+
+/// The database's time at a moment of our own clock.
+#[derive(Clone, Copy)]
+struct Observed {
+    time: Millis,
+    at: Duration,
+}
+
+/// Whether the database can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// It accepts writes (it is a primary and not switched to read-only).
+    pub writable: bool,
+    /// How long the question took.
+    pub latency: Duration,
+}
+
+/// Connections of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Open now.
+    pub open: u32,
+    /// Open and not in use.
+    pub idle: u32,
+}
+
+impl Meta {
+    /// Connects, says why if that fails, and checks that the server is one that is admitted.
+    ///
+    /// `data` is the data directory, in which the default SQLite file lies. Applies no migrations.
+    pub async fn open(
+        config: &Config,
+        data: &Path,
+        tasks: Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let address = config.address(data)?;
+        let config = config.clone();
+        let opening = Self::open_here(address, config, Arc::clone(&tasks), clock);
+        session::detached(&tasks, "meta.open", opening).await?
+    }
+
+    async fn open_here(
+        address: Address,
+        config: Config,
+        tasks: Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let mut lease = Lease::connect(&address, &config)
+            .await
+            .map_err(|failure| match failure.error {
+                Error::Configuration(_) => failure.error,
+                error => {
+                    Error::Unavailable(format!("cannot connect to {}: {error}", address.describe()))
+                }
+            })?;
+        let server = server::inspect(&mut lease, address.dialect)
+            .await
+            .map_err(|failure| failure.error)?;
+        lease.finish().await;
+        let pools =
+            Pools::new(&address, &config, server.flavour).map_err(|failure| failure.error)?;
+        let observed = Mutex::new(Observed {
+            time: clock.wall(),
+            at: clock.elapsed(),
+        });
+        let shift = AtomicI64::new(0);
+        let meta = Self {
+            shared: Arc::new(Shared {
+                pools,
+                address,
+                config,
+                server,
+                tasks,
+                clock,
+                shift,
+                observed,
+            }),
+        };
+        meta.shared
+            .observe()
+            .await
+            .map_err(|failure| failure.error)?;
+        Ok(meta)
+    }
+
+    /// The language of the database.
+    pub fn dialect(&self) -> Dialect {
+        self.shared.pools.dialect()
+    }
+
+    /// Name and version of the server, for the log.
+    pub fn server(&self) -> &str {
+        &self.shared.server.version
+    }
+
+    /// The handle by which one operation or job reads and writes; charges that operation.
+    pub fn session(&self, context: Context) -> Session {
+        Session::new(Arc::clone(&self.shared), context)
+    }
+
+    /// The database's time as far as known without asking: the last observation plus the time since.
+    pub fn now(&self) -> Millis {
+        self.shared.now()
+    }
+
+    /// Asks for the database's time, so that [`now`](Self::now) stays right when clocks drift.
+    pub async fn observe_time(&self) -> Result<Millis> {
+        let shared = Arc::clone(&self.shared);
+        let asked = async move { shared.observe().await };
+        session::detached(&self.shared.tasks, "meta.time", asked)
+            .await?
+            .map_err(|failure| failure.error)
+    }
+
+    /// Moves the database's time, as this handle and its statements see it, forward. For tests.
+    pub fn shift_time(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.shared.shift.fetch_add(by, Ordering::AcqRel);
+    }
+
+    /// Asks the database whether it can be used.
+    pub async fn health(&self) -> Result<Health> {
+        let shared = Arc::clone(&self.shared);
+        let asked = async move {
+            let begun = shared.clock.elapsed();
+            let mut lease = shared.pools.reader().await?;
+            let writable = server::is_writable(&mut lease, shared.pools.dialect()).await?;
+            lease.finish().await;
+            Ok(Health {
+                writable,
+                latency: shared.clock.elapsed().saturating_sub(begun),
+            })
+        };
+        let asked: std::result::Result<Health, Failure> =
+            session::detached(&self.shared.tasks, "meta.health", asked).await?;
+        asked.map_err(|failure| failure.error)
+    }
+
+    /// Connections at this moment.
+    pub fn stats(&self) -> Stats {
+        let (open, idle) = self.shared.pools.size();
+        Stats {
+            open,
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Lets the database check each of these statements, in every size, without running them; one line per failure.
+    pub async fn check(&self, statements: &[&'static Statement]) -> Result<Vec<String>> {
+        let shared = Arc::clone(&self.shared);
+        let statements = statements.to_vec();
+        let checked = async move {
+            let mut wrong = Vec::new();
+            let mut lease = shared.pools.writer().await?;
+            for statement in statements {
+                for rendered in statement.renderings(shared.pools.dialect()) {
+                    let prepared = match rendered {
+                        Ok(rendered) => lease.prepare(rendered).await,
+                        Err(error) => Err(error.into()),
+                    };
+                    if let Err(failure) = prepared {
+                        wrong.push(format!("{statement:?}: {}", failure.error));
+                    }
+                }
+            }
+            lease.finish().await;
+            Ok(wrong)
+        };
+        let checked: std::result::Result<Vec<String>, Failure> =
+            session::detached(&self.shared.tasks, "meta.check", checked).await?;
+        checked.map_err(|failure| failure.error)
+    }
+
+    /// Waits for running statements and closes all connections.
+    pub async fn close(&self) {
+        self.shared.pools.close().await;
+    }
+
+    /// A context for work of the database layer itself.
+    pub(crate) fn own_session(&self) -> Session {
+        self.session(Context::new(Lane::Control))
+    }
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> Millis {
+        let observed = *self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self.clock.elapsed().saturating_sub(observed.at);
+        Millis(
+            (observed.time + since)
+                .0
+                .saturating_add(self.shift.load(Ordering::Acquire)),
+        )
+    }
+
+    pub(crate) fn shift(&self) -> Arg {
+        Arg::from(self.shift.load(Ordering::Acquire))
+    }
+
+    /// Notes a time that a statement brought, taken between `begun` and now.
+    pub(crate) fn note_time(&self, shifted: Millis, begun: Duration) {
+        let time = Millis(shifted.0.saturating_sub(self.shift.load(Ordering::Acquire)));
+        let at = begun + self.clock.elapsed().saturating_sub(begun) / 2;
+        *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = Observed { time, at };
+    }
+
+    async fn observe(&self) -> std::result::Result<Millis, Failure> {
+        let mut lease = self.pools.reader().await?;
+        let begun = self.clock.elapsed();
+        let rows = lease
+            .ask(&format!("SELECT {}", self.pools.dialect().clock()))
+            .await?;
+        lease.finish().await;
+        let time = rows
+            .first()
+            .map_or_else(|| Err(Error::Decode("no time".into())), |row| row.millis(0))?;
+        let shifted = Millis(time.0.saturating_add(self.shift.load(Ordering::Acquire)));
+        self.note_time(shifted, begun);
+        Ok(shifted)
+    }
+}

@@ -1,0 +1,555 @@
+//! Migrations: numbered steps, one statement each, one history for all dialects.
+//!
+//! A step that was applied is never applied again and never edited. On SQLite
+//! and PostgreSQL a step and its bookkeeping commit together; MariaDB commits
+//! schema changes by themselves, so a step is booked as begun first and, if the
+//! process died, told from an applied one by "already exists".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sea_query::{Expr, ExprTrait as _, OnConflict, Query};
+
+use crate::args;
+use crate::connection::Lease;
+use crate::dialect::Dialect;
+use crate::dialect::errors::Failure;
+use crate::error::{Error, Result};
+use crate::meta::{Meta, Shared};
+use crate::row::Row;
+use crate::statement::{Statement, arg};
+use crate::{random, session};
+
+/// How long to wait for another process that migrates.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Pause between attempts to get the lock.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The steps of one owner (a crate), in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrations {
+    /// Whose they are; the prefix of the tables mostly.
+    pub owner: &'static str,
+    /// In the order of their numbers.
+    pub steps: &'static [Step],
+}
+
+/// One step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// `NNNN_verb_noun`.
+    pub file: &'static str,
+    /// One statement with type tokens.
+    pub sql: &'static str,
+}
+
+/// The steps in `migrations/` of the calling crate, without `.sql`: `migrations!("kernel", ["0001_create_principal"])`.
+#[macro_export]
+macro_rules! migrations {
+    ($owner:expr, [$($file:literal),* $(,)?]) => {
+        $crate::Migrations {
+            owner: $owner,
+            steps: &[$($crate::Step {
+                file: $file,
+                sql: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/", $file, ".sql")),
+            }),*],
+        }
+    };
+}
+
+/// Which binary this is, for the check that release N and N+1 may run side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// The release number of this binary, counted up by one each release.
+    pub number: i64,
+    /// The oldest release that can still run on the schema that this binary makes.
+    pub admits: i64,
+}
+
+impl Default for Release {
+    fn default() -> Self {
+        Self {
+            number: 1,
+            admits: 1,
+        }
+    }
+}
+
+/// What is applied and what is not. Steps are written `owner/NNNN_name`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Applied steps that this binary knows.
+    pub applied: Vec<String>,
+    /// Known steps that are not applied, in the order in which they would be.
+    pub missing: Vec<String>,
+    /// Applied steps of a newer release.
+    pub unknown: Vec<String>,
+    /// The oldest release that the schema admits.
+    pub oldest_release: i64,
+}
+
+/// Applies migrations.
+pub struct Migrator {
+    meta: Meta,
+    sets: Vec<Migrations>,
+    release: Release,
+}
+
+static OWN: Migrations = migrations!("meta", ["0001_create_change", "0002_create_log_floor"]);
+
+const CREATE_HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (owner {name} NOT NULL, \
+    number {bigint} NOT NULL, name {name} NOT NULL, applied_at {bigint}, checksum {bigint} NOT NULL, \
+    PRIMARY KEY (owner, number)) {table}";
+const CREATE_COMPAT: &str = "CREATE TABLE IF NOT EXISTS schema_compat (id {bigint} NOT NULL PRIMARY KEY, \
+    oldest_binary {bigint} NOT NULL) {table}";
+
+crate::statements! {
+    /// What was applied or begun.
+    HISTORY: |_d| Query::select().columns(["owner", "number", "name", "applied_at", "checksum"])
+        .from("schema_migration");
+    /// A step begins (time null) or is applied at once.
+    BOOK: |_d| Query::insert().into_table("schema_migration")
+        .columns(["owner", "number", "name", "applied_at", "checksum"])
+        .values_panic([arg(0), arg(1), arg(2), arg(3), arg(4)]);
+    /// A step that was begun is applied.
+    BOOK_APPLIED: |_d| Query::update().table("schema_migration").value("applied_at", arg(2))
+        .and_where(Expr::col("owner").eq(arg(0))).and_where(Expr::col("number").eq(arg(1)));
+    /// The oldest release admitted.
+    COMPAT: |_d| Query::select().column("oldest_binary").from("schema_compat").and_where(Expr::col("id").eq(1));
+    /// Raises it, never lowers it.
+    COMPAT_SET: |d| d.upsert_with(
+        Query::insert().into_table("schema_compat").columns(["id", "oldest_binary"])
+            .values_panic([Expr::val(1), arg(0)]),
+        OnConflict::column("id").value("oldest_binary", Expr::case(
+            Expr::col(("schema_compat", "oldest_binary")).lt(arg(0)), arg(0),
+        ).finally(Expr::col(("schema_compat", "oldest_binary")))).to_owned(),
+    );
+}
+
+impl Step {
+    /// The number at the beginning of the file's name.
+    pub fn number(&self) -> i64 {
+        self.file
+            .split('_')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// The file's name without the number.
+    pub fn name(&self) -> &'static str {
+        self.file.split_once('_').map_or("", |(_, name)| name)
+    }
+
+    /// The statement in a dialect: comments gone, tokens replaced.
+    pub fn render(&self, dialect: Dialect) -> Result<String> {
+        expand(self.sql, dialect)
+            .map_err(|what| Error::Configuration(format!("migration {}: {what}", self.file)))
+    }
+
+    fn checksum(&self) -> i64 {
+        // FNV-1a: an edit is to be noticed, not an attack.
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.sql
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, hash)
+            .cast_signed()
+    }
+}
+
+/// One step among those of its owner.
+#[derive(Clone, Copy)]
+struct Item {
+    owner: &'static str,
+    step: Step,
+}
+
+impl Item {
+    fn key(&self) -> (String, i64) {
+        (self.owner.to_owned(), self.step.number())
+    }
+
+    fn label(&self) -> String {
+        format!("{}/{}", self.owner, self.step.file)
+    }
+}
+
+/// A row of the history.
+struct Booked {
+    name: String,
+    applied: bool,
+    checksum: i64,
+}
+
+type History = BTreeMap<(String, i64), Booked>;
+
+impl Migrator {
+    /// A migrator for these owners, in this order; the database layer's own tables come first by themselves.
+    pub fn new(meta: &Meta, sets: &[Migrations]) -> Self {
+        let sets = std::iter::once(OWN).chain(sets.iter().copied()).collect();
+        Self {
+            meta: meta.clone(),
+            sets,
+            release: Release::default(),
+        }
+    }
+
+    /// The same for this release.
+    pub fn release(mut self, release: Release) -> Self {
+        self.release = release;
+        self
+    }
+
+    /// What is applied and what is not. Changes nothing, works on an empty database.
+    pub async fn status(&self) -> Result<Status> {
+        let (meta, items) = (self.meta.clone(), self.items()?);
+        let asked = async move {
+            let mut lease = meta.shared.pools.writer().await?;
+            let (history, oldest) = if has_history(&mut lease).await {
+                let history = history(&mut lease, &meta.shared).await?;
+                (history, oldest(&mut lease, &meta.shared).await?)
+            } else {
+                (History::new(), 0)
+            };
+            lease.finish().await;
+            Ok(status(&items, &history, oldest))
+        };
+        let asked: Result<Status, Failure> =
+            session::detached(&self.meta.shared.tasks, "meta.status", asked).await?;
+        asked.map_err(|failure| failure.error)
+    }
+
+    /// The missing steps with their text in this database's dialect.
+    pub async fn plan(&self) -> Result<Vec<(String, String)>> {
+        let missing: BTreeSet<String> = self.status().await?.missing.into_iter().collect();
+        let missing = self
+            .items()?
+            .into_iter()
+            .filter(|item| missing.contains(&item.label()));
+        missing
+            .map(|item| Ok((item.label(), item.step.render(self.meta.dialect())?)))
+            .collect()
+    }
+
+    /// Refuses a schema that this binary must not run on: too new for it, or with steps missing.
+    pub async fn check(&self) -> Result<()> {
+        let status = self.status().await?;
+        if status.oldest_release > self.release.number {
+            return Err(Error::SchemaTooNew {
+                oldest: status.oldest_release,
+                this: self.release.number,
+            });
+        }
+        if !status.missing.is_empty() {
+            return Err(Error::SchemaTooOld {
+                missing: status.missing,
+            });
+        }
+        Ok(())
+    }
+
+    /// Applies all missing steps; returns those that this call applied. Safe beside others that do the same.
+    pub async fn apply(&self) -> Result<Vec<String>> {
+        let (meta, items, release) = (self.meta.clone(), self.items()?, self.release);
+        let applying = async move { apply(&meta.shared, &items, release).await };
+        let applied = session::detached(&self.meta.shared.tasks, "meta.migrate", applying).await?;
+        applied.map_err(|failure| failure.error)
+    }
+
+    /// All steps in order, checked for form.
+    fn items(&self) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        for set in &self.sets {
+            let mut last = 0;
+            for step in set.steps {
+                let item = Item {
+                    owner: set.owner,
+                    step: *step,
+                };
+                if step.number() <= last || step.name().is_empty() {
+                    return Err(Error::Configuration(format!(
+                        "migration {} is out of order",
+                        item.label()
+                    )));
+                }
+                last = step.number();
+                items.push(item);
+            }
+        }
+        Ok(items)
+    }
+}
+
+fn status(items: &[Item], history: &History, oldest_release: i64) -> Status {
+    let known: BTreeSet<_> = items.iter().map(Item::key).collect();
+    let applied = |item: &&Item| {
+        history
+            .get(&item.key())
+            .is_some_and(|booked| booked.applied)
+    };
+    let unknown = history.iter().filter(|(key, _)| !known.contains(key));
+    Status {
+        applied: items.iter().filter(applied).map(Item::label).collect(),
+        missing: items
+            .iter()
+            .filter(|item| !applied(item))
+            .map(Item::label)
+            .collect(),
+        unknown: unknown
+            .map(|((owner, number), booked)| format!("{owner}/{number:04}_{}", booked.name))
+            .collect(),
+        oldest_release,
+    }
+}
+
+async fn apply(shared: &Shared, items: &[Item], release: Release) -> Result<Vec<String>, Failure> {
+    let begun = shared.clock.elapsed();
+    loop {
+        // A connection of its own: locks and settings end with it, and nobody else waits for it.
+        let mut lease = Lease::connect(&shared.address, &shared.config).await?;
+        if lock(&mut lease, shared).await? {
+            let applied = apply_locked(&mut lease, shared, items, release).await;
+            lease.finish().await;
+            return applied;
+        }
+        lease.finish().await;
+        if shared.clock.elapsed().saturating_sub(begun) > PATIENCE {
+            return Err(Error::Busy("another process is migrating".into()).into());
+        }
+        tokio::time::sleep(random::jitter(PAUSE)).await;
+    }
+}
+
+async fn lock(lease: &mut Lease, shared: &Shared) -> Result<bool, Failure> {
+    let dialect = shared.pools.dialect();
+    for setting in dialect.session(&shared.config, shared.server.flavour) {
+        lease.command(&setting).await?;
+    }
+    if let Some(setting) = dialect.without_statement_timeout(shared.server.flavour) {
+        lease.command(setting).await?;
+    }
+    match dialect.try_migration_lock() {
+        None => Ok(true),
+        Some(question) => Ok(lease
+            .ask(question)
+            .await?
+            .first()
+            .is_some_and(|row| row.bool(0).unwrap_or(false))),
+    }
+}
+
+async fn apply_locked(
+    lease: &mut Lease,
+    shared: &Shared,
+    items: &[Item],
+    release: Release,
+) -> Result<Vec<String>, Failure> {
+    let dialect = shared.pools.dialect();
+    for table in [CREATE_HISTORY, CREATE_COMPAT] {
+        lease
+            .command(&expand(table, dialect).map_err(Error::Other)?)
+            .await?;
+    }
+    let oldest = oldest(lease, shared).await?;
+    if oldest > release.number {
+        return Err(Error::SchemaTooNew {
+            oldest,
+            this: release.number,
+        }
+        .into());
+    }
+    let mut applied = Vec::new();
+    for item in items {
+        if apply_step(lease, shared, item).await? {
+            tracing::info!(step = item.label(), "migration applied");
+            applied.push(item.label());
+        }
+    }
+    execute(lease, shared, &COMPAT_SET, args![release.admits]).await?;
+    Ok(applied)
+}
+
+/// Applies one step unless somebody has.
+async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<bool, Failure> {
+    let dialect = shared.pools.dialect();
+    let sql = item.step.render(dialect)?;
+    lease.command(dialect.begin()).await?;
+    let history = history(lease, shared).await?;
+    let booked = history.get(&item.key());
+    if let Some(booked) = booked {
+        if booked.checksum != item.step.checksum() {
+            lease.command("ROLLBACK").await?;
+            return Err(Error::Configuration(format!(
+                "migration {} was edited after it was applied",
+                item.label()
+            ))
+            .into());
+        }
+        if booked.applied {
+            lease.command("ROLLBACK").await?;
+            return Ok(false);
+        }
+    }
+    let (owner, number) = item.key();
+    let now = now(lease, dialect).await?;
+    let begun = booked.is_some();
+    if !begun {
+        let applied_at = dialect.transactional_schema().then_some(now);
+        let booking = args![
+            owner.clone(),
+            number,
+            item.step.name(),
+            applied_at,
+            item.step.checksum()
+        ];
+        execute(lease, shared, &BOOK, booking).await?;
+    }
+    if dialect.transactional_schema() {
+        let changed = lease.change_schema(&sql, false).await;
+        return finish_step(lease, changed, item).await;
+    }
+    lease.command("COMMIT").await?;
+    lease
+        .change_schema(&sql, begun)
+        .await
+        .map_err(|failure| named(failure, item))?;
+    execute(lease, shared, &BOOK_APPLIED, args![owner, number, now]).await?;
+    Ok(true)
+}
+
+async fn finish_step(
+    lease: &mut Lease,
+    changed: Result<bool, Failure>,
+    item: &Item,
+) -> Result<bool, Failure> {
+    match changed {
+        Ok(_) => lease.command("COMMIT").await.map(|()| true),
+        Err(failure) => {
+            lease.command("ROLLBACK").await?;
+            Err(named(failure, item))
+        }
+    }
+}
+
+fn named(failure: Failure, item: &Item) -> Failure {
+    match failure.error {
+        Error::Other(text) => Error::Other(format!("migration {}: {text}", item.label())).into(),
+        _ => failure,
+    }
+}
+
+async fn now(lease: &mut Lease, dialect: Dialect) -> Result<i64, Failure> {
+    let rows = lease.ask(&format!("SELECT {}", dialect.clock())).await?;
+    Ok(rows.first().map_or(Ok(0), |row| row.int(0))?)
+}
+
+async fn has_history(lease: &mut Lease) -> bool {
+    lease
+        .ask("SELECT 1 FROM schema_migration WHERE 1 = 0")
+        .await
+        .is_ok()
+        && lease
+            .ask("SELECT 1 FROM schema_compat WHERE 1 = 0")
+            .await
+            .is_ok()
+}
+
+async fn history(lease: &mut Lease, shared: &Shared) -> Result<History, Failure> {
+    let rows = fetch(lease, shared, &HISTORY).await?;
+    let booked = |row: Row| -> Result<_> {
+        let booked = Booked {
+            name: row.string(2)?,
+            applied: row.opt_int(3)?.is_some(),
+            checksum: row.int(4)?,
+        };
+        Ok(((row.string(0)?, row.int(1)?), booked))
+    };
+    Ok(rows.into_iter().map(booked).collect::<Result<_>>()?)
+}
+
+async fn oldest(lease: &mut Lease, shared: &Shared) -> Result<i64, Failure> {
+    let rows = fetch(lease, shared, &COMPAT).await?;
+    Ok(rows.first().map_or(Ok(0), |row| row.int(0))?)
+}
+
+async fn fetch(
+    lease: &mut Lease,
+    shared: &Shared,
+    statement: &'static Statement,
+) -> Result<Vec<Row>, Failure> {
+    lease
+        .fetch(
+            statement.for_len(shared.pools.dialect(), 0)?,
+            &args![],
+            &shared.shift(),
+        )
+        .await
+}
+
+async fn execute(
+    lease: &mut Lease,
+    shared: &Shared,
+    statement: &'static Statement,
+    args: crate::Args,
+) -> Result<(), Failure> {
+    let rendered = statement.for_len(shared.pools.dialect(), 0)?;
+    lease
+        .execute(rendered, &args, &shared.shift())
+        .await
+        .map(drop)
+}
+
+/// Takes comments away and puts types in the place of tokens.
+fn expand(sql: &str, dialect: Dialect) -> Result<String, String> {
+    let lines = sql
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default());
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let text = text.trim().trim_end_matches(';').trim_end();
+    if text.contains(';') {
+        return Err("more than one statement".into());
+    }
+    let mut parts = text.split('{');
+    let mut expanded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (token, rest) = part.split_once('}').ok_or("a token that does not end")?;
+        let column_type = dialect
+            .column_type(token)
+            .ok_or_else(|| format!("unknown token {{{token}}}"))?;
+        expanded.push_str(column_type);
+        expanded.push_str(rest);
+    }
+    Ok(expanded.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_become_types_and_comments_go() {
+        let sql =
+            "-- why\nCREATE TABLE t (\n id {id}, -- {nonsense}\n n {name} NOT NULL\n) {table};\n";
+        let check = |dialect| expand(sql, dialect).unwrap();
+        assert!(check(Dialect::Sqlite).ends_with("n TEXT NOT NULL\n) STRICT"));
+        assert!(check(Dialect::Postgres).ends_with(')'));
+        assert!(check(Dialect::Mysql).contains("VARBINARY(255) NOT NULL"));
+        assert!(!check(Dialect::Mysql).contains("nonsense"));
+    }
+
+    #[test]
+    fn malformed_steps_are_refused() {
+        assert!(expand("CREATE TABLE t (a {wat})", Dialect::Sqlite).is_err());
+        assert!(expand("CREATE TABLE t (a {int", Dialect::Sqlite).is_err());
+        assert!(expand("DROP TABLE a; DROP TABLE b", Dialect::Sqlite).is_err());
+    }
+
+    #[test]
+    fn a_step_knows_its_number() {
+        let step = Step {
+            file: "0012_create_thing",
+            sql: "",
+        };
+        assert_eq!((step.number(), step.name()), (12, "create_thing"));
+    }
+}

@@ -1,0 +1,315 @@
+//! Transactions that run to their end, and again when the database asks for it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use sea_query::Query;
+use seawall_types::{ChangeId, Context, Millis};
+
+use crate::args::Args;
+use crate::change::{self, Change};
+use crate::connection::Lease;
+use crate::dialect::errors::Failure;
+use crate::error::{Error, Result};
+use crate::meta::Shared;
+use crate::row::Row;
+use crate::session::{Committed, batches};
+use crate::statement::{Rendered, Statement};
+use crate::{args, random};
+
+/// How often a transaction is run at most.
+const ATTEMPTS: u32 = 8;
+/// No further attempt begins after so long.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The first pause between attempts; doubled each time.
+const PAUSE: Duration = Duration::from_millis(5);
+
+crate::statements! {
+    /// The database's time.
+    NOW: |d| Query::select().expr(d.now());
+}
+
+/// A transaction under way.
+pub struct Tx {
+    lease: Lease,
+    shared: Arc<Shared>,
+    context: Context,
+    now: Option<Millis>,
+    change: Option<ChangeId>,
+    failed: Option<Failure>,
+}
+
+impl Tx {
+    /// All rows. Long lists are handled as by [`Session::all`](crate::Session::all).
+    pub async fn all(&mut self, statement: &'static Statement, args: Args) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for (len, args) in batches(statement, &args)? {
+            let rendered = self.rendered(statement, len)?;
+            let result = self
+                .lease
+                .fetch(rendered, &args, &self.shared.shift())
+                .await;
+            rows.append(&mut self.note(result)?);
+        }
+        Ok(rows)
+    }
+
+    /// The first row, if any.
+    pub async fn optional(
+        &mut self,
+        statement: &'static Statement,
+        args: Args,
+    ) -> Result<Option<Row>> {
+        Ok(self.all(statement, args).await?.into_iter().next())
+    }
+
+    /// The first row; that there is one is the statement's promise.
+    pub async fn one(&mut self, statement: &'static Statement, args: Args) -> Result<Row> {
+        let row = self.optional(statement, args).await?;
+        row.ok_or_else(|| Error::Decode(format!("{statement:?} returned no row")))
+    }
+
+    /// Runs a statement that returns nothing and says how many rows it inserted, deleted or, for an update, matched
+    /// (whether or not they changed).
+    pub async fn execute(&mut self, statement: &'static Statement, args: Args) -> Result<u64> {
+        let mut rows = 0;
+        for (len, args) in batches(statement, &args)? {
+            let rendered = self.rendered(statement, len)?;
+            let result = self
+                .lease
+                .execute(rendered, &args, &self.shared.shift())
+                .await;
+            if rendered.traits.swallow_unique
+                && matches!(&result, Err(failure) if failure.error.is_unique())
+            {
+                continue;
+            }
+            let done = self.note(retryable(rendered, result))?;
+            rows += if rendered.traits.upsert {
+                done.rows.min(1)
+            } else {
+                done.rows
+            };
+        }
+        Ok(rows)
+    }
+
+    /// Inserts one row by a statement made with `d.insert_returning` or `d.append`; returns its id.
+    pub async fn insert(&mut self, statement: &'static Statement, args: Args) -> Result<i64> {
+        if statement.is_sized() {
+            return Err(statement.wrong("inserts several rows; only one has an id to return"));
+        }
+        let rendered = self.rendered(statement, 0)?;
+        let shift = self.shared.shift();
+        if rendered.traits.returns_id {
+            let result = retryable(rendered, self.lease.fetch(rendered, &args, &shift).await);
+            let rows = self.note(result)?;
+            let row = rows
+                .first()
+                .ok_or_else(|| Error::Decode(format!("{statement:?} returned no id")))?;
+            return row.int(0);
+        }
+        let result = retryable(rendered, self.lease.execute(rendered, &args, &shift).await);
+        match self.note(result)?.last_id {
+            0 => Err(statement.wrong("returns no id")),
+            id => Ok(id),
+        }
+    }
+
+    /// Announces a change to all replicas, as part of this transaction.
+    pub async fn change(&mut self, change: Change) -> Result<ChangeId> {
+        let args = args![
+            random::nonce(),
+            change.kind,
+            change.a,
+            change.b,
+            change.name
+        ];
+        let id = ChangeId::from(self.insert(&change::APPEND, args).await?);
+        self.change = Some(id);
+        Ok(id)
+    }
+
+    /// The database's time, asked for once per transaction.
+    pub async fn now(&mut self) -> Result<Millis> {
+        if let Some(now) = self.now {
+            return Ok(now);
+        }
+        let begun = self.shared.clock.elapsed();
+        let now = self.one(&NOW, args![]).await?.millis(0)?;
+        self.shared.note_time(now, begun);
+        self.now = Some(now);
+        Ok(now)
+    }
+
+    /// The text to run, charged; refused when an earlier statement has failed.
+    fn rendered(&self, statement: &'static Statement, len: usize) -> Result<&'static Rendered> {
+        if let Some(failure) = &self.failed {
+            // PostgreSQL refuses, the others would go on: all of them refuse here.
+            return Err(failure.error.clone());
+        }
+        let rendered = statement.for_len(self.shared.pools.dialect(), len)?;
+        if rendered.is_read {
+            self.context.cost.charge_reads(1);
+        } else {
+            self.context.cost.charge_writes(1);
+        }
+        Ok(rendered)
+    }
+
+    fn note<T>(&mut self, result: Result<T, Failure>) -> Result<T> {
+        result.map_err(|failure| {
+            let error = failure.error.clone();
+            self.failed = Some(failure);
+            error
+        })
+    }
+}
+
+/// A duplicate in an append-only log is a void row that took our id: another attempt gets another id.
+fn retryable<T>(rendered: &Rendered, result: Result<T, Failure>) -> Result<T, Failure> {
+    result.map_err(|mut failure| {
+        failure.retry |= rendered.traits.retry_unique && failure.error.is_unique();
+        failure
+    })
+}
+
+/// How one attempt ended when it did not commit.
+struct Aborted<E> {
+    error: E,
+    retry: bool,
+}
+
+impl<E: From<Error>> From<Failure> for Aborted<E> {
+    fn from(failure: Failure) -> Self {
+        Self {
+            error: failure.error.into(),
+            retry: failure.retry,
+        }
+    }
+}
+
+/// Runs the body until it commits, fails for good, or patience ends.
+pub(crate) async fn run<T, E, F>(
+    shared: &Arc<Shared>,
+    context: &Context,
+    body: F,
+) -> Result<Committed<T>, E>
+where
+    F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    let begun = shared.clock.elapsed();
+    let mut attempt = 1;
+    loop {
+        let aborted = match attempt_once(shared, context, &body).await {
+            Ok(committed) => return Ok(committed),
+            Err(aborted) => aborted,
+        };
+        let waited = shared.clock.elapsed().saturating_sub(begun);
+        if !aborted.retry || attempt >= ATTEMPTS || waited >= PATIENCE {
+            return Err(aborted.error);
+        }
+        // No connection is held while waiting.
+        tokio::time::sleep(random::jitter(PAUSE * 2_u32.pow(attempt))).await;
+        attempt += 1;
+    }
+}
+
+async fn attempt_once<T, E, F>(
+    shared: &Arc<Shared>,
+    context: &Context,
+    body: &F,
+) -> Result<Committed<T>, Aborted<E>>
+where
+    F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Sync,
+    E: From<Error>,
+{
+    let (lease, held) = begin(shared).await?;
+    let mut tx = Tx {
+        lease,
+        shared: Arc::clone(shared),
+        context: context.clone(),
+        now: None,
+        change: None,
+        failed: None,
+    };
+    // A panic in the body must not take the connection's transaction with it into the pool.
+    let outcome = AssertUnwindSafe(async { body(&mut tx).await })
+        .catch_unwind()
+        .await;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::Other("the body of a transaction panicked".into()).into()),
+    };
+    let ended = end(tx, outcome).await;
+    context
+        .cost
+        .charge_db(shared.clock.elapsed().saturating_sub(held));
+    ended
+}
+
+/// A connection in a new transaction, and since when it is held.
+async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure> {
+    let attempts = shared.pools.size().0 + 2;
+    let mut attempt = 1;
+    loop {
+        let mut lease = shared.pools.writer().await?;
+        let held = shared.clock.elapsed();
+        match lease.command(shared.pools.dialect().begin()).await {
+            Ok(()) => return Ok((lease, held)),
+            // Broken while idle: nothing has happened yet.
+            Err(failure) if failure.lost && attempt < attempts => attempt += 1,
+            Err(failure) if failure.lost => return Err(failure),
+            Err(failure) => {
+                lease.finish().await;
+                return Err(failure);
+            }
+        }
+    }
+}
+
+async fn end<T, E: From<Error>>(tx: Tx, outcome: Result<T, E>) -> Result<Committed<T>, Aborted<E>> {
+    let Tx {
+        mut lease,
+        change,
+        failed,
+        ..
+    } = tx;
+    let aborted = match (outcome, failed) {
+        (Ok(value), None) => match lease.command("COMMIT").await {
+            Ok(()) => {
+                lease.finish().await;
+                return Ok(Committed { value, change });
+            }
+            Err(failure) if failure.lost => {
+                return Err(Aborted {
+                    error: uncertain(&failure).into(),
+                    retry: false,
+                });
+            }
+            Err(failure) => failure.into(),
+        },
+        // The body overlooked an error; the transaction is lost on every dialect.
+        (Ok(_), Some(failure)) => failure.into(),
+        (Err(error), failed) => Aborted {
+            error,
+            retry: failed.is_some_and(|failure| failure.retry),
+        },
+    };
+    if lease.command("ROLLBACK").await.is_ok() {
+        lease.finish().await;
+    }
+    Err(aborted)
+}
+
+fn uncertain(failure: &Failure) -> Error {
+    match &failure.error {
+        Error::Unavailable(text) => Error::Uncertain(text.clone()),
+        other => other.clone(),
+    }
+}
