@@ -1,1 +1,65 @@
-//! What every feature is written in: operations, catalog, routes, events, jobs.
+//! What every feature is written in: the operation under way ([`Op`]), the catalog of namespaces,
+//! repositories and grants, routes and jobs that name their lane, events, blob references.
+//!
+//! This crate decides who may do what and in which lane work runs. It must never know a feature,
+//! speak a protocol's details, or let anyone reach a repository except through [`Op::repo`].
+
+pub mod auth;
+pub mod blobs;
+pub mod catalog;
+pub mod changes;
+pub mod clock;
+pub mod events;
+pub mod feature;
+pub mod http;
+pub mod installation;
+pub mod jobs;
+mod kernel;
+mod op;
+pub mod secrets;
+pub mod tasks;
+
+pub use auth::{Actor, Ceiling, Who};
+pub use catalog::{Repo, RepositoryFacts};
+pub use feature::Feature;
+pub use kernel::{Kernel, Parts, Settings};
+pub use op::{Op, Origin};
+pub use seawall_types::error::{Error, Reason, Result};
+
+
+/// The kernel's tables.
+pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
+    "kernel",
+    [
+        "0001_create_installation",
+        "0002_create_signing_key",
+        "0003_create_principal",
+        "0004_create_namespace",
+        "0005_create_repository",
+        "0006_create_namespace_grant",
+        "0007_create_repository_grant",
+        "0008_create_blob",
+        "0009_create_blob_place",
+        "0010_create_blob_ref",
+        "0011_index_blob_ref_by_owner",
+        "0012_create_event",
+        "0013_create_event_cursor",
+        "0014_create_job",
+        "0015_index_job_by_time",
+        "0016_index_namespace_grant_by_principal",
+        "0017_index_repository_grant_by_principal",
+    ]
+);
+
+/// Every statement of the kernel, for the test that prepares them on each database.
+pub fn statements() -> Vec<&'static seawall_meta::Statement> {
+    [
+        blobs::store::ALL,
+        catalog::store::ALL,
+        events::store::ALL,
+        events::store::log::EVENTS.statements,
+        installation::store::ALL,
+        jobs::store::ALL,
+    ]
+    .concat()
+}

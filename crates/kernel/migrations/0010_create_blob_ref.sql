@@ -1,0 +1,9 @@
+CREATE TABLE blob_ref (
+  digest {digest} NOT NULL REFERENCES blob (digest),
+  repository_id {bigint} NOT NULL,
+  owner_kind {bigint} NOT NULL,
+  owner {bytes} NOT NULL,
+  namespace_id {bigint} NOT NULL,
+  until {bigint},
+  PRIMARY KEY (digest, repository_id, owner_kind, owner)
+) {table}

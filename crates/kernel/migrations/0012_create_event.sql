@@ -1,0 +1,7 @@
+CREATE TABLE event (
+  id {id},
+  nonce {bigint} NOT NULL,
+  kind {bigint} NOT NULL,
+  at {bigint} NOT NULL,
+  payload {text} NOT NULL
+) {table}

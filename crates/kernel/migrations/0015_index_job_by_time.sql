@@ -1,0 +1,1 @@
+CREATE INDEX job_by_time ON job (state, run_at)

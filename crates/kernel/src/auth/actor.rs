@@ -1,0 +1,156 @@
+//! The actor of an operation: principal, credential, ceiling.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use http::HeaderMap;
+use seawall_types::Result;
+use seawall_types::ids::{CredentialId, PrincipalId};
+use seawall_types::name::RepositoryName;
+use seawall_types::permission::PrincipalKind;
+use seawall_types::scope::{Action, Scopes};
+
+use crate::op::Op;
+
+/// What kind of credential proved a principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CredentialKind {
+    /// A password, sent as HTTP Basic.
+    Password,
+    /// A short-lived bearer token.
+    Token,
+    /// A refresh token, exchanged at the token service.
+    Refresh,
+}
+
+impl CredentialKind {
+    /// The word for logs and events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Token => "token",
+            Self::Refresh => "refresh_token",
+        }
+    }
+}
+
+/// A principal as a credential proved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The principal's id; never reused.
+    pub id: PrincipalId,
+    /// Its name at this moment.
+    pub name: Arc<str>,
+    /// User, robot or team.
+    pub kind: PrincipalKind,
+    /// Administrators of the installation may do everything.
+    pub superuser: bool,
+    /// The credential that proved it.
+    pub credential: CredentialId,
+    /// What kind of credential that was.
+    pub credential_kind: CredentialKind,
+}
+
+/// Who acts.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// Nobody that we know.
+    Anonymous,
+    /// A principal with a credential.
+    Principal(Arc<Identity>),
+    /// The operator: the command line on the machine itself, and the house's own jobs.
+    Operator,
+}
+
+/// How much of its subject's permission a credential lets through.
+#[derive(Debug, Clone)]
+pub enum Ceiling {
+    /// All of it.
+    Unlimited,
+    /// Only what the scopes name.
+    Scopes(Arc<Scopes>),
+}
+
+impl Ceiling {
+    /// Whether `action` on `name` is under the ceiling.
+    pub fn admits(&self, name: &RepositoryName, action: Action) -> bool {
+        match self {
+            Self::Unlimited => true,
+            Self::Scopes(scopes) => scopes.allow(name, action),
+        }
+    }
+
+    /// Whether the catalog may be listed under the ceiling (scope `registry:catalog:*`).
+    pub fn admits_catalog(&self) -> bool {
+        match self {
+            Self::Unlimited => true,
+            Self::Scopes(scopes) => scopes.allow_catalog(),
+        }
+    }
+}
+
+/// Who acts, under which ceiling.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Who acts.
+    pub who: Who,
+    /// How much of their permission counts.
+    pub ceiling: Ceiling,
+}
+
+impl Actor {
+    /// Nobody that we know, without any token.
+    pub const fn anonymous() -> Self {
+        Self { who: Who::Anonymous, ceiling: Ceiling::Unlimited }
+    }
+
+    /// The operator of this machine.
+    pub const fn operator() -> Self {
+        Self { who: Who::Operator, ceiling: Ceiling::Unlimited }
+    }
+
+    /// The principal, if one acts.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        match &self.who {
+            Who::Principal(identity) => Some(identity),
+            Who::Anonymous | Who::Operator => None,
+        }
+    }
+
+    /// The principal's id, if one acts.
+    pub fn principal(&self) -> Option<PrincipalId> {
+        self.identity().map(|identity| identity.id)
+    }
+
+    /// Whether nobody that we know acts.
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.who, Who::Anonymous)
+    }
+
+    /// Whether this actor may do everything (its ceiling aside).
+    pub fn is_superuser(&self) -> bool {
+        match &self.who {
+            Who::Operator => true,
+            Who::Principal(identity) => identity.superuser,
+            Who::Anonymous => false,
+        }
+    }
+
+    /// The name for logs and events.
+    pub fn name(&self) -> &str {
+        match &self.who {
+            Who::Anonymous => "anonymous",
+            Who::Operator => "operator",
+            Who::Principal(identity) => &identity.name,
+        }
+    }
+}
+
+/// Turns a request's credentials into an actor. `accounts` brings the one implementation.
+pub trait Verifier: Send + Sync + 'static {
+    /// Reads `Authorization`; a request without it is anonymous.
+    ///
+    /// Errors: `Unauthenticated` for a wrong password or an unknown scheme, `InvalidToken` for a
+    /// token that is not ours, has expired, or whose principal or credential is no more.
+    fn verify<'a>(&'a self, op: &'a Op, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Actor>>;
+}

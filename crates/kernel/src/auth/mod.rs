@@ -1,0 +1,10 @@
+//! Who asks, and what they may do: the actor, the acts, and one table that says what each act needs.
+//!
+//! A token is never proof: what may be done is its ceiling met with the permission as it stands
+//! now. Nothing here looks anything up; [`crate::catalog`] brings the facts.
+
+mod act;
+mod actor;
+
+pub use act::{Act, ActKind, Administer, Delete, Describe, Existing, Pull, Push, Rule};
+pub use actor::{Actor, Ceiling, CredentialKind, Identity, Verifier, Who};

@@ -1,0 +1,167 @@
+//! Which blobs there are, where their bytes lie, and who keeps them alive.
+//!
+//! What is seen and what is kept are two things: a `blob_ref` row keeps a blob, whoever may see it.
+//! Everyone who keeps a blob writes that row by [`keep`], in the transaction that needs it, so that
+//! garbage collection needs to know no feature.
+
+pub mod store;
+
+use seawall_blob::{Place, Stored};
+use std::time::Duration;
+
+use seawall_meta::{Row, Session, Tx, args, list};
+use seawall_types::digest::Digest;
+use seawall_types::ids::{NamespaceId, RepositoryId};
+use seawall_types::time::Millis;
+use seawall_types::{Error, Reason, Result};
+
+/// What kind of thing keeps a blob alive; stored, so numbers are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerKind {
+    /// A promise to a pusher, until its time has passed.
+    Lease,
+    /// A manifest; its owner key is the manifest's digest.
+    Manifest,
+}
+
+impl OwnerKind {
+    const fn code(self) -> i64 {
+        match self {
+            Self::Lease => 1,
+            Self::Manifest => 2,
+        }
+    }
+}
+
+/// Who keeps a blob alive.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// The namespace whose account it is on.
+    pub namespace: NamespaceId,
+    /// The repository.
+    pub repository: RepositoryId,
+    /// What kind of thing.
+    pub kind: OwnerKind,
+    /// Which one.
+    pub key: Vec<u8>,
+}
+
+impl Owner {
+    /// The promise to a pusher that a blob stays until its manifest comes.
+    pub fn lease(namespace: NamespaceId, repository: RepositoryId) -> Self {
+        Self { namespace, repository, kind: OwnerKind::Lease, key: Vec::new() }
+    }
+
+    /// A manifest of a repository.
+    pub fn manifest(namespace: NamespaceId, repository: RepositoryId, digest: &Digest) -> Self {
+        Self { namespace, repository, kind: OwnerKind::Manifest, key: digest.to_bytes() }
+    }
+}
+
+/// A blob as the database knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobFacts {
+    /// Its length in bytes.
+    pub size: u64,
+    /// Where its bytes are.
+    pub place: Place,
+}
+
+const PRESENT: i64 = 1;
+
+/// Records freshly stored bytes under `digest`, inside `tx`.
+///
+/// Says where the bytes of that digest are: in `stored.place`, or where they were already, in which
+/// case the caller deletes its own copy once the transaction is committed.
+pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Place> {
+    let size = i64::try_from(stored.size)
+        .map_err(|_| Error::new(Reason::TooLarge, "a blob larger than the database can count"))?;
+    tx.execute(&store::BLOB_INSERT, args![digest, size]).await?;
+    let place = &stored.place;
+    let arguments = args![digest, place.location.as_str(), place.key.as_str(), PRESENT];
+    if tx.execute(&store::PLACE_INSERT, arguments).await? > 0 {
+        return Ok(place.clone());
+    }
+    let row = tx.one(&store::PLACE_AT, args![digest, place.location.as_str()]).await?;
+    Ok(Place { location: place.location.clone(), key: row.string(0)? })
+}
+
+/// Where a blob is, if its bytes are here. One read.
+pub async fn find(sql: &Session, digest: &Digest) -> Result<Option<BlobFacts>> {
+    sql.optional(&store::BLOB_FIND, args![digest, PRESENT]).await?.map(|row| read(&row, 0)).transpose()
+}
+
+/// Reads the columns (size, location, key) that statements of other crates join in.
+pub fn read(row: &Row, at: usize) -> Result<BlobFacts> {
+    let place = Place { location: row.string(at + 1)?, key: row.string(at + 2)? };
+    Ok(BlobFacts { size: row.size(at)?, place })
+}
+
+/// Keeps `digests` alive for `owner` until it lets go. The one writer of `blob_ref`, with [`lease`].
+///
+/// Errors: `BlobUnknown` when one of them is no blob here (the foreign key says so, however a
+/// collection races with this).
+pub async fn keep(tx: &mut Tx, owner: &Owner, digests: &[Digest]) -> Result<()> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let arguments = args![
+        owner.namespace,
+        owner.repository,
+        owner.kind.code(),
+        owner.key.as_slice(),
+        None::<i64>,
+        list(digests),
+    ];
+    tx.execute(&store::KEEP, arguments).await.map_err(went)?;
+    Ok(())
+}
+
+/// Promises a blob to whoever pushes to `owner`'s repository, for `lease` from now.
+///
+/// Errors: as [`keep`].
+pub async fn lease(tx: &mut Tx, owner: &Owner, digest: &Digest, lease: Duration) -> Result<()> {
+    let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 4);
+    let (kind, key) = (owner.kind.code(), owner.key.as_slice());
+    let arguments = args![owner.namespace, owner.repository, kind, key, lease, digest];
+    tx.execute(&store::LEASE, arguments).await.map_err(went)?;
+    Ok(())
+}
+
+fn went(error: seawall_meta::Error) -> Error {
+    if error.is_foreign_key() {
+        return Error::new(Reason::BlobUnknown, "a blob went while it was being referred to");
+    }
+    error.into()
+}
+
+/// Lets go of everything that `owner` keeps.
+pub async fn release(tx: &mut Tx, owner: &Owner) -> Result<()> {
+    let arguments = args![owner.repository, owner.kind.code(), owner.key.as_slice()];
+    tx.execute(&store::RELEASE, arguments).await?;
+    Ok(())
+}
+
+/// Gives everything that `owner` keeps an end, or takes the end away with `None`.
+pub async fn keep_until(tx: &mut Tx, owner: &Owner, until: Option<Millis>) -> Result<()> {
+    let arguments = args![owner.repository, owner.kind.code(), owner.key.as_slice(), until];
+    tx.execute(&store::KEEP_UNTIL, arguments).await?;
+    Ok(())
+}
+
+/// Lets go of everything that a repository keeps.
+pub async fn release_repository(tx: &mut Tx, repository: RepositoryId) -> Result<()> {
+    tx.execute(&store::RELEASE_REPOSITORY, args![repository]).await?;
+    Ok(())
+}
+
+/// Every blob with its places, in digest order after `after`, for `verify`.
+pub async fn walk(
+    sql: &Session,
+    after: Option<&Digest>,
+    limit: u32,
+) -> Result<Vec<(Digest, BlobFacts)>> {
+    let after = after.map(Digest::to_bytes).unwrap_or_default();
+    let rows = sql.all(&store::WALK, args![after, i64::from(limit)]).await?;
+    rows.iter().map(|row| Ok((row.digest(3)?, read(row, 0)?))).collect()
+}

@@ -1,0 +1,76 @@
+//! What one read tells about a repository and its caller.
+
+use seawall_meta::Row;
+use seawall_types::{Error, Reason, Result};
+use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
+use seawall_types::permission::{
+    NamespaceKind, NamespaceRole, RepositoryKind, RepositoryState, Role, Visibility,
+};
+
+/// A namespace as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceFacts {
+    /// Its id; never reused.
+    pub id: NamespaceId,
+    /// A user's own, or an organization.
+    pub kind: NamespaceKind,
+    /// The user whose namespace it is.
+    pub owner: Option<PrincipalId>,
+}
+
+/// A repository as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryRow {
+    /// Its id; never reused.
+    pub id: RepositoryId,
+    /// Who may read it without a grant.
+    pub visibility: Visibility,
+    /// What it holds.
+    pub kind: RepositoryKind,
+    /// What may be done to it.
+    pub state: RepositoryState,
+}
+
+/// Everything that decides what a caller may do to one repository name, from one read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepositoryFacts {
+    /// The namespace, if it exists.
+    pub namespace: Option<NamespaceFacts>,
+    /// The repository, if it exists.
+    pub repository: Option<RepositoryRow>,
+    /// The caller's grant on the namespace.
+    pub namespace_role: Option<NamespaceRole>,
+    /// The caller's grant on the repository.
+    pub role: Option<Role>,
+}
+
+impl RepositoryFacts {
+    /// Reads the columns of `store::FACTS`.
+    pub(super) fn read(row: &Row) -> Result<Self> {
+        let namespace = NamespaceFacts {
+            id: row.int(0)?.into(),
+            kind: stored(NamespaceKind::from_code(row.int(1)?))?,
+            owner: row.opt_int(2)?.map(PrincipalId::from),
+        };
+        let repository = match row.opt_int(3)? {
+            None => None,
+            Some(id) => Some(RepositoryRow {
+                id: id.into(),
+                visibility: stored(Visibility::from_code(row.int(4)?))?,
+                kind: stored(RepositoryKind::from_code(row.int(5)?))?,
+                state: stored(RepositoryState::from_code(row.int(6)?))?,
+            }),
+        };
+        Ok(Self {
+            namespace: Some(namespace),
+            repository,
+            namespace_role: row.opt_int(7)?.map(|code| stored(NamespaceRole::from_code(code))).transpose()?,
+            role: row.opt_int(8)?.map(|code| stored(Role::from_code(code))).transpose()?,
+        })
+    }
+}
+
+/// A stored code as what it stands for. Errors: `Internal` for one that only a later release knows.
+pub(super) fn stored<T>(known: Option<T>) -> Result<T> {
+    known.ok_or_else(|| Error::new(Reason::Internal, "a stored code that this release does not know"))
+}

@@ -1,0 +1,18 @@
+//! The catalog: principals, namespaces, repositories and grants, which all features refer to.
+//!
+//! [`Op::repo`](crate::Op) is the only way to a repository, and `access` the only place that
+//! decides between hidden and forbidden. Nothing here knows manifests or tags.
+
+mod access;
+mod facts;
+pub mod grants;
+pub mod listing;
+pub mod namespaces;
+pub mod principals;
+mod repo;
+pub mod repositories;
+pub mod store;
+
+pub use access::Allowed;
+pub use facts::{NamespaceFacts, RepositoryFacts, RepositoryRow};
+pub use repo::Repo;

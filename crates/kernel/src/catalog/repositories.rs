@@ -1,0 +1,109 @@
+//! Repositories as things of their own: visibility, listing, deletion.
+
+use seawall_meta::{Tx, args};
+use seawall_types::ids::RepositoryId;
+use seawall_types::permission::{RepositoryKind, RepositoryState, Visibility};
+use seawall_types::time::Millis;
+use seawall_types::{Error, Reason, Result};
+use serde::{Deserialize, Serialize};
+
+use super::facts::stored;
+use super::repo::Repo;
+use super::store;
+use crate::auth::Administer;
+use crate::changes;
+use crate::events::{Event, EventKind};
+use crate::jobs::{self, Job, Schedule};
+use crate::op::Op;
+
+/// A repository as it is listed.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Listed {
+    /// Namespace and path.
+    pub name: String,
+    /// Who may read it without a grant.
+    pub visibility: Visibility,
+    /// What it holds.
+    pub kind: RepositoryKind,
+    /// What may be done to it.
+    pub state: RepositoryState,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// All repositories, by (namespace, name). For the operator.
+pub async fn list(op: &Op) -> Result<Vec<Listed>> {
+    let rows = op.sql().all(&store::REPOSITORY_LIST, args![]).await?;
+    let mut listed = Vec::with_capacity(rows.len());
+    for row in rows {
+        listed.push(Listed {
+            name: format!("{}/{}", row.text(0)?, row.text(1)?),
+            visibility: stored(Visibility::from_code(row.int(2)?))?,
+            kind: stored(RepositoryKind::from_code(row.int(3)?))?,
+            state: stored(RepositoryState::from_code(row.int(4)?))?,
+            created_at: row.millis(5)?,
+        });
+    }
+    Ok(listed)
+}
+
+/// Makes a repository public or private.
+pub async fn set_visibility(
+    op: &Op,
+    repo: &Repo<Administer>,
+    visibility: Visibility,
+) -> Result<()> {
+    op.transaction((repo.clone(), visibility), |tx, op, (repo, visibility)| {
+        Box::pin(async move {
+            let arguments = args![repo.id(), visibility.code()];
+            tx.execute(&store::REPOSITORY_SET_VISIBILITY, arguments).await?;
+            tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0)).await?;
+            let event = Event::new(EventKind::VisibilityChanged)
+                .within(repo)
+                .detail(serde_json::json!({ "visibility": visibility.as_str() }));
+            op.emit(tx, event).await
+        })
+    })
+    .await
+}
+
+/// Deletes a repository: the name is free at once, the rows and bytes go by a job.
+pub async fn delete(op: &Op, repo: &Repo<Administer>) -> Result<()> {
+    op.transaction(repo.clone(), |tx, op, repo| {
+        Box::pin(async move {
+            op.emit(tx, Event::new(EventKind::RepositoryDeleted).within(repo)).await?;
+            delete_in(tx, op, repo.id()).await
+        })
+    })
+    .await
+}
+
+/// Hides a repository in one update and enqueues the job that clears it.
+pub(super) async fn delete_in(tx: &mut Tx, _op: &Op, id: RepositoryId) -> Result<()> {
+    if tx.execute(&store::REPOSITORY_DELETE, args![id]).await? == 0 {
+        return Err(Error::new(Reason::NotFound, "no such repository"));
+    }
+    tx.change(changes::change(changes::REPOSITORY, id.get(), 0)).await?;
+    let job = ClearRepository { repository: id };
+    jobs::enqueue(tx, &job, Schedule::now().once(format!("repository-{id}"))).await
+}
+
+/// Clears a deleted repository. `registry` runs it, since it owns what is inside, and calls
+/// [`remove`] when nothing of its own is left.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClearRepository {
+    /// The repository, in state deleting.
+    pub repository: RepositoryId,
+}
+
+impl Job for ClearRepository {
+    const KIND: &'static str = "repository.clear";
+}
+
+/// Removes a cleared repository's grants, blob references and row, inside `tx`.
+pub async fn remove(tx: &mut Tx, id: RepositoryId) -> Result<()> {
+    crate::blobs::release_repository(tx, id).await?;
+    tx.execute(&store::REPOSITORY_GRANTS_REMOVE, args![id]).await?;
+    tx.execute(&store::REPOSITORY_REMOVE, args![id]).await?;
+    Ok(())
+}

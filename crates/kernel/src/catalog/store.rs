@@ -1,0 +1,340 @@
+//! Every SQL statement of the catalog. No policy.
+
+use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query};
+use seawall_meta::{arg, arg_limit};
+use seawall_types::permission::{RepositoryKind, RepositoryState};
+
+/// States of principals and namespaces, as stored.
+pub const ACTIVE: i64 = 1;
+/// A principal that may not log in for now.
+pub const DISABLED: i64 = 2;
+/// A row that is gone for everybody and waits for its job.
+pub const DELETING: i64 = 3;
+
+seawall_meta::statements! {
+    /// Namespace, repository and grants of one caller. Arguments: namespace, path, principal.
+    FACTS: |_d| Query::select()
+        .columns([("n", "id"), ("n", "kind"), ("n", "owner_id")])
+        .columns([("r", "id"), ("r", "visibility"), ("r", "kind"), ("r", "state")])
+        .column(("ng", "role"))
+        .column(("rg", "role"))
+        .from_as("namespace", "n")
+        .join_as(JoinType::LeftJoin, "repository", "r", Cond::all()
+            .add(Expr::col(("r", "namespace_id")).equals(("n", "id")))
+            .add(Expr::col(("r", "name")).eq(arg(1))))
+        .join_as(JoinType::LeftJoin, "namespace_grant", "ng", Cond::all()
+            .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
+            .add(Expr::col(("ng", "principal_id")).eq(arg(2))))
+        .join_as(JoinType::LeftJoin, "repository_grant", "rg", Cond::all()
+            .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
+            .add(Expr::col(("rg", "principal_id")).eq(arg(2))))
+        .and_where(Expr::col(("n", "name")).eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: name.
+    NAMESPACE_BY_NAME: |_d| Query::select()
+        .columns(["id", "kind", "owner_id", "state"])
+        .from("namespace")
+        .and_where(Expr::col("name").eq(arg(0)))
+        .to_owned();
+
+    /// Makes a namespace unless the name is taken. Arguments: name, kind, owner.
+    NAMESPACE_INSERT: |d| {
+        let mut insert = Query::insert();
+        insert
+            .into_table("namespace")
+            .columns(["name", "kind", "owner_id", "state", "generation", "created_at"])
+            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(1i64), d.now()]);
+        d.insert_ignore(&insert, &["name"])
+    };
+
+    /// All namespaces, by name.
+    NAMESPACE_LIST: |_d| Query::select()
+        .columns([("n", "id"), ("n", "name"), ("n", "kind")])
+        .column(("p", "name"))
+        .column(("n", "created_at"))
+        .from_as("namespace", "n")
+        .join_as(JoinType::LeftJoin, "principal", "p",
+            Expr::col(("p", "id")).equals(("n", "owner_id")))
+        .and_where(Expr::col(("n", "name")).is_not_null())
+        .order_by(("n", "name"), Order::Asc)
+        .to_owned();
+
+    /// Takes the name from a namespace, which hides all that is in it. Arguments: id.
+    NAMESPACE_DELETE: |_d| Query::update()
+        .table("namespace")
+        .value("name", Expr::cust("NULL"))
+        .value("state", Expr::val(DELETING))
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: namespace id.
+    NAMESPACE_REMOVE: |_d| Query::delete()
+        .from_table("namespace")
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: namespace id.
+    NAMESPACE_GRANTS_REMOVE: |_d| Query::delete()
+        .from_table("namespace_grant")
+        .and_where(Expr::col("namespace_id").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: namespace id.
+    NAMESPACE_REPOSITORIES: |_d| Query::select()
+        .columns(["id", "state", "name"])
+        .from("repository")
+        .and_where(Expr::col("namespace_id").eq(arg(0)))
+        .order_by("id", Order::Asc)
+        .to_owned();
+
+    /// Arguments: namespace id, principal id, role.
+    NAMESPACE_GRANT_SET: |d| {
+        let mut insert = Query::insert();
+        insert
+            .into_table("namespace_grant")
+            .columns(["namespace_id", "principal_id", "role", "created_at"])
+            .values_panic([arg(0), arg(1), arg(2), d.now()]);
+        d.upsert(&insert, &["namespace_id", "principal_id"], &["role"])
+    };
+
+    /// Arguments: namespace id, principal id.
+    NAMESPACE_GRANT_REMOVE: |_d| Query::delete()
+        .from_table("namespace_grant")
+        .and_where(Expr::col("namespace_id").eq(arg(0)))
+        .and_where(Expr::col("principal_id").eq(arg(1)))
+        .to_owned();
+
+    /// Arguments: namespace id.
+    NAMESPACE_GRANT_LIST: |_d| Query::select()
+        .column(("p", "name"))
+        .column(("g", "role"))
+        .from_as("namespace_grant", "g")
+        .join_as(JoinType::InnerJoin, "principal", "p",
+            Expr::col(("p", "id")).equals(("g", "principal_id")))
+        .and_where(Expr::col(("g", "namespace_id")).eq(arg(0)))
+        .and_where(Expr::col(("p", "name")).is_not_null())
+        .order_by(("p", "name"), Order::Asc)
+        .to_owned();
+
+    /// Arguments: namespace id, name.
+    REPOSITORY_BY_NAME: |_d| Query::select()
+        .columns(["id", "visibility", "kind", "state"])
+        .from("repository")
+        .and_where(Expr::col("namespace_id").eq(arg(0)))
+        .and_where(Expr::col("name").eq(arg(1)))
+        .to_owned();
+
+    /// Makes an image repository unless it exists. Arguments: namespace id, name, visibility.
+    REPOSITORY_INSERT: |d| {
+        let mut insert = Query::insert();
+        insert
+            .into_table("repository")
+            .columns([
+                "namespace_id", "name", "kind", "visibility", "state", "generation", "created_at",
+            ])
+            .values_panic([
+                arg(0),
+                arg(1),
+                Expr::val(RepositoryKind::Image.code()),
+                arg(2),
+                Expr::val(RepositoryState::Normal.code()),
+                Expr::val(1i64),
+                d.now(),
+            ]);
+        d.insert_ignore(&insert, &["namespace_id", "name"])
+    };
+
+    /// Arguments: id, visibility.
+    REPOSITORY_SET_VISIBILITY: |_d| Query::update()
+        .table("repository")
+        .value("visibility", arg(1))
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Takes the name from a repository; its rows go by a job. Arguments: id.
+    REPOSITORY_DELETE: |_d| Query::update()
+        .table("repository")
+        .value("name", Expr::cust("NULL"))
+        .value("state", Expr::val(RepositoryState::Deleting.code()))
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: id.
+    REPOSITORY_REMOVE: |_d| Query::delete()
+        .from_table("repository")
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: repository id.
+    REPOSITORY_GRANTS_REMOVE: |_d| Query::delete()
+        .from_table("repository_grant")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .to_owned();
+
+    /// All repositories, by name, for the command line.
+    REPOSITORY_LIST: |_d| Query::select()
+        .columns([("n", "name"), ("r", "name")])
+        .columns([("r", "visibility"), ("r", "kind"), ("r", "state"), ("r", "created_at")])
+        .from_as("namespace", "n")
+        .join_as(JoinType::InnerJoin, "repository", "r",
+            Expr::col(("r", "namespace_id")).equals(("n", "id")))
+        .and_where(Expr::col(("n", "name")).is_not_null())
+        .and_where(Expr::col(("r", "name")).is_not_null())
+        .order_by(("n", "name"), Order::Asc)
+        .order_by(("r", "name"), Order::Asc)
+        .to_owned();
+
+    /// The rest of one namespace in the catalog.
+    /// Arguments: namespace name, last path, principal, everything?, public?, limit.
+    CATALOG_WITHIN: |_d| {
+        let mut query = catalog_page();
+        query
+            .and_where(Expr::col(("n", "name")).eq(arg(0)))
+            .and_where(Expr::col(("r", "name")).gt(arg(1)));
+        query
+    };
+
+    /// The catalog's namespaces after one.
+    /// Arguments: namespace name, last path (unused), principal, everything?, public?, limit.
+    CATALOG_AFTER: |_d| {
+        let mut query = catalog_page();
+        query.and_where(Expr::col(("n", "name")).gt(arg(0)));
+        query
+    };
+
+    /// Arguments: repository id, principal id, role.
+    REPOSITORY_GRANT_SET: |d| {
+        let mut insert = Query::insert();
+        insert
+            .into_table("repository_grant")
+            .columns(["repository_id", "principal_id", "role", "created_at"])
+            .values_panic([arg(0), arg(1), arg(2), d.now()]);
+        d.upsert(&insert, &["repository_id", "principal_id"], &["role"])
+    };
+
+    /// Arguments: repository id, principal id.
+    REPOSITORY_GRANT_REMOVE: |_d| Query::delete()
+        .from_table("repository_grant")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("principal_id").eq(arg(1)))
+        .to_owned();
+
+    /// Arguments: repository id.
+    REPOSITORY_GRANT_LIST: |_d| Query::select()
+        .column(("p", "name"))
+        .column(("g", "role"))
+        .from_as("repository_grant", "g")
+        .join_as(JoinType::InnerJoin, "principal", "p",
+            Expr::col(("p", "id")).equals(("g", "principal_id")))
+        .and_where(Expr::col(("g", "repository_id")).eq(arg(0)))
+        .and_where(Expr::col(("p", "name")).is_not_null())
+        .order_by(("p", "name"), Order::Asc)
+        .to_owned();
+
+    /// Makes a principal unless the name is taken. Arguments: kind, name, superuser.
+    PRINCIPAL_INSERT: |d| {
+        let mut insert = Query::insert();
+        insert
+            .into_table("principal")
+            .columns(["kind", "name", "superuser", "state", "generation", "created_at"])
+            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(1i64), d.now()]);
+        d.insert_ignore(&insert, &["name"])
+    };
+
+    /// Arguments: name.
+    PRINCIPAL_BY_NAME: |_d| Query::select()
+        .columns(["id", "kind", "superuser", "state"])
+        .from("principal")
+        .and_where(Expr::col("name").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: id, state.
+    PRINCIPAL_SET_STATE: |_d| Query::update()
+        .table("principal")
+        .value("state", arg(1))
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Takes the name from a principal. Arguments: id.
+    PRINCIPAL_DELETE: |_d| Query::update()
+        .table("principal")
+        .value("name", Expr::cust("NULL"))
+        .value("state", Expr::val(DELETING))
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: principal id.
+    PRINCIPAL_NAMESPACE_GRANTS_REMOVE: |_d| Query::delete()
+        .from_table("namespace_grant")
+        .and_where(Expr::col("principal_id").eq(arg(0)))
+        .to_owned();
+
+    /// Arguments: principal id.
+    PRINCIPAL_REPOSITORY_GRANTS_REMOVE: |_d| Query::delete()
+        .from_table("repository_grant")
+        .and_where(Expr::col("principal_id").eq(arg(0)))
+        .to_owned();
+
+    /// All principals of one kind, by name. Arguments: kind.
+    PRINCIPAL_LIST: |_d| Query::select()
+        .columns(["id", "name", "superuser", "state", "created_at"])
+        .from("principal")
+        .and_where(Expr::col("kind").eq(arg(0)))
+        .and_where(Expr::col("name").is_not_null())
+        .order_by("name", Order::Asc)
+        .to_owned();
+}
+
+/// What both halves of a catalog page have in common: readable image repositories, in order.
+fn catalog_page() -> sea_query::SelectStatement {
+    use seawall_types::permission::{NamespaceRole, Visibility};
+    Query::select()
+        .columns([("n", "name"), ("r", "name")])
+        .from_as("namespace", "n")
+        .join_as(
+            JoinType::InnerJoin,
+            "repository",
+            "r",
+            Expr::col(("r", "namespace_id")).equals(("n", "id")),
+        )
+        .join_as(
+            JoinType::LeftJoin,
+            "namespace_grant",
+            "ng",
+            Cond::all()
+                .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
+                .add(Expr::col(("ng", "principal_id")).eq(arg(2))),
+        )
+        .join_as(
+            JoinType::LeftJoin,
+            "repository_grant",
+            "rg",
+            Cond::all()
+                .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
+                .add(Expr::col(("rg", "principal_id")).eq(arg(2))),
+        )
+        .and_where(Expr::col(("r", "name")).is_not_null())
+        .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()))
+        .cond_where(
+            Cond::any()
+                .add(arg(3).eq(1i64))
+                .add(
+                    Expr::col(("r", "visibility"))
+                        .eq(Visibility::Public.code())
+                        .and(arg(4).eq(1i64)),
+                )
+                .add(Expr::col(("n", "owner_id")).eq(arg(2)))
+                .add(Expr::col(("ng", "role")).eq(NamespaceRole::Admin.code()))
+                .add(Expr::col(("rg", "role")).is_not_null()),
+        )
+        .order_by(("n", "name"), Order::Asc)
+        .order_by(("r", "name"), Order::Asc)
+        .limit(arg_limit(5))
+        .to_owned()
+}

@@ -1,0 +1,97 @@
+//! `Feature`: the value by which a feature tells the program what it brings.
+//!
+//! Routes, jobs, consumers and watchers come from here and nowhere else, each with its lane; a
+//! feature that is switched off is a value that was never made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_types::lane::Lane;
+use seawall_types::Result;
+
+use crate::events::{Consumer, Recorded, Watch};
+use crate::http::Route;
+use crate::jobs::{Job, Outcome, Worker};
+use crate::op::Op;
+
+/// Work that is in the queue once, again and again.
+#[derive(Clone)]
+pub struct Recurring {
+    /// The job's kind, which is its key in the queue, too.
+    pub kind: &'static str,
+    /// Its payload.
+    pub payload: String,
+    /// How long after the start it runs for the first time.
+    pub first: Duration,
+}
+
+/// What one feature brings.
+pub struct Feature {
+    /// Its name in logs and metrics.
+    pub name: &'static str,
+    /// Its routes.
+    pub routes: Vec<Route>,
+    /// What runs its jobs.
+    pub workers: Vec<Worker>,
+    /// What is to be in the queue from the start.
+    pub recurring: Vec<Recurring>,
+    /// What hears events.
+    pub consumers: Vec<Consumer>,
+    /// What sees what is served.
+    pub watchers: Vec<Arc<dyn Watch>>,
+}
+
+impl Feature {
+    /// A feature that brings nothing yet.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            routes: Vec::new(),
+            workers: Vec::new(),
+            recurring: Vec::new(),
+            consumers: Vec::new(),
+            watchers: Vec::new(),
+        }
+    }
+
+    /// Adds routes.
+    pub fn routes(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
+        self.routes.extend(routes);
+        self
+    }
+
+    /// Runs jobs of type `J` in `lane`.
+    pub fn job<J, F, R>(mut self, lane: Lane, run: F) -> Self
+    where
+        J: Job,
+        F: Fn(Op, J) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Outcome>> + Send + 'static,
+    {
+        self.workers.push(Worker::new::<J, F, R>(lane, run));
+        self
+    }
+
+    /// Keeps `job` in the queue from the start on; it says by [`Outcome::Again`] when it runs next.
+    pub fn always<J: Job>(mut self, job: &J, first: Duration) -> Self {
+        if let Ok(payload) = serde_json::to_string(job) {
+            self.recurring.push(Recurring { kind: J::KIND, payload, first });
+        }
+        self
+    }
+
+    /// Hears events, in batches, at least once, in the order of their ids.
+    pub fn on_events<F, R>(mut self, lane: Lane, consume: F) -> Self
+    where
+        F: Fn(Op, Arc<[Recorded]>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.consumers.push(Consumer::new(self.name, lane, consume));
+        self
+    }
+
+    /// Sees what is served.
+    pub fn watch(mut self, watcher: Arc<dyn Watch>) -> Self {
+        self.watchers.push(watcher);
+        self
+    }
+}

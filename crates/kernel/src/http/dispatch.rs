@@ -1,0 +1,212 @@
+//! The dispatcher: a request's way from its route to its answer.
+//!
+//! route → lane → operation → who → handler → answer or error in the route's dialect → record. No
+//! request is answered before its operation exists. A request that may change something runs in a
+//! task of its own, so that a client that hangs up cannot stop it half-way.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::request::Parts;
+use ::http::{HeaderValue, Method, Request, header};
+use axum::body::Body;
+use futures::{FutureExt, StreamExt};
+use seawall_types::lane::Lane;
+use seawall_types::name::RepositoryName;
+use seawall_types::work::Spawn;
+use seawall_types::{Error, Reason, Result};
+use tokio::sync::oneshot;
+
+use super::Response;
+use super::call::{BodySlot, Call};
+use super::dialect::{Asked, Dialect};
+use super::record::Record;
+use super::route::{Access, Found, Route, Table};
+use crate::auth::{Actor, Verifier};
+use crate::kernel::Kernel;
+use crate::op::{Op, Origin};
+
+/// What is left of a refused request's body is read up to here, so that the client sees the answer
+/// instead of a reset connection (distribution §12.4.3).
+const DRAIN_BYTES: usize = 256 * 1024;
+const DRAIN_TIME: Duration = Duration::from_millis(200);
+
+/// Serves requests from a route table.
+pub struct Dispatcher {
+    kernel: Arc<Kernel>,
+    table: Table,
+    verifier: Arc<dyn Verifier>,
+}
+
+impl Dispatcher {
+    /// A dispatcher over `table`, with `verifier` to tell who asks.
+    pub fn new(kernel: Arc<Kernel>, table: Table, verifier: Arc<dyn Verifier>) -> Arc<Self> {
+        Arc::new(Self { kernel, table, verifier })
+    }
+
+    /// The routes that are served.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Answers one request. It always answers: errors and panics become answers, too.
+    pub async fn dispatch(self: &Arc<Self>, request: Request<Body>, origin: Origin) -> Response {
+        let started = self.kernel.clock().elapsed();
+        let (parts, body) = request.into_parts();
+        let slot = BodySlot::new(body);
+        let (name, lane, dialect) = match self.table.find(&parts.method, parts.uri.path()) {
+            Found::Route(route, _) => (route.name, route.lane.lane(&parts), route.dialect),
+            Found::Methods(route, _) => ("wrong-method", Lane::Listing, route.dialect),
+            Found::Nothing => {
+                ("unknown-route", Lane::Listing, Dialect::of_path(parts.uri.path()))
+            }
+        };
+        let op = self.kernel.op(lane, Actor::anonymous(), origin, None);
+        let mut record = Record::new(&op, name, &parts, started);
+        let mut response = match self.answer(&op, &parts, &slot, &mut record).await {
+            Ok(response) => response,
+            Err(failure) => {
+                self.drain(&parts, &slot).await;
+                record.failed(&failure.error);
+                let asked = Asked {
+                    method: &parts.method,
+                    challenge: failure.challenge,
+                    allow: failure.allow,
+                };
+                dialect.render(&failure.error, &asked)
+            }
+        };
+        if dialect == Dialect::Oci {
+            let version = HeaderValue::from_static("registry/2.0");
+            response.headers_mut().insert("docker-distribution-api-version", version);
+        }
+        if let Ok(id) = HeaderValue::try_from(op.origin().request_id.as_str()) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        self.settle(&op);
+        record.answer(response)
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        op: &Op,
+        parts: &Parts,
+        slot: &BodySlot,
+        record: &mut Record,
+    ) -> std::result::Result<Response, Failure> {
+        let (route, params) = match self.table.find(&parts.method, parts.uri.path()) {
+            Found::Route(route, params) => (route, params.into_owned()),
+            Found::Methods(_, allow) => {
+                let error = Error::new(Reason::MethodNotAllowed, "the path has no such method");
+                return Err(Failure { allow: Some(allow), ..Failure::from(error) });
+            }
+            Found::Nothing => {
+                return Err(Error::new(Reason::NotFound, "nothing is served at this path").into());
+            }
+        };
+        let challenge = challenge(op, route.access, &params);
+        let refused = |error| Failure { challenge: challenge.clone(), ..Failure::from(error) };
+        let actor = match route.access {
+            Access::Open => Actor::anonymous(),
+            _ => self.verifier.verify(op, &parts.headers).await.map_err(refused)?,
+        };
+        let op = op.acting_as(actor);
+        record.actor(&op);
+        if route.access == Access::Known && op.actor().is_anonymous() {
+            let error = Error::new(Reason::Unauthenticated, "authentication required");
+            return Err(refused(error));
+        }
+        let call = Call::new(op, parts.clone(), (params, route.dialect), slot.clone()).map_err(refused)?;
+        self.run(route, call).await.map_err(refused)
+    }
+
+    /// Runs the handler behind a panic barrier; in a task of its own if it may change something.
+    async fn run(&self, route: &Route, call: Call) -> Result<Response> {
+        let changes = !matches!(*call.method(), Method::GET | Method::HEAD);
+        let work = AssertUnwindSafe((route.handler)(call)).catch_unwind();
+        let fell = || Error::new(Reason::Internal, "internal error");
+        if !changes {
+            return work.await.unwrap_or_else(|_| Err(fell()));
+        }
+        let (answer, answered) = oneshot::channel();
+        let work = async move {
+            // Nobody waits any more when the client has gone; what was done is done.
+            let _ = answer.send(work.await);
+        };
+        self.kernel.tracker().spawn("request", Box::pin(work));
+        answered.await.ok().and_then(std::result::Result::ok).unwrap_or_else(|| Err(fell()))
+    }
+
+    /// The one place where an answer waits for what its operation has committed to be seen.
+    ///
+    /// A lone server serves what is committed, so there is nothing to wait for; the follower is told
+    /// to look now, for what this process holds in memory.
+    fn settle(&self, op: &Op) {
+        if op.seen() > 0 {
+            self.kernel.changes().nudge();
+        }
+    }
+
+    /// Reads a bounded rest of a body that no handler took.
+    async fn drain(&self, parts: &Parts, slot: &BodySlot) {
+        // Reading would invite the body of a client that waits for our word first.
+        let (Some(body), false) = (slot.take(), parts.headers.contains_key(header::EXPECT)) else {
+            return;
+        };
+        let mut stream = body.into_data_stream();
+        let mut left = DRAIN_BYTES;
+        let reading = async {
+            while let Some(Ok(piece)) = stream.next().await {
+                left = left.saturating_sub(piece.len());
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
+    }
+}
+
+/// An error with what its rendering needs.
+struct Failure {
+    error: Error,
+    challenge: Option<String>,
+    allow: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, challenge: None, allow: None }
+    }
+}
+
+/// The challenge for a route: the scopes that the route needs, whatever the method (distribution
+/// §13.1). A name that cannot exist asks for no scope.
+fn challenge(op: &Op, access: Access, params: &[(&'static str, String)]) -> Option<String> {
+    let scope = match access {
+        Access::Open => return None,
+        Access::Anyone | Access::Known => None,
+        Access::Catalog => Some("registry:catalog:*".to_owned()),
+        Access::Repository(act) => params
+            .iter()
+            .find(|(key, _)| *key == "name")
+            .and_then(|(_, name)| RepositoryName::parse(name).ok())
+            .map(|name| format!("repository:{}:{}", name.as_written(), act.scope_actions())),
+    };
+    let realm = challenge_realm(op);
+    let service = op.kernel().installation();
+    let scope = scope.map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
+    Some(format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}"))
+}
+
+/// The token endpoint's address: under the configured public address, else under the host that the
+/// client used, which was validated when it came in.
+pub fn challenge_realm(op: &Op) -> String {
+    if let Some(url) = &op.kernel().settings().public_url {
+        return format!("{}/v2/auth", url.trim_end_matches('/'));
+    }
+    let scheme = if op.origin().secure { "https" } else { "http" };
+    let host = op.origin().host.as_deref().unwrap_or("localhost");
+    format!("{scheme}://{host}/v2/auth")
+}

@@ -1,0 +1,152 @@
+//! The route table: every route with its lane, its access and its dialect.
+//!
+//! A route cannot be made without a lane. The table is what the access test attacks with every kind
+//! of caller, so nothing is served that is not in it.
+
+use std::sync::Arc;
+
+use ::http::Method;
+use ::http::request::Parts;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use seawall_types::Result;
+use seawall_types::lane::Lane;
+
+use super::call::Call;
+use super::dialect::Dialect;
+use super::params::Params;
+use super::pattern::Pattern;
+use super::Response;
+use crate::auth::ActKind;
+
+/// How a request's lane is found.
+#[derive(Debug, Clone, Copy)]
+pub enum LaneRule {
+    /// Always this one.
+    Always(Lane),
+    /// It depends on the request's head.
+    Of(fn(&Parts) -> Lane),
+}
+
+impl From<Lane> for LaneRule {
+    fn from(lane: Lane) -> Self {
+        Self::Always(lane)
+    }
+}
+
+impl LaneRule {
+    pub(super) fn lane(self, parts: &Parts) -> Lane {
+        match self {
+            Self::Always(lane) => lane,
+            Self::Of(rule) => rule(parts),
+        }
+    }
+}
+
+/// What a route asks of its caller; it decides the challenge, and the handler does the checking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody is asked who they are; credentials are not even read.
+    Open,
+    /// Credentials are verified, but none are needed.
+    Anyone,
+    /// Somebody must be known, or the installation's public side must be open to all.
+    Known,
+    /// The act on the repository that the path names.
+    Repository(ActKind),
+    /// The catalog.
+    Catalog,
+}
+
+type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Response>> + Send + Sync>;
+
+/// One route.
+#[derive(Clone)]
+pub struct Route {
+    /// Its name in logs and metrics, e.g. `manifest.get`.
+    pub name: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its path.
+    pub pattern: Pattern,
+    /// How its lane is found.
+    pub lane: LaneRule,
+    /// What it asks of its caller.
+    pub access: Access,
+    /// In which dialect its errors are said.
+    pub dialect: Dialect,
+    pub(super) handler: Handler,
+}
+
+impl Route {
+    /// A route; it answers only through `handler`.
+    pub fn new<F, R>(
+        name: &'static str,
+        at: (Method, &'static str),
+        lane: impl Into<LaneRule>,
+        (access, dialect): (Access, Dialect),
+        handler: F,
+    ) -> Self
+    where
+        F: Fn(Call) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Response>> + Send + 'static,
+    {
+        Self {
+            name,
+            method: at.0,
+            pattern: Pattern::new(at.1),
+            lane: lane.into(),
+            access,
+            dialect,
+            handler: Arc::new(move |call| handler(call).boxed()),
+        }
+    }
+}
+
+/// What the table says of a path and a method.
+pub(super) enum Found<'t, 'p> {
+    /// This route, with these parameters.
+    Route(&'t Route, Params<'p>),
+    /// The path is known, but only with these methods.
+    Methods(&'t Route, String),
+    /// Nothing is there.
+    Nothing,
+}
+
+/// All routes of a process.
+#[derive(Clone, Default)]
+pub struct Table(Vec<Route>);
+
+impl Table {
+    /// A table of `routes`; where two match, the earlier one counts.
+    pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
+        Self(routes.into_iter().collect())
+    }
+
+    /// All routes, in the order of matching.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.0.iter()
+    }
+
+    pub(super) fn find<'p>(&self, method: &Method, path: &'p str) -> Found<'_, 'p> {
+        let mut other: Option<&Route> = None;
+        let mut methods: Vec<&str> = Vec::new();
+        for route in &self.0 {
+            // A later pattern is looser: once a stricter one knew the path, only its kin may answer.
+            if other.is_some_and(|known| known.pattern != route.pattern) {
+                continue;
+            }
+            if let Some(params) = route.pattern.capture(path) {
+                if route.method == *method {
+                    return Found::Route(route, params);
+                }
+                other = Some(route);
+                methods.push(route.method.as_str());
+            }
+        }
+        match other {
+            Some(route) => Found::Methods(route, methods.join(", ")),
+            None => Found::Nothing,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The durable queue: work that outlives a request, enqueued in the transaction that caused it.
+//!
+//! A job is a serialisable struct; a claim carries a lease and a fencing number, so that a job whose
+//! worker died runs again elsewhere and a late worker cannot finish what another has taken. Every
+//! kind names its lane when it is registered. A job must be able to run twice.
+
+pub mod store;
+mod worker;
+
+pub use worker::{Bell, Outcome, Worker, run};
+
+use std::time::Duration;
+
+use seawall_meta::{Tx, args};
+use seawall_types::{Error, Reason, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A piece of durable work.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Its name in the queue; never reuse one for another shape.
+    const KIND: &'static str;
+}
+
+/// When a job runs and whether it may be queued twice.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    after: Duration,
+    key: Option<String>,
+}
+
+impl Schedule {
+    /// As soon as a worker is free.
+    pub fn now() -> Self {
+        Self::after(Duration::ZERO)
+    }
+
+    /// Not before `after` has passed, by the database's clock.
+    pub fn after(after: Duration) -> Self {
+        Self { after, key: None }
+    }
+
+    /// At most one job with this key is in the queue.
+    pub fn once(mut self, key: String) -> Self {
+        self.key = Some(key);
+        self
+    }
+}
+
+/// Puts `job` into the queue, in the transaction that wants it done.
+pub async fn enqueue<J: Job>(tx: &mut Tx, job: &J, schedule: Schedule) -> Result<()> {
+    let payload = serde_json::to_string(job)
+        .map_err(|e| Error::new(Reason::Internal, "a job that is no JSON").with_source(e))?;
+    let after = i64::try_from(schedule.after.as_millis()).unwrap_or(i64::MAX / 4);
+    tx.execute(&store::ENQUEUE, args![J::KIND, schedule.key, payload, after]).await?;
+    Ok(())
+}

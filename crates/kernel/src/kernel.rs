@@ -1,0 +1,176 @@
+//! The one shared state: substrate, clock, secrets, settings. Features hold it and nothing global.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_blob::Blobs;
+use seawall_meta::Meta;
+use seawall_types::Result;
+use seawall_types::lane::Lane;
+use seawall_types::time::{Clock, Millis, Random};
+use seawall_types::work::Tasks;
+use uuid::Uuid;
+
+use crate::auth::Actor;
+use crate::changes::Changes;
+use crate::events::Watchers;
+use crate::installation::{self, Installation};
+use crate::jobs::Bell;
+use crate::op::{Op, Origin};
+use crate::secrets::Secrets;
+use crate::tasks::Tracker;
+
+/// What the whole installation is set to; the same on every replica.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether nobody in particular may pull what is public.
+    pub anonymous_pull: bool,
+    /// Whether an administrator's first push makes a namespace that does not exist.
+    pub create_namespace_on_push: bool,
+    /// Whether a push makes a repository that does not exist.
+    pub create_repository_on_push: bool,
+    /// The address under which clients reach us, without a path; the request's host otherwise.
+    pub public_url: Option<String>,
+    /// How long a body may stand still before the request ends.
+    pub body_idle: Duration,
+    /// How long a blob stays without a manifest that refers to it.
+    pub blob_lease: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            anonymous_pull: true,
+            create_namespace_on_push: true,
+            create_repository_on_push: true,
+            public_url: None,
+            body_idle: Duration::from_secs(60),
+            blob_lease: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// What a kernel is made of.
+pub struct Parts {
+    /// The database, migrated.
+    pub meta: Meta,
+    /// The blob store.
+    pub blobs: Blobs,
+    /// The process's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The process's randomness.
+    pub random: Arc<dyn Random>,
+    /// Who runs what outlives a call.
+    pub tracker: Arc<Tracker>,
+    /// The installation secret's keys.
+    pub secrets: Secrets,
+    /// What the installation is set to.
+    pub settings: Settings,
+}
+
+/// The one shared state of a process.
+pub struct Kernel {
+    parts: Parts,
+    installation: Installation,
+    changes: Changes,
+    bell: Bell,
+    watchers: Watchers,
+}
+
+impl Kernel {
+    /// Opens the kernel over a migrated database; makes the installation at its first start.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>> {
+        let context = seawall_types::work::Context::new(Lane::Control);
+        let installation =
+            installation::load_or_create(&parts.meta.session(context), &parts.secrets, &*parts.random)
+                .await?;
+        Ok(Arc::new(Self {
+            parts,
+            installation,
+            changes: Changes::default(),
+            bell: Bell::default(),
+            watchers: Watchers::default(),
+        }))
+    }
+
+    /// Takes up an operation. `limit` bounds how long it may take from now.
+    pub fn op(
+        self: &Arc<Self>,
+        lane: Lane,
+        actor: Actor,
+        origin: Origin,
+        limit: Option<Duration>,
+    ) -> Op {
+        Op::begin(Arc::clone(self), lane, actor, origin, limit)
+    }
+
+    /// An operation of the operator's own: the command line, or a job called `name`.
+    pub fn internal_op(self: &Arc<Self>, lane: Lane, name: &str) -> Op {
+        self.op(lane, Actor::operator(), Origin::internal(name), None)
+    }
+
+    /// This installation's identity, the issuer and audience of its tokens.
+    pub fn installation(&self) -> Uuid {
+        self.installation.id
+    }
+
+    /// What the installation is set to.
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// Keys derived from the installation secret.
+    pub fn secrets(&self) -> &Secrets {
+        &self.parts.secrets
+    }
+
+    /// The process's clock, for durations.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
+    /// The process's randomness.
+    pub fn random(&self) -> &dyn Random {
+        &*self.parts.random
+    }
+
+    /// The database's time, for whatever two replicas compare.
+    pub fn now(&self) -> Millis {
+        self.parts.meta.now()
+    }
+
+    /// Who runs what outlives a call.
+    pub fn tracker(&self) -> &Arc<Tracker> {
+        &self.parts.tracker
+    }
+
+    /// The same tracker as the substrate knows it.
+    pub fn tasks(&self) -> Tasks {
+        Arc::clone(&self.parts.tracker) as Tasks
+    }
+
+    /// Who hears of changes that other processes made.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// What wakes the job workers of this process.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Who watches what is served, without a word to the database.
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// The database itself, for health and for handles; SQL goes through [`Op::sql`].
+    pub fn meta(&self) -> &Meta {
+        &self.parts.meta
+    }
+
+    /// The blob store itself, for health and for handles; transfers go through [`Op::transfers`].
+    pub fn blobs(&self) -> &Blobs {
+        &self.parts.blobs
+    }
+}

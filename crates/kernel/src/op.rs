@@ -1,0 +1,155 @@
+//! `Op`: one operation under way, from the moment a request or a job is taken up.
+//!
+//! It carries who acts, from where, in which lane, by when, and what it has cost. SQL and transfers
+//! run only through the handles it gives out, and [`Op::repo`](crate::catalog) is the only way to a
+//! repository. No request is answered before its `Op` exists.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use seawall_blob::Transfers;
+use seawall_meta::{Session, Tx};
+use seawall_types::Result;
+use seawall_types::lane::Lane;
+use seawall_types::time::Millis;
+use seawall_types::work::{Context, Cost};
+
+use crate::auth::Actor;
+use crate::kernel::Kernel;
+
+/// Where an operation comes from, as it goes into logs and events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address, behind configured proxies; `None` for the command line and jobs.
+    pub address: Option<IpAddr>,
+    /// Whether the client reached us over TLS (as configured proxies tell it).
+    pub secure: bool,
+    /// The validated `Host` that the client used.
+    pub host: Option<String>,
+    /// The request's id; at most 128 safe characters.
+    pub request_id: String,
+    /// The client's `User-Agent`, cut to 256 characters.
+    pub agent: String,
+}
+
+impl Origin {
+    /// The origin of work that no request caused, `name`d after the command or the job.
+    pub fn internal(name: &str) -> Self {
+        Self {
+            address: None,
+            secure: true,
+            host: None,
+            request_id: String::new(),
+            agent: format!("seawall {name}"),
+        }
+    }
+}
+
+/// One operation under way. Cheap to clone; clones share cost and position.
+#[derive(Clone)]
+pub struct Op {
+    kernel: Arc<Kernel>,
+    context: Context,
+    actor: Arc<Actor>,
+    origin: Arc<Origin>,
+}
+
+impl Op {
+    pub(crate) fn begin(
+        kernel: Arc<Kernel>,
+        lane: Lane,
+        actor: Actor,
+        origin: Origin,
+        limit: Option<Duration>,
+    ) -> Self {
+        let deadline = limit.map(|limit| kernel.clock().elapsed() + limit);
+        let context =
+            Context { lane, deadline, cost: Arc::new(Cost::default()), seen: Arc::default() };
+        Self { kernel, context, actor: Arc::new(actor), origin: Arc::new(origin) }
+    }
+
+    /// The same operation, now that its actor is known.
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor: Arc::new(actor), ..self.clone() }
+    }
+
+    /// The same operation in another lane, once its content has told which one it belongs to.
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { context: Context { lane, ..self.context.clone() }, ..self.clone() }
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The lane it runs in.
+    pub fn lane(&self) -> Lane {
+        self.context.lane
+    }
+
+    /// What it has cost so far.
+    pub fn cost(&self) -> &Cost {
+        &self.context.cost
+    }
+
+    /// The kernel that it runs in.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// The database's time, without asking it: its last word plus what has passed since.
+    pub fn now(&self) -> Millis {
+        self.kernel.now()
+    }
+
+    /// The handle for SQL: it charges this operation and keeps to its deadline.
+    pub fn sql(&self) -> Session {
+        self.kernel.meta().session(self.context.clone())
+    }
+
+    /// The handle for bytes: it charges this operation.
+    pub fn transfers(&self) -> Transfers {
+        self.kernel.blobs().session(self.context.clone())
+    }
+
+    /// Runs `body` in one transaction, to its end, even if the caller hangs up.
+    ///
+    /// The body owns its `input` and may run again after a deadlock, so it must do nothing but SQL.
+    /// The position of what was committed is remembered, and the answer waits for it in one place.
+    pub async fn transaction<I, T, F>(&self, input: I, body: F) -> Result<T>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx, &'t Op, &'t I) -> BoxFuture<'t, Result<T>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let owned = Arc::new((self.clone(), input, body));
+        let committed = self
+            .sql()
+            .transaction(move |tx| {
+                let owned = Arc::clone(&owned);
+                Box::pin(async move { (owned.2)(tx, &owned.0, &owned.1).await })
+            })
+            .await?;
+        if let Some(change) = committed.change {
+            self.context.seen.fetch_max(change.get(), Ordering::Relaxed);
+        }
+        Ok(committed.value)
+    }
+
+    /// The highest change that this operation has committed; 0 for none.
+    pub fn seen(&self) -> i64 {
+        self.context.seen.load(Ordering::Relaxed)
+    }
+}
