@@ -36,10 +36,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The bytes have another digest than the caller said (distribution §6.11).
-    #[error("the content has the digest {found}, not {wanted}")]
+    #[error("the content has the digest {found}")]
     DigestMismatch {
-        /// What the caller said.
-        wanted: Digest,
         /// What the bytes are.
         found: Digest,
     },

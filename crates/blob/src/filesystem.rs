@@ -168,19 +168,27 @@ impl Filesystem {
         let target = self.store.join(&place.key);
         let prefix = key.as_bytes()[0];
         let failed = Error::io("storing a blob");
-        self.ensure_prefix(prefix)?;
-        let source = self.session_path(held.id());
-        if let Err(error) = self.files.rename(&source, &target) {
-            // Nothing has happened yet; but someone may have tidied an empty directory away.
-            self.prefixes[usize::from(prefix)].store(false, Ordering::Release);
-            return Err(failed(error));
-        }
+        self.rename_into(prefix, &self.session_path(held.id()), &target)?;
         held.set_file(None);
         if let Err(error) = self.files.fsync_directory(&self.prefix_path(prefix)) {
             self.remove_quietly(&target);
             return Err(failed(error));
         }
         Ok(place)
+    }
+
+    fn rename_into(&self, prefix: u8, source: &Path, target: &Path) -> Result<()> {
+        self.ensure_prefix(prefix)?;
+        let renamed = match self.files.rename(source, target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Someone has tidied an empty directory away.
+                self.prefixes[usize::from(prefix)].store(false, Ordering::Release);
+                self.ensure_prefix(prefix)?;
+                self.files.rename(source, target)
+            }
+            renamed => renamed,
+        };
+        renamed.map_err(Error::io("storing a blob"))
     }
 
     /// Gives up what an append wrote beyond `start`. A failure is harmless: the row counts, not the file.

@@ -21,11 +21,15 @@ mod download;
 mod error;
 pub mod files;
 mod filesystem;
+#[cfg(feature = "test-fixture")]
+pub mod fixture;
 mod hold;
 mod keep;
 mod pipeline;
 mod place;
 mod state;
+#[cfg(feature = "test-fixture")]
+pub mod suite;
 mod upload;
 
 pub use blobs::{Blobs, Host, Transfers};

@@ -213,7 +213,7 @@ impl Last {
                 work.location.roll_back(&work.held, work.start);
             }
             let unknown = || Error::State(format!("{} was not computed", wanted.algorithm()));
-            let mismatch = |found| Error::DigestMismatch { wanted: *wanted, found };
+            let mismatch = |found| Error::DigestMismatch { found };
             return Err(found.map_or_else(unknown, mismatch));
         }
         self.write()?;

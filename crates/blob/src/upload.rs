@@ -180,7 +180,7 @@ impl Transfers {
             None => self.read_again(&location, &held, state.offset, digest.algorithm()).await?,
         };
         if found != *digest {
-            return Err(Error::DigestMismatch { wanted: *digest, found });
+            return Err(Error::DigestMismatch { found });
         }
         let (size, key) = (state.offset, self.fresh_key());
         let place = blocking(move || location.finish(&held, size, key)).await?;

@@ -4,7 +4,6 @@
 //! changes something is recorded as an [`Event`] in the order in which it took effect, so that a test can check the
 //! order of fsync and rename, and can replay any prefix of it as a power loss would have left it.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -72,8 +71,8 @@ pub enum Event {
 
 #[derive(Debug, Default)]
 struct Record {
-    counts: HashMap<Operation, u64>,
-    faults: Vec<Fault>,
+    /// Each with the number of operations of its kind since it was added.
+    faults: Vec<(Fault, u64)>,
     events: Vec<Event>,
     keeps_data: bool,
 }
@@ -97,11 +96,9 @@ impl FaultyFiles {
         files
     }
 
-    /// Adds a fault; counting of its kind starts anew.
+    /// Adds a fault.
     pub fn fail(&self, fault: Fault) {
-        let mut record = self.record();
-        record.counts.insert(fault.operation, 0);
-        record.faults.push(fault);
+        self.record().faults.push((fault, 0));
     }
 
     /// Adds a fault that hits once.
@@ -129,18 +126,16 @@ impl FaultyFiles {
     }
 
     fn check(&self, operation: Operation) -> io::Result<()> {
-        let mut record = self.record();
-        let count = record.counts.entry(operation).or_default();
-        *count += 1;
-        let count = *count;
-        let hit = |fault: &&Fault| {
-            fault.operation == operation
-                && (fault.nth == count || fault.lasting && fault.nth <= count)
-        };
-        match record.faults.iter().find(hit) {
-            Some(fault) => Err(io::Error::from_raw_os_error(fault.errno)),
-            None => Ok(()),
+        let mut failed = Ok(());
+        for (fault, count) in &mut self.record().faults {
+            if fault.operation == operation {
+                *count += 1;
+                if *count == fault.nth || fault.lasting && *count > fault.nth {
+                    failed = Err(io::Error::from_raw_os_error(fault.errno));
+                }
+            }
         }
+        failed
     }
 
     fn add(&self, event: Event) {

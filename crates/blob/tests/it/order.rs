@@ -1,0 +1,181 @@
+//! What is durable when.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use seawall_blob::files::{Event, FaultyFiles};
+use seawall_blob::fixture::{body, noise};
+use seawall_blob::{AppendLimit, Finished, Place};
+use seawall_types::digest::{Algorithm, Digest};
+use uuid::Uuid;
+
+use crate::Bench;
+
+const ID: Uuid = Uuid::from_u128(42);
+
+/// The kinds of events and the last part of the path of each.
+fn names(events: &[Event]) -> Vec<String> {
+    let last = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let name = |event: &Event| match event {
+        Event::Created(path) => format!("create {}", last(path)),
+        Event::Wrote { path, offset, length, .. } => {
+            format!("write {} {offset}+{length}", last(path))
+        }
+        Event::SetSize { path, size } => format!("cut {} {size}", last(path)),
+        Event::Synced(path) => format!("sync {}", last(path)),
+        Event::Renamed { from, to } => format!("rename {} {}", last(from), last(to)),
+        Event::Removed(path) => format!("remove {}", last(path)),
+        Event::MadeDirectory(path) => format!("mkdir {}", last(path)),
+        Event::SyncedDirectory(path) => format!("sync directory {}", last(path)),
+    };
+    events.iter().map(name).collect()
+}
+
+fn parts(place: &Place) -> (&str, &str) {
+    place.key.split_once('/').unwrap()
+}
+
+#[tokio::test]
+async fn opening_makes_directories_durable() {
+    let data = tempfile::tempdir().unwrap();
+    let files = std::sync::Arc::new(FaultyFiles::new());
+    let config = seawall_blob::Config::default();
+    let data = data.path().join("a/b");
+    let subject = seawall_blob::fixture::Subject::on_files(&data, &config, files.clone());
+    subject.open().await;
+    let top = data.parent().unwrap().parent().unwrap().file_name().unwrap().to_str().unwrap();
+    let expected = [
+        "mkdir a",
+        &format!("sync directory {top}"),
+        "mkdir b",
+        "sync directory a",
+        "mkdir blobs",
+        "sync directory b",
+        "mkdir uploads",
+        "sync directory blobs",
+        "mkdir store",
+        "sync directory blobs",
+        "sync directory blobs",
+    ];
+    assert_eq!(names(&files.take_events()), expected);
+    subject.open().await;
+    assert_eq!(names(&files.take_events()), ["sync directory blobs"]);
+}
+
+#[tokio::test]
+async fn a_monolithic_upload_costs_one_of_each() {
+    let bench = Bench::new().await;
+    let hold = bench.transfers.hold(ID).await.unwrap();
+    let state = bench.transfers.begin(ID, None);
+    let (frames, limit) = (body(b"abc", 1), AppendLimit::exactly(3));
+    let digest = Digest::of(Algorithm::Sha256, b"abc");
+    let done = bench.transfers.append_and_finish(&hold, state, frames, limit, &digest).await;
+    let Finished::Stored(stored) = done.unwrap() else { unreachable!("a whole body") };
+    let (prefix, key) = parts(&stored.place);
+    let expected = [
+        format!("create {ID}"),
+        format!("write {ID} 0+3"),
+        format!("sync {ID}"),
+        format!("mkdir {prefix}"),
+        "sync directory store".to_owned(),
+        format!("rename {ID} {key}"),
+        format!("sync directory {prefix}"),
+    ];
+    assert_eq!(names(&bench.files.take_events()), expected);
+}
+
+#[tokio::test]
+async fn appends_are_durable_and_a_finish_adds_no_sync_of_data() {
+    let bench = Bench::new().await;
+    let hold = bench.transfers.hold(ID).await.unwrap();
+    let state = bench.transfers.begin(ID, None);
+    let limit = AppendLimit::default();
+    assert!(bench.files.take_events().is_empty(), "nothing is stored before the first byte");
+    let done = bench.transfers.append(&hold, state, body(b"abc", 1), limit).await.unwrap();
+    let expected = [
+        format!("create {ID}"),
+        format!("write {ID} 0+3"),
+        format!("sync {ID}"),
+        "sync directory uploads".into(),
+    ];
+    assert_eq!(names(&bench.files.take_events()), expected);
+    let done = bench.transfers.append(&hold, done.state, body(b"de", 2), limit).await.unwrap();
+    assert_eq!(
+        names(&bench.files.take_events()),
+        [format!("write {ID} 3+2"), format!("sync {ID}")]
+    );
+    let digest = Digest::of(Algorithm::Sha256, b"abcde");
+    let stored = bench.transfers.finish(&hold, done.state, &digest).await.unwrap();
+    let (prefix, key) = parts(&stored.place);
+    let expected = [
+        format!("mkdir {prefix}"),
+        "sync directory store".to_owned(),
+        format!("rename {ID} {key}"),
+        format!("sync directory {prefix}"),
+    ];
+    assert_eq!(names(&bench.files.take_events()), expected);
+}
+
+/// A tail that no row counts is cut off, durably, before the file becomes a blob.
+#[tokio::test]
+async fn a_cut_is_durable_before_the_rename() {
+    let bench = Bench::new().await;
+    let hold = bench.transfers.hold(ID).await.unwrap();
+    let limit = AppendLimit::default();
+    let state = bench.transfers.begin(ID, None);
+    let done = bench.transfers.append(&hold, state, body(b"abc", 1), limit).await.unwrap();
+    let lost = bench.transfers.append(&hold, done.state.clone(), body(b"lost", 9), limit).await;
+    assert_eq!(lost.unwrap().received, 4);
+    bench.files.take_events();
+    let digest = Digest::of(Algorithm::Sha256, b"abc");
+    bench.transfers.finish(&hold, done.state, &digest).await.unwrap();
+    let events = names(&bench.files.take_events());
+    assert_eq!(events[..2], [format!("cut {ID} 3"), format!("sync {ID}")]);
+}
+
+/// Whatever was done: at the time of each rename all that was written to the file is durable, and no success is told
+/// before the new name is.
+#[tokio::test]
+async fn nothing_is_named_before_it_is_durable() {
+    let bench = Bench::new().await;
+    for (round, size) in [0, 1, 100_000, 600_000, 2_000_000].into_iter().enumerate() {
+        let bytes = noise(size, 7);
+        let id = Uuid::from_u128(round as u128);
+        let hold = bench.transfers.hold(id).await.unwrap();
+        let state = bench.transfers.begin(id, None);
+        let limit = AppendLimit::default();
+        let (first, second) = bytes.split_at(size / 3);
+        let done = bench.transfers.append(&hold, state, body(first, 4096), limit).await.unwrap();
+        let digest = Digest::of(Algorithm::Sha256, &bytes);
+        let rest = body(second, 4096);
+        let done = bench.transfers.append_and_finish(&hold, done.state, rest, limit, &digest).await;
+        assert!(matches!(done.unwrap(), Finished::Stored(_)));
+        check(&bench.files.take_events());
+    }
+}
+
+fn check(events: &[Event]) {
+    let mut dirty: HashMap<PathBuf, bool> = HashMap::new();
+    let mut unnamed = Vec::new();
+    for event in events {
+        match event {
+            Event::Created(path) | Event::Wrote { path, .. } | Event::SetSize { path, .. } => {
+                dirty.insert(path.clone(), true);
+            }
+            Event::Synced(path) => {
+                dirty.insert(path.clone(), false);
+            }
+            Event::Renamed { from, to } => {
+                assert_ne!(
+                    dirty.get(from),
+                    Some(&true),
+                    "{from:?} was renamed before its data was durable"
+                );
+                unnamed.push(to.parent().unwrap().to_owned());
+            }
+            Event::SyncedDirectory(path) => unnamed.retain(|parent| parent != path),
+            Event::Removed(_) | Event::MadeDirectory(_) => {}
+        }
+    }
+    assert!(unnamed.is_empty(), "told before durable: {unnamed:?}");
+}
