@@ -1,1 +1,79 @@
 //! The distribution protocol: manifests, tags, blobs, uploads, referrers.
+//!
+//! This crate owns what a repository shows (manifests and their edges, tags and their history,
+//! which blobs it may serve) and the uploads on their way into it. It must never decide who may do
+//! what ([`seawall_kernel::Op::repo`] does), touch a file (`seawall-blob` does), or serve a blob
+//! through a repository that does not link it: knowing a digest gives no right to its bytes.
+//!
+//! Inside, `api` turns HTTP into calls and answers, the other modules hold the rules, each with its
+//! statements in a `store.rs`. The hard part is the order in which an upload becomes a blob: bytes
+//! durable first, then one transaction that makes them visible (`upload::commit`).
+
+mod api;
+mod blob;
+mod config;
+mod manifest;
+mod referrer;
+mod tag;
+mod upload;
+
+use std::sync::Arc;
+
+use seawall_kernel::{Feature, Kernel};
+use seawall_meta::{Migrations, Statement};
+use seawall_types::lane::Lane;
+
+pub use config::Config;
+
+/// The tables of this crate.
+pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
+    "registry",
+    [
+        "0001_create_repository_blob",
+        "0002_index_repository_blob_by_digest",
+        "0003_create_upload",
+        "0004_index_upload_by_activity",
+        "0005_index_upload_by_repository",
+        "0006_index_upload_by_principal",
+    ]
+);
+
+/// Every statement of this crate, for the test that prepares each of them on every database.
+pub fn statements() -> Vec<&'static Statement> {
+    [blob::store::ALL, upload::store::ALL].concat()
+}
+
+/// What the registry holds: the facade for the features above it.
+pub struct Content {
+    kernel: Arc<Kernel>,
+    config: Config,
+}
+
+impl Content {
+    /// The registry over a kernel.
+    pub fn new(kernel: Arc<Kernel>, config: Config) -> Arc<Self> {
+        Arc::new(Self { kernel, config })
+    }
+
+    /// The kernel that it runs in.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// What it is set to.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+/// What the registry brings: its routes and its jobs.
+pub fn feature(content: &Arc<Content>) -> Feature {
+    let sweeping = Arc::clone(content);
+    Feature::new("registry")
+        .routes(api::routes(content))
+        .job::<upload::Sweep, _, _>(Lane::Background, move |op, _| {
+            let content = Arc::clone(&sweeping);
+            async move { upload::sweep(&content, &op).await }
+        })
+        .always(&upload::Sweep {}, upload::SWEEP_FIRST)
+}

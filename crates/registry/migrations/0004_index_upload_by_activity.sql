@@ -1,0 +1,1 @@
+CREATE INDEX upload_by_activity ON upload (active_at)

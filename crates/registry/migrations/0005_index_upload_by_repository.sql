@@ -1,0 +1,1 @@
+CREATE INDEX upload_by_repository ON upload (repository_id)

@@ -1,0 +1,31 @@
+//! The protocol over HTTP, one file per resource: parse, call the rules, answer. No SQL, no policy.
+
+mod answer;
+mod base;
+mod blobs;
+mod catalog;
+mod manifests;
+mod referrers;
+mod tags;
+mod uploads;
+
+use std::sync::Arc;
+
+use seawall_kernel::http::Route;
+
+use crate::Content;
+
+/// Every route of the protocol. Where two patterns match, the earlier route counts, so what is more
+/// literal stands first.
+pub(crate) fn routes(content: &Arc<Content>) -> Vec<Route> {
+    [
+        base::routes(content),
+        catalog::routes(content),
+        uploads::routes(content),
+        blobs::routes(content),
+        tags::routes(content),
+        referrers::routes(content),
+        manifests::routes(content),
+    ]
+    .concat()
+}

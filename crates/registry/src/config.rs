@@ -1,0 +1,51 @@
+//! What the registry can be set to. Sizes of storage belong to `storage`, not here.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The section `registry` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// After so many hours without a request an unfinished upload is removed (distribution §7.20).
+    pub upload_expiry_hours: u32,
+    /// The largest blob that a push may bring, in bytes; `storage.max_blob_bytes` holds, too.
+    pub max_blob_bytes: Option<u64>,
+    /// The chunk length in bytes that clients are asked not to go below (distribution §7.2). It is
+    /// advice: shorter chunks are taken all the same.
+    pub chunk_min_length: Option<u64>,
+    /// How many unfinished uploads one user may have (distribution §14.17).
+    pub max_uploads_per_user: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            upload_expiry_hours: 168,
+            max_blob_bytes: None,
+            chunk_min_length: None,
+            max_uploads_per_user: 1000,
+        }
+    }
+}
+
+impl Config {
+    /// [`Config::upload_expiry_hours`] as a duration.
+    pub(crate) fn upload_expiry(&self) -> Duration {
+        Duration::from_secs(u64::from(self.upload_expiry_hours) * 3600)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_section_is_the_default_and_a_typo_is_named() {
+        let config: Config = serde_json::from_str("{}").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.upload_expiry(), Duration::from_secs(7 * 24 * 3600));
+        assert!(serde_json::from_str::<Config>(r#"{"upload_expiry": 1}"#).is_err());
+    }
+}
