@@ -107,6 +107,8 @@ mod config;
 mod connection;
 mod dialect;
 mod error;
+#[cfg(feature = "test-fixture")]
+pub mod fixture;
 pub mod log;
 mod meta;
 mod migrate;

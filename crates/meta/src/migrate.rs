@@ -157,6 +157,15 @@ impl Step {
     }
 }
 
+/// A number that changes with any of these steps and this crate's own.
+#[cfg(feature = "test-fixture")]
+pub(crate) fn fingerprint(sets: &[Migrations]) -> u64 {
+    let steps = std::iter::once(&OWN).chain(sets).flat_map(|set| set.steps);
+    steps.fold(0, |print: u64, step| {
+        print.rotate_left(7) ^ step.checksum().cast_unsigned()
+    })
+}
+
 /// One step among those of its owner.
 #[derive(Clone, Copy)]
 struct Item {

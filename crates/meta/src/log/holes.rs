@@ -37,6 +37,7 @@ impl Holes {
         self.ranges.first_key_value().map(|(first, _)| *first)
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }

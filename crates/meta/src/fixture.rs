@@ -1,0 +1,343 @@
+//! Databases for tests: each test makes its own and it is gone when the value is dropped.
+//!
+//! Servers are named by `SEAWALL_TEST_POSTGRES` and `SEAWALL_TEST_MYSQL` (addresses of an account
+//! that may create databases). A database with migrations applied is cloned from a template where
+//! that is cheaper. Never used outside tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use seawall_types::work::{Spawn, Work};
+use seawall_types::{Clock, Millis, Tasks};
+
+use crate::config::{Address, Config};
+use crate::connection::Lease;
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+use crate::meta::Meta;
+use crate::migrate::{Migrations, Migrator, fingerprint};
+use crate::random;
+
+/// A product to test on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// A file in a directory of its own.
+    Sqlite,
+    /// A database on the server of `SEAWALL_TEST_POSTGRES`.
+    Postgres,
+    /// A database on the server of `SEAWALL_TEST_MYSQL`.
+    Mariadb,
+}
+
+impl Backend {
+    /// The backend that `SEAWALL_TEST_DB` names: `sqlite` (the default), `postgres` or `mariadb`.
+    pub fn chosen() -> Result<Self> {
+        match environment("SEAWALL_TEST_DB").as_deref() {
+            None | Some("" | "sqlite") => Ok(Self::Sqlite),
+            Some("postgres") => Ok(Self::Postgres),
+            Some("mariadb" | "mysql") => Ok(Self::Mariadb),
+            Some(other) => Err(Error::Configuration(format!(
+                "SEAWALL_TEST_DB names no backend: {other}"
+            ))),
+        }
+    }
+
+    /// Whether there is a server for it.
+    pub fn is_available(self) -> bool {
+        self.server().is_some()
+    }
+
+    /// The address of the server's first database; the empty string for SQLite.
+    fn server(self) -> Option<String> {
+        match self {
+            Self::Sqlite => Some(String::new()),
+            Self::Postgres => environment("SEAWALL_TEST_POSTGRES"),
+            Self::Mariadb => environment("SEAWALL_TEST_MYSQL"),
+        }
+    }
+
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::Sqlite => Dialect::Sqlite,
+            Self::Postgres => Dialect::Postgres,
+            Self::Mariadb => Dialect::Mysql,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are configured by their environment"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A database that lives as long as this value.
+#[derive(Debug)]
+pub struct TestDatabase {
+    backend: Backend,
+    /// For [`Config::url`].
+    pub url: String,
+    directory: PathBuf,
+    name: String,
+}
+
+impl TestDatabase {
+    /// An empty database.
+    pub async fn create(backend: Backend) -> Result<Self> {
+        let database = Self::named(backend)?;
+        match backend {
+            Backend::Sqlite => {}
+            Backend::Postgres => {
+                // The template without local additions; collation as everywhere.
+                command(
+                    backend,
+                    &format!("CREATE DATABASE {} TEMPLATE template0", database.name),
+                )
+                .await?;
+            }
+            Backend::Mariadb => {
+                command(backend, &format!("CREATE DATABASE {}", database.name)).await?
+            }
+        }
+        Ok(database)
+    }
+
+    /// A database in which these migrations (and this crate's own) are applied.
+    pub async fn migrated(backend: Backend, sets: &[Migrations]) -> Result<Self> {
+        let print = fingerprint(sets);
+        match backend {
+            Backend::Sqlite => {
+                let database = Self::named(backend)?;
+                let template = scratch().join(format!("seawall-template-{print:016x}.db"));
+                if !template.exists() {
+                    let made = Self::named(backend)?;
+                    made.migrate(sets).await?;
+                    // Renamed into place, since others may be making it, too.
+                    let file = made.directory.join("seawall.db");
+                    std::fs::rename(file, &template)
+                        .map_err(|error| Error::Other(error.to_string()))?;
+                }
+                std::fs::copy(&template, database.directory.join("seawall.db"))
+                    .map_err(|error| Error::Other(error.to_string()))?;
+                Ok(database)
+            }
+            Backend::Postgres => {
+                let template = format!("seawall_template_{print:016x}");
+                let database = Self::named(backend)?;
+                let clone = format!("CREATE DATABASE {} TEMPLATE {template}", database.name);
+                if command(backend, &clone).await.is_err() {
+                    let made = Self::create(backend).await?;
+                    made.migrate(sets).await?;
+                    let rename = format!("ALTER DATABASE {} RENAME TO {template}", made.name);
+                    // Fails when somebody else was faster; then theirs is as good.
+                    drop(command(backend, &rename).await);
+                    command(backend, &clone).await?;
+                }
+                Ok(database)
+            }
+            Backend::Mariadb => {
+                let database = Self::create(backend).await?;
+                database.migrate(sets).await?;
+                Ok(database)
+            }
+        }
+    }
+
+    /// Which product it is on.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// A configuration for it.
+    pub fn config(&self) -> Config {
+        Config {
+            max_connections: 8,
+            ..Config::at(self.url.clone())
+        }
+    }
+
+    /// A directory of its own, which goes with it.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Opens it with tasks and a clock for tests.
+    pub async fn open(&self) -> Result<Meta> {
+        Meta::open(
+            &self.config(),
+            &self.directory,
+            TestTasks::new(),
+            TestClock::new(),
+        )
+        .await
+    }
+
+    async fn migrate(&self, sets: &[Migrations]) -> Result<()> {
+        let meta = self.open().await?;
+        Migrator::new(&meta, sets).apply().await?;
+        meta.close().await;
+        Ok(())
+    }
+
+    /// A value with a fresh name, before the database exists.
+    fn named(backend: Backend) -> Result<Self> {
+        let name = format!("seawall_test_{:016x}", random::nonce());
+        let directory = scratch().join(&name);
+        std::fs::create_dir_all(&directory).map_err(|error| Error::Other(error.to_string()))?;
+        let server = backend
+            .server()
+            .ok_or_else(|| Error::Configuration(format!("no server for tests on {backend:?}")))?;
+        let url = match backend {
+            Backend::Sqlite => format!("sqlite:{}", directory.join("seawall.db").display()),
+            _ => other_database(&server, &name),
+        };
+        Ok(Self {
+            backend,
+            url,
+            directory,
+            name,
+        })
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.directory));
+        let text = match self.backend {
+            Backend::Sqlite => return,
+            Backend::Postgres => format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+            Backend::Mariadb => format!("DROP DATABASE IF EXISTS {}", self.name),
+        };
+        let backend = self.backend;
+        // A runtime of its own: the test's may be ending, also in a panic.
+        let dropper = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime
+                && let Err(error) = runtime.block_on(command(backend, &text))
+            {
+                tracing::warn!(%error, "a test database was left behind");
+            }
+        });
+        drop(dropper.join());
+    }
+}
+
+/// The same server's address with another database.
+fn other_database(server: &str, name: &str) -> String {
+    let (address, query) = server.split_once('?').map_or((server, ""), |(a, q)| (a, q));
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let end = address[start..]
+        .find('/')
+        .map_or(address.len(), |at| start + at);
+    let query = if query.is_empty() {
+        String::new()
+    } else {
+        format!("?{query}")
+    };
+    format!("{}/{name}{query}", &address[..end])
+}
+
+fn scratch() -> PathBuf {
+    std::env::temp_dir()
+}
+
+async fn command(backend: Backend, text: &str) -> Result<()> {
+    let url = backend.server().unwrap_or_default();
+    let address = Address {
+        dialect: backend.dialect(),
+        url,
+    };
+    let run = async {
+        let mut lease = Lease::connect(&address, &Config::default()).await?;
+        lease.command(text).await?;
+        lease.finish().await;
+        Ok(())
+    };
+    run.await
+        .map_err(|failure: crate::dialect::errors::Failure| failure.error)
+}
+
+/// Tasks on the test's own runtime.
+#[derive(Debug)]
+pub struct TestTasks;
+
+impl TestTasks {
+    /// For [`Meta::open`].
+    pub fn new() -> Tasks {
+        Arc::new(Self)
+    }
+}
+
+impl Spawn for TestTasks {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is a door to spawned work, for tests"
+    )]
+    fn spawn(&self, _: &'static str, work: Work) {
+        drop(tokio::spawn(work));
+    }
+}
+
+/// The real time, which a test can push forward.
+#[derive(Debug)]
+pub struct TestClock {
+    begun: std::time::Instant,
+    ahead: AtomicU64,
+}
+
+impl TestClock {
+    /// A clock that has not been pushed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is an implementation of the clock, for tests"
+    )]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            begun: std::time::Instant::now(),
+            ahead: AtomicU64::new(0),
+        })
+    }
+
+    /// Pushes the clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.ahead.fetch_add(
+            u64::try_from(by.as_millis()).unwrap_or(u64::MAX),
+            Ordering::AcqRel,
+        );
+    }
+}
+
+impl Clock for TestClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is an implementation of the clock, for tests"
+    )]
+    fn wall(&self) -> Millis {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Millis(i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed() + Duration::from_millis(self.ahead.load(Ordering::Acquire))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::other_database;
+
+    #[test]
+    fn another_database_of_the_same_server() {
+        assert_eq!(
+            other_database("postgres://u:p@h:1/a?x=/y", "b"),
+            "postgres://u:p@h:1/b?x=/y"
+        );
+        assert_eq!(other_database("mysql://u@h", "b"), "mysql://u@h/b");
+    }
+}

@@ -1,0 +1,95 @@
+//! Migrations are applied once, whoever applies them and wherever it stopped.
+
+use sea_query::{Expr, ExprTrait as _, Query};
+use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_meta::{Error, Migrations, Migrator, Release, Step, arg, args, statements};
+
+use crate::{Fixture, TABLES, on_every_database};
+
+statements! {
+    /// As if the process had died between a step and its bookkeeping.
+    FORGET: |_d| Query::update().table("schema_migration").value("applied_at", None::<i64>)
+        .and_where(Expr::col("owner").eq("test")).and_where(Expr::col("number").eq(arg(0)));
+}
+
+static EDITED: Migrations = Migrations {
+    owner: "test",
+    steps: &[Step {
+        file: "0001_create_test_value",
+        sql: "CREATE TABLE test_value (id {id}) {table}",
+    }],
+};
+
+static BROKEN: Migrations = Migrations {
+    owner: "broken",
+    steps: &[Step {
+        file: "0001_create_broken",
+        sql: "CREATE TABLE broken (id {id}, wat WAT(,)) {table}",
+    }],
+};
+
+async fn empty(like: &Fixture) -> Fixture {
+    Fixture::over(TestDatabase::create(like.database.backend()).await.unwrap()).await
+}
+
+on_every_database! {
+    async fn steps_are_applied_once(fixture: Fixture) {
+        let fixture = empty(&fixture).await;
+        let migrator = Migrator::new(&fixture.meta, &[TABLES]);
+        assert_eq!(migrator.status().await.unwrap().missing.len(), 5);
+        assert_eq!(migrator.plan().await.unwrap().len(), 5);
+        assert!(matches!(migrator.check().await, Err(Error::SchemaTooOld { missing }) if missing.len() == 5));
+        let applied = migrator.apply().await.unwrap();
+        assert_eq!(applied.last().unwrap(), "test/0003_create_test_child");
+        assert_eq!(migrator.apply().await.unwrap(), [""; 0]);
+        let status = migrator.status().await.unwrap();
+        assert_eq!((status.applied.len(), status.missing.len()), (5, 0));
+        migrator.check().await.unwrap();
+        // An older binary sees steps that it does not know, and does not mind.
+        let older = Migrator::new(&fixture.meta, &[]);
+        assert_eq!(older.status().await.unwrap().unknown.len(), 3);
+        older.check().await.unwrap();
+    }
+
+    async fn several_apply_at_once(fixture: Fixture) {
+        let fixture = empty(&fixture).await;
+        let apply = || async { Migrator::new(&fixture.meta, &[TABLES]).apply().await.unwrap().len() };
+        let (a, b, c) = tokio::join!(apply(), apply(), apply());
+        assert_eq!(a + b + c, 5);
+    }
+
+    async fn a_crash_before_the_bookkeeping_is_overcome(fixture: Fixture) {
+        if !fixture.is(Backend::Mariadb) {
+            return; // There, both are one transaction.
+        }
+        fixture.session().transaction::<_, Error, _>(|tx| {
+            Box::pin(async move { tx.execute(&FORGET, args![3]).await })
+        }).await.unwrap();
+        let migrator = Migrator::new(&fixture.meta, &[TABLES]);
+        assert_eq!(migrator.status().await.unwrap().missing, ["test/0003_create_test_child"]);
+        assert_eq!(migrator.apply().await.unwrap(), ["test/0003_create_test_child"]);
+        migrator.check().await.unwrap();
+    }
+
+    async fn an_edited_or_broken_step_is_refused(fixture: Fixture) {
+        let edited = Migrator::new(&fixture.meta, &[EDITED]).apply().await.unwrap_err();
+        assert!(edited.to_string().contains("edited"), "{edited}");
+        let broken = Migrator::new(&fixture.meta, &[TABLES, BROKEN]);
+        let error = broken.apply().await.unwrap_err();
+        assert!(error.to_string().contains("broken/0001_create_broken"), "{error}");
+        assert_eq!(broken.status().await.unwrap().missing, ["broken/0001_create_broken"]);
+        Migrator::new(&fixture.meta, &[TABLES]).check().await.unwrap();
+    }
+
+    async fn the_schema_says_which_binaries_it_admits(fixture: Fixture) {
+        let release = |number, admits| {
+            Migrator::new(&fixture.meta, &[TABLES]).release(Release { number, admits })
+        };
+        release(4, 3).apply().await.unwrap();
+        release(3, 2).check().await.unwrap();
+        release(3, 2).apply().await.unwrap();
+        let refused = release(2, 1);
+        assert!(matches!(refused.check().await, Err(Error::SchemaTooNew { oldest: 3, this: 2 })));
+        assert!(matches!(refused.apply().await, Err(Error::SchemaTooNew { .. })));
+    }
+}
