@@ -35,7 +35,9 @@ pub struct Host {
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Host")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,7 +60,17 @@ impl Blobs {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self> {
-        Self::open_on(config, data, Host { tasks, clock, random, files: Arc::new(Disk) }).await
+        Self::open_on(
+            config,
+            data,
+            Host {
+                tasks,
+                clock,
+                random,
+                files: Arc::new(Disk),
+            },
+        )
+        .await
     }
 
     /// The same on other files.
@@ -83,12 +95,17 @@ impl Blobs {
             pool: Arc::default(),
             host,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The handle by which one operation moves bytes; what it moves is charged to the context.
     pub fn session(&self, context: Context) -> Transfers {
-        Transfers { inner: Arc::clone(&self.inner), context }
+        Transfers {
+            inner: Arc::clone(&self.inner),
+            context,
+        }
     }
 
     /// The largest blob that is taken, in bytes.
@@ -106,8 +123,13 @@ impl Inner {
     /// The location that takes new uploads first, then the others.
     pub(crate) fn locations(&self) -> impl Iterator<Item = &Arc<Filesystem>> {
         let default = self.locations.get(&self.default);
-        let others = self.locations.iter().filter(|(name, _)| **name != self.default);
-        default.into_iter().chain(others.map(|(_, location)| location))
+        let others = self
+            .locations
+            .iter()
+            .filter(|(name, _)| **name != self.default);
+        default
+            .into_iter()
+            .chain(others.map(|(_, location)| location))
     }
 
     pub(crate) fn default_location(&self) -> &str {
@@ -115,7 +137,9 @@ impl Inner {
     }
 
     pub(crate) fn location(&self, name: &str) -> Result<&Arc<Filesystem>> {
-        self.locations.get(name).ok_or_else(|| Error::UnknownLocation(name.to_owned()))
+        self.locations
+            .get(name)
+            .ok_or_else(|| Error::UnknownLocation(name.to_owned()))
     }
 
     pub(crate) fn location_of(&self, place: &Place) -> Result<Arc<Filesystem>> {
@@ -133,7 +157,10 @@ pub struct Transfers {
 impl Transfers {
     /// Charges the CPU time of hashing to the operation.
     pub(crate) fn meter(&self) -> Meter {
-        Meter { cost: Arc::clone(&self.context.cost), clock: Arc::clone(&self.inner.host.clock) }
+        Meter {
+            cost: Arc::clone(&self.context.cost),
+            clock: Arc::clone(&self.inner.host.clock),
+        }
     }
 }
 
@@ -149,7 +176,8 @@ impl Meter {
     pub(crate) fn cpu<T>(&self, work: impl FnOnce() -> T) -> T {
         let begun = self.clock.elapsed();
         let done = work();
-        self.cost.charge_cpu(self.clock.elapsed().saturating_sub(begun));
+        self.cost
+            .charge_cpu(self.clock.elapsed().saturating_sub(begun));
         done
     }
 }
@@ -164,5 +192,7 @@ impl fmt::Debug for Meter {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Error::unfinished)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::unfinished)?
 }

@@ -47,7 +47,11 @@ impl Pool {
         let counted = bytes.capacity();
         let held = self.held.fetch_add(counted, Ordering::Relaxed) + counted;
         self.peak.fetch_max(held, Ordering::Relaxed);
-        Buffer { bytes, counted, pool: Arc::clone(self) }
+        Buffer {
+            bytes,
+            counted,
+            pool: Arc::clone(self),
+        }
     }
 
     pub(crate) fn in_use(&self) -> BufferUse {
@@ -123,9 +127,18 @@ mod tests {
         drop(small);
         drop(first);
         let again = pool.lend(GATHER);
-        assert_eq!((again.bytes.as_ptr(), again.bytes.len(), again.room()), (address, 0, GATHER));
+        assert_eq!(
+            (again.bytes.as_ptr(), again.bytes.len(), again.room()),
+            (address, 0, GATHER)
+        );
         drop(again);
-        assert_eq!(pool.in_use(), BufferUse { held: 0, peak: GATHER + 100 });
+        assert_eq!(
+            pool.in_use(),
+            BufferUse {
+                held: 0,
+                peak: GATHER + 100
+            }
+        );
     }
 
     #[test]

@@ -20,7 +20,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { locations: BTreeMap::new(), default: None, max_blob_bytes: 20 * 1024 * 1024 * 1024 }
+        Self {
+            locations: BTreeMap::new(),
+            default: None,
+            max_blob_bytes: 20 * 1024 * 1024 * 1024,
+        }
     }
 }
 
@@ -73,19 +77,29 @@ impl Config {
         if self.locations.is_empty() {
             return BTreeMap::from([(
                 "local".to_owned(),
-                Location::Filesystem { path: data.join("blobs") },
+                Location::Filesystem {
+                    path: data.join("blobs"),
+                },
             )]);
         }
         let resolve = |location: &Location| match location {
-            Location::Filesystem { path } => Location::Filesystem { path: data.join(path) },
+            Location::Filesystem { path } => Location::Filesystem {
+                path: data.join(path),
+            },
         };
-        self.locations.iter().map(|(name, location)| (name.clone(), resolve(location))).collect()
+        self.locations
+            .iter()
+            .map(|(name, location)| (name.clone(), resolve(location)))
+            .collect()
     }
 
     /// The name of the location that takes new blobs, of a valid configuration.
     pub(crate) fn chosen(&self) -> String {
         let only = || self.locations.keys().next().cloned();
-        self.default.clone().or_else(only).unwrap_or_else(|| "local".to_owned())
+        self.default
+            .clone()
+            .or_else(only)
+            .unwrap_or_else(|| "local".to_owned())
     }
 }
 
@@ -102,8 +116,13 @@ mod tests {
         let config = parse("{}");
         config.validate().unwrap();
         assert_eq!(config.chosen(), "local");
-        let expected = Location::Filesystem { path: "/data/blobs".into() };
-        assert_eq!(config.resolved(Path::new("/data")).get("local"), Some(&expected));
+        let expected = Location::Filesystem {
+            path: "/data/blobs".into(),
+        };
+        assert_eq!(
+            config.resolved(Path::new("/data")).get("local"),
+            Some(&expected)
+        );
         assert_eq!(config.max_blob_bytes, 21_474_836_480);
     }
 
@@ -112,16 +131,24 @@ mod tests {
         let config = parse(r#"{"locations": {"fast": {"kind": "filesystem", "path": "nvme"}}}"#);
         config.validate().unwrap();
         assert_eq!(config.chosen(), "fast");
-        let expected = Location::Filesystem { path: "/data/nvme".into() };
+        let expected = Location::Filesystem {
+            path: "/data/nvme".into(),
+        };
         assert_eq!(config.resolved(Path::new("/data"))["fast"], expected);
     }
 
     #[test]
     fn mistakes_are_named() {
         let two = r#""locations": {"a": {"kind": "filesystem", "path": "a"}, "b": {"kind": "filesystem", "path": "b"}}"#;
-        assert_eq!(parse(&format!("{{{two}}}")).validate(), Err(ConfigError::DefaultMissing));
+        assert_eq!(
+            parse(&format!("{{{two}}}")).validate(),
+            Err(ConfigError::DefaultMissing)
+        );
         let wrong = parse(&format!("{{{two}, \"default\": \"c\"}}"));
-        assert_eq!(wrong.validate(), Err(ConfigError::NoSuchDefault("c".into())));
+        assert_eq!(
+            wrong.validate(),
+            Err(ConfigError::NoSuchDefault("c".into()))
+        );
         let name = parse(r#"{"locations": {"A b": {"kind": "filesystem", "path": "a"}}}"#);
         assert_eq!(name.validate(), Err(ConfigError::Name("A b".into())));
         assert!(serde_json::from_str::<Config>(r#"{"location": {}}"#).is_err());

@@ -70,9 +70,15 @@ impl Transfers {
         let (source, first) = blocking(move || {
             let (file, found) = location.open_blob(&place)?;
             if found != size {
-                return Err(Error::Corrupt(format!("{place} has {found} bytes instead of {size}")));
+                return Err(Error::Corrupt(format!(
+                    "{place} has {found} bytes instead of {size}"
+                )));
             }
-            let source = Source { files: Arc::clone(location.files()), file, pool };
+            let source = Source {
+                files: Arc::clone(location.files()),
+                file,
+                pool,
+            };
             let first = source.read(start, end)?;
             Ok((source, first))
         })
@@ -87,7 +93,11 @@ impl Transfers {
             next,
             end,
         };
-        Ok(Download { size, length, stream })
+        Ok(Download {
+            size,
+            length,
+            stream,
+        })
     }
 }
 

@@ -88,7 +88,10 @@ impl Error {
 
     /// A piece of blocking work that ended without an answer: it panicked, or the runtime is shutting down.
     pub(crate) fn unfinished(error: tokio::task::JoinError) -> Self {
-        Self::Io { doing: "waiting for a file", source: io::Error::other(error) }
+        Self::Io {
+            doing: "waiting for a file",
+            source: io::Error::other(error),
+        }
     }
 }
 
@@ -96,23 +99,31 @@ impl From<Error> for Shared {
     fn from(error: Error) -> Self {
         let (reason, public) = match &error {
             Error::Full { .. } => (Reason::StorageFull, "the registry's storage is full"),
-            Error::ReadOnly { .. } => {
-                (Reason::Unavailable, "the registry's storage takes no writes now")
-            }
-            Error::DigestMismatch { .. } => {
-                (Reason::DigestMismatch, "the content does not match the digest")
-            }
-            Error::Busy => (Reason::Conflict, "another request is working on this upload"),
-            Error::Lost(_) => {
-                (Reason::UploadUnknown, "the bytes of this upload are lost; begin anew")
-            }
-            Error::State(_) => {
-                (Reason::UploadInvalid, "the state of this upload cannot be used; begin anew")
-            }
+            Error::ReadOnly { .. } => (
+                Reason::Unavailable,
+                "the registry's storage takes no writes now",
+            ),
+            Error::DigestMismatch { .. } => (
+                Reason::DigestMismatch,
+                "the content does not match the digest",
+            ),
+            Error::Busy => (
+                Reason::Conflict,
+                "another request is working on this upload",
+            ),
+            Error::Lost(_) => (
+                Reason::UploadUnknown,
+                "the bytes of this upload are lost; begin anew",
+            ),
+            Error::State(_) => (
+                Reason::UploadInvalid,
+                "the state of this upload cannot be used; begin anew",
+            ),
             Error::Range { .. } => (Reason::RangeInvalid, "the range is not within the blob"),
-            Error::UnknownLocation(_) => {
-                (Reason::Unavailable, "the content is kept where this server cannot read")
-            }
+            Error::UnknownLocation(_) => (
+                Reason::Unavailable,
+                "the content is kept where this server cannot read",
+            ),
             Error::NotFound(_) | Error::Io { .. } | Error::Corrupt(_) | Error::Config(_) => {
                 (Reason::Internal, "the registry's storage failed")
             }

@@ -47,7 +47,10 @@ impl Filesystem {
         directories.make_path(&directories.uploads)?;
         directories.make_path(&directories.store)?;
         // Also if they were there: whoever made them may have died before this.
-        directories.files.fsync_directory(root).map_err(Error::io("making a directory"))?;
+        directories
+            .files
+            .fsync_directory(root)
+            .map_err(Error::io("making a directory"))?;
         Ok(directories)
     }
 
@@ -98,7 +101,9 @@ impl Filesystem {
         }
         if size > offset {
             // Bytes of an append that never reached its row: the row counts.
-            self.files.set_size(&session.file, offset).map_err(&failed)?;
+            self.files
+                .set_size(&session.file, offset)
+                .map_err(&failed)?;
         }
         Ok((session.file, size > offset))
     }
@@ -219,7 +224,9 @@ impl Filesystem {
     fn break_session(&self, held: &Held) {
         let session = held.file();
         held.set_file(None);
-        let Err(error) = self.files.remove(&self.session_path(held.id())) else { return };
+        let Err(error) = self.files.remove(&self.session_path(held.id())) else {
+            return;
+        };
         tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be removed");
         // Emptied, it holds fewer bytes than any offset; and this process, at least, remembers.
         if let Some(session) = session
@@ -234,11 +241,10 @@ impl Filesystem {
     pub(crate) fn sessions(&self) -> Result<Vec<(Uuid, Facts)>> {
         let failed = Error::io("listing uploads");
         let names = self.files.list(&self.uploads).map_err(&failed)?;
-        let known =
-            names.iter().filter_map(|name| Uuid::parse_str(name).ok()).filter_map(|id| match self
-                .files
-                .facts(&self.session_path(id))
-            {
+        let known = names
+            .iter()
+            .filter_map(|name| Uuid::parse_str(name).ok())
+            .filter_map(|id| match self.files.facts(&self.session_path(id)) {
                 Ok(facts) => Some(Ok((id, facts))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => Some(Err(failed(error))),
@@ -256,31 +262,46 @@ impl Filesystem {
             Err(error) => return Err(failed(error)),
         };
         let known =
-            names.into_iter().filter_map(|name| match self.files.facts(&directory.join(&name)) {
-                Ok(facts) if facts.is_file => {
-                    let key = format!("{prefix:02x}/{name}");
-                    Some(Ok((Place { location: self.name.clone(), key }, facts)))
-                }
-                Ok(_) => None,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => Some(Err(failed(error))),
-            });
+            names
+                .into_iter()
+                .filter_map(|name| match self.files.facts(&directory.join(&name)) {
+                    Ok(facts) if facts.is_file => {
+                        let key = format!("{prefix:02x}/{name}");
+                        Some(Ok((
+                            Place {
+                                location: self.name.clone(),
+                                key,
+                            },
+                            facts,
+                        )))
+                    }
+                    Ok(_) => None,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                    Err(error) => Some(Err(failed(error))),
+                });
         known.collect()
     }
 
     /// Opens a stored blob and tells its size.
     pub(crate) fn open_blob(&self, place: &Place) -> Result<(OpenFile, u64)> {
         let path = self.store.join(place.checked_key()?);
-        let file =
-            self.files.open(&path).map_err(|error| not_found(place, error, "opening a blob"))?;
-        let size = self.files.size(&file).map_err(Error::io("opening a blob"))?;
+        let file = self
+            .files
+            .open(&path)
+            .map_err(|error| not_found(place, error, "opening a blob"))?;
+        let size = self
+            .files
+            .size(&file)
+            .map_err(Error::io("opening a blob"))?;
         Ok((file, size))
     }
 
     /// What is known of a stored blob without opening it.
     pub(crate) fn blob_facts(&self, place: &Place) -> Result<Facts> {
         let path = self.store.join(place.checked_key()?);
-        self.files.facts(&path).map_err(|error| not_found(place, error, "looking up a blob"))
+        self.files
+            .facts(&path)
+            .map_err(|error| not_found(place, error, "looking up a blob"))
     }
 
     /// Removes a stored blob; false if it was not there. Not durable: after a power loss it may be back, and is then a
@@ -301,7 +322,9 @@ impl Filesystem {
             return Ok(());
         }
         let failed = Error::io("making a directory");
-        self.files.make_directory(&self.prefix_path(prefix)).map_err(&failed)?;
+        self.files
+            .make_directory(&self.prefix_path(prefix))
+            .map_err(&failed)?;
         // Also if it was there: whoever made it may have died before this.
         self.files.fsync_directory(&self.store).map_err(&failed)?;
         known.store(true, Ordering::Release);
@@ -316,7 +339,11 @@ impl Filesystem {
         let parent = path.parent().unwrap_or(Path::new(""));
         self.make_path(parent)?;
         self.files.make_directory(path).map_err(&failed)?;
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
         self.files.fsync_directory(parent).map_err(&failed)
     }
 
@@ -329,7 +356,10 @@ impl Filesystem {
     }
 
     fn session(&self, file: OpenFile) -> SessionFile {
-        SessionFile { location: self.name.clone(), file: Arc::new(file) }
+        SessionFile {
+            location: self.name.clone(),
+            file: Arc::new(file),
+        }
     }
 
     fn session_path(&self, id: Uuid) -> PathBuf {

@@ -1,6 +1,10 @@
 //! What a test needs around a store: a clock that moves, randomness, tasks, bodies and readers.
 //!
 //! For tests and measurements only; nothing here is fit for service.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is where a test's time and tasks come from"
+)]
 
 use std::future::Future;
 use std::path::Path;
@@ -38,13 +42,18 @@ impl MovedClock {
 
 impl Default for MovedClock {
     fn default() -> Self {
-        Self { start: Instant::now(), ahead: AtomicU64::new(0) }
+        Self {
+            start: Instant::now(),
+            ahead: AtomicU64::new(0),
+        }
     }
 }
 
 impl Clock for MovedClock {
     fn wall(&self) -> Millis {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Millis(0) + since + self.ahead()
     }
 
@@ -61,7 +70,10 @@ pub struct Dice {
 
 impl Random for Dice {
     fn fill(&self, bytes: &mut [u8]) {
-        let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+        let seed = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .subsec_nanos();
         let count = self.calls.fetch_add(1, Ordering::Relaxed);
         let mut state = count ^ u64::from(seed) << 32 ^ u64::from(std::process::id()) << 16;
         for chunk in bytes.chunks_mut(8) {
@@ -92,7 +104,10 @@ pub struct Subject {
 impl Subject {
     /// A store behind whatever `open` does; `clock` must be the one that it uses.
     pub fn new(clock: Arc<MovedClock>, open: impl Fn() -> Opening + Send + Sync + 'static) -> Self {
-        Self { open: Box::new(open), clock }
+        Self {
+            open: Box::new(open),
+            clock,
+        }
     }
 
     /// The standard store in a directory.
@@ -101,7 +116,13 @@ impl Subject {
     }
 
     /// A store in a directory of files that may fail.
-    #[expect(clippy::expect_used, reason = "a store that does not open ends the test")]
+    ///
+    /// # Panics
+    /// When it is opened and does not open.
+    #[expect(
+        clippy::expect_used,
+        reason = "a store that does not open ends the test"
+    )]
     pub fn on_files(data: &Path, config: &Config, files: Arc<dyn Files>) -> Self {
         let clock = Arc::new(MovedClock::default());
         let host = Host {
@@ -114,12 +135,17 @@ impl Subject {
         Self::new(clock, move || {
             let (data, config, host) = (data.clone(), config.clone(), host.clone());
             Box::pin(async move {
-                crate::Blobs::open_on(&config, &data, host).await.expect("the store opens")
+                crate::Blobs::open_on(&config, &data, host)
+                    .await
+                    .expect("the store opens")
             })
         })
     }
 
     /// Opens it once more.
+    ///
+    /// # Panics
+    /// If it does not open.
     pub async fn open(&self) -> crate::Blobs {
         (self.open)().await
     }
@@ -154,7 +180,11 @@ pub fn body(
     bytes: &[u8],
     frame: usize,
 ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
-    let frames: Vec<_> = bytes.chunks(frame.max(1)).map(Bytes::copy_from_slice).map(Ok).collect();
+    let frames: Vec<_> = bytes
+        .chunks(frame.max(1))
+        .map(Bytes::copy_from_slice)
+        .map(Ok)
+        .collect();
     stream::iter(frames)
 }
 

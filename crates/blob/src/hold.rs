@@ -30,7 +30,11 @@ impl Hold {
     pub(crate) fn work(&self) -> Result<Arc<Held>> {
         let work = Arc::clone(&self.held);
         // Counted after taking part: of two that begin at once, none can miss the other.
-        if Arc::strong_count(&self.held) == 2 { Ok(work) } else { Err(Error::Busy) }
+        if Arc::strong_count(&self.held) == 2 {
+            Ok(work)
+        } else {
+            Err(Error::Busy)
+        }
     }
 }
 
@@ -46,7 +50,13 @@ impl Holds {
         if !self.busy().insert(id) {
             return Err(Error::Busy);
         }
-        Ok(Hold { held: Arc::new(Held { id, holds: Arc::clone(self), file: Mutex::default() }) })
+        Ok(Hold {
+            held: Arc::new(Held {
+                id,
+                holds: Arc::clone(self),
+                file: Mutex::default(),
+            }),
+        })
     }
 
     fn busy(&self) -> MutexGuard<'_, HashSet<Uuid>> {

@@ -50,7 +50,10 @@ impl Transfers {
         let location = self.inner.location_of(place)?;
         let place = place.clone();
         let facts = blocking(move || location.blob_facts(&place)).await?;
-        Ok(Stat { size: facts.size, modified: Millis(facts.modified) })
+        Ok(Stat {
+            size: facts.size,
+            modified: Millis(facts.modified),
+        })
     }
 
     /// Removes a stored blob; false if it was not there. Whoever is reading it reads on. After a power loss it may be
@@ -74,7 +77,10 @@ impl Transfers {
                     Ok(blobs) => blobs
                         .into_iter()
                         .map(|(place, facts)| {
-                            let stat = Stat { size: facts.size, modified: Millis(facts.modified) };
+                            let stat = Stat {
+                                size: facts.size,
+                                modified: Millis(facts.modified),
+                            };
                             Ok(Listed { place, stat })
                         })
                         .collect(),
@@ -89,7 +95,9 @@ impl Transfers {
         let location = self.inner.location_of(place)?;
         let (opened, wanted) = (Arc::clone(&location), place.clone());
         let (file, size) = blocking(move || opened.open_blob(&wanted)).await?;
-        Reading::new(self, &location, Arc::new(file)).digest(size, algorithm).await
+        Reading::new(self, &location, Arc::new(file))
+            .digest(size, algorithm)
+            .await
     }
 
     /// Removes the files of uploads that nobody knows (any more) and that nobody has touched for `older_than`. The age
@@ -137,7 +145,13 @@ impl Transfers {
             for location in locations {
                 let old =
                     |(_, facts): &(Uuid, crate::files::Facts)| Millis(facts.modified) <= before;
-                idle.extend(location.sessions()?.into_iter().filter(old).map(|(id, _)| id));
+                idle.extend(
+                    location
+                        .sessions()?
+                        .into_iter()
+                        .filter(old)
+                        .map(|(id, _)| id),
+                );
             }
             Ok(idle)
         })
@@ -156,8 +170,16 @@ pub(crate) struct Reading {
 
 impl Reading {
     pub(crate) fn new(transfers: &Transfers, location: &Filesystem, file: Arc<OpenFile>) -> Self {
-        let (files, pool) = (Arc::clone(location.files()), Arc::clone(&transfers.inner.pool));
-        Self { files, file, pool, meter: transfers.meter() }
+        let (files, pool) = (
+            Arc::clone(location.files()),
+            Arc::clone(&transfers.inner.pool),
+        );
+        Self {
+            files,
+            file,
+            pool,
+            meter: transfers.meter(),
+        }
     }
 
     /// Hashes the first `size` bytes.

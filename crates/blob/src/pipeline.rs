@@ -61,10 +61,29 @@ pub(crate) struct Target {
 
 impl Pipeline {
     pub(crate) fn new(target: Target, limit: AppendLimit, pool: Arc<Pool>, meter: Meter) -> Self {
-        let Target { location, held, offset, hasher } = target;
-        let work = Work { location, meter, start: offset, offset, held };
+        let Target {
+            location,
+            held,
+            offset,
+            hasher,
+        } = target;
+        let work = Work {
+            location,
+            meter,
+            start: offset,
+            offset,
+            held,
+        };
         let hasher = Some(hasher);
-        Self { work, pool, limit, received: 0, buffer: None, hasher, running: None }
+        Self {
+            work,
+            pool,
+            limit,
+            received: 0,
+            buffer: None,
+            hasher,
+            running: None,
+        }
     }
 
     /// How many bytes of the body were taken in.
@@ -90,7 +109,11 @@ impl Pipeline {
             };
             let length = frame.len() as u64;
             self.work.meter.cost.charge_bytes_in(length);
-            if self.limit.exact.is_some_and(|exact| length > exact - self.received) {
+            if self
+                .limit
+                .exact
+                .is_some_and(|exact| length > exact - self.received)
+            {
                 return Ok(Outcome::LengthMismatch);
             }
             if length > room - self.received {
@@ -100,7 +123,11 @@ impl Pipeline {
             self.gather(frame).await?;
         }
         let short = self.limit.exact.is_some_and(|exact| exact > self.received);
-        Ok(if short { Outcome::LengthMismatch } else { Outcome::Complete })
+        Ok(if short {
+            Outcome::LengthMismatch
+        } else {
+            Outcome::Complete
+        })
     }
 
     async fn gather(&mut self, mut frame: Bytes) -> Result<()> {
@@ -124,7 +151,9 @@ impl Pipeline {
 
     /// How large the next buffer has to be, when `rest` bytes that count as received have no place yet.
     fn need(&self, rest: usize) -> usize {
-        let Some(exact) = self.limit.exact else { return GATHER };
+        let Some(exact) = self.limit.exact else {
+            return GATHER;
+        };
         let to_come = (exact - self.received).saturating_add(rest as u64);
         usize::try_from(to_come).map_or(GATHER, |to_come| to_come.min(GATHER))
     }
@@ -160,7 +189,11 @@ impl Pipeline {
     /// The last step, to be taken on a blocking thread.
     pub(crate) async fn close(mut self) -> Result<Last> {
         let hasher = self.idle().await?;
-        Ok(Last { buffer: self.buffer.take(), hasher, work: self.work })
+        Ok(Last {
+            buffer: self.buffer.take(),
+            hasher,
+            work: self.work,
+        })
     }
 
     /// Takes back what was written.
@@ -181,7 +214,8 @@ impl Pipeline {
 
 impl Work {
     fn write(&self, bytes: &[u8]) -> Result<()> {
-        self.location.write(&self.held, self.start, bytes, self.offset)
+        self.location
+            .write(&self.held, self.start, bytes, self.offset)
     }
 }
 
@@ -198,7 +232,9 @@ impl Last {
     pub(crate) fn settle(mut self) -> Result<Hasher> {
         self.hash();
         self.write()?;
-        self.work.location.settle(&self.work.held, self.work.start)?;
+        self.work
+            .location
+            .settle(&self.work.held, self.work.start)?;
         Ok(self.hasher)
     }
 
@@ -219,9 +255,12 @@ impl Last {
         self.write()?;
         // The name in `uploads` need not be durable: the rename takes it away.
         work.location.sync(&work.held)?;
-        let place = work.location.store_session(&work.held, key).inspect_err(|_| {
-            work.location.roll_back(&work.held, work.start);
-        })?;
+        let place = work
+            .location
+            .store_session(&work.held, key)
+            .inspect_err(|_| {
+                work.location.roll_back(&work.held, work.start);
+            })?;
         Ok((self.hasher, place))
     }
 
@@ -232,6 +271,8 @@ impl Last {
     }
 
     fn write(&self) -> Result<()> {
-        self.buffer.as_ref().map_or(Ok(()), |buffer| self.work.write(&buffer.bytes))
+        self.buffer
+            .as_ref()
+            .map_or(Ok(()), |buffer| self.work.write(&buffer.bytes))
     }
 }

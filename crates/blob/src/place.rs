@@ -24,7 +24,10 @@ impl Place {
     /// A place for a new blob.
     pub(crate) fn fresh(location: &str, id: Uuid) -> Self {
         let id = id.to_string();
-        Self { location: location.to_owned(), key: format!("{}/{id}", &id[..2]) }
+        Self {
+            location: location.to_owned(),
+            key: format!("{}/{id}", &id[..2]),
+        }
     }
 
     /// The key, if it cannot lead out of its location.
@@ -51,8 +54,14 @@ mod tests {
 
     #[test]
     fn keys_stay_inside() {
-        let key =
-            |key: &str| Place { location: "local".into(), key: key.into() }.checked_key().is_ok();
+        let key = |key: &str| {
+            Place {
+                location: "local".into(),
+                key: key.into(),
+            }
+            .checked_key()
+            .is_ok()
+        };
         assert!(
             key("ab/abcdef") && key("docker/registry/v2/blobs/sha256/ab/abc/data") && key("a..b")
         );
@@ -70,6 +79,9 @@ mod tests {
     #[test]
     fn fresh_keys_say_nothing_of_the_digest() {
         let place = Place::fresh("local", Uuid::from_u128(0xab << 120 | 7));
-        assert_eq!(place.to_string(), "local:ab/ab000000-0000-0000-0000-000000000007");
+        assert_eq!(
+            place.to_string(),
+            "local:ab/ab000000-0000-0000-0000-000000000007"
+        );
     }
 }

@@ -27,7 +27,13 @@ impl UploadState {
         // An upload that does not say is nearly always asked for by SHA-256 in the end; the rest is read again then.
         let set = algorithm.map_or(AlgorithmSet::SHA256, AlgorithmSet::from);
         let hash = Hasher::new(set).state();
-        Self { id, location: location.to_owned(), offset: 0, generation: 0, hash }
+        Self {
+            id,
+            location: location.to_owned(),
+            offset: 0,
+            generation: 0,
+            hash,
+        }
     }
 
     /// The upload.
@@ -90,8 +96,21 @@ struct Wire {
 
 impl From<UploadState> for Wire {
     fn from(state: UploadState) -> Self {
-        let UploadState { id, location, offset, generation, hash } = state;
-        Self { version: VERSION, id, location, offset, generation, hash }
+        let UploadState {
+            id,
+            location,
+            offset,
+            generation,
+            hash,
+        } = state;
+        Self {
+            version: VERSION,
+            id,
+            location,
+            offset,
+            generation,
+            hash,
+        }
     }
 }
 
@@ -99,11 +118,24 @@ impl TryFrom<Wire> for UploadState {
     type Error = String;
 
     fn try_from(wire: Wire) -> std::result::Result<Self, String> {
-        let Wire { version, id, location, offset, generation, hash } = wire;
+        let Wire {
+            version,
+            id,
+            location,
+            offset,
+            generation,
+            hash,
+        } = wire;
         if version != VERSION {
             return Err(format!("version {version}"));
         }
-        Ok(Self { id, location, offset, generation, hash })
+        Ok(Self {
+            id,
+            location,
+            offset,
+            generation,
+            hash,
+        })
     }
 }
 
@@ -119,7 +151,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<UploadState>(&json).unwrap(), state);
         let newer = json.replace("\"version\":1", "\"version\":2");
         assert!(serde_json::from_str::<UploadState>(&newer).is_err());
-        assert!(matches!(UploadState::from_bytes(&[2, 0]), Err(Error::State(_))));
+        assert!(matches!(
+            UploadState::from_bytes(&[2, 0]),
+            Err(Error::State(_))
+        ));
         assert!(matches!(UploadState::from_bytes(&[]), Err(Error::State(_))));
     }
 }

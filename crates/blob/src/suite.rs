@@ -2,7 +2,10 @@
 //!
 //! It speaks to a store only through its public face, so it says nothing of files. What is special to one backend (the
 //! order of fsync and rename, say) is tested beside that backend. A case that fails panics.
-#![expect(clippy::unwrap_used, reason = "in a test, what was not expected is a failure")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what was not expected is a failure"
+)]
 
 mod appending;
 mod holding;
@@ -17,6 +20,9 @@ use crate::fixture::{Subject, body};
 use crate::{AppendLimit, Appended, Hold, Outcome, Stored, Transfers, UploadState};
 
 /// Runs every case on one store, which must be empty.
+///
+/// # Panics
+/// If a case fails.
 pub async fn run(subject: &Subject) {
     trips::run(subject).await;
     appending::run(subject).await;
@@ -37,7 +43,10 @@ fn fresh_id() -> Uuid {
 
 async fn begin(transfers: &Transfers, algorithm: Option<Algorithm>) -> (Hold, UploadState) {
     let id = fresh_id();
-    (transfers.hold(id).await.unwrap(), transfers.begin(id, algorithm))
+    (
+        transfers.hold(id).await.unwrap(),
+        transfers.begin(id, algorithm),
+    )
 }
 
 /// Appends all of these bytes, which must succeed.
@@ -49,8 +58,15 @@ async fn append(
 ) -> UploadState {
     let before = state.offset();
     let frames = body(bytes, 10_000);
-    let done = transfers.append(hold, state, frames, AppendLimit::default()).await.unwrap();
-    let Appended { state, received, outcome } = done;
+    let done = transfers
+        .append(hold, state, frames, AppendLimit::default())
+        .await
+        .unwrap();
+    let Appended {
+        state,
+        received,
+        outcome,
+    } = done;
     assert_eq!(outcome, Outcome::Complete);
     assert_eq!(received, bytes.len() as u64);
     assert_eq!(state.offset(), before + received);
@@ -61,11 +77,17 @@ async fn append(
 async fn store(transfers: &Transfers, bytes: &[u8]) -> Stored {
     let (hold, state) = begin(transfers, None).await;
     let state = append(transfers, &hold, state, bytes).await;
-    transfers.finish(&hold, state, &sha256(bytes)).await.unwrap()
+    transfers
+        .finish(&hold, state, &sha256(bytes))
+        .await
+        .unwrap()
 }
 
 async fn content(transfers: &Transfers, stored: &Stored) -> Vec<u8> {
-    let download = transfers.open(&stored.place, stored.size, None).await.unwrap();
+    let download = transfers
+        .open(&stored.place, stored.size, None)
+        .await
+        .unwrap();
     assert_eq!((download.size, download.length), (stored.size, stored.size));
     crate::fixture::read(download.stream).await.unwrap()
 }

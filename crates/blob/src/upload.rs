@@ -28,14 +28,20 @@ pub struct AppendLimit {
 
 impl Default for AppendLimit {
     fn default() -> Self {
-        Self { max_total: u64::MAX, exact: None }
+        Self {
+            max_total: u64::MAX,
+            exact: None,
+        }
     }
 }
 
 impl AppendLimit {
     /// A body of a declared length.
     pub fn exactly(length: u64) -> Self {
-        Self { exact: Some(length), ..Self::default() }
+        Self {
+            exact: Some(length),
+            ..Self::default()
+        }
     }
 }
 
@@ -167,7 +173,9 @@ impl Transfers {
         if appended.outcome != Outcome::Complete {
             return Ok(Finished::Unfinished(appended));
         }
-        self.finish(hold, appended.state, digest).await.map(Finished::Stored)
+        self.finish(hold, appended.state, digest)
+            .await
+            .map(Finished::Stored)
     }
 
     /// Makes a blob of an upload if it has this digest, else fails with [`Error::DigestMismatch`] and leaves the upload
@@ -177,7 +185,10 @@ impl Transfers {
         let hasher = state.hasher()?;
         let found = match hasher.finish(digest.algorithm()) {
             Some(found) => found,
-            None => self.read_again(&location, &held, state.offset, digest.algorithm()).await?,
+            None => {
+                self.read_again(&location, &held, state.offset, digest.algorithm())
+                    .await?
+            }
         };
         if found != *digest {
             return Err(Error::DigestMismatch { found });
@@ -203,15 +214,31 @@ impl Transfers {
         let (location, held) = self.work_on(hold, state)?;
         let max_total = limit.max_total.min(self.inner.max_blob_bytes);
         let limit = AppendLimit { max_total, ..limit };
-        let target = Target { location, held, offset: state.offset, hasher };
-        Ok(Pipeline::new(target, limit, Arc::clone(&self.inner.pool), self.meter()))
+        let target = Target {
+            location,
+            held,
+            offset: state.offset,
+            hasher,
+        };
+        Ok(Pipeline::new(
+            target,
+            limit,
+            Arc::clone(&self.inner.pool),
+            self.meter(),
+        ))
     }
 
     fn work_on(&self, hold: &Hold, state: &UploadState) -> Result<(Arc<Filesystem>, Arc<Held>)> {
         if hold.id() != state.id {
-            return Err(Error::State(format!("upload {} under the hold of another", state.id)));
+            return Err(Error::State(format!(
+                "upload {} under the hold of another",
+                state.id
+            )));
         }
-        Ok((Arc::clone(self.inner.location(&state.location)?), hold.work()?))
+        Ok((
+            Arc::clone(self.inner.location(&state.location)?),
+            hold.work()?,
+        ))
     }
 
     async fn read_again(
@@ -230,7 +257,9 @@ impl Transfers {
             Ok(file)
         })
         .await?;
-        Reading::new(self, location, file).digest(size, algorithm).await
+        Reading::new(self, location, file)
+            .digest(size, algorithm)
+            .await
     }
 
     fn fresh_key(&self) -> Uuid {
@@ -244,10 +273,18 @@ async fn conclude(pipeline: Pipeline, state: UploadState, outcome: Outcome) -> R
     let received = pipeline.received();
     if !keeps {
         pipeline.give_up().await?;
-        return Ok(Appended { state, received: 0, outcome });
+        return Ok(Appended {
+            state,
+            received: 0,
+            outcome,
+        });
     }
     if received == 0 {
-        return Ok(Appended { state, received, outcome });
+        return Ok(Appended {
+            state,
+            received,
+            outcome,
+        });
     }
     let last = pipeline.close().await?;
     let hasher = blocking(move || last.settle()).await?;
@@ -257,10 +294,21 @@ async fn conclude(pipeline: Pipeline, state: UploadState, outcome: Outcome) -> R
         hash: hasher.state(),
         ..state
     };
-    Ok(Appended { state, received, outcome })
+    Ok(Appended {
+        state,
+        received,
+        outcome,
+    })
 }
 
 fn stored(hasher: &Hasher, digest: Digest, size: u64, place: Place) -> Stored {
-    let others = Algorithm::ALL.into_iter().filter(|other| *other != digest.algorithm());
-    Stored { digest, size, place, also: others.filter_map(|other| hasher.finish(other)).collect() }
+    let others = Algorithm::ALL
+        .into_iter()
+        .filter(|other| *other != digest.algorithm());
+    Stored {
+        digest,
+        size,
+        place,
+        also: others.filter_map(|other| hasher.finish(other)).collect(),
+    }
 }

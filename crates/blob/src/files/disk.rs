@@ -34,7 +34,10 @@ impl Files for Disk {
     }
 
     fn open_writable(&self, path: &Path) -> io::Result<OpenFile> {
-        Ok(OpenFile::new(OpenOptions::new().read(true).write(true).open(path)?, path))
+        Ok(OpenFile::new(
+            OpenOptions::new().read(true).write(true).open(path)?,
+            path,
+        ))
     }
 
     fn lock(&self, file: &OpenFile) -> io::Result<bool> {
@@ -125,9 +128,15 @@ impl Files for Disk {
 
     fn facts(&self, path: &Path) -> io::Result<Facts> {
         let facts = fs::symlink_metadata(path)?;
-        let modified =
-            facts.mtime().saturating_mul(1000).saturating_add(facts.mtime_nsec() / 1_000_000);
-        Ok(Facts { size: facts.len(), modified, is_file: facts.is_file() })
+        let modified = facts
+            .mtime()
+            .saturating_mul(1000)
+            .saturating_add(facts.mtime_nsec() / 1_000_000);
+        Ok(Facts {
+            size: facts.len(),
+            modified,
+            is_file: facts.is_file(),
+        })
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

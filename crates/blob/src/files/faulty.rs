@@ -53,14 +53,33 @@ pub struct Fault {
 pub enum Event {
     /// A file was created.
     Created(PathBuf),
-    /// Bytes were written; `data` only if asked for with [`FaultyFiles::keeping_data`].
-    Wrote { path: PathBuf, offset: u64, length: u64, data: Option<Vec<u8>> },
+    /// Bytes were written.
+    Wrote {
+        /// To which file.
+        path: PathBuf,
+        /// Where, in bytes.
+        offset: u64,
+        /// How many.
+        length: u64,
+        /// Which, if asked for with [`FaultyFiles::keeping_data`].
+        data: Option<Vec<u8>>,
+    },
     /// A file was cut or extended.
-    SetSize { path: PathBuf, size: u64 },
+    SetSize {
+        /// Which file.
+        path: PathBuf,
+        /// To how many bytes.
+        size: u64,
+    },
     /// A file became durable.
     Synced(PathBuf),
     /// A file was renamed.
-    Renamed { from: PathBuf, to: PathBuf },
+    Renamed {
+        /// Its old name.
+        from: PathBuf,
+        /// Its new name.
+        to: PathBuf,
+    },
     /// A file was removed.
     Removed(PathBuf),
     /// A directory was made.
@@ -103,7 +122,12 @@ impl FaultyFiles {
 
     /// Adds a fault that hits once.
     pub fn fail_nth(&self, operation: Operation, nth: u64, errno: i32) {
-        self.fail(Fault { operation, nth, errno, lasting: false });
+        self.fail(Fault {
+            operation,
+            nth,
+            errno,
+            lasting: false,
+        });
     }
 
     /// Removes all faults.
@@ -145,8 +169,12 @@ impl FaultyFiles {
     fn wrote(&self, file: &OpenFile, bytes: &[u8], offset: u64) {
         let mut record = self.record();
         let data = record.keeps_data.then(|| bytes.to_vec());
-        let event =
-            Event::Wrote { path: file.path.clone(), offset, length: bytes.len() as u64, data };
+        let event = Event::Wrote {
+            path: file.path.clone(),
+            offset,
+            length: bytes.len() as u64,
+            data,
+        };
         record.events.push(event);
     }
 }
@@ -207,7 +235,10 @@ impl Files for FaultyFiles {
     fn set_size(&self, file: &OpenFile, size: u64) -> io::Result<()> {
         self.check(Operation::SetSize)?;
         Disk.set_size(file, size)?;
-        self.add(Event::SetSize { path: file.path.clone(), size });
+        self.add(Event::SetSize {
+            path: file.path.clone(),
+            size,
+        });
         Ok(())
     }
 
@@ -221,7 +252,10 @@ impl Files for FaultyFiles {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.check(Operation::Rename)?;
         Disk.rename(from, to)?;
-        self.add(Event::Renamed { from: from.to_owned(), to: to.to_owned() });
+        self.add(Event::Renamed {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        });
         Ok(())
     }
 

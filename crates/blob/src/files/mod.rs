@@ -27,7 +27,10 @@ pub struct OpenFile {
 
 impl OpenFile {
     fn new(file: File, path: &Path) -> Self {
-        Self { file, path: path.to_owned() }
+        Self {
+            file,
+            path: path.to_owned(),
+        }
     }
 
     /// The path under which the file was opened.

@@ -26,10 +26,16 @@ async fn one_holds(subject: &Subject) {
     assert!(matches!(here.hold(state.id()).await, Err(Error::Busy)));
     let state = append(&here, &hold, state, b"abc").await;
     assert!(matches!(here.hold(state.id()).await, Err(Error::Busy)));
-    assert!(matches!(there.hold(state.id()).await, Err(Error::Busy)), "another replica");
+    assert!(
+        matches!(there.hold(state.id()).await, Err(Error::Busy)),
+        "another replica"
+    );
     drop(hold);
     let hold = there.hold(state.id()).await.unwrap();
-    assert!(matches!(here.hold(state.id()).await, Err(Error::Busy)), "the first one, now");
+    assert!(
+        matches!(here.hold(state.id()).await, Err(Error::Busy)),
+        "the first one, now"
+    );
     drop(hold);
     assert!(here.hold(state.id()).await.is_ok());
 }
@@ -59,14 +65,19 @@ async fn one_of_many_appends(subject: &Subject) {
         async move {
             let hold = transfers.hold(id).await?;
             let (state, frames) = (transfers.begin(id, None), body(&bytes, 1000));
-            let done = transfers.append(&hold, state, frames, AppendLimit::default()).await?;
+            let done = transfers
+                .append(&hold, state, frames, AppendLimit::default())
+                .await?;
             // The hold is kept until all have tried, or a later one would rightly follow.
             Ok::<_, Error>((hold, done))
         }
     });
     let attempts = future::join_all(attempts).await;
     let won: Vec<_> = attempts.iter().filter(|attempt| attempt.is_ok()).collect();
-    let lost = attempts.iter().filter(|attempt| matches!(attempt, Err(Error::Busy))).count();
+    let lost = attempts
+        .iter()
+        .filter(|attempt| matches!(attempt, Err(Error::Busy)))
+        .count();
     assert_eq!((won.len(), lost), (1, 7), "{attempts:?}");
 }
 
@@ -74,7 +85,9 @@ async fn a_hold_is_for_its_upload(subject: &Subject) {
     let transfers = subject.transfers().await;
     let (hold, _) = begin(&transfers, None).await;
     let other = transfers.begin(fresh_id(), None);
-    let refused = transfers.append(&hold, other, body(b"abc", 1), AppendLimit::default()).await;
+    let refused = transfers
+        .append(&hold, other, body(b"abc", 1), AppendLimit::default())
+        .await;
     assert!(matches!(refused, Err(Error::State(_))));
 }
 
@@ -89,7 +102,12 @@ async fn nothing_follows_the_end(subject: &Subject) {
             transfers.abort(&hold, &state).await.unwrap();
             transfers.abort(&hold, &state).await.unwrap();
         } else {
-            stored = Some(transfers.finish(&hold, state.clone(), &digest).await.unwrap());
+            stored = Some(
+                transfers
+                    .finish(&hold, state.clone(), &digest)
+                    .await
+                    .unwrap(),
+            );
         }
         drop(hold);
         let hold = transfers.hold(state.id()).await.unwrap();
@@ -112,7 +130,10 @@ async fn a_dropped_append_leaves_the_row_right(subject: &Subject) {
         let (hold, state) = begin(&transfers, None).await;
         let state = append(&transfers, &hold, state, &bytes[..1000]).await;
         let frames = noise(6 * GATHER, 22);
-        let frames: Vec<_> = frames.chunks(GATHER / 3).map(Bytes::copy_from_slice).collect();
+        let frames: Vec<_> = frames
+            .chunks(GATHER / 3)
+            .map(Bytes::copy_from_slice)
+            .collect();
         let endless = stream::iter(frames).map(Ok).chain(stream::pending());
         {
             let limit = AppendLimit::default();

@@ -18,30 +18,46 @@ const LARGE: usize = 2_000_000;
 impl Bench {
     async fn begin(&self, id: u128) -> (Hold, UploadState) {
         let id = Uuid::from_u128(id);
-        (self.transfers.hold(id).await.unwrap(), self.transfers.begin(id, None))
+        (
+            self.transfers.hold(id).await.unwrap(),
+            self.transfers.begin(id, None),
+        )
     }
 
     async fn append(&self, hold: &Hold, state: UploadState, bytes: &[u8]) -> Result<UploadState> {
         let frames = body(bytes, 4096);
-        let done = self.transfers.append(hold, state, frames, AppendLimit::default()).await?;
+        let done = self
+            .transfers
+            .append(hold, state, frames, AppendLimit::default())
+            .await?;
         Ok(done.state)
     }
 
     async fn at_once(&self, hold: &Hold, state: UploadState, bytes: &[u8]) -> Result<Stored> {
         let (frames, limit) = (body(bytes, 4096), AppendLimit::default());
         let digest = Digest::of(Algorithm::Sha256, bytes);
-        match self.transfers.append_and_finish(hold, state, frames, limit, &digest).await? {
+        match self
+            .transfers
+            .append_and_finish(hold, state, frames, limit, &digest)
+            .await?
+        {
             Finished::Stored(stored) => Ok(stored),
             Finished::Unfinished(appended) => unreachable!("{appended:?}"),
         }
     }
 
     async fn finish(&self, hold: &Hold, state: UploadState, bytes: &[u8]) -> Result<Stored> {
-        self.transfers.finish(hold, state, &Digest::of(Algorithm::Sha256, bytes)).await
+        self.transfers
+            .finish(hold, state, &Digest::of(Algorithm::Sha256, bytes))
+            .await
     }
 
     async fn check(&self, stored: &Stored, bytes: &[u8]) {
-        let download = self.transfers.open(&stored.place, stored.size, None).await.unwrap();
+        let download = self
+            .transfers
+            .open(&stored.place, stored.size, None)
+            .await
+            .unwrap();
         assert_eq!(read(download.stream).await.unwrap(), bytes);
     }
 }
@@ -60,17 +76,29 @@ fn sorted_as(error: &Error, errno: i32) -> bool {
 async fn a_failed_write_changes_nothing() {
     let bench = Bench::new().await;
     let bytes = noise(LARGE, 1);
-    for (case, (errno, nth)) in
-        [(ENOSPC, 1), (EIO, 1), (EDQUOT, 2), (EROFS, 1), (ENOSPC, 4)].into_iter().enumerate()
+    for (case, (errno, nth)) in [(ENOSPC, 1), (EIO, 1), (EDQUOT, 2), (EROFS, 1), (ENOSPC, 4)]
+        .into_iter()
+        .enumerate()
     {
         let (hold, state) = bench.begin(case as u128).await;
         let state = bench.append(&hold, state, &bytes[..1000]).await.unwrap();
         bench.files.fail_nth(Operation::Write, nth, errno);
-        let error = bench.append(&hold, state.clone(), &bytes[1000..]).await.unwrap_err();
+        let error = bench
+            .append(&hold, state.clone(), &bytes[1000..])
+            .await
+            .unwrap_err();
         assert!(sorted_as(&error, errno), "{error:?}");
         bench.files.heal();
-        let path = bench.data.path().join("blobs/uploads").join(state.id().to_string());
-        assert_eq!(std::fs::metadata(path).unwrap().len(), 1000, "the space is free again");
+        let path = bench
+            .data
+            .path()
+            .join("blobs/uploads")
+            .join(state.id().to_string());
+        assert_eq!(
+            std::fs::metadata(path).unwrap().len(),
+            1000,
+            "the space is free again"
+        );
         let state = bench.append(&hold, state, &bytes[1000..]).await.unwrap();
         let stored = bench.finish(&hold, state, &bytes).await.unwrap();
         bench.check(&stored, &bytes).await;
@@ -84,7 +112,10 @@ async fn a_failed_first_write_leaves_no_file() {
     for (case, size) in [10, LARGE].into_iter().enumerate() {
         let (hold, state) = bench.begin(case as u128).await;
         bench.files.fail_nth(Operation::Write, 1, ENOSPC);
-        let error = bench.at_once(&hold, state.clone(), &bytes[..size]).await.unwrap_err();
+        let error = bench
+            .at_once(&hold, state.clone(), &bytes[..size])
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::Full { .. }));
         assert_eq!(bench.counts(), (0, case));
         let stored = bench.at_once(&hold, state, &bytes[..size]).await.unwrap();
@@ -97,7 +128,10 @@ async fn a_file_that_cannot_be_made_changes_nothing() {
     let bench = Bench::new().await;
     let (hold, state) = bench.begin(1).await;
     bench.files.fail_nth(Operation::Create, 1, EROFS);
-    let error = bench.append(&hold, state.clone(), b"abc").await.unwrap_err();
+    let error = bench
+        .append(&hold, state.clone(), b"abc")
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::ReadOnly { .. }));
     assert!(bench.append(&hold, state, b"abc").await.is_ok());
 }
@@ -111,7 +145,10 @@ async fn a_failed_fsync_breaks_an_upload_for_good() {
         let (hold, state) = bench.begin(case as u128).await;
         let state = bench.append(&hold, state, &bytes[..1000]).await.unwrap();
         bench.files.fail_nth(Operation::Fsync, 1, errno);
-        let error = bench.append(&hold, state.clone(), &bytes[1000..]).await.unwrap_err();
+        let error = bench
+            .append(&hold, state.clone(), &bytes[1000..])
+            .await
+            .unwrap_err();
         assert!(sorted_as(&error, errno), "{error:?}");
         for hold in [Some(hold), None] {
             let hold = match hold {
@@ -131,10 +168,16 @@ async fn a_failed_fsync_breaks_an_upload_for_good() {
 #[tokio::test]
 async fn after_a_failed_first_fsync_data_goes_to_a_new_file() {
     let bench = Bench::new().await;
-    for (case, operation) in [Operation::Fsync, Operation::FsyncDirectory].into_iter().enumerate() {
+    for (case, operation) in [Operation::Fsync, Operation::FsyncDirectory]
+        .into_iter()
+        .enumerate()
+    {
         let (hold, state) = bench.begin(case as u128).await;
         bench.files.fail_nth(operation, 1, EIO);
-        assert!(matches!(bench.append(&hold, state.clone(), b"abc").await, Err(Error::Io { .. })));
+        assert!(matches!(
+            bench.append(&hold, state.clone(), b"abc").await,
+            Err(Error::Io { .. })
+        ));
         bench.files.take_events();
         let state = bench.append(&hold, state, b"abc").await.unwrap();
         let events = bench.files.take_events();
@@ -151,11 +194,19 @@ async fn a_broken_upload_stays_broken_even_if_it_cannot_be_removed() {
     let (hold, state) = bench.begin(1).await;
     let state = bench.append(&hold, state, b"abc").await.unwrap();
     bench.files.fail_nth(Operation::Fsync, 1, EIO);
-    bench.files.fail(Fault { operation: Operation::Remove, nth: 1, errno: EIO, lasting: true });
+    bench.files.fail(Fault {
+        operation: Operation::Remove,
+        nth: 1,
+        errno: EIO,
+        lasting: true,
+    });
     assert!(bench.append(&hold, state.clone(), b"def").await.is_err());
     drop(hold);
     let hold = bench.transfers.hold(state.id()).await.unwrap();
-    assert!(matches!(bench.append(&hold, state.clone(), b"def").await, Err(Error::Lost(_))));
+    assert!(matches!(
+        bench.append(&hold, state.clone(), b"def").await,
+        Err(Error::Lost(_))
+    ));
     assert!(bench.transfers.abort(&hold, &state).await.is_err());
     bench.files.heal();
     bench.transfers.abort(&hold, &state).await.unwrap();
@@ -181,7 +232,10 @@ async fn a_failed_fsync_of_a_whole_upload_shows_nothing() {
 #[tokio::test]
 async fn a_failed_rename_leaves_the_upload() {
     let bench = Bench::new().await;
-    for (case, operation) in [Operation::Rename, Operation::MakeDirectory].into_iter().enumerate() {
+    for (case, operation) in [Operation::Rename, Operation::MakeDirectory]
+        .into_iter()
+        .enumerate()
+    {
         let (hold, state) = bench.begin(case as u128).await;
         let state = bench.append(&hold, state, b"abc").await.unwrap();
         bench.files.fail_nth(operation, 1, ENOSPC);
@@ -206,9 +260,15 @@ async fn a_name_that_is_not_durable_is_taken_back() {
     let state = bench.append(&hold, state, b"abc").await.unwrap();
     // The first one is that of the new prefix, the second that of the new name.
     bench.files.fail_nth(Operation::FsyncDirectory, 2, EIO);
-    assert!(matches!(bench.finish(&hold, state.clone(), b"abc").await, Err(Error::Io { .. })));
+    assert!(matches!(
+        bench.finish(&hold, state.clone(), b"abc").await,
+        Err(Error::Io { .. })
+    ));
     assert_eq!(bench.counts(), (0, 0));
-    assert!(matches!(bench.finish(&hold, state, b"abc").await, Err(Error::Lost(_))));
+    assert!(matches!(
+        bench.finish(&hold, state, b"abc").await,
+        Err(Error::Lost(_))
+    ));
 }
 
 /// Someone tidies the empty directory of a prefix away.
@@ -218,7 +278,11 @@ async fn a_missing_prefix_is_made_again() {
     for id in 0..600 {
         let (hold, state) = bench.begin(id).await;
         let stored = bench.at_once(&hold, state, b"abc").await.unwrap();
-        let path = bench.data.path().join("blobs/store").join(&stored.place.key);
+        let path = bench
+            .data
+            .path()
+            .join("blobs/store")
+            .join(&stored.place.key);
         std::fs::remove_file(&path).unwrap();
         std::fs::remove_dir(path.parent().unwrap()).unwrap();
     }
@@ -231,13 +295,20 @@ async fn reads_that_fail_break_the_stream() {
     let (hold, state) = bench.begin(1).await;
     let stored = bench.at_once(&hold, state, &bytes).await.unwrap();
     bench.files.fail_nth(Operation::Read, 3, EIO);
-    let download = bench.transfers.open(&stored.place, stored.size, None).await.unwrap();
+    let download = bench
+        .transfers
+        .open(&stored.place, stored.size, None)
+        .await
+        .unwrap();
     assert!(matches!(read(download.stream).await, Err(Error::Io { .. })));
     bench.files.fail_nth(Operation::Read, 1, EIO);
     let opened = bench.transfers.open(&stored.place, stored.size, None).await;
     assert!(matches!(opened, Err(Error::Io { .. })));
     bench.files.fail_nth(Operation::Read, 2, EIO);
-    let again = bench.transfers.rehash(&stored.place, Algorithm::Sha256).await;
+    let again = bench
+        .transfers
+        .rehash(&stored.place, Algorithm::Sha256)
+        .await;
     assert!(matches!(again, Err(Error::Io { .. })));
 }
 
@@ -249,8 +320,16 @@ async fn a_truncated_file_breaks_the_stream() {
     let bytes = noise(LARGE, 6);
     let (hold, state) = bench.begin(1).await;
     let stored = bench.at_once(&hold, state, &bytes).await.unwrap();
-    let mut download = bench.transfers.open(&stored.place, stored.size, None).await.unwrap();
-    let path = bench.data.path().join("blobs/store").join(&stored.place.key);
+    let mut download = bench
+        .transfers
+        .open(&stored.place, stored.size, None)
+        .await
+        .unwrap();
+    let path = bench
+        .data
+        .path()
+        .join("blobs/store")
+        .join(&stored.place.key);
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     file.set_len(700_000).unwrap();
     let mut came = Vec::new();
@@ -264,7 +343,10 @@ async fn a_truncated_file_breaks_the_stream() {
     assert!(bytes.starts_with(&came) && came.len() <= 700_000);
     assert!(download.stream.next().await.is_none());
     let opened = bench.transfers.open(&stored.place, stored.size, None).await;
-    assert!(matches!(opened, Err(Error::Corrupt(_))), "and is told at once from then on");
+    assert!(
+        matches!(opened, Err(Error::Corrupt(_))),
+        "and is told at once from then on"
+    );
 }
 
 #[tokio::test]
@@ -272,8 +354,23 @@ async fn an_upload_whose_file_shrank_is_lost() {
     let bench = Bench::new().await;
     let (hold, state) = bench.begin(1).await;
     let state = bench.append(&hold, state, b"abcdef").await.unwrap();
-    let path = bench.data.path().join("blobs/uploads").join(state.id().to_string());
-    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(5).unwrap();
-    assert!(matches!(bench.append(&hold, state.clone(), b"g").await, Err(Error::Lost(_))));
-    assert!(matches!(bench.finish(&hold, state, b"abcdef").await, Err(Error::Lost(_))));
+    let path = bench
+        .data
+        .path()
+        .join("blobs/uploads")
+        .join(state.id().to_string());
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_len(5)
+        .unwrap();
+    assert!(matches!(
+        bench.append(&hold, state.clone(), b"g").await,
+        Err(Error::Lost(_))
+    ));
+    assert!(matches!(
+        bench.finish(&hold, state, b"abcdef").await,
+        Err(Error::Lost(_))
+    ));
 }

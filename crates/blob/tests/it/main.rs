@@ -1,5 +1,8 @@
 //! The file system as a backend: the suite, and what only files can get wrong.
-#![expect(clippy::unwrap_used, reason = "in a test, what was not expected is a failure")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what was not expected is a failure"
+)]
 
 mod faults;
 mod memory;
@@ -32,7 +35,11 @@ impl Bench {
         let subject = Subject::on_files(data.path(), &Config::default(), files.clone());
         let transfers = subject.open().await.session(Context::new(Lane::Push));
         files.take_events();
-        Self { data, files, transfers }
+        Self {
+            data,
+            files,
+            transfers,
+        }
     }
 
     /// How many uploads and blobs there are on the disk.
@@ -40,7 +47,10 @@ impl Bench {
         let root = self.data.path().join("blobs");
         let count = |path| std::fs::read_dir(path).unwrap().count();
         let blobs = std::fs::read_dir(root.join("store")).unwrap();
-        (count(root.join("uploads")), blobs.map(|entry| count(entry.unwrap().path())).sum())
+        (
+            count(root.join("uploads")),
+            blobs.map(|entry| count(entry.unwrap().path())).sum(),
+        )
     }
 }
 

@@ -24,12 +24,20 @@ async fn three_hundred_mebibytes_in_two() {
     let body = stream::repeat(frame).take(300).map(Ok::<_, BodyError>);
     let state = transfers.begin(id, None);
     let limit = AppendLimit::default();
-    let done = transfers.append_and_finish(&hold, state, body, limit, &digest).await.unwrap();
-    let Finished::Stored(stored) = done else { unreachable!("a whole body") };
+    let done = transfers
+        .append_and_finish(&hold, state, body, limit, &digest)
+        .await
+        .unwrap();
+    let Finished::Stored(stored) = done else {
+        unreachable!("a whole body")
+    };
     let up = blobs.buffer_use();
     assert!(up.held == 0 && up.peak <= STREAM_LIMIT, "{up:?}");
 
-    let mut download = transfers.open(&stored.place, stored.size, None).await.unwrap();
+    let mut download = transfers
+        .open(&stored.place, stored.size, None)
+        .await
+        .unwrap();
     let mut length = 0;
     while let Some(chunk) = download.stream.next().await {
         length += chunk.unwrap().len() as u64;
@@ -47,9 +55,14 @@ async fn tiny_frames_cost_no_more() {
     let transfers = blobs.session(Context::new(Lane::Push));
     let id = Uuid::from_u128(1);
     let hold = transfers.hold(id).await.unwrap();
-    let body = stream::repeat(Bytes::from_static(b"x")).take(3_000_000).map(Ok::<_, BodyError>);
+    let body = stream::repeat(Bytes::from_static(b"x"))
+        .take(3_000_000)
+        .map(Ok::<_, BodyError>);
     let limit = AppendLimit::exactly(3_000_000);
-    let done = transfers.append(&hold, transfers.begin(id, None), body, limit).await.unwrap();
+    let done = transfers
+        .append(&hold, transfers.begin(id, None), body, limit)
+        .await
+        .unwrap();
     assert_eq!(done.received, 3_000_000);
     assert!(blobs.buffer_use().peak <= STREAM_LIMIT);
 }
@@ -60,13 +73,21 @@ async fn files_are_closed_when_streams_and_holds_go() {
     let open = || {
         let links = std::fs::read_dir("/proc/self/fd").unwrap();
         let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-        targets.filter(|target| target.starts_with(bench.data.path())).count()
+        targets
+            .filter(|target| target.starts_with(bench.data.path()))
+            .count()
     };
     let id = Uuid::from_u128(1);
     let hold = bench.transfers.hold(id).await.unwrap();
-    let body = stream::repeat(Bytes::from_static(&[7; 4096])).take(500).map(Ok::<_, BodyError>);
+    let body = stream::repeat(Bytes::from_static(&[7; 4096]))
+        .take(500)
+        .map(Ok::<_, BodyError>);
     let state = bench.transfers.begin(id, None);
-    let done = bench.transfers.append(&hold, state, body, AppendLimit::default()).await.unwrap();
+    let done = bench
+        .transfers
+        .append(&hold, state, body, AppendLimit::default())
+        .await
+        .unwrap();
     assert_eq!(open(), 1);
     drop(hold);
     assert_eq!(open(), 0);
@@ -74,9 +95,17 @@ async fn files_are_closed_when_streams_and_holds_go() {
     let mut hasher = Hasher::new(AlgorithmSet::SHA256);
     hasher.update(&vec![7; 4096 * 500]);
     let digest = hasher.finish(Algorithm::Sha256).unwrap();
-    let stored = bench.transfers.finish(&hold, done.state, &digest).await.unwrap();
+    let stored = bench
+        .transfers
+        .finish(&hold, done.state, &digest)
+        .await
+        .unwrap();
     assert_eq!(open(), 0);
-    let mut download = bench.transfers.open(&stored.place, stored.size, None).await.unwrap();
+    let mut download = bench
+        .transfers
+        .open(&stored.place, stored.size, None)
+        .await
+        .unwrap();
     assert_eq!(open(), 1);
     assert!(download.stream.next().await.is_some());
     drop(download);

@@ -18,7 +18,12 @@ fn names(events: &[Event]) -> Vec<String> {
     let last = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let name = |event: &Event| match event {
         Event::Created(path) => format!("create {}", last(path)),
-        Event::Wrote { path, offset, length, .. } => {
+        Event::Wrote {
+            path,
+            offset,
+            length,
+            ..
+        } => {
             format!("write {} {offset}+{length}", last(path))
         }
         Event::SetSize { path, size } => format!("cut {} {size}", last(path)),
@@ -43,7 +48,15 @@ async fn opening_makes_directories_durable() {
     let data = data.path().join("a/b");
     let subject = seawall_blob::fixture::Subject::on_files(&data, &config, files.clone());
     subject.open().await;
-    let top = data.parent().unwrap().parent().unwrap().file_name().unwrap().to_str().unwrap();
+    let top = data
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap();
     let expected = [
         "mkdir a",
         &format!("sync directory {top}"),
@@ -69,8 +82,13 @@ async fn a_monolithic_upload_costs_one_of_each() {
     let state = bench.transfers.begin(ID, None);
     let (frames, limit) = (body(b"abc", 1), AppendLimit::exactly(3));
     let digest = Digest::of(Algorithm::Sha256, b"abc");
-    let done = bench.transfers.append_and_finish(&hold, state, frames, limit, &digest).await;
-    let Finished::Stored(stored) = done.unwrap() else { unreachable!("a whole body") };
+    let done = bench
+        .transfers
+        .append_and_finish(&hold, state, frames, limit, &digest)
+        .await;
+    let Finished::Stored(stored) = done.unwrap() else {
+        unreachable!("a whole body")
+    };
     let (prefix, key) = parts(&stored.place);
     let expected = [
         format!("create {ID}"),
@@ -90,8 +108,15 @@ async fn appends_are_durable_and_a_finish_adds_no_sync_of_data() {
     let hold = bench.transfers.hold(ID).await.unwrap();
     let state = bench.transfers.begin(ID, None);
     let limit = AppendLimit::default();
-    assert!(bench.files.take_events().is_empty(), "nothing is stored before the first byte");
-    let done = bench.transfers.append(&hold, state, body(b"abc", 1), limit).await.unwrap();
+    assert!(
+        bench.files.take_events().is_empty(),
+        "nothing is stored before the first byte"
+    );
+    let done = bench
+        .transfers
+        .append(&hold, state, body(b"abc", 1), limit)
+        .await
+        .unwrap();
     let expected = [
         format!("create {ID}"),
         format!("write {ID} 0+3"),
@@ -99,13 +124,21 @@ async fn appends_are_durable_and_a_finish_adds_no_sync_of_data() {
         "sync directory uploads".into(),
     ];
     assert_eq!(names(&bench.files.take_events()), expected);
-    let done = bench.transfers.append(&hold, done.state, body(b"de", 2), limit).await.unwrap();
+    let done = bench
+        .transfers
+        .append(&hold, done.state, body(b"de", 2), limit)
+        .await
+        .unwrap();
     assert_eq!(
         names(&bench.files.take_events()),
         [format!("write {ID} 3+2"), format!("sync {ID}")]
     );
     let digest = Digest::of(Algorithm::Sha256, b"abcde");
-    let stored = bench.transfers.finish(&hold, done.state, &digest).await.unwrap();
+    let stored = bench
+        .transfers
+        .finish(&hold, done.state, &digest)
+        .await
+        .unwrap();
     let (prefix, key) = parts(&stored.place);
     let expected = [
         format!("mkdir {prefix}"),
@@ -123,12 +156,23 @@ async fn a_cut_is_durable_before_the_rename() {
     let hold = bench.transfers.hold(ID).await.unwrap();
     let limit = AppendLimit::default();
     let state = bench.transfers.begin(ID, None);
-    let done = bench.transfers.append(&hold, state, body(b"abc", 1), limit).await.unwrap();
-    let lost = bench.transfers.append(&hold, done.state.clone(), body(b"lost", 9), limit).await;
+    let done = bench
+        .transfers
+        .append(&hold, state, body(b"abc", 1), limit)
+        .await
+        .unwrap();
+    let lost = bench
+        .transfers
+        .append(&hold, done.state.clone(), body(b"lost", 9), limit)
+        .await;
     assert_eq!(lost.unwrap().received, 4);
     bench.files.take_events();
     let digest = Digest::of(Algorithm::Sha256, b"abc");
-    bench.transfers.finish(&hold, done.state, &digest).await.unwrap();
+    let _ = bench
+        .transfers
+        .finish(&hold, done.state, &digest)
+        .await
+        .unwrap();
     let events = names(&bench.files.take_events());
     assert_eq!(events[..2], [format!("cut {ID} 3"), format!("sync {ID}")]);
 }
@@ -145,10 +189,17 @@ async fn nothing_is_named_before_it_is_durable() {
         let state = bench.transfers.begin(id, None);
         let limit = AppendLimit::default();
         let (first, second) = bytes.split_at(size / 3);
-        let done = bench.transfers.append(&hold, state, body(first, 4096), limit).await.unwrap();
+        let done = bench
+            .transfers
+            .append(&hold, state, body(first, 4096), limit)
+            .await
+            .unwrap();
         let digest = Digest::of(Algorithm::Sha256, &bytes);
         let rest = body(second, 4096);
-        let done = bench.transfers.append_and_finish(&hold, done.state, rest, limit, &digest).await;
+        let done = bench
+            .transfers
+            .append_and_finish(&hold, done.state, rest, limit, &digest)
+            .await;
         assert!(matches!(done.unwrap(), Finished::Stored(_)));
         check(&bench.files.take_events());
     }
@@ -169,7 +220,8 @@ fn check(events: &[Event]) {
                 assert_ne!(
                     dirty.get(from),
                     Some(&true),
-                    "{from:?} was renamed before its data was durable"
+                    "{} was renamed before its data was durable",
+                    from.display()
                 );
                 unnamed.push(to.parent().unwrap().to_owned());
             }

@@ -84,16 +84,27 @@ async fn go(
         None => transfers.finish(&hold, state, &digest).await.unwrap(),
         Some(last) => {
             let (frames, limit) = (body(rest, last.frame), AppendLimit::default());
-            match transfers.append_and_finish(&hold, state, frames, limit, &digest).await.unwrap() {
+            match transfers
+                .append_and_finish(&hold, state, frames, limit, &digest)
+                .await
+                .unwrap()
+            {
                 Finished::Stored(stored) => stored,
                 Finished::Unfinished(appended) => unreachable!("{appended:?}"),
             }
         }
     };
     assert_eq!((stored.digest, stored.size), (digest, bytes.len() as u64));
-    let others: Vec<_> = stored.also.iter().map(|d| Digest::of(d.algorithm(), &bytes)).collect();
+    let others: Vec<_> = stored
+        .also
+        .iter()
+        .map(|d| Digest::of(d.algorithm(), &bytes))
+        .collect();
     assert_eq!(stored.also, others);
-    let download = transfers.open(&stored.place, stored.size, None).await.unwrap();
+    let download = transfers
+        .open(&stored.place, stored.size, None)
+        .await
+        .unwrap();
     assert!(read(download.stream).await.unwrap() == bytes);
 }
 
@@ -108,26 +119,41 @@ async fn append(subject: &Subject, row: &[u8], chunk: &[u8], step: &Step) -> Vec
     match step.how {
         How::Forgotten => {
             let ghost = noise(chunk.len() + 77, 5);
-            let lost = transfers.append(&hold, state.clone(), body(&ghost, frame), any).await;
+            let lost = transfers
+                .append(&hold, state.clone(), body(&ghost, frame), any)
+                .await;
             assert_eq!(lost.unwrap().received, length + 77);
         }
         How::AfterLie => {
             let lie = AppendLimit::exactly(length + 1);
-            let done = transfers.append(&hold, state.clone(), body(chunk, frame), lie).await;
+            let done = transfers
+                .append(&hold, state.clone(), body(chunk, frame), lie)
+                .await;
             assert_eq!(done.unwrap().state, state);
         }
         How::Whole | How::Exact | How::Broken => {}
     }
     let before = state.offset();
     let done = match step.how {
-        How::Exact => transfers.append(&hold, state, body(chunk, frame), exact).await,
+        How::Exact => {
+            transfers
+                .append(&hold, state, body(chunk, frame), exact)
+                .await
+        }
         How::Broken => {
             let gone = broken(chunk, frame, BodyError::ClientGone);
             transfers.append(&hold, state, gone, any).await
         }
-        _ => transfers.append(&hold, state, body(chunk, frame), any).await,
+        _ => {
+            transfers
+                .append(&hold, state, body(chunk, frame), any)
+                .await
+        }
     };
     let done = done.unwrap();
-    assert_eq!((done.received, done.state.offset()), (length, before + length));
+    assert_eq!(
+        (done.received, done.state.offset()),
+        (length, before + length)
+    );
     done.state.to_bytes()
 }
