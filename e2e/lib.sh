@@ -140,7 +140,7 @@ same() { # same WHAT WANTED GOT
 # Whole numbers only: a port or a digest may hold 401 by chance. And not a bare
 # "unknown", which is what a client says of a flag or of a certificate authority.
 REFUSAL='unauthori[sz]ed|authentication required|credential not found|access denied|denied:|forbidden|\b40[13]\b'
-REFUSAL+='|no basic auth|(invalid|incorrect|bad) (username|credentials)'
+REFUSAL+='|no basic auth|insufficient_scope|(invalid|incorrect|bad) (username|credentials)'
 ABSENCE='not found|(manifest|blob|name|repository|tag)[ _]unknown|\b404\b'
 
 # refused COMMAND...: the registry must say no, in words that mean "not you".
