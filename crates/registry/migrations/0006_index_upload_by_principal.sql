@@ -1,1 +1,1 @@
-CREATE INDEX upload_by_principal ON upload (principal_id)
+CREATE INDEX upload_by_principal ON upload (principal_id, active_at)

@@ -1,5 +1,6 @@
 //! What the registry can be set to. Sizes of storage belong to `storage`, not here.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,9 @@ pub struct Config {
     /// The chunk length in bytes that clients are asked not to go below (distribution §7.2). It is
     /// advice: shorter chunks are taken all the same.
     pub chunk_min_length: Option<u64>,
-    /// How many unfinished uploads one user may have (distribution §14.17).
-    pub max_uploads_per_user: u32,
+    /// How many uploads one user may have under way, counting those with a request in the last hour
+    /// (distribution §14.17); without it, any number.
+    pub max_uploads_per_user: Option<NonZeroU32>,
 }
 
 impl Default for Config {
@@ -25,7 +27,7 @@ impl Default for Config {
             upload_expiry_hours: 168,
             max_blob_bytes: None,
             chunk_min_length: None,
-            max_uploads_per_user: 1000,
+            max_uploads_per_user: NonZeroU32::new(1000),
         }
     }
 }

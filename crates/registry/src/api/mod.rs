@@ -5,13 +5,14 @@ mod base;
 mod blobs;
 mod catalog;
 mod manifests;
+mod multipart;
 mod referrers;
 mod tags;
 mod uploads;
 
 use std::sync::Arc;
 
-use seawall_kernel::http::Route;
+use seawall_kernel::http::{Call, Route};
 
 use crate::Content;
 
@@ -28,4 +29,13 @@ pub(crate) fn routes(content: &Arc<Content>) -> Vec<Route> {
         manifests::routes(content),
     ]
     .concat()
+}
+
+/// A handler with its own hold on the registry.
+fn bind<F, R>(content: &Arc<Content>, handle: F) -> impl Fn(Call) -> R + Send + Sync + 'static
+where
+    F: Fn(Arc<Content>, Call) -> R + Send + Sync + 'static,
+{
+    let content = Arc::clone(content);
+    move |call| handle(Arc::clone(&content), call)
 }

@@ -1,0 +1,168 @@
+//! Blobs over HTTP: pulling whole or in ranges, asking, deleting (distribution §5, §15.5).
+//!
+//! Bytes go out as they were pushed: never compressed, never with a type that a browser would act
+//! upon (§5.10, §14.16). Once the head is out, a failure breaks the stream (§5.15).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use futures::TryStreamExt;
+use http::{Method, StatusCode, header};
+use seawall_blob::ByteStream;
+use seawall_kernel::Repo;
+use seawall_kernel::auth::{ActKind, Delete, Pull};
+use seawall_kernel::blobs::BlobFacts;
+use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_types::condition::if_range;
+use seawall_types::range::{ByteRange, ByteRanges, RangeAnswer};
+use seawall_types::{Digest, Error, Lane, Reason, Result};
+
+use super::answer::{Answer, is_known};
+use super::bind;
+use super::multipart::Boundary;
+use crate::{Content, blob};
+
+const BLOB: &str = "/v2/{name...}/blobs/{digest}";
+
+pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
+    let pull = (Access::Repository(ActKind::Pull), Dialect::Oci);
+    let delete = (Access::Repository(ActKind::Delete), Dialect::Oci);
+    vec![
+        Route::new("blob.get", (Method::GET, BLOB), Lane::Pull, pull, bind(content, get)),
+        Route::new("blob.head", (Method::HEAD, BLOB), Lane::Pull, pull, bind(content, head)),
+        Route::new(
+            "blob.delete",
+            (Method::DELETE, BLOB),
+            Lane::Push,
+            delete,
+            bind(content, remove),
+        ),
+    ]
+}
+
+/// The blob that a request asks for, and where it asks.
+struct Wanted {
+    repo: Repo<Pull>,
+    digest: Digest,
+    facts: BlobFacts,
+}
+
+impl Wanted {
+    /// Two reads: what the caller may do, and where the blob is.
+    async fn find(call: &Call) -> Result<Self> {
+        let repo = call.op.repo::<Pull>(&call.name()?).await?;
+        let digest = Digest::parse(&call.param("digest")?)?;
+        let facts = blob::find(&call.op, &repo, &digest).await?;
+        Ok(Self { repo, digest, facts })
+    }
+
+    /// The entity tag, without its quotes.
+    fn etag(&self) -> String {
+        self.digest.to_string()
+    }
+
+    /// What every answer says of the content.
+    fn answer(&self, status: StatusCode) -> Answer {
+        Answer::new(status)
+            .digest(&self.digest)
+            .immutable(&self.digest, self.repo.is_public())
+            .header(header::ACCEPT_RANGES, "bytes")
+            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .header(header::CONTENT_SECURITY_POLICY, "sandbox")
+    }
+
+    fn octets(&self, status: StatusCode, length: u64) -> Answer {
+        self.answer(status)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .number(header::CONTENT_LENGTH, length)
+    }
+}
+
+async fn head(_: Arc<Content>, call: Call) -> Result<Response> {
+    let wanted = Wanted::find(&call).await?;
+    blob::promise(&call.op, &wanted.repo, &wanted.digest).await?;
+    if is_known(call.headers(), &wanted.etag()) {
+        return wanted.answer(StatusCode::NOT_MODIFIED).empty();
+    }
+    wanted.octets(StatusCode::OK, wanted.facts.size).body(Body::empty())
+}
+
+async fn get(_: Arc<Content>, call: Call) -> Result<Response> {
+    let wanted = Wanted::find(&call).await?;
+    if is_known(call.headers(), &wanted.etag()) {
+        return wanted.answer(StatusCode::NOT_MODIFIED).empty();
+    }
+    match ranges(&call, &wanted) {
+        RangeAnswer::Whole => whole(&call, &wanted).await,
+        RangeAnswer::Unsatisfiable => unsatisfiable(&call, &wanted),
+        RangeAnswer::Parts(parts) => match parts.as_slice() {
+            [part] => one_part(&call, &wanted, *part).await,
+            _ => several_parts(&call, &wanted, parts),
+        },
+    }
+}
+
+/// Which part of the blob the request is about.
+fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
+    // What is no text is no range that we know, and a condition that we cannot read does not hold.
+    let text = |name| call.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    let Some(range) = text(header::RANGE) else { return RangeAnswer::Whole };
+    if text(header::IF_RANGE).is_some_and(|condition| !if_range(condition, &wanted.etag())) {
+        return RangeAnswer::Whole;
+    }
+    ByteRanges::parse(range, wanted.facts.size)
+}
+
+async fn whole(call: &Call, wanted: &Wanted) -> Result<Response> {
+    let BlobFacts { size, place } = &wanted.facts;
+    let download = call.op.transfers().open(place, *size, None).await?;
+    wanted.octets(StatusCode::OK, *size).body(stream(download.stream))
+}
+
+async fn one_part(call: &Call, wanted: &Wanted, part: ByteRange) -> Result<Response> {
+    let BlobFacts { size, place } = &wanted.facts;
+    let (start, end, length) = (part.start, part.end, part.length());
+    let download = call.op.transfers().open(place, *size, Some((start, length))).await?;
+    wanted
+        .octets(StatusCode::PARTIAL_CONTENT, length)
+        .header(header::CONTENT_RANGE, format!("bytes {start}-{end}/{size}"))
+        .body(stream(download.stream))
+}
+
+fn several_parts(call: &Call, wanted: &Wanted, parts: Vec<ByteRange>) -> Result<Response> {
+    let BlobFacts { size, place } = &wanted.facts;
+    let mut random = [0; 16];
+    call.op.kernel().random().fill(&mut random);
+    let boundary = Boundary::of(random);
+    let answer = wanted
+        .answer(StatusCode::PARTIAL_CONTENT)
+        .header(header::CONTENT_TYPE, boundary.content_type())
+        .number(header::CONTENT_LENGTH, boundary.length(&parts, *size));
+    let body = boundary.stream(call.op.transfers(), (place.clone(), *size), parts);
+    answer.body(Body::from_stream(body.inspect_err(broken)))
+}
+
+fn unsatisfiable(call: &Call, wanted: &Wanted) -> Result<Response> {
+    let headers = Answer::new(StatusCode::RANGE_NOT_SATISFIABLE)
+        .header(header::CONTENT_RANGE, format!("bytes */{}", wanted.facts.size))
+        .header(header::ACCEPT_RANGES, "bytes")
+        .into_headers()?;
+    let error = Error::new(Reason::RangeInvalid, "the blob has no such bytes");
+    Ok(call.refuse(&error, headers))
+}
+
+fn stream(bytes: ByteStream) -> Body {
+    Body::from_stream(bytes.inspect_err(broken))
+}
+
+/// The client sees the connection break; why is for us to know.
+fn broken(error: &seawall_blob::Error) {
+    tracing::error!(%error, "a blob could not be read to its end");
+}
+
+async fn remove(_: Arc<Content>, call: Call) -> Result<Response> {
+    let repo = call.op.repo::<Delete>(&call.name()?).await?;
+    let digest = Digest::parse(&call.param("digest")?)?;
+    blob::unlink(&call.op, &repo, &digest).await?;
+    Answer::new(StatusCode::ACCEPTED).digest(&digest).empty()
+}

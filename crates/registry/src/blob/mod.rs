@@ -1,0 +1,135 @@
+//! Blobs as a repository shows them: seen only through a link, promised to whoever pushes, taken
+//! out by unlinking.
+//!
+//! A blob is stored once whatever the number of repositories; a row of `repository_blob` lets one of
+//! them serve it. Nothing here may answer for a blob without that row, and nothing removes bytes:
+//! what nobody keeps is for the collector.
+
+mod mount;
+pub(crate) mod store;
+
+pub(crate) use mount::mount;
+
+use std::time::Duration;
+
+use seawall_kernel::auth::{Delete, Pull, Push};
+use seawall_kernel::blobs::{self, BlobFacts, Owner};
+use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::{Op, Repo, changes};
+use seawall_meta::{Tx, args, list};
+use seawall_types::scope::Action;
+use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
+
+/// The size of a blob that this repository serves, and where its bytes are. One read.
+///
+/// Errors: `BlobUnknown`, whether the blob exists elsewhere or nowhere (distribution §5.3).
+pub(crate) async fn find(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Result<BlobFacts> {
+    let row = op.sql().optional(&store::VISIBLE, args![repo.id(), digest]).await?;
+    blobs::read(&row.ok_or_else(unknown)?, 0)
+}
+
+/// Keeps what a HEAD says true until the manifest comes, if the caller may push (DESIGN §5.16).
+///
+/// A puller's HEAD costs nothing here. A pusher's costs one read, and writes only if nothing keeps
+/// the blob for this repository much longer.
+pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Result<()> {
+    let actor = op.actor();
+    if actor.is_anonymous() || !actor.ceiling.admits(repo.name(), Action::Push) {
+        return Ok(());
+    }
+    let half = millis(op.kernel().settings().blob_lease / 2);
+    if op.sql().optional(&store::KEPT, args![digest, repo.id(), half]).await?.is_some() {
+        return Ok(());
+    }
+    let pushed = match op.repo::<Push>(repo.name()).await {
+        Ok(pushed) => pushed,
+        Err(error) if matches!(error.reason, Reason::Unavailable | Reason::Internal) => {
+            return Err(error);
+        }
+        // The scope may say push where the subject may not, or no more: a puller after all.
+        Err(_) => return Ok(()),
+    };
+    let (Some(namespace), Some(id)) = (pushed.namespace(), pushed.existing()) else {
+        return Err(unknown());
+    };
+    if id != repo.id() {
+        // The name went to another repository meanwhile, which does not serve this blob.
+        return Err(unknown());
+    }
+    op.transaction((Owner::lease(namespace, id), *digest), |tx, op, (owner, digest)| {
+        Box::pin(async move {
+            blobs::lease(tx, owner, digest, op.kernel().settings().blob_lease).await
+        })
+    })
+    .await
+}
+
+/// Lets a repository serve a blob, and keeps it there until its manifest comes.
+///
+/// Errors: `BlobUnknown` if the blob was collected meanwhile, or the repository is gone.
+pub(crate) async fn link(
+    tx: &mut Tx,
+    op: &Op,
+    (namespace, repository): (NamespaceId, RepositoryId),
+    (digest, size): (&Digest, u64),
+) -> Result<()> {
+    tx.execute(&store::LINK, args![repository, digest, size]).await.map_err(|error| {
+        if error.is_foreign_key() { unknown() } else { error.into() }
+    })?;
+    let owner = Owner::lease(namespace, repository);
+    blobs::lease(tx, &owner, digest, op.kernel().settings().blob_lease).await
+}
+
+/// Which of `digests` the repository serves, with their sizes, in the order of the digests.
+///
+/// Their links stay as they are until `tx` ends: a manifest that is being pushed and a blob that is
+/// being deleted cannot miss each other.
+pub(crate) async fn lock_linked(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    digests: &[Digest],
+) -> Result<Vec<(Digest, u64)>> {
+    let mut digests = digests.to_vec();
+    digests.sort_unstable();
+    digests.dedup();
+    let rows = tx.all(&store::LOCK_LINKED, args![repository, list(&digests)]).await?;
+    rows.iter().map(|row| Ok((row.digest(0)?, row.size(1)?))).collect()
+}
+
+/// Takes a blob out of a repository (distribution §15.5). Its bytes stay while anybody keeps them.
+///
+/// Errors: `BlobUnknown` if the repository does not serve it, `BlobReferenced` if a manifest that is
+/// to be seen there refers to it.
+pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Result<()> {
+    op.transaction((repo.clone(), *digest), |tx, op, (repo, digest)| {
+        Box::pin(async move {
+            // The link goes first: whoever is pushing a manifest that needs it holds it locked.
+            if tx.execute(&store::UNLINK, args![repo.id(), digest]).await? == 0 {
+                return Err(unknown());
+            }
+            if crate::manifest::refers_to(tx, repo.id(), digest).await? {
+                return Err(Error::new(
+                    Reason::BlobReferenced,
+                    "a manifest of this repository refers to the blob; delete that first",
+                ));
+            }
+            tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0)).await?;
+            let detail = serde_json::json!({ "digest": digest.to_string() });
+            op.emit(tx, Event::new(EventKind::BlobDeleted).within(repo).detail(detail)).await
+        })
+    })
+    .await
+}
+
+/// Takes at most `limit` links from a repository that is going; says how many there were to take.
+pub(crate) async fn clear(tx: &mut Tx, repository: RepositoryId, limit: u32) -> Result<u64> {
+    Ok(tx.execute(&store::CLEAR, args![repository, limit]).await?)
+}
+
+fn unknown() -> Error {
+    Error::new(Reason::BlobUnknown, "the repository has no such blob")
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

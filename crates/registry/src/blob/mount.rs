@@ -1,0 +1,69 @@
+//! Cross-repository mounts (distribution §8): a blob that the caller may read elsewhere is linked
+//! instead of uploaded.
+//!
+//! What counts is the permission of the token's subject, since a client's token often covers only
+//! the target. A source that the subject may not read is never asked for the blob, so neither answer
+//! nor time tells what is in it; a mount that cannot be is no error, but an upload.
+
+use seawall_kernel::auth::Push;
+use seawall_kernel::{Op, Repo};
+use seawall_meta::args;
+use seawall_types::permission::Role;
+use seawall_types::{Digest, Reason, RepositoryName, Result};
+
+use super::store;
+
+/// Mounts a blob from the repository called `from`, or else from any that the caller may read; says
+/// whether it did. At most three reads and one small transaction.
+pub(crate) async fn mount(
+    op: &Op,
+    repo: &Repo<Push>,
+    digest: &Digest,
+    from: Option<&str>,
+) -> Result<bool> {
+    let found = match from {
+        Some(from) => find_in(op, digest, from).await?,
+        None => find_anywhere(op, digest).await?,
+    };
+    let Some(size) = found else { return Ok(false) };
+    let linked = op
+        .transaction((repo.clone(), *digest, size), |tx, op, (repo, digest, size)| {
+            Box::pin(async move {
+                let ids = repo.ensure(tx, op).await?;
+                super::link(tx, op, ids, (digest, *size)).await?;
+                Ok(ids)
+            })
+        })
+        .await;
+    match linked {
+        Ok(ids) => {
+            repo.made(ids);
+            Ok(true)
+        }
+        // It was collected between the look and the link.
+        Err(error) if error.reason == Reason::BlobUnknown => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The blob's size, if `from` is a repository that the caller may read and that serves it.
+async fn find_in(op: &Op, digest: &Digest, from: &str) -> Result<Option<u64>> {
+    let Ok(from) = RepositoryName::parse(from) else { return Ok(None) };
+    if op.allowed(&from).await?.role < Some(Role::Read) {
+        return Ok(None);
+    }
+    let arguments = args![from.namespace(), from.path(), digest];
+    let row = op.sql().optional(&store::SIZE_BY_NAME, arguments).await?;
+    Ok(row.map(|row| row.size(0)).transpose()?)
+}
+
+/// The blob's size, if some repository that the caller may read serves it. Looks at a bounded number
+/// of those that hold it, and so may miss one: the client then uploads.
+async fn find_anywhere(op: &Op, digest: &Digest) -> Result<Option<u64>> {
+    let actor = op.actor();
+    let public = !actor.is_anonymous() || op.kernel().settings().anonymous_pull;
+    let principal = actor.principal().map_or(0, |id| id.get());
+    let arguments = args![digest, principal, actor.is_superuser(), public];
+    let row = op.sql().optional(&store::SIZE_ANYWHERE, arguments).await?;
+    Ok(row.map(|row| row.size(0)).transpose()?)
+}

@@ -1,0 +1,136 @@
+//! Every SQL statement on `repository_blob`, and the reads that join it. No policy.
+
+use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query};
+use seawall_meta::{arg, arg_limit, item};
+use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
+
+/// The state of a `blob_place` whose bytes are there.
+const PRESENT: i64 = 1;
+
+/// How many repositories that hold a blob are looked at for one that the caller may read.
+const CANDIDATES: u64 = 256;
+
+seawall_meta::statements! {
+    /// A blob that a repository serves, and where its bytes are. Arguments: repository, digest.
+    VISIBLE: |_d| Query::select()
+        .column(("b", "size"))
+        .columns([("p", "location"), ("p", "place_key")])
+        .from_as("repository_blob", "l")
+        .join_as(JoinType::InnerJoin, "blob", "b",
+            Expr::col(("b", "digest")).equals(("l", "digest")))
+        .join_as(JoinType::InnerJoin, "blob_place", "p", Cond::all()
+            .add(Expr::col(("p", "digest")).equals(("l", "digest")))
+            .add(Expr::col(("p", "state")).eq(PRESENT)))
+        .and_where(Expr::col(("l", "repository_id")).eq(arg(0)))
+        .and_where(Expr::col(("l", "digest")).eq(arg(1)))
+        .limit(1)
+        .to_owned();
+
+    /// Whether something keeps a blob for a repository for some time yet, or for good.
+    /// Arguments: digest, repository, time in ms.
+    KEPT: |d| Query::select()
+        .column("owner_kind")
+        .from("blob_ref")
+        .and_where(Expr::col("digest").eq(arg(0)))
+        .and_where(Expr::col("repository_id").eq(arg(1)))
+        .cond_where(Cond::any()
+            .add(Expr::col("until").is_null())
+            .add(Expr::col("until").gt(d.now().add(arg(2)))))
+        .limit(1)
+        .to_owned();
+
+    /// Lets a repository serve a blob. Arguments: repository, digest, size.
+    LINK: |d| {
+        let mut insert = Query::insert();
+        insert
+            .into_table("repository_blob")
+            .columns(["repository_id", "digest", "size", "created_at"])
+            .values_panic([arg(0), arg(1), arg(2), d.now()]);
+        d.insert_ignore(&insert, &["repository_id", "digest"])
+    };
+
+    /// Arguments: repository, digest.
+    UNLINK: |_d| Query::delete()
+        .from_table("repository_blob")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("digest").eq(arg(1)))
+        .to_owned();
+
+    /// Which of some blobs a repository serves; locks their links against deletion, in an order
+    /// that is always the same. Arguments: repository, digests.
+    LOCK_LINKED[n]: |d, n| {
+        let mut select = Query::select();
+        select
+            .columns(["digest", "size"])
+            .from("repository_blob")
+            .and_where(Expr::col("repository_id").eq(arg(0)))
+            .and_where(Expr::col("digest").is_in((0..n).map(|k| item(1, k))))
+            .order_by("digest", Order::Asc);
+        d.for_update(&select)
+    };
+
+    /// A blob's size, if a repository of that name serves it. Arguments: namespace, path, digest.
+    SIZE_BY_NAME: |_d| Query::select()
+        .column(("l", "size"))
+        .from_as("namespace", "n")
+        .join_as(JoinType::InnerJoin, "repository", "r", Cond::all()
+            .add(Expr::col(("r", "namespace_id")).equals(("n", "id")))
+            .add(Expr::col(("r", "name")).eq(arg(1)))
+            .add(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code())))
+        .join_as(JoinType::InnerJoin, "repository_blob", "l", Cond::all()
+            .add(Expr::col(("l", "repository_id")).equals(("r", "id")))
+            .add(Expr::col(("l", "digest")).eq(arg(2))))
+        .and_where(Expr::col(("n", "name")).eq(arg(0)))
+        .to_owned();
+
+    /// A blob's size, if a repository that the caller may read serves it: one among the first few
+    /// that hold it, so that a blob which everybody has costs no more than another.
+    /// Arguments: digest, principal, everything?, public?.
+    SIZE_ANYWHERE: |_d| {
+        let holders = Query::select()
+            .columns(["repository_id", "size"])
+            .from("repository_blob")
+            .and_where(Expr::col("digest").eq(arg(0)))
+            .limit(CANDIDATES)
+            .to_owned();
+        Query::select()
+            .column(("l", "size"))
+            .from_subquery(holders, "l")
+            .join_as(JoinType::InnerJoin, "repository", "r", Cond::all()
+                .add(Expr::col(("r", "id")).equals(("l", "repository_id")))
+                .add(Expr::col(("r", "name")).is_not_null())
+                .add(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code())))
+            .join_as(JoinType::InnerJoin, "namespace", "n", Cond::all()
+                .add(Expr::col(("n", "id")).equals(("r", "namespace_id")))
+                .add(Expr::col(("n", "name")).is_not_null()))
+            .join_as(JoinType::LeftJoin, "namespace_grant", "ng", Cond::all()
+                .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
+                .add(Expr::col(("ng", "principal_id")).eq(arg(1))))
+            .join_as(JoinType::LeftJoin, "repository_grant", "rg", Cond::all()
+                .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
+                .add(Expr::col(("rg", "principal_id")).eq(arg(1))))
+            .cond_where(Cond::any()
+                .add(arg(2).eq(1i64))
+                .add(Expr::col(("r", "visibility"))
+                    .eq(Visibility::Public.code())
+                    .and(arg(3).eq(1i64)))
+                .add(Expr::col(("n", "owner_id")).eq(arg(1)))
+                .add(Expr::col(("ng", "role")).eq(NamespaceRole::Admin.code()))
+                .add(Expr::col(("rg", "role")).is_not_null()))
+            .limit(1)
+            .to_owned()
+    };
+
+    /// Takes some links from a repository that is going. Arguments: repository, limit.
+    CLEAR: |d| {
+        let batch = Query::select()
+            .column("digest")
+            .from("repository_blob")
+            .and_where(Expr::col("repository_id").eq(arg(0)))
+            .limit(arg_limit(1))
+            .to_owned();
+        let mut delete = d.delete_batch("repository_blob", "digest", &batch);
+        delete.and_where(Expr::col("repository_id").eq(arg(0)));
+        delete
+    };
+}

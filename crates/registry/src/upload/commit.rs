@@ -1,0 +1,151 @@
+//! PUT: an upload becomes a blob (end-6).
+//!
+//! The order is what makes an acknowledged push survive: the bytes are verified, synced and renamed
+//! to a place of their own; then one transaction makes them a blob, links it into the repository,
+//! promises it to the pusher and removes the upload. If that transaction fails, the bytes lie where
+//! no row names them, which is safe; they are removed only when it is certain that it failed.
+
+use std::time::Duration;
+
+use seawall_blob::{Finished, Hold, Place, Stored};
+use seawall_kernel::auth::Push;
+use seawall_kernel::http::BodyStream;
+use seawall_kernel::{Op, Repo, blobs};
+use seawall_meta::args;
+use seawall_types::{Digest, NamespaceId, Reason, RepositoryId, Result};
+use uuid::Uuid;
+
+use super::session::{self, Chunk, Refusal, Session};
+use super::store;
+use crate::{Content, blob};
+
+/// A PUT waits for the request before it, if that is about to end: of two that race, the second is
+/// then told what the first has made of the upload (distribution §7.15).
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a commit is tried if the collector takes the blob from under it.
+const ATTEMPTS: u32 = 3;
+
+/// Ends the caller's upload with the last bytes, if there are any, and makes it a blob.
+///
+/// A body that breaks leaves the upload as it was before: a client that sends the whole body again
+/// succeeds. A digest that does not match ends the upload (distribution §6.11).
+/// Errors: as of [`append`](super::append()), and `DigestMismatch`.
+pub(crate) async fn finish(
+    content: &Content,
+    op: &Op,
+    (repo, uuid): (&Repo<Push>, Uuid),
+    (chunk, digest): (Chunk<'_>, &Digest),
+    body: BodyStream,
+) -> Result<(), Refusal> {
+    let hold = hold_patiently(op, uuid).await?;
+    let session = session::find(op, repo, uuid).await?;
+    let largest = session::largest(content);
+    let limit = chunk
+        .fit(session.state.offset(), largest)
+        .map_err(|error| session.refuse(error))?;
+    let state = session.state.clone();
+    match op.transfers().append_and_finish(&hold, state, body, limit, digest).await {
+        Ok(Finished::Stored(stored)) => {
+            let ended = (uuid, session.state.generation());
+            Ok(commit(op, repo, stored, Some(ended)).await?)
+        }
+        Ok(Finished::Unfinished(appended)) => {
+            session::refusal_of(appended.outcome, largest).map_err(|error| session.refuse(error))
+        }
+        Err(error) => {
+            use seawall_blob::Error as E;
+            if matches!(error, E::DigestMismatch { .. } | E::Lost(_)) {
+                end(op, &hold, &session).await?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Removes an upload that can never become a blob.
+async fn end(op: &Op, hold: &Hold, session: &Session) -> Result<()> {
+    session::remove_row(op, session.uuid).await?;
+    session::discard(op, hold, &session.state).await;
+    Ok(())
+}
+
+async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<Hold> {
+    let clock = op.kernel().clock();
+    let until = clock.elapsed() + PATIENCE;
+    loop {
+        match op.transfers().hold(uuid).await {
+            Err(seawall_blob::Error::Busy) if clock.elapsed() < until => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            held => return Ok(held?),
+        }
+    }
+}
+
+/// Makes stored bytes a blob of the repository, and ends the upload that they came from, as it was
+/// in that generation.
+///
+/// Errors: `UploadUnknown` if the upload was cancelled meanwhile; then the bytes are removed.
+pub(super) async fn commit(
+    op: &Op,
+    repo: &Repo<Push>,
+    stored: Stored,
+    ended: Option<(Uuid, u64)>,
+) -> Result<()> {
+    let mut attempt = 1;
+    let outcome = loop {
+        let outcome = record(op, repo, &stored, ended).await;
+        match outcome {
+            Err(error) if error.reason == Reason::BlobUnknown && attempt < ATTEMPTS => attempt += 1,
+            outcome => break outcome,
+        }
+    };
+    match outcome {
+        Ok((ids, place)) => {
+            repo.made(ids);
+            if place != stored.place {
+                remove(op, &stored.place).await;
+            }
+            Ok(())
+        }
+        Err(error) => {
+            if error.reason == Reason::UploadUnknown {
+                remove(op, &stored.place).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The one transaction: the repository's ids and the place that the blob is served from.
+async fn record(
+    op: &Op,
+    repo: &Repo<Push>,
+    stored: &Stored,
+    ended: Option<(Uuid, u64)>,
+) -> Result<((NamespaceId, RepositoryId), Place)> {
+    let ended = ended.map(|(uuid, generation)| (uuid.to_string(), generation));
+    op.transaction((repo.clone(), stored.clone(), ended), |tx, op, (repo, stored, ended)| {
+        Box::pin(async move {
+            if let Some((uuid, generation)) = ended
+                && tx.execute(&store::END, args![uuid, *generation]).await? == 0
+            {
+                return Err(session::unknown());
+            }
+            let ids = repo.ensure(tx, op).await?;
+            let place = blobs::record(tx, &stored.digest, stored).await?;
+            blob::link(tx, op, ids, (&stored.digest, stored.size)).await?;
+            Ok((ids, place))
+        })
+    })
+    .await
+}
+
+/// Removes bytes that no row names. If that fails, they only take room.
+async fn remove(op: &Op, place: &Place) {
+    if let Err(error) = op.transfers().delete(place).await {
+        tracing::warn!(%place, %error, "bytes that no row names cannot be removed");
+    }
+}

@@ -1,0 +1,22 @@
+//! Uploads: sessions that become blobs (distribution §6 and §7; DESIGN §5.15).
+//!
+//! An upload is a row and, from its first byte on, a file. The row counts: it says how many bytes
+//! are durable and what they hash to so far, and it moves on by one statement that compares offset
+//! and generation and sets them. Whoever changes an upload holds it first and reads its row then, so
+//! bytes are never interleaved, and nothing is written once it is committed or cancelled.
+//!
+//! An upload belongs to the repository and the principal that opened it; for all others it does not
+//! exist. Nothing is created for a request that is refused. The hard part is `commit`.
+
+mod append;
+mod commit;
+mod open;
+mod session;
+pub(crate) mod store;
+mod sweep;
+
+pub(crate) use append::append;
+pub(crate) use commit::finish;
+pub(crate) use open::{open, push_whole};
+pub(crate) use session::{Chunk, Progress, Refusal, cancel, progress};
+pub(crate) use sweep::{SWEEP_FIRST, Sweep, clear, sweep};

@@ -1,0 +1,219 @@
+//! An upload between two requests: whose it is, how far it is, what a chunk must be to fit.
+
+use seawall_blob::{AppendLimit, BodyError, Outcome, UploadState};
+use seawall_kernel::auth::Push;
+use seawall_kernel::{Op, Repo};
+use seawall_meta::args;
+use seawall_types::range::ContentRange;
+use seawall_types::{Error, PrincipalId, Reason, Result};
+use uuid::Uuid;
+
+use super::store;
+use crate::Content;
+
+/// How far an upload is, as its client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The upload.
+    pub(crate) uuid: Uuid,
+    /// The number of durable bytes.
+    pub(crate) offset: u64,
+}
+
+/// Why a step was refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// The reason.
+    pub(crate) error: Error,
+    /// How far the upload is, where it is known and lives on: a client resumes from there.
+    pub(crate) at: Option<Progress>,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, at: None }
+    }
+}
+
+impl From<seawall_blob::Error> for Refusal {
+    fn from(error: seawall_blob::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// An upload as its row says.
+pub(super) struct Session {
+    pub(super) uuid: Uuid,
+    pub(super) state: UploadState,
+}
+
+impl Session {
+    pub(super) fn progress(&self) -> Progress {
+        Progress { uuid: self.uuid, offset: self.state.offset() }
+    }
+
+    /// Refuses a step and leaves the upload as it is.
+    pub(super) fn refuse(&self, error: Error) -> Refusal {
+        Refusal { error, at: Some(self.progress()) }
+    }
+}
+
+/// The caller's upload `uuid` in this repository. One read.
+///
+/// Errors: `UploadUnknown`, also for another repository's upload or another principal's
+/// (distribution §7.17, §14.6); `UploadInvalid` for one that a later release has written.
+pub(super) async fn find(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<Session> {
+    let Some(repository) = repo.existing() else { return Err(unknown()) };
+    let arguments = args![uuid.to_string(), repository];
+    let row = op.sql().optional(&store::FIND, arguments).await?.ok_or_else(unknown)?;
+    if row.opt_id::<PrincipalId>(0)? != op.actor().principal() {
+        return Err(unknown());
+    }
+    let state = UploadState::from_bytes(row.bytes(3)?)?;
+    if (state.generation(), state.offset()) != (row.size(1)?, row.size(2)?) || state.id() != uuid {
+        return Err(Error::new(Reason::UploadInvalid, "the upload cannot go on; begin anew"));
+    }
+    Ok(Session { uuid, state })
+}
+
+/// How far the caller's upload is (end-13). One read.
+pub(crate) async fn progress(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<Progress> {
+    find(op, repo, uuid).await.map(|session| session.progress())
+}
+
+/// Ends the caller's upload and removes its bytes (end-14).
+///
+/// It does not wait for a request that is working on the upload: that one finds the row gone when
+/// it wants to book its bytes, and removes them itself.
+pub(crate) async fn cancel(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<()> {
+    let session = find(op, repo, uuid).await?;
+    if !remove_row(op, uuid).await? {
+        return Err(unknown());
+    }
+    if let Ok(hold) = op.transfers().hold(uuid).await {
+        discard(op, &hold, &session.state).await;
+    }
+    Ok(())
+}
+
+/// Removes an upload's row; says whether it was there.
+pub(super) async fn remove_row(op: &Op, uuid: Uuid) -> Result<bool> {
+    op.transaction(uuid.to_string(), |tx, _op, uuid| {
+        Box::pin(async move { Ok(tx.execute(&store::CANCEL, args![uuid]).await? > 0) })
+    })
+    .await
+}
+
+/// Removes the bytes of an upload that has no row. If that fails, the sweep finds them.
+pub(super) async fn discard(op: &Op, hold: &seawall_blob::Hold, state: &UploadState) {
+    if let Err(error) = op.transfers().abort(hold, state).await {
+        tracing::warn!(upload = %state.id(), %error, "an ended upload's bytes stay for the sweep");
+    }
+}
+
+/// What a request says about the bytes that it brings.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Chunk<'a> {
+    /// The `Content-Range`, if there is one; else the bytes belong at the end.
+    pub(crate) content_range: Option<&'a str>,
+    /// The `Content-Length`, if there is one.
+    pub(crate) declared: Option<u64>,
+}
+
+impl Chunk<'_> {
+    /// What the bytes must be to fit an upload of `offset` bytes that may have at most `largest`.
+    ///
+    /// Errors: `RangeInvalid` if they belong elsewhere (distribution §7.7, §7.9), `SizeInvalid` if
+    /// the request contradicts itself (§7.8), `TooLarge`.
+    pub(super) fn fit(&self, offset: u64, largest: u64) -> Result<AppendLimit> {
+        let range = self.content_range.map(ContentRange::parse).transpose()?;
+        if range.is_some_and(|range| range.start != offset) {
+            let text = format!("the chunk must begin at byte {offset}, where the upload is");
+            return Err(Error::new(Reason::RangeInvalid, text));
+        }
+        let length = range.map(ContentRange::length);
+        if let (Some(length), Some(declared)) = (length, self.declared)
+            && length != declared
+        {
+            return Err(length_mismatch());
+        }
+        let exact = length.or(self.declared);
+        if exact.is_some_and(|exact| offset.saturating_add(exact) > largest) {
+            return Err(too_large(largest));
+        }
+        Ok(AppendLimit { max_total: largest, exact })
+    }
+}
+
+/// The largest blob that a push may bring, in bytes.
+pub(super) fn largest(content: &Content) -> u64 {
+    let stored = content.kernel().blobs().max_blob_bytes();
+    content.config().max_blob_bytes.map_or(stored, |configured| configured.min(stored))
+}
+
+/// The answer to a body that did not end as it should; `Complete` is no error.
+pub(super) fn refusal_of(outcome: Outcome, largest: u64) -> Result<()> {
+    match outcome {
+        Outcome::Complete => Ok(()),
+        Outcome::TooLarge | Outcome::Broken(BodyError::TooLarge) => Err(too_large(largest)),
+        Outcome::LengthMismatch => Err(length_mismatch()),
+        Outcome::Broken(error @ BodyError::TooSlow) => {
+            let text = "the body stood still for too long";
+            Err(Error::new(Reason::Timeout, text).with_source(error))
+        }
+        Outcome::Broken(error) => {
+            let text = "the body ended before it was complete";
+            Err(Error::new(Reason::ClientGone, text).with_source(error))
+        }
+    }
+}
+
+pub(super) fn unknown() -> Error {
+    Error::new(Reason::UploadUnknown, "no such upload; begin anew")
+}
+
+fn too_large(largest: u64) -> Error {
+    Error::new(Reason::TooLarge, format!("a blob may have at most {largest} bytes"))
+}
+
+fn length_mismatch() -> Error {
+    Error::new(Reason::SizeInvalid, "the body is not as long as the request says")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fit(content_range: Option<&str>, declared: Option<u64>) -> Result<AppendLimit, Reason> {
+        Chunk { content_range, declared }.fit(10, 100).map_err(|error| error.reason)
+    }
+
+    #[test]
+    fn a_chunk_begins_where_the_upload_is() {
+        assert_eq!(fit(Some("10-19"), Some(10)).unwrap().exact, Some(10));
+        assert_eq!(fit(Some("10-19"), None).unwrap().exact, Some(10));
+        assert_eq!(fit(Some("0-9"), Some(10)).unwrap_err(), Reason::RangeInvalid);
+        assert_eq!(fit(Some("11-19"), Some(9)).unwrap_err(), Reason::RangeInvalid);
+        assert_eq!(fit(Some("nonsense"), None).unwrap_err(), Reason::RangeInvalid);
+    }
+
+    #[test]
+    fn a_chunk_that_contradicts_itself_is_refused() {
+        assert_eq!(fit(Some("10-19"), Some(9)).unwrap_err(), Reason::SizeInvalid);
+        assert_eq!(fit(Some("19-10"), Some(10)).unwrap_err(), Reason::SizeInvalid);
+    }
+
+    #[test]
+    fn without_a_range_the_bytes_belong_at_the_end() {
+        assert_eq!(fit(None, None).unwrap().exact, None);
+        assert_eq!(fit(None, Some(0)).unwrap().exact, Some(0));
+        assert_eq!(fit(None, Some(90)).unwrap().max_total, 100);
+    }
+
+    #[test]
+    fn what_declares_too_much_is_refused_unread() {
+        assert_eq!(fit(None, Some(91)).unwrap_err(), Reason::TooLarge);
+        assert_eq!(fit(Some("10-100"), None).unwrap_err(), Reason::TooLarge);
+        assert_eq!(fit(None, Some(u64::MAX)).unwrap_err(), Reason::TooLarge);
+    }
+}
