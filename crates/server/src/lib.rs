@@ -1,1 +1,18 @@
 //! Seawall: configuration, composition, listeners, command line.
+//!
+//! This is the top ring: it reads the configuration, puts the other crates together and gives them sockets. It decides nothing about
+//! names, permissions or content, and holds no SQL.
+
+pub mod banner;
+pub mod command;
+pub mod config;
+pub mod health;
+pub mod landing;
+pub mod lifecycle;
+pub mod lock;
+pub mod log;
+pub mod net;
+pub mod ops;
+pub mod proxy;
+pub mod telemetry;
+pub mod terminal;

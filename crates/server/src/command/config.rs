@@ -1,0 +1,43 @@
+//! `seawall config`: checks a configuration as `serve` would, or writes the commented example.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::Common;
+use crate::config::example::example;
+use crate::terminal::Terminal;
+
+/// Check or write a configuration.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a configuration file together with the environment, as `serve` would
+    Check {
+        /// The file; without it, that of --config, or the environment alone
+        file: Option<PathBuf>,
+    },
+    /// Write a configuration with all keys, their documentation and their defaults
+    Example,
+}
+
+impl ConfigCommand {
+    /// Does it.
+    pub fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
+        match self {
+            Self::Example => terminal.write(&example()?)?,
+            Self::Check { file } => {
+                let common = Common {
+                    config: file.clone().or_else(|| common.config.clone()),
+                    ..common.clone()
+                };
+                common.load(None)?;
+                let what = common
+                    .config
+                    .map_or("environment".to_owned(), |file| file.display().to_string());
+                terminal.say(format_args!("{what}: ok"))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! `seawall serve`: the arguments. What happens then is composition.
+
+use clap::Args;
+
+use crate::config::address::Address;
+
+/// Run the registry until SIGTERM or Ctrl-C.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Serve {
+    /// The address to listen on, whatever the configuration says, such as 0.0.0.0:5000
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<Address>,
+}

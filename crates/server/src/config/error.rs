@@ -1,0 +1,191 @@
+//! What is wrong with a configuration, said so that one can go there and mend it: the place, the key's path, what was
+//! expected. A value that may be a secret is never repeated.
+
+use std::fmt;
+
+/// A rule that the configuration breaks; where the value stands is found out afterwards.
+#[derive(Debug)]
+pub(crate) struct Invalid {
+    /// The key's path, such as `listeners[0].address`.
+    pub(crate) path: String,
+    /// What was expected.
+    pub(crate) expected: String,
+}
+
+impl Invalid {
+    pub(crate) fn new(path: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            expected: expected.into(),
+        }
+    }
+}
+
+impl Invalid {
+    /// The keys of a section whose value is not between its least and its most.
+    pub(crate) fn ranges(section: &str, rules: &[(&str, u32, u32, u32)]) -> Vec<Self> {
+        rules
+            .iter()
+            .filter(|(_, value, least, most)| !(least..=most).contains(&value))
+            .map(|(key, _, least, most)| {
+                let expected = format!("expected a number from {least} to {most}");
+                Self::new(format!("{section}.{key}"), expected)
+            })
+            .collect()
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: `FILE:LINE:COLUMN`, the name of an environment variable, or the name of an option of the command line.
+    pub place: String,
+    /// The key's path; empty for what concerns the whole file.
+    pub path: String,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            write!(formatter, "{}: {}", self.place, self.message)
+        } else {
+            write!(formatter, "{}: {}: {}", self.place, self.path, self.message)
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, as far as it could be told at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// One at least.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the configuration is not valid")?;
+        for problem in &self.problems {
+            write!(formatter, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problems: vec![problem],
+        }
+    }
+}
+
+/// Turns a deserialiser's message into words for people. `path` is the path that the message may begin with.
+pub(crate) fn reword(raw: &str, path: &str) -> String {
+    // The deserialiser's own idea of the path may be shorter than ours.
+    let text = match raw.split_once(": ") {
+        Some((head, rest)) if !head.is_empty() && path.starts_with(head) => rest,
+        _ => raw,
+    };
+    let text = text.split(" at line ").next().unwrap_or(text);
+    if let Some(rest) = text.strip_prefix("unknown field `") {
+        return unknown_key(rest);
+    }
+    if let Some(rest) = text.strip_prefix("missing field ") {
+        return format!("expected the key {rest} as well");
+    }
+    let numbers = ["u8", "u16", "u32", "u64", "usize"];
+    let mut text = hide_text(text);
+    for number in numbers {
+        if let Some(rest) = text.strip_suffix(&format!("expected {number}")) {
+            text = format!("{rest}expected a whole number");
+        }
+    }
+    if let Some(rest) = text.find("expected struct ") {
+        text = format!("{}expected a section with keys of its own", &text[..rest]);
+    }
+    text
+}
+
+/// `rest` is `NAME`, expected one of `A`, `B`` as serde writes it behind its opening quote.
+fn unknown_key(rest: &str) -> String {
+    let mut quoted = rest.split('`').step_by(2);
+    let name = quoted.next().unwrap_or_default().to_owned();
+    let known: Vec<&str> = quoted.filter(|word| !word.is_empty()).collect();
+    unknown(&name, &known)
+}
+
+/// The message about an unknown key, with the nearest known one.
+pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
+    match nearest(name, known) {
+        Some(near) => format!("unknown key; did you mean `{near}`?"),
+        None => format!("unknown key; known here: {}", known.join(", ")),
+    }
+}
+
+/// The known name nearest to `name`, if one is near enough to have been meant.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Takes a text out of the message that might be a URL with a password in it.
+fn hide_text(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("string \"") else {
+        return text.to_owned();
+    };
+    match rest.rfind("\", expected") {
+        Some(end) if rest[..end].contains(['@', '/', ':']) => {
+            format!("{before}a text{}", &rest[end + 1..])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_for_people() {
+        for (raw, path, expected) in [
+            (
+                "log.lvel: unknown field `lvel`, expected `format` or `level` at line 2 column 3",
+                "log.lvel",
+                "unknown key; did you mean `level`?",
+            ),
+            (
+                "unknown field `zzzzz`, expected one of `format`, `level`",
+                "log",
+                "unknown key; known here: format, level",
+            ),
+            (
+                "a.b: invalid type: string \"many\", expected u32",
+                "a.b",
+                "invalid type: string \"many\", expected a whole number",
+            ),
+            (
+                "missing field `key_file`",
+                "",
+                "expected the key `key_file` as well",
+            ),
+        ] {
+            assert_eq!(reword(raw, path), expected);
+        }
+    }
+
+    #[test]
+    fn a_possible_secret_is_not_repeated() {
+        let raw = "database: invalid type: string \"postgres://u:hunter2@h/d\", expected struct Database at line 1 column 2";
+        let message = reword(raw, "database");
+        assert_eq!(
+            message,
+            "invalid type: a text, expected a section with keys of its own"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! The section `limits`: what a connection or a request may be, before anything is known of who sends it.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::Invalid;
+
+/// Limits of connections and requests.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The most connections at once; one more is closed as soon as it is accepted.
+    pub connections: u32,
+
+    /// The most connections of one address (for IPv6, of one /64 network). Trusted proxies are exempt.
+    pub connections_per_address: u32,
+
+    /// The most bytes of a request's line and headers.
+    pub header_bytes: u32,
+
+    /// The most headers of a request.
+    pub headers: u32,
+
+    /// How many seconds a client may take for the headers of a request, and an idle connection for its next one.
+    pub header_timeout_seconds: u32,
+
+    /// After how many seconds without a byte of its body a request is given up, and a response that its client does not take.
+    pub body_idle_timeout_seconds: u32,
+
+    /// How many seconds a client may take for the TLS handshake.
+    pub handshake_timeout_seconds: u32,
+
+    /// The most requests at once on one HTTP/2 connection.
+    pub http2_streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 1_000,
+            header_bytes: 65_536,
+            headers: 128,
+            header_timeout_seconds: 60,
+            body_idle_timeout_seconds: 60,
+            handshake_timeout_seconds: 10,
+            http2_streams: 128,
+        }
+    }
+}
+
+impl Limits {
+    /// The time for the headers of a request.
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_secs(self.header_timeout_seconds.into())
+    }
+
+    /// The time that a body may stand still.
+    pub fn body_idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.body_idle_timeout_seconds.into())
+    }
+
+    /// The time for a TLS handshake.
+    pub fn handshake_timeout(&self) -> Duration {
+        Duration::from_secs(self.handshake_timeout_seconds.into())
+    }
+
+    pub(super) fn validate(&self) -> Vec<Invalid> {
+        let rules = [
+            ("connections", self.connections, 1, 1_000_000),
+            (
+                "connections_per_address",
+                self.connections_per_address,
+                1,
+                1_000_000,
+            ),
+            // hyper refuses to work with a smaller buffer than 8 KiB.
+            ("header_bytes", self.header_bytes, 8_192, 1_048_576),
+            ("headers", self.headers, 16, 1_024),
+            (
+                "header_timeout_seconds",
+                self.header_timeout_seconds,
+                1,
+                3_600,
+            ),
+            (
+                "body_idle_timeout_seconds",
+                self.body_idle_timeout_seconds,
+                1,
+                3_600,
+            ),
+            (
+                "handshake_timeout_seconds",
+                self.handshake_timeout_seconds,
+                1,
+                600,
+            ),
+            ("http2_streams", self.http2_streams, 1, 10_000),
+        ];
+        Invalid::ranges("limits", &rules)
+    }
+}

@@ -1,0 +1,155 @@
+//! The configuration: one YAML file, every key also by environment, secrets by file.
+//!
+//! Each section is one struct with its documentation, its defaults and its `validate`; `seawall config example` is
+//! generated from them (see [`example`]) so that it cannot go stale. A section's struct belongs to the crate whose
+//! behaviour it sets; those whose crate does not bring its own yet are kept here and say so.
+//!
+//! Loading is our own small layer over `yaml_serde` and `serde_path_to_error` and not the crate `config`, because that one
+//! knows neither the line and column of a value nor the environment variable it came from once the sources are merged, and
+//! both are what an operator needs to read when the server refuses to start.
+//!
+//! Nothing here opens a database, a socket or a data directory; a configuration can be checked anywhere.
+
+mod access;
+pub mod address;
+mod database;
+mod environment;
+pub mod error;
+pub mod example;
+mod limits;
+mod listener;
+pub mod load;
+mod locate;
+mod log;
+mod schema;
+mod shutdown;
+mod storage;
+mod tokens;
+mod uploads;
+mod usage;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use access::Access;
+pub use database::Database;
+pub use error::{ConfigError, Problem};
+pub use limits::Limits;
+pub use listener::{Listener, Management, Tls};
+pub use load::{Sources, load};
+pub use log::{Log, LogFormat};
+pub use shutdown::Shutdown;
+pub use storage::{Location, Storage};
+pub use tokens::Tokens;
+pub use uploads::Uploads;
+pub use usage::Usage;
+
+use address::{Network, PublicUrl};
+use error::Invalid;
+
+/// All that can be configured.
+///
+/// Relative paths are taken from the directory in which the process was started, where a key does not say otherwise.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The directory of everything that Seawall keeps by itself: the embedded database, local blobs, the installation's
+    /// secret. `--data` and SEAWALL_DATA come before this key.
+    pub data: PathBuf,
+
+    /// Where the registry listens. Several addresses may be given, each with or without TLS.
+    pub listeners: Vec<Listener>,
+
+    /// A listener of its own for `/health/live`, `/health/ready` and `/metrics`.
+    pub management: Management,
+
+    /// The address under which clients reach the registry, such as `https://registry.example.com`. Without it the Host of each
+    /// request is used.
+    pub public_url: Option<PublicUrl>,
+
+    /// Networks whose `X-Forwarded-*` and `Forwarded` headers are believed, such as `10.0.0.0/8`. Where a proxy sends both,
+    /// `X-Forwarded-For` counts; a proxy that speaks only `Forwarded` must remove `X-Forwarded-For` from what it passes on.
+    #[schemars(extend("examples" = [["10.0.0.0/8", "fd00::/8"]]))]
+    pub trusted_proxies: Vec<Network>,
+
+    /// Where metadata is kept.
+    pub database: Database,
+
+    /// Where the bytes of blobs are kept.
+    pub storage: Storage,
+
+    /// What may be done without having been granted it first.
+    pub access: Access,
+
+    /// The tokens that clients get from `/v2/auth`.
+    pub tokens: Tokens,
+
+    /// Uploads of blobs.
+    pub uploads: Uploads,
+
+    /// Limits of connections and requests.
+    pub limits: Limits,
+
+    /// How the server stops on SIGTERM or SIGINT. A second signal stops it at once.
+    pub shutdown: Shutdown,
+
+    /// The log, which goes to standard error.
+    pub log: Log,
+
+    /// The activity log and the counts of pulls.
+    pub usage: Usage,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./data"),
+            listeners: vec![Listener::default()],
+            management: Management::default(),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            database: Database::default(),
+            storage: Storage::default(),
+            access: Access::default(),
+            tokens: Tokens::default(),
+            uploads: Uploads::default(),
+            limits: Limits::default(),
+            shutdown: Shutdown::default(),
+            log: Log::default(),
+            usage: Usage::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What the types alone cannot say: ranges, and what must not or must be given together.
+    fn validate(&self) -> Vec<Invalid> {
+        let mut found = Vec::new();
+        if self.data.as_os_str().is_empty() {
+            found.push(Invalid::new("data", "expected the path of a directory"));
+        }
+        if self.listeners.is_empty() {
+            found.push(Invalid::new("listeners", "expected at least one listener"));
+        }
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let repeated = self.listeners[..index]
+                .iter()
+                .any(|earlier| earlier.address == listener.address && listener.address.port() != 0);
+            if repeated {
+                found.push(Invalid::new(
+                    format!("listeners[{index}].address"),
+                    "is given twice",
+                ));
+            }
+        }
+        found.extend(self.database.validate());
+        found.extend(self.storage.validate());
+        found.extend(self.tokens.validate());
+        found.extend(self.uploads.validate());
+        found.extend(self.limits.validate());
+        found.extend(self.log.validate());
+        found
+    }
+}

@@ -1,0 +1,132 @@
+//! The phases of the process, in one place that everybody may watch: it runs, it is not ready any more, it drains, it is over.
+//!
+//! Phases only ever advance. The server drives them (see [`crate::net::Server::run`]); the signals begin and shorten it; health
+//! and the accept loops watch. Nothing here knows what the others do in a phase.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+
+/// A phase of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// All is served.
+    Running,
+    /// All is served, but load balancers are told to send nothing more.
+    Unready,
+    /// Nothing new is taken; what runs may end.
+    Draining,
+    /// What still runs is cut off.
+    Closed,
+}
+
+/// The phase and its watchers. A clone is the same lifecycle.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    phase: Arc<watch::Sender<Phase>>,
+    reload: Arc<Notify>,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lifecycle {
+    /// A process that runs.
+    pub fn new() -> Self {
+        Self {
+            phase: Arc::new(watch::Sender::new(Phase::Running)),
+            reload: Arc::new(Notify::new()),
+        }
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Begins to stop, as a first signal does.
+    pub fn stop(&self) {
+        self.advance(Phase::Unready);
+    }
+
+    /// Stops at once, as a second signal does.
+    pub fn abort(&self) {
+        self.advance(Phase::Closed);
+    }
+
+    /// Goes on to a phase; does nothing if it was reached already.
+    pub fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let later = *phase < to;
+            if later {
+                *phase = to;
+            }
+            later
+        });
+    }
+
+    /// Waits until a phase is reached.
+    pub async fn reached(&self, wanted: Phase) {
+        let mut watcher = self.phase.subscribe();
+        // The sender lives as long as `self`, so that waiting cannot fail.
+        let _ = watcher.wait_for(|phase| *phase >= wanted).await;
+    }
+
+    /// Asks for files that may change to be read again, as SIGHUP does.
+    pub fn reload(&self) {
+        self.reload.notify_waiters();
+    }
+
+    /// Waits until the next such wish.
+    pub async fn reload_wanted(&self) {
+        self.reload.notified().await;
+    }
+
+    /// Turns signals into phases, until the process ends: the first SIGTERM or SIGINT stops, the second aborts, SIGHUP reloads.
+    pub async fn follow_signals(self) -> std::io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+                _ = hangup.recv() => {
+                    tracing::info!("SIGHUP: files are read again");
+                    self.reload();
+                    continue;
+                }
+                () = self.reached(Phase::Closed) => return Ok(()),
+            };
+            if self.phase() == Phase::Running {
+                tracing::info!(
+                    "{name}: stopping when what runs has ended; a second signal stops at once"
+                );
+                self.stop();
+            } else {
+                tracing::warn!("{name} again: stopping at once");
+                self.abort();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn phases_only_advance() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.advance(Phase::Draining);
+        lifecycle.stop();
+        assert_eq!(lifecycle.phase(), Phase::Draining);
+        lifecycle.reached(Phase::Unready).await;
+        lifecycle.abort();
+        lifecycle.reached(Phase::Closed).await;
+    }
+}

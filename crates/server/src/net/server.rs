@@ -1,0 +1,193 @@
+//! All listeners together, from the first accept to the last connection's end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+use tokio::time::{Duration, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use super::accept::Accept;
+use super::caps::Caps;
+use super::connection::{Shared, builder};
+use super::tls::Certificate;
+use super::{Serve, bind};
+use crate::config::{Limits, Listener, Shutdown};
+use crate::lifecycle::{Lifecycle, Phase};
+
+/// Connections of the management listener: a few scrapers and probes, whatever the registry's own are.
+const MANAGEMENT_CONNECTIONS: usize = 64;
+
+/// How long connections are waited for that were cut off.
+const CUT_OFF: Duration = Duration::from_secs(1);
+
+/// Listeners, bound and ready to run.
+pub struct Server {
+    limits: Limits,
+    exempt: Arc<[IpNet]>,
+    lifecycle: Lifecycle,
+    caps: Arc<Caps>,
+    /// Connections that are waited for, and those of the management listener, which are not.
+    connections: TaskTracker,
+    management: TaskTracker,
+    accepts: Vec<Accept>,
+    certificates: Vec<Arc<Certificate>>,
+}
+
+/// How the server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// How many connections were cut off; 0 means that all that ran has ended by itself.
+    pub cut_off: usize,
+}
+
+impl Server {
+    /// A server without listeners. Connections from `trusted` networks do not count for the cap of one address.
+    pub fn new(limits: &Limits, trusted: &[IpNet], lifecycle: &Lifecycle) -> Self {
+        Self {
+            limits: limits.clone(),
+            exempt: trusted.into(),
+            lifecycle: lifecycle.clone(),
+            caps: Caps::new(
+                limits.connections as usize,
+                limits.connections_per_address as usize,
+            ),
+            connections: TaskTracker::new(),
+            management: TaskTracker::new(),
+            accepts: Vec::new(),
+            certificates: Vec::new(),
+        }
+    }
+
+    /// Binds the registry's listeners and reads their certificates. Nothing is accepted before [`Server::run`].
+    pub fn listen(&mut self, listeners: &[Listener], service: &Arc<dyn Serve>) -> io::Result<()> {
+        let all: Vec<SocketAddr> = listeners
+            .iter()
+            .map(|listener| listener.address.socket())
+            .collect();
+        for listener in listeners {
+            let address = listener.address.socket();
+            let socket = bind(address, &all)
+                .map_err(|error| told(&error, &format!("cannot listen on {address}")))?;
+            let acceptor = match &listener.tls {
+                Some(files) => {
+                    let certificate = Certificate::load(files).map_err(io::Error::other)?;
+                    let acceptor =
+                        TlsAcceptor::from(certificate.server_config().map_err(io::Error::other)?);
+                    self.certificates.push(certificate);
+                    Some(acceptor)
+                }
+                None => None,
+            };
+            let place = Place {
+                name: "registry",
+                caps: Arc::clone(&self.caps),
+                until: Phase::Draining,
+                connections: self.connections.clone(),
+            };
+            self.add(socket, acceptor, service, place)?;
+        }
+        Ok(())
+    }
+
+    /// Binds the management listener, which has seats of its own and answers until the very end.
+    pub fn listen_management(
+        &mut self,
+        address: SocketAddr,
+        service: &Arc<dyn Serve>,
+    ) -> io::Result<()> {
+        let socket = bind(address, &[address])
+            .map_err(|error| told(&error, &format!("cannot listen on {address}")))?;
+        let place = Place {
+            name: "management",
+            caps: Caps::new(MANAGEMENT_CONNECTIONS, MANAGEMENT_CONNECTIONS),
+            until: Phase::Closed,
+            connections: self.management.clone(),
+        };
+        self.add(socket, None, service, place)
+    }
+
+    fn add(
+        &mut self,
+        listener: TcpListener,
+        acceptor: Option<TlsAcceptor>,
+        service: &Arc<dyn Serve>,
+        place: Place,
+    ) -> io::Result<()> {
+        let address = listener.local_addr()?;
+        let shared = Shared {
+            service: Arc::clone(service),
+            acceptor,
+            builder: builder(&self.limits, &place.connections),
+            limits: self.limits.clone(),
+            lifecycle: self.lifecycle.clone(),
+        };
+        self.accepts.push(Accept {
+            listener,
+            address,
+            name: place.name,
+            caps: place.caps,
+            exempt: Arc::clone(&self.exempt),
+            shared: Arc::new(shared),
+            connections: place.connections,
+            until: place.until,
+        });
+        Ok(())
+    }
+
+    /// The addresses that were bound, in the order in which they were added; a port 0 has become a real one.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.accepts.iter().map(|accept| accept.address).collect()
+    }
+
+    /// Serves until the lifecycle is told to stop and all has ended, or was cut off.
+    pub async fn run(self, shutdown: &Shutdown) -> Ended {
+        let own = TaskTracker::new();
+        for accept in self.accepts {
+            own.spawn(accept.run());
+        }
+        own.spawn(super::tls::watch(self.certificates, self.lifecycle.clone()));
+        own.close();
+        self.connections.close();
+        self.management.close();
+
+        let lifecycle = self.lifecycle;
+        lifecycle.reached(Phase::Unready).await;
+        let _ = timeout(shutdown.delay(), lifecycle.reached(Phase::Closed)).await;
+        lifecycle.advance(Phase::Draining);
+        let drained = timeout(shutdown.grace(), async {
+            // A tracker is empty before its first task, too, and the accept loops may still be letting the last ones in.
+            tokio::task::yield_now().await;
+            self.connections.wait().await;
+        });
+        tokio::select! {
+            _ = drained => {}
+            () = lifecycle.reached(Phase::Closed) => {}
+        }
+        let cut_off = self.connections.len();
+        lifecycle.advance(Phase::Closed);
+        let _ = timeout(CUT_OFF, async {
+            own.wait().await;
+            self.connections.wait().await;
+            self.management.wait().await;
+        })
+        .await;
+        Ended { cut_off }
+    }
+}
+
+/// Where a listener belongs.
+struct Place {
+    name: &'static str,
+    caps: Arc<Caps>,
+    until: Phase,
+    connections: TaskTracker,
+}
+
+/// The error with what was being done.
+fn told(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
