@@ -1,0 +1,1 @@
+CREATE INDEX credential_by_expiry ON credential (expires_at)

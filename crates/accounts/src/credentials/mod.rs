@@ -1,0 +1,178 @@
+//! Credentials: one table and one id space for passwords, refresh tokens, and what comes later.
+//!
+//! Reading one always reads its principal's state beside it. Every change of a principal's
+//! credentials locks the principal first, so that a refresh token cannot slip in behind the
+//! password change that was to revoke it.
+
+pub(crate) mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_kernel::Op;
+use seawall_kernel::auth::{CredentialKind, Identity};
+use seawall_kernel::catalog::store::ACTIVE;
+use seawall_meta::{Row, Tx, args};
+use seawall_types::permission::PrincipalKind;
+use seawall_types::time::Millis;
+use seawall_types::{CredentialId, Error, PrincipalId, Reason, Result};
+
+/// A principal and one of its credentials, as they stand at this moment.
+pub(crate) struct Standing {
+    principal: PrincipalId,
+    name: Arc<str>,
+    kind: PrincipalKind,
+    superuser: bool,
+    active: bool,
+    credential: CredentialId,
+    credential_kind: i64,
+    usable: bool,
+    expires_at: Option<Millis>,
+    /// What is stored of the secret; empty when it was not read.
+    pub(crate) secret: Vec<u8>,
+}
+
+impl Standing {
+    fn read(row: &Row, secret: Vec<u8>) -> Result<Self> {
+        let unknown = || Error::new(Reason::Internal, "a principal of an unknown kind");
+        Ok(Self {
+            principal: row.id(0)?,
+            name: row.text(1)?.into(),
+            kind: PrincipalKind::from_code(row.int(2)?).ok_or_else(unknown)?,
+            superuser: row.bool(3)?,
+            active: row.int(4)? == ACTIVE,
+            credential: row.id(5)?,
+            credential_kind: row.int(6)?,
+            usable: row.int(7)? == store::USABLE,
+            expires_at: row.opt_millis(8)?,
+            secret,
+        })
+    }
+
+    fn read_whole(mut row: Row) -> Result<Self> {
+        let secret = row.take_bytes(9)?;
+        Self::read(&row, secret)
+    }
+
+    /// Whose it is.
+    pub(crate) fn principal(&self) -> PrincipalId {
+        self.principal
+    }
+
+    /// Whether it is a refresh token.
+    pub(crate) fn is_refresh(&self) -> bool {
+        self.credential_kind == store::REFRESH
+    }
+
+    /// Whether principal and credential may be used at `now`.
+    pub(crate) fn holds(&self, now: Millis) -> bool {
+        self.active && self.usable && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// The identity that was proved by a credential of `kind`.
+    pub(crate) fn identity(&self, kind: CredentialKind) -> Identity {
+        Identity {
+            id: self.principal,
+            name: Arc::clone(&self.name),
+            kind: self.kind,
+            superuser: self.superuser,
+            credential: self.credential,
+            credential_kind: kind,
+        }
+    }
+}
+
+/// The principal called `name` with its password. One read.
+pub(crate) async fn by_name(op: &Op, name: &str) -> Result<Option<Standing>> {
+    let row = op.sql().optional(&store::LOGIN, args![name]).await?;
+    row.map(Standing::read_whole).transpose()
+}
+
+/// A credential with its secret and its principal. One read.
+pub(crate) async fn by_id(op: &Op, id: CredentialId) -> Result<Option<Standing>> {
+    let row = op.sql().optional(&store::CREDENTIAL, args![id]).await?;
+    row.map(Standing::read_whole).transpose()
+}
+
+/// A credential and its principal without the secret, if they belong together. One read.
+pub(crate) async fn standing(
+    op: &Op,
+    principal: PrincipalId,
+    credential: CredentialId,
+) -> Result<Option<Standing>> {
+    let row = op
+        .sql()
+        .optional(&store::STANDING, args![credential])
+        .await?;
+    let standing = row
+        .map(|row| Standing::read(&row, Vec::new()))
+        .transpose()?;
+    Ok(standing.filter(|standing| standing.principal == principal))
+}
+
+/// Stores a password's hash; passwords and refresh tokens before it cease to be good.
+pub(crate) async fn replace_password(tx: &mut Tx, principal: PrincipalId, phc: &str) -> Result<()> {
+    revoke_all(tx, principal).await?;
+    let arguments = args![
+        principal,
+        store::PASSWORD,
+        phc.as_bytes(),
+        None::<&str>,
+        None::<i64>
+    ];
+    tx.insert(&store::INSERT, arguments).await?;
+    Ok(())
+}
+
+/// Revokes every credential of a principal, and with them every token made by one.
+pub(crate) async fn revoke_all(tx: &mut Tx, principal: PrincipalId) -> Result<()> {
+    tx.optional(&store::PRINCIPAL_LOCK, args![principal])
+        .await?;
+    tx.execute(&store::REVOKE, args![principal, store::PASSWORD])
+        .await?;
+    revoke_refresh(tx, principal).await
+}
+
+/// Revokes every refresh token of a principal, whose row the transaction has locked.
+pub(crate) async fn revoke_refresh(tx: &mut Tx, principal: PrincipalId) -> Result<()> {
+    tx.execute(&store::REVOKE, args![principal, store::REFRESH])
+        .await?;
+    Ok(())
+}
+
+/// Rows go when they ended so long ago.
+const KEPT: Duration = Duration::from_hours(168);
+const BATCH: i64 = 500;
+/// More refresh tokens than this nobody needs; a machine that logs in for every job makes them.
+const MOST_REFRESH: i64 = 1000;
+
+/// Removes what ended long ago and revokes the oldest refresh tokens of whoever has too many.
+/// Says whether there is more to do.
+pub(crate) async fn sweep(op: &Op) -> Result<bool> {
+    let crowded = op
+        .sql()
+        .all(&store::CROWDED, args![store::REFRESH, MOST_REFRESH])
+        .await?;
+    for row in &crowded {
+        thin_out(op, row.id(0)?).await?;
+    }
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX / 4);
+    op.transaction(kept, |tx, _op, &kept| {
+        Box::pin(async move { Ok(tx.execute(&store::SWEEP, args![kept, BATCH]).await? > 0) })
+    })
+    .await
+}
+
+async fn thin_out(op: &Op, principal: PrincipalId) -> Result<()> {
+    op.transaction(principal, |tx, _op, &principal| {
+        Box::pin(async move {
+            let arguments = args![principal, store::REFRESH, MOST_REFRESH];
+            if let Some(row) = tx.optional(&store::NTH_NEWEST, arguments).await? {
+                let arguments = args![principal, store::REFRESH, row.int(0)?];
+                tx.execute(&store::REVOKE_UP_TO, arguments).await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+}

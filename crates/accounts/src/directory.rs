@@ -1,0 +1,82 @@
+//! `Directory`: what the rest of the program knows of accounts.
+//!
+//! Users are made and changed here by the operator's command line. Every change is one transaction
+//! with its event and its change, after which no replica accepts what was good before.
+
+mod admin;
+mod users;
+
+use std::sync::{Arc, Weak};
+
+use seawall_kernel::changes::{Heard, PRINCIPAL, SIGNING_KEYS};
+use seawall_kernel::{Kernel, Op};
+use seawall_types::{PrincipalId, Result};
+
+use crate::config::Config;
+use crate::keys::Keys;
+use crate::passwords::Passwords;
+use crate::tokens::Tokens;
+
+/// The accounts of an installation.
+pub struct Directory {
+    passwords: Passwords,
+    tokens: Tokens,
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory").finish_non_exhaustive()
+    }
+}
+
+impl Directory {
+    /// Opens the directory over a migrated database; makes the first signing key at the very first
+    /// start. From then on it hears the kernel's changes.
+    pub async fn new(kernel: &Arc<Kernel>, config: Config) -> Result<Arc<Self>> {
+        let keys = Keys::open(kernel).await?;
+        let directory = Arc::new(Self {
+            passwords: Passwords::new(kernel)?,
+            tokens: Tokens::new(kernel, keys, config),
+        });
+        let weak: Weak<Self> = Arc::downgrade(&directory);
+        kernel.changes().subscribe(move |heard| {
+            if let Some(directory) = weak.upgrade() {
+                directory.hear(heard);
+            }
+        });
+        Ok(directory)
+    }
+
+    /// Makes a new signing key, which signs from 10 seconds on, so that every replica knows it by
+    /// then. The old ones are accepted until the last token that they signed has ended.
+    pub async fn rotate_keys(&self, op: &Op) -> Result<()> {
+        self.tokens.rotate_keys(op).await
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Drops what a change may have made wrong.
+    fn hear(&self, heard: &Heard) {
+        match heard {
+            Heard::Change {
+                kind: PRINCIPAL, a, ..
+            } => {
+                self.passwords.forget(PrincipalId::from(*a));
+            }
+            Heard::Change {
+                kind: SIGNING_KEYS, ..
+            } => self.tokens.expire(),
+            Heard::Change { .. } => {}
+            Heard::Everything => {
+                self.passwords.forget_all();
+                self.tokens.expire();
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The first administrator: made at the first start if nobody administers the installation.
+
+use seawall_kernel::Op;
+use seawall_kernel::catalog::principals;
+use seawall_meta::args;
+use seawall_types::{NamespaceName, Reason, Result, Secret};
+
+use super::Directory;
+use super::users::choose;
+use crate::credentials::{self, store};
+
+/// The name of the first administrator.
+const ADMIN: &str = "admin";
+
+impl Directory {
+    /// Makes the user `admin` if nobody administers the installation. Returns the password if it
+    /// was made here and now, to be shown once; of two replicas that start together one makes it.
+    ///
+    /// Costs one read when there is an administrator.
+    pub async fn ensure_admin(&self, op: &Op) -> Result<Option<Secret>> {
+        if op
+            .sql()
+            .optional(&store::SUPERUSER, args![])
+            .await?
+            .is_some()
+        {
+            return Ok(None);
+        }
+        let (password, generated) = choose(op, None);
+        let phc = self.passwords().hash(op, &password).await?;
+        let name = NamespaceName::parse(ADMIN)?;
+        let made = op.transaction((name, phc), |tx, op, (name, phc)| {
+            Box::pin(async move {
+                if tx.optional(&store::SUPERUSER, args![]).await?.is_some() {
+                    return Ok(false);
+                }
+                let id = principals::create_user(tx, op, name, true).await?;
+                credentials::replace_password(tx, id, phc).await?;
+                Ok(true)
+            })
+        });
+        match made.await {
+            Ok(made) => Ok(generated.filter(|_| made)),
+            Err(error) if error.reason == Reason::Conflict => {
+                // Another replica was first, or somebody who is no administrator has the name.
+                if op
+                    .sql()
+                    .optional(&store::SUPERUSER, args![])
+                    .await?
+                    .is_none()
+                {
+                    tracing::warn!(
+                        "nobody administers this installation, and the name admin is taken"
+                    );
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What is granted of what was asked for (distribution §13.2): asked ∩ allowed, and less is no
+//! error.
+
+use std::collections::BTreeSet;
+use std::collections::hash_map::{Entry, HashMap};
+
+use seawall_kernel::Op;
+use seawall_kernel::catalog::Allowed;
+use seawall_types::lane::Lane;
+use seawall_types::scope::{Action, ResourceKind, Scope, Scopes};
+use seawall_types::{Error, Reason, RepositoryName, Result};
+
+/// More different resources than this nobody needs in one token, and each may cost a read.
+const MOST_SCOPES: usize = 64;
+
+/// Parses the values of all `scope` parameters. Errors: `BadRequest`.
+pub(crate) fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Scopes> {
+    let scopes = Scopes::parse(values)?;
+    if scopes.len() > MOST_SCOPES {
+        let words = format!("more than {MOST_SCOPES} scopes in one request");
+        return Err(Error::new(Reason::BadRequest, words));
+    }
+    Ok(scopes)
+}
+
+/// The lane of a request for these scopes: who asks to pull only goes with the pulls.
+pub(crate) fn lane(scopes: &Scopes) -> Lane {
+    if scopes.is_empty() {
+        Lane::Interactive
+    } else if scopes.only_pull() {
+        Lane::Pull
+    } else {
+        Lane::Push
+    }
+}
+
+/// What this operation's subject gets of `asked`. Costs one read for each different repository.
+pub(crate) async fn intersect(op: &Op, asked: &Scopes) -> Result<Scopes> {
+    let mut known: HashMap<String, Allowed> = HashMap::new();
+    let mut granted = Scopes::none();
+    for scope in asked.iter() {
+        let actions = match (scope.kind, scope.as_repository()) {
+            (ResourceKind::Registry, _) => catalog(op, &scope),
+            (ResourceKind::Repository, Some(name)) => {
+                let allowed = allowed(op, &mut known, &name).await?;
+                reduce(&scope.actions, |action| allowed.grants(action))
+            }
+            (ResourceKind::Repository, None) => BTreeSet::new(),
+        };
+        if !actions.is_empty() {
+            granted.insert(Scope { actions, ..scope });
+        }
+    }
+    Ok(granted)
+}
+
+/// `hello` and `library/hello` are one repository, and one read.
+async fn allowed(
+    op: &Op,
+    known: &mut HashMap<String, Allowed>,
+    name: &RepositoryName,
+) -> Result<Allowed> {
+    match known.entry(name.as_canonical().to_owned()) {
+        Entry::Occupied(entry) => Ok(*entry.get()),
+        Entry::Vacant(entry) => Ok(*entry.insert(op.allowed(name).await?)),
+    }
+}
+
+/// The catalog shows everybody only what they may read, so whoever may read anything may ask.
+fn catalog(op: &Op, scope: &Scope) -> BTreeSet<Action> {
+    let open = op.kernel().settings().anonymous_pull || !op.actor().is_anonymous();
+    if open && *scope == Scope::catalog() {
+        scope.actions.clone()
+    } else {
+        BTreeSet::new()
+    }
+}
+
+/// The actions asked for that are granted. `*` means whatever there is, so whoever may not do
+/// everything gets what they may: some clients ask for `*` where they only want to delete.
+fn reduce(asked: &BTreeSet<Action>, grants: impl Fn(Action) -> bool) -> BTreeSet<Action> {
+    let mut wanted = asked.clone();
+    if asked.contains(&Action::All) && !grants(Action::All) {
+        wanted.extend([Action::Pull, Action::Push, Action::Delete]);
+    }
+    wanted
+        .into_iter()
+        .filter(|action| grants(*action))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reduced(asked: &[Action], granted: &[Action]) -> Vec<Action> {
+        let asked = asked.iter().copied().collect();
+        reduce(&asked, |action| granted.contains(&action))
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn less_is_granted_without_a_word() {
+        use Action::{All, Delete, Pull, Push};
+        let everything = [Pull, Push, Delete, All];
+        let writer = [Pull, Push, Delete];
+        assert_eq!(reduced(&[Pull, Push], &[Pull]), [Pull]);
+        assert_eq!(reduced(&[Push], &[Pull]), []);
+        assert_eq!(reduced(&[All], &everything), [All]);
+        assert_eq!(reduced(&[All], &writer), [Pull, Push, Delete]);
+        assert_eq!(reduced(&[All], &[Pull]), [Pull]);
+        assert_eq!(reduced(&[], &everything), []);
+    }
+
+    #[test]
+    fn the_lane_follows_what_is_asked() {
+        let of = |text: &str| lane(&parse([text]).unwrap());
+        assert_eq!(of(""), Lane::Interactive);
+        assert_eq!(of("repository:a/b:pull"), Lane::Pull);
+        assert_eq!(
+            of("repository:a/b:pull repository:c/d:pull,push"),
+            Lane::Push
+        );
+        assert_eq!(of("registry:catalog:*"), Lane::Push);
+    }
+
+    #[test]
+    fn too_many_scopes_are_refused() {
+        let some = |count: usize| {
+            let scopes: Vec<_> = (0..count)
+                .map(|n| format!("repository:a/b{n}:pull"))
+                .collect();
+            parse([scopes.join(" ").as_str()])
+        };
+        assert_eq!(some(MOST_SCOPES).unwrap().len(), MOST_SCOPES);
+        assert_eq!(
+            some(MOST_SCOPES + 1).unwrap_err().reason,
+            Reason::BadRequest
+        );
+        assert_eq!(
+            parse(["repository"]).unwrap_err().reason,
+            Reason::BadRequest
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! Bearer tokens: issued here, verified here, opaque to everybody else (distribution §13.5).
+//!
+//! A token is checked against keys that are pinned in the database and one algorithm. Nothing that
+//! a token's head says of keys is believed but the name of one of ours.
+
+mod claims;
+pub(crate) mod grant;
+pub(crate) mod refresh;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use jsonwebtoken::{Algorithm, Header, Validation};
+use seawall_kernel::auth::Identity;
+use seawall_kernel::{Kernel, Op};
+use seawall_types::basic::MAX_BEARER_BYTES;
+use seawall_types::scope::Scopes;
+use seawall_types::time::{Millis, uuid};
+use seawall_types::{CredentialId, Error, PrincipalId, Reason, Result, Secret};
+
+use crate::config::Config;
+use crate::keys::Keys;
+use crate::recent::Recent;
+use claims::{Claims, VERSION};
+
+/// A replica's clock may be ahead of another's by so much.
+const NOT_BEFORE_LEEWAY: Duration = Duration::from_mins(1);
+/// A request may be under way for so long.
+const EXPIRY_LEEWAY: Duration = Duration::from_secs(5);
+
+const MOST_REMEMBERED: usize = 10_000;
+const REMEMBERED: Duration = Duration::from_mins(5);
+
+/// Issues and verifies bearer tokens.
+pub(crate) struct Tokens {
+    keys: Keys,
+    config: Config,
+    issuer: String,
+    validation: Validation,
+    verified: Recent<Arc<Verified>>,
+}
+
+/// What a good token says.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    /// The principal and the credential it was issued to; `None` for nobody in particular.
+    pub(crate) subject: Option<(PrincipalId, CredentialId)>,
+    /// What it may be used for.
+    pub(crate) access: Arc<Scopes>,
+    kid: String,
+    from: Millis,
+    until: Millis,
+}
+
+/// A token just issued.
+pub(crate) struct Issued {
+    /// The token.
+    pub(crate) token: String,
+    /// How long it may be used.
+    pub(crate) lifetime: Duration,
+    /// Since when.
+    pub(crate) at: Millis,
+}
+
+impl Tokens {
+    pub(crate) fn new(kernel: &Kernel, keys: Keys, config: Config) -> Self {
+        let issuer = kernel.installation().to_string();
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.set_issuer(&[&issuer]);
+        validation.set_audience(&[&issuer]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        // The library asks the machine's clock; the database's time counts, and is checked below.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Self {
+            keys,
+            config,
+            issuer,
+            validation,
+            verified: Recent::new(MOST_REMEMBERED),
+        }
+    }
+
+    /// The keys have changed: what they once proved is proved again.
+    pub(crate) fn expire(&self) {
+        self.keys.expire();
+        self.verified.clear();
+    }
+
+    /// What this was set to.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// A token for `identity` (nobody in particular without one) that may be used for `access`.
+    /// Errors: `BadRequest` if it would be longer than a header may be.
+    pub(crate) async fn issue(
+        &self,
+        op: &Op,
+        identity: Option<&Identity>,
+        access: Scopes,
+    ) -> Result<Issued> {
+        let (at, lifetime) = (op.now(), self.config.lifetime());
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: identity
+                .map(|identity| identity.name.to_string())
+                .unwrap_or_default(),
+            exp: (at + lifetime).seconds(),
+            nbf: at.seconds(),
+            iat: at.seconds(),
+            jti: uuid(op.kernel().random()).to_string(),
+            v: VERSION,
+            pid: identity.map(|identity| identity.id),
+            cid: identity.map(|identity| identity.credential),
+            access,
+        };
+        let key = self.keys.signing(op).await?;
+        let head = Header {
+            kid: Some(key.kid.clone()),
+            ..Header::new(Algorithm::ES256)
+        };
+        let token = jsonwebtoken::encode(&head, &claims, &key.signer).map_err(Error::internal)?;
+        if token.len() > MAX_BEARER_BYTES {
+            let words = "so many scopes do not fit into one token; ask for fewer at once";
+            return Err(Error::new(Reason::BadRequest, words));
+        }
+        metrics::counter!("seawall_tokens_issued_total").increment(1);
+        Ok(Issued {
+            token,
+            lifetime,
+            at,
+        })
+    }
+
+    /// What `token` says, if it is one of ours and good now. Errors: `InvalidToken`.
+    ///
+    /// The signature is remembered, the rest is looked at each time. Whether its principal and its
+    /// credential still stand is the caller's to ask.
+    pub(crate) async fn verify(&self, op: &Op, token: &Secret) -> Result<Arc<Verified>> {
+        let mut memory = [0; 32];
+        let hash = digest::digest(&digest::SHA256, token.expose().as_bytes());
+        memory.copy_from_slice(hash.as_ref());
+        let elapsed = op.kernel().clock().elapsed();
+        let verified = if let Some(verified) = self.verified.get(&memory, elapsed) {
+            // The key may have been taken away since.
+            self.keys
+                .accepting(op, &verified.kid)
+                .await
+                .ok_or_else(refusal)?;
+            verified
+        } else {
+            let verified = Arc::new(self.read(op, token).await?);
+            self.verified
+                .put(memory, Arc::clone(&verified), elapsed, REMEMBERED);
+            verified
+        };
+        let now = op.now();
+        if now + NOT_BEFORE_LEEWAY < verified.from || verified.until + EXPIRY_LEEWAY <= now {
+            return Err(refusal());
+        }
+        Ok(verified)
+    }
+
+    async fn read(&self, op: &Op, token: &Secret) -> Result<Verified> {
+        let head = jsonwebtoken::decode_header(token.expose()).map_err(|_| refusal())?;
+        // A critical extension is one that must be understood, and none is.
+        let is_ours = head.alg == Algorithm::ES256
+            && head.typ.as_deref() == Some("JWT")
+            && head.crit.is_none();
+        let kid = head.kid.filter(|_| is_ours).ok_or_else(refusal)?;
+        let key = self.keys.accepting(op, &kid).await.ok_or_else(refusal)?;
+        let data = jsonwebtoken::decode::<Claims>(token.expose(), &key.verifier, &self.validation)
+            .map_err(|_| refusal())?;
+        let claims = data.claims;
+        if claims.v != VERSION {
+            return Err(refusal());
+        }
+        let subject = match (claims.pid, claims.cid) {
+            (Some(principal), Some(credential)) if !claims.sub.is_empty() => {
+                Some((principal, credential))
+            }
+            (None, None) if claims.sub.is_empty() => None,
+            _ => return Err(refusal()),
+        };
+        Ok(Verified {
+            subject,
+            access: Arc::new(claims.access),
+            kid,
+            from: Millis::from_seconds(claims.nbf),
+            until: Millis::from_seconds(claims.exp),
+        })
+    }
+
+    /// Makes a key that signs from soon on. See [`crate::Directory::rotate_keys`].
+    pub(crate) async fn rotate_keys(&self, op: &Op) -> Result<()> {
+        crate::keys::rotate(op, &self.config).await?;
+        self.expire();
+        Ok(())
+    }
+}
+
+/// The answer to any token that is not good; which rule it broke is nobody's business.
+pub(crate) fn refusal() -> Error {
+    Error::new(Reason::InvalidToken, "the token is not valid (any more)")
+}
