@@ -20,6 +20,11 @@ use crate::files::{Facts, Files, OpenFile};
 use crate::hold::{Held, SessionFile};
 use crate::{Error, Place, Result};
 
+/// After how many bytes the system is asked to begin writing to the disk. Left to itself it gathers a share of all
+/// memory first, and the fsync at the end of a large upload would be a silence that outlasts its client's patience
+/// (distribution §7.19).
+const WRITE_BACK: u64 = 8 * 1024 * 1024;
+
 /// A directory with uploads and blobs.
 #[derive(Debug)]
 pub(crate) struct Filesystem {
@@ -134,7 +139,14 @@ impl Filesystem {
         self.files.write_at(&file, bytes, offset).map_err(|error| {
             self.roll_back(held, start);
             Error::io("writing an upload")(error)
-        })
+        })?;
+        let end = offset + bytes.len() as u64;
+        let (before, after) = (offset / WRITE_BACK, end / WRITE_BACK);
+        if after > before {
+            self.files
+                .write_back(&file, before * WRITE_BACK, (after - before) * WRITE_BACK);
+        }
+        Ok(())
     }
 
     /// Makes an append durable that began at `start`: the bytes, and for the first one the name, too.
@@ -200,8 +212,8 @@ impl Filesystem {
     pub(crate) fn roll_back(&self, held: &Held, start: u64) {
         let Some(session) = held.file() else { return };
         if start == 0 {
-            held.set_file(None);
             self.remove_quietly(&self.session_path(held.id()));
+            held.set_file(None);
         } else if let Err(error) = self.files.set_size(&session.file, start) {
             tracing::warn!(upload = %held.id(), %error, "the tail of an upload stays until it is written over");
         }
@@ -209,32 +221,31 @@ impl Filesystem {
 
     /// Removes an upload's bytes.
     pub(crate) fn abort(&self, held: &Held) -> Result<()> {
-        held.set_file(None);
         match self.files.remove(&self.session_path(held.id())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("removing an upload")(error))
+                return Err(Error::io("removing an upload")(error));
             }
-            _ => {
-                self.broken().remove(&held.id());
-                Ok(())
-            }
+            _ => {}
         }
+        // Not before: the lock keeps others from a file that is about to go.
+        held.set_file(None);
+        self.broken().remove(&held.id());
+        Ok(())
     }
 
     fn break_session(&self, held: &Held) {
-        let session = held.file();
-        held.set_file(None);
-        let Err(error) = self.files.remove(&self.session_path(held.id())) else {
-            return;
-        };
-        tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be removed");
-        // Emptied, it holds fewer bytes than any offset; and this process, at least, remembers.
-        if let Some(session) = session
-            && let Err(error) = self.files.set_size(&session.file, 0)
-        {
-            tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be emptied");
+        let removed = self.files.remove(&self.session_path(held.id()));
+        if let Err(error) = removed {
+            tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be removed");
+            self.broken().insert(held.id());
+            // Emptied, it holds fewer bytes than any offset, whatever process looks.
+            if let Some(session) = held.file()
+                && let Err(error) = self.files.set_size(&session.file, 0)
+            {
+                tracing::error!(upload = %held.id(), %error, "it cannot be emptied, either");
+            }
         }
-        self.broken().insert(held.id());
+        held.set_file(None);
     }
 
     /// The uploads that have a file, with what is known of it.

@@ -6,6 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -96,6 +97,12 @@ impl Files for Disk {
 
     fn write_at(&self, file: &OpenFile, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.file.write_all_at(bytes, offset)
+    }
+
+    fn write_back(&self, file: &OpenFile, offset: u64, length: u64) {
+        // Pages that are dirty are not dropped by this advice, only queued; that is why it is given.
+        let length = NonZeroU64::new(length);
+        let _ = rustix::fs::fadvise(&file.file, offset, length, rustix::fs::Advice::DontNeed);
     }
 
     fn set_size(&self, file: &OpenFile, size: u64) -> io::Result<()> {

@@ -232,6 +232,10 @@ impl Files for FaultyFiles {
         Ok(())
     }
 
+    fn write_back(&self, file: &OpenFile, offset: u64, length: u64) {
+        Disk.write_back(file, offset, length);
+    }
+
     fn set_size(&self, file: &OpenFile, size: u64) -> io::Result<()> {
         self.check(Operation::SetSize)?;
         Disk.set_size(file, size)?;
