@@ -23,9 +23,7 @@ macro_rules! arguments {
             let mut arguments = <$arguments>::default();
             arguments.reserve(rendered.binds.len(), 16 * rendered.binds.len());
             for bind in &rendered.binds {
-                let value = rendered
-                    .value(bind, args, shift)
-                    .ok_or_else(|| missing(bind))?;
+                let value = bind.value(args, shift).ok_or_else(|| missing(bind))?;
                 match value {
                     Arg::Int(value) => arguments.add(*value),
                     Arg::Text(value) => arguments.add(value.as_deref()),

@@ -5,6 +5,7 @@
 //! in a timeout or a `select!`: a half-read answer poisons a connection.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool};
@@ -61,7 +62,7 @@ impl Pools {
                         let session = session.clone();
                         Box::pin(async move {
                             for statement in session {
-                                sqlx::raw_sql(AssertSqlSafe(statement))
+                                sqlx::raw_sql(trusted(statement))
                                     .execute(&mut *connection)
                                     .await?;
                             }
@@ -78,7 +79,7 @@ impl Pools {
                         let session = session.clone();
                         Box::pin(async move {
                             for statement in session {
-                                sqlx::raw_sql(AssertSqlSafe(statement))
+                                sqlx::raw_sql(trusted(statement))
                                     .execute(&mut *connection)
                                     .await?;
                             }
@@ -155,7 +156,7 @@ fn pool<DB: sqlx::Database>(config: &Config, max: u32) -> PoolOptions<DB> {
         // A cancelled test would cost the connection, and a broken one is noticed by its first statement.
         .test_before_acquire(false)
         .max_lifetime(None)
-        .idle_timeout(Duration::from_secs(600))
+        .idle_timeout(Duration::from_mins(10))
 }
 
 fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
@@ -201,6 +202,11 @@ enum Link {
     OwnSqlite(SqliteConnection),
     OwnPostgres(PgConnection),
     OwnMysql(MySqlConnection),
+}
+
+/// All text comes from `Statement`s, migrations and this crate's own constants, never from a caller's value.
+fn trusted(text: impl Into<Arc<str>>) -> AssertSqlSafe<Arc<str>> {
+    AssertSqlSafe(text.into())
 }
 
 /// A connection by its driver.
@@ -274,7 +280,7 @@ impl Lease {
         args: &Args,
         shift: &Arg,
     ) -> Result<Vec<Row>, Failure> {
-        let text = AssertSqlSafe(rendered.sql.clone());
+        let text = trusted(rendered.sql.clone());
         match self.raw()? {
             Raw::Sqlite(connection) => {
                 let arguments = cells::sqlite_arguments(rendered, args, shift)?;
@@ -316,7 +322,7 @@ impl Lease {
         args: &Args,
         shift: &Arg,
     ) -> Result<Done, Failure> {
-        let text = AssertSqlSafe(rendered.sql.clone());
+        let text = trusted(rendered.sql.clone());
         match self.raw()? {
             Raw::Sqlite(connection) => {
                 let arguments = cells::sqlite_arguments(rendered, args, shift)?;
@@ -369,7 +375,7 @@ impl Lease {
 
     /// The rows of text of our own without arguments.
     pub(crate) async fn ask(&mut self, text: &str) -> Result<Vec<Row>, Failure> {
-        let text = AssertSqlSafe(text.to_owned());
+        let text = trusted(text);
         match self.raw()? {
             Raw::Sqlite(connection) => {
                 let rows = sqlx::query(text)
@@ -407,7 +413,7 @@ impl Lease {
     /// Lets the database check a statement without running it.
     pub(crate) async fn prepare(&mut self, rendered: &Rendered) -> Result<(), Failure> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        let text = AssertSqlSafe(rendered.sql.clone()).into_sql_str();
+        let text = trusted(rendered.sql.clone()).into_sql_str();
         match self.raw()? {
             Raw::Sqlite(connection) => connection
                 .prepare(text)
@@ -430,7 +436,7 @@ impl Lease {
     }
 
     async fn run(&mut self, text: &str) -> Result<(Dialect, Result<(), sqlx::Error>), Failure> {
-        let query = sqlx::raw_sql(AssertSqlSafe(text.to_owned()));
+        let query = sqlx::raw_sql(trusted(text));
         Ok(match self.raw()? {
             Raw::Sqlite(connection) => (Dialect::Sqlite, query.execute(connection).await.map(drop)),
             Raw::Postgres(connection) => {

@@ -12,7 +12,7 @@ use sea_query::{
 };
 
 use crate::config::Config;
-use crate::statement::{Draft, SHIFT};
+use crate::statement::{Draft, Duplicate, SHIFT};
 
 /// The language of a database. MySQL speaks MariaDB's as far as it is used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,14 +119,11 @@ impl Dialect {
             ],
             Self::Mysql => {
                 let lock = seconds(lock);
-                let timeouts = match flavour {
-                    Flavour::Mysql => format!("max_execution_time = {statement}"),
-                    _ => {
-                        let (statement, idle) = (seconds(statement), seconds(idle));
-                        format!(
-                            "max_statement_time = {statement}, idle_transaction_timeout = {idle}"
-                        )
-                    }
+                let timeouts = if flavour == Flavour::Mysql {
+                    format!("max_execution_time = {statement}")
+                } else {
+                    let (statement, idle) = (seconds(statement), seconds(idle));
+                    format!("max_statement_time = {statement}, idle_transaction_timeout = {idle}")
                 };
                 vec![
                     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into(),
@@ -219,12 +216,14 @@ impl Draft {
         number.into().cast_as(Alias::new(target))
     }
 
-    /// Text in lower case.
+    /// Text in lower case: ASCII letters everywhere, others on some dialects.
     pub fn lower(&self, text: impl Into<Expr>) -> Expr {
         let text = text.into();
         match self.dialect {
             // Names are bytes there, and bytes have no case.
-            Dialect::Mysql => Expr::cust_with_exprs("LOWER(CONVERT(? USING utf8mb4))", [text]),
+            Dialect::Mysql => {
+                Expr::cust_with_exprs("CAST(LOWER(CONVERT(? USING utf8mb4)) AS BINARY)", [text])
+            }
             Dialect::Sqlite => Expr::cust_with_exprs("LOWER(?)", [text]),
             Dialect::Postgres => Expr::cust_with_exprs("LOWER($1)", [text]),
         }
@@ -236,21 +235,21 @@ impl Draft {
     /// within the statement are fine, so sized ones may be padded.
     pub fn insert_ignore(&self, insert: &InsertStatement, key: &[&'static str]) -> InsertStatement {
         let mut insert = insert.clone();
+        self.mark(|traits| traits.duplicate = Duplicate::Ignored);
         match self.dialect {
             Dialect::Sqlite | Dialect::Postgres => {
-                insert.on_conflict(OnConflict::new().do_nothing().to_owned())
+                insert.on_conflict(OnConflict::new().do_nothing().to_owned());
             }
             // INSERT IGNORE would swallow every other error, too. One row: the duplicate's error is told apart and
             // swallowed, which keeps the count. Several: an update that changes nothing, whose count says nothing.
             Dialect::Mysql if self.size == 1 => {
-                self.mark(|traits| traits.swallow_unique = true);
-                &mut insert
+                self.mark(|traits| traits.duplicate = Duplicate::Swallowed);
             }
             Dialect::Mysql => {
                 let keep = key.first().map(|column| (*column, Expr::col(*column)));
-                insert.on_conflict(OnConflict::new().values(keep).to_owned())
+                insert.on_conflict(OnConflict::new().values(keep).to_owned());
             }
-        };
+        }
         insert
     }
 
@@ -290,7 +289,7 @@ impl Draft {
     /// [`insert_returning`](Self::insert_returning) for an append-only log that is read by a
     /// [`Follower`](crate::log::Follower): a clash with a void row runs the transaction again.
     pub fn append(&self, insert: &InsertStatement, id: &'static str) -> InsertStatement {
-        self.mark(|traits| traits.retry_unique = true);
+        self.mark(|traits| traits.duplicate = Duplicate::Retried);
         self.insert_returning(insert, id)
     }
 
@@ -395,7 +394,7 @@ mod tests {
                 .0
                 .contains("DUPLICATE")
         );
-        assert!(one.traits.get().swallow_unique);
+        assert_eq!(one.traits.get().duplicate, Duplicate::Swallowed);
     }
 
     #[test]

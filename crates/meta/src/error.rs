@@ -91,6 +91,12 @@ impl From<Error> for seawall_types::error::Error {
             Reason::StorageFull => "no space left".into(),
             _ => "internal error".into(),
         };
-        Self::new(error.reason(), public).with_source(error)
+        let renamed = Self::new(error.reason(), public);
+        let renamed = if error.reason() == Reason::Unavailable {
+            renamed.retry_after(1)
+        } else {
+            renamed
+        };
+        renamed.with_source(error)
     }
 }

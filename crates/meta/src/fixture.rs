@@ -15,10 +15,12 @@ use seawall_types::{Clock, Millis, Tasks};
 use crate::config::{Address, Config};
 use crate::connection::Lease;
 use crate::dialect::Dialect;
+use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 use crate::migrate::{Migrations, Migrator, fingerprint};
 use crate::random;
+use crate::row::Row;
 
 /// A product to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +102,7 @@ impl TestDatabase {
                 .await?;
             }
             Backend::Mariadb => {
-                command(backend, &format!("CREATE DATABASE {}", database.name)).await?
+                command(backend, &format!("CREATE DATABASE {}", database.name)).await?;
             }
         }
         Ok(database)
@@ -170,10 +172,31 @@ impl TestDatabase {
         Meta::open(
             &self.config(),
             &self.directory,
-            TestTasks::new(),
+            TestTasks::tasks(),
             TestClock::new(),
         )
         .await
+    }
+
+    /// Ends all its connections from the server's side, as a restart or a failover would.
+    pub async fn disconnect(&self) -> Result<()> {
+        let name = &self.name;
+        let question = match self.backend {
+            Backend::Sqlite => return Ok(()),
+            Backend::Postgres => format!(
+                "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+            ),
+            Backend::Mariadb => {
+                format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'")
+            }
+        };
+        let rows = ask(self.backend, &question).await?;
+        if self.backend == Backend::Mariadb {
+            for row in rows {
+                command(self.backend, &format!("KILL {}", row.int(0)?)).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn migrate(&self, sets: &[Migrations]) -> Result<()> {
@@ -248,19 +271,35 @@ fn scratch() -> PathBuf {
 }
 
 async fn command(backend: Backend, text: &str) -> Result<()> {
-    let url = backend.server().unwrap_or_default();
-    let address = Address {
-        dialect: backend.dialect(),
-        url,
-    };
     let run = async {
-        let mut lease = Lease::connect(&address, &Config::default()).await?;
+        let mut lease = connect(backend).await?;
         lease.command(text).await?;
         lease.finish().await;
         Ok(())
     };
-    run.await
-        .map_err(|failure: crate::dialect::errors::Failure| failure.error)
+    run.await.map_err(|failure: Failure| failure.error)
+}
+
+async fn ask(backend: Backend, text: &str) -> Result<Vec<Row>> {
+    let run = async {
+        let mut lease = connect(backend).await?;
+        let rows = lease.ask(text).await?;
+        lease.finish().await;
+        Ok(rows)
+    };
+    run.await.map_err(|failure: Failure| failure.error)
+}
+
+async fn connect(backend: Backend) -> Result<Lease, Failure> {
+    let url = backend.server().unwrap_or_default();
+    Lease::connect(
+        &Address {
+            dialect: backend.dialect(),
+            url,
+        },
+        &Config::default(),
+    )
+    .await
 }
 
 /// Tasks on the test's own runtime.
@@ -269,7 +308,7 @@ pub struct TestTasks;
 
 impl TestTasks {
     /// For [`Meta::open`].
-    pub fn new() -> Tasks {
+    pub fn tasks() -> Tasks {
         Arc::new(Self)
     }
 }

@@ -165,18 +165,26 @@ impl Meta {
         self.shared.shift.fetch_add(by, Ordering::AcqRel);
     }
 
-    /// Asks the database whether it can be used.
+    /// Asks the database whether it can be used; when no connection is to be had, says why.
     pub async fn health(&self) -> Result<Health> {
         let shared = Arc::clone(&self.shared);
         let asked = async move {
             let begun = shared.clock.elapsed();
-            let mut lease = shared.pools.reader().await?;
+            let mut lease = match shared.pools.reader().await {
+                Ok(lease) => lease,
+                // The pool only says that it waited in vain; a connection of our own hears the server's reason.
+                Err(failure) => {
+                    Lease::connect(&shared.address, &shared.config)
+                        .await?
+                        .finish()
+                        .await;
+                    return Err(failure);
+                }
+            };
             let writable = server::is_writable(&mut lease, shared.pools.dialect()).await?;
             lease.finish().await;
-            Ok(Health {
-                writable,
-                latency: shared.clock.elapsed().saturating_sub(begun),
-            })
+            let latency = shared.clock.elapsed().saturating_sub(begun);
+            Ok(Health { writable, latency })
         };
         let asked: std::result::Result<Health, Failure> =
             session::detached(&self.shared.tasks, "meta.health", asked).await?;

@@ -21,7 +21,7 @@ use crate::statement::{Statement, arg};
 use crate::{random, session};
 
 /// How long to wait for another process that migrates.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Pause between attempts to get the lock.
 const PAUSE: Duration = Duration::from_millis(200);
 

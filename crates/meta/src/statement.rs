@@ -117,7 +117,7 @@ impl Statement {
                     traits: Cell::default(),
                 };
                 let drawn = (self.draw)(&draft);
-                drawn.into_rendered(draft.traits.get())
+                drawn.into_rendered(draft.traits.get(), self.sized)
             })
         });
         match rendered {
@@ -144,14 +144,26 @@ pub struct Draft {
 /// What must be known about a statement when its result is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Traits {
-    /// A duplicate key means "nothing inserted", not an error (MariaDB, one row).
-    pub(crate) swallow_unique: bool,
+    /// What a duplicate key means.
+    pub(crate) duplicate: Duplicate,
     /// The count of affected rows says 2 for one updated row (MariaDB).
     pub(crate) upsert: bool,
     /// The statement itself returns the id of the inserted row.
     pub(crate) returns_id: bool,
-    /// A duplicate key is overcome by running the transaction again.
-    pub(crate) retry_unique: bool,
+}
+
+/// What a duplicate key means to a statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Duplicate {
+    /// An error.
+    #[default]
+    Fails,
+    /// Nothing is inserted; the text says so.
+    Ignored,
+    /// Nothing is inserted; the database reports an error, which is swallowed (MariaDB, one row).
+    Swallowed,
+    /// It is overcome by running the transaction again.
+    Retried,
 }
 
 impl Draft {
@@ -198,7 +210,7 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    fn into_rendered(self, traits: Traits) -> Result<Rendered, String> {
+    fn into_rendered(self, traits: Traits, sized: bool) -> Result<Rendered, String> {
         let binds = self
             .values
             .0
@@ -210,6 +222,10 @@ impl Drawn {
             && !["FOR UPDATE", "FOR SHARE", "INSERT ", "UPDATE ", "DELETE "]
                 .iter()
                 .any(|word| self.sql.contains(word));
+        let ignores = matches!(traits.duplicate, Duplicate::Ignored | Duplicate::Swallowed);
+        if sized && verb == "INSERT" && !ignores {
+            return Err("is padded with repeated rows, so it must ignore duplicates".into());
+        }
         Ok(Rendered {
             sql: self.sql.into(),
             binds,
@@ -271,23 +287,15 @@ pub(crate) enum Bind {
     Constant(Arg),
 }
 
-impl Rendered {
+impl Bind {
     /// The value to bind, `None` when the caller passed too few arguments or one of the wrong shape.
-    pub(crate) fn value<'a>(
-        &'a self,
-        bind: &'a Bind,
-        args: &'a Args,
-        shift: &'a Arg,
-    ) -> Option<&'a Arg> {
-        match bind {
-            Bind::Constant(value) => Some(value),
-            Bind::Shift => Some(shift),
-            Bind::Arg(number) => args
-                .0
-                .get(*number)
-                .filter(|value| !matches!(value, Arg::List(_))),
+    pub(crate) fn value<'a>(&'a self, args: &'a Args, shift: &'a Arg) -> Option<&'a Arg> {
+        match self {
+            Self::Constant(value) => Some(value),
+            Self::Shift => Some(shift),
+            Self::Arg(number) => args.0.get(*number).filter(|v| !matches!(v, Arg::List(_))),
             // A short list is padded by its last element.
-            Bind::Item(number, index) => match args.0.get(*number) {
+            Self::Item(number, index) => match args.0.get(*number) {
                 Some(Arg::List(values)) => values.get(*index).or(values.last()),
                 _ => None,
             },
@@ -373,6 +381,8 @@ mod tests {
                 .and_where(Expr::col("g").lt(d.now())).limit(arg_limit(2));
             SIZED[n]: |d, n| Query::select().column("a").from("t")
                 .and_where(Expr::col("b").is_in(d.items(0))).limit(n as u64);
+            PADDED[n]: |d, _n| d.rows(Query::insert().into_table("t").columns(["b"]),
+                |k| vec![item(0, k)]);
         }
     }
 
@@ -391,42 +401,34 @@ mod tests {
             ]
         );
         assert!(rendered.is_read);
-        assert_eq!(store::ALL.len(), 2);
+        assert_eq!(store::ALL.len(), 3);
     }
 
     #[test]
     fn sizes_round_up_and_pad() {
         let rendered = store::SIZED.for_len(Dialect::Sqlite, 3).unwrap();
         let args = crate::args![list([5_i64, 6, 7])];
-        let shift = Arg::Int(Some(0));
+        let shift = Arg::from(0);
         let values: Vec<_> = rendered
             .binds
             .iter()
-            .map(|b| rendered.value(b, &args, &shift))
+            .map(|b| b.value(&args, &shift))
             .collect();
-        let int = |value: i64| Arg::Int(Some(value));
-        assert_eq!(
-            values,
-            [
-                Some(&int(5)),
-                Some(&int(6)),
-                Some(&int(7)),
-                Some(&int(7)),
-                Some(&int(4))
-            ]
-        );
+        let expected = [5, 6, 7, 7, 4].map(Arg::from);
+        assert_eq!(values, expected.iter().map(Some).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_padded_insert_must_ignore_duplicates() {
+        assert!(store::PADDED.for_len(Dialect::Sqlite, 3).is_err());
     }
 
     #[test]
     fn missing_arguments_are_noticed() {
-        let rendered = store::MIXED.for_len(Dialect::Mysql, 0).unwrap();
-        let shift = Arg::Int(Some(0));
+        let shift = Arg::from(0);
+        assert_eq!(Bind::Arg(2).value(&crate::args![1_i64], &shift), None);
         assert_eq!(
-            rendered.value(&Bind::Arg(2), &crate::args![1_i64], &shift),
-            None
-        );
-        assert_eq!(
-            rendered.value(&Bind::Arg(0), &crate::args![list([1_i64])], &shift),
+            Bind::Arg(0).value(&crate::args![list([1_i64])], &shift),
             None
         );
     }

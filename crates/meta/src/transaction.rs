@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::meta::Shared;
 use crate::row::Row;
 use crate::session::{Committed, batches};
-use crate::statement::{Rendered, Statement};
+use crate::statement::{Duplicate, Rendered, Statement};
 use crate::{args, random};
 
 /// How often a transaction is run at most.
@@ -82,9 +82,7 @@ impl Tx {
                 .lease
                 .execute(rendered, &args, &self.shared.shift())
                 .await;
-            if rendered.traits.swallow_unique
-                && matches!(&result, Err(failure) if failure.error.is_unique())
-            {
+            if swallowed(rendered, &result) {
                 continue;
             }
             let done = self.note(retryable(rendered, result))?;
@@ -172,9 +170,18 @@ impl Tx {
 /// A duplicate in an append-only log is a void row that took our id: another attempt gets another id.
 fn retryable<T>(rendered: &Rendered, result: Result<T, Failure>) -> Result<T, Failure> {
     result.map_err(|mut failure| {
-        failure.retry |= rendered.traits.retry_unique && failure.error.is_unique();
+        failure.retry |=
+            rendered.traits.duplicate == Duplicate::Retried && failure.error.is_unique();
         failure
     })
+}
+
+/// Whether a failure only says that the row was there already, which is what the statement meant to allow.
+fn swallowed<T>(rendered: &Rendered, result: &Result<T, Failure>) -> bool {
+    rendered.traits.duplicate == Duplicate::Swallowed
+        && result
+            .as_ref()
+            .is_err_and(|failure| failure.error.is_unique())
 }
 
 /// How one attempt ended when it did not commit.

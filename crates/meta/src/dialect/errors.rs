@@ -25,6 +25,7 @@ impl From<Error> for Failure {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Class {
     Unique,
     ForeignKey,
@@ -51,7 +52,7 @@ pub(crate) fn classify(dialect: Dialect, error: &Driver) -> Failure {
         Dialect::Mysql => mysql(
             database
                 .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-                .map_or(0, |error| error.number()),
+                .map_or(0, sqlx::mysql::MySqlDatabaseError::number),
         ),
     };
     let text = format!("{} ({code})", database.message());

@@ -81,11 +81,29 @@ impl Follower {
     }
 
     /// Begins (again) behind `floor`: the stored floor of the log, or a position that this reader stored. When rows
-    /// behind it were pruned already, the first poll says so.
+    /// behind it were pruned already, or the row at it is gone (restore), the first poll says so.
     pub async fn start(&mut self, floor: i64) -> Result<()> {
         let stored = self.meta.log_floor(self.table).await?;
         self.changed = floor < stored;
-        self.restart(floor.max(stored));
+        self.restart(stored);
+        if floor > stored {
+            // Everything above the stored floor and up to a position that was reached is there, void rows included.
+            let row = self
+                .meta
+                .own_session()
+                .optional(self.table.page, args![floor, 1])
+                .await?;
+            match row
+                .map(|row| Ok::<_, Error>((row.int(0)?, row.int(1)?)))
+                .transpose()?
+            {
+                Some(anchor) if anchor.0 == floor => {
+                    self.restart(floor);
+                    self.anchors.push(anchor);
+                }
+                _ => self.changed = true,
+            }
+        }
         Ok(())
     }
 

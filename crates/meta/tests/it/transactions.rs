@@ -153,6 +153,40 @@ on_every_database! {
         }).await;
     }
 
+    async fn connections_that_broke_while_idle_are_replaced(fixture: Fixture) {
+        let session = fixture.session();
+        for _ in 0..2 {
+            // Several connections, all broken at once.
+            let reads = (0..6).map(|_| session.optional(&VALUE, args!["a"]));
+            futures::future::try_join_all(reads).await.unwrap();
+            fixture.database.disconnect().await.unwrap();
+            session.optional(&VALUE, args!["a"]).await.unwrap();
+            fixture.database.disconnect().await.unwrap();
+            session.transaction::<_, Error, _>(|tx| {
+                Box::pin(async move { tx.execute(&ADD, args!["a"]).await })
+            }).await.unwrap();
+        }
+    }
+
+    async fn a_connection_that_breaks_in_a_transaction_fails_it(fixture: Fixture) {
+        if fixture.is(Backend::Sqlite) {
+            return; // Nothing to break.
+        }
+        let database = Arc::new(fixture.database);
+        let session = fixture.meta.session(seawall_types::Context::new(seawall_types::Lane::Push));
+        let breaking = Arc::clone(&database);
+        let broken = session.transaction::<_, Error, _>(move |tx| {
+            let database = Arc::clone(&breaking);
+            Box::pin(async move {
+                tx.execute(&INSERT, args!["a", 1]).await?;
+                database.disconnect().await?;
+                tx.execute(&INSERT, args!["b", 1]).await
+            })
+        }).await;
+        assert!(matches!(broken, Err(Error::Unavailable(_))), "{broken:?}");
+        assert!(session.optional(&VALUE, args!["a"]).await.unwrap().is_none());
+    }
+
     async fn the_server_is_known_and_healthy(fixture: Fixture) {
         assert!(fixture.meta.health().await.unwrap().writable);
         assert!(!fixture.meta.server().is_empty());
@@ -167,7 +201,7 @@ async fn a_refused_connection_says_why_and_hides_the_password() {
     let opened = seawall_meta::Meta::open(
         &config,
         std::path::Path::new("/nonexistent"),
-        TestTasks::new(),
+        TestTasks::tasks(),
         TestClock::new(),
     );
     let text = opened.await.unwrap_err().to_string();

@@ -11,12 +11,12 @@ use crate::on_every_database;
 statements! {
     VALUE_INSERT: |d| d.insert_returning(
         Query::insert().into_table("test_value")
-            .columns(["number", "small", "name", "long", "short", "digest", "body"])
+            .columns(["number", "small", "name", "wide", "narrow", "digest", "body"])
             .values_panic((0..7).map(arg)),
         "id",
     );
     VALUE: |_d| Query::select()
-        .columns(["number", "small", "name", "long", "short", "digest", "body"])
+        .columns(["number", "small", "name", "wide", "narrow", "digest", "body"])
         .from("test_value").and_where(Expr::col("id").eq(arg(0)));
     VALUE_SUM: |d| Query::select().expr(d.integer(Expr::col("number").sum()))
         .expr(Expr::col("number").max()).expr(Expr::col("id").count()).from("test_value");
@@ -173,7 +173,7 @@ on_every_database! {
             tx.execute(&NAME_INSERT, args!["t", 0]).await?;
             tx.now().await
         }));
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         fixture.meta.shift_time(hour);
         let now = set().await.unwrap().value;
         let real = seawall_types::Clock::wall(&*fixture.clock);
