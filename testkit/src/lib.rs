@@ -1,1 +1,22 @@
-//! Fixtures for tests: a whole server in process on an isolated database.
+//! Fixtures for tests: a whole server in process, on a real database of its own, with clients that
+//! speak to it as people and machines do.
+//!
+//! Nothing here stands in for our own code: the dispatcher, the database and the files are the real
+//! ones, only sockets are left out. Which database it is, `SEAWALL_TEST_DB` says.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a fixture that cannot do its work fails the test"
+)]
+
+mod answer;
+mod app;
+mod client;
+mod image;
+
+pub use answer::Answer;
+pub use app::TestApp;
+pub use client::{Client, Request};
+pub use image::{Image, Layer, blob_of};

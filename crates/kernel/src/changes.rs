@@ -36,12 +36,22 @@ pub const MANIFEST: i64 = 9;
 
 /// A change to append, see this module's constants for what `a` and `b` are.
 pub fn change(kind: i64, a: i64, b: i64) -> Change {
-    Change { kind, a, b, name: None }
+    Change {
+        kind,
+        a,
+        b,
+        name: None,
+    }
 }
 
 /// [`change`] of something that readers know by name only.
 pub fn named(kind: i64, a: i64, b: i64, name: &str) -> Change {
-    Change { kind, a, b, name: Some(name.to_owned()) }
+    Change {
+        kind,
+        a,
+        b,
+        name: Some(name.to_owned()),
+    }
 }
 
 /// How often the log is asked when nothing says "sooner".
@@ -78,7 +88,10 @@ impl Changes {
     /// Calls `subscriber` for every change heard, in the order of local application. It must be
     /// quick and must not block: it drops what it holds, and loads nothing.
     pub fn subscribe(&self, subscriber: impl Fn(&Heard) + Send + Sync + 'static) {
-        let mut subscribers = self.subscribers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self
+            .subscribers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         subscribers.push(Arc::new(subscriber));
     }
 
@@ -88,8 +101,11 @@ impl Changes {
     }
 
     fn tell(&self, heard: &Heard) {
-        let subscribers =
-            self.subscribers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let subscribers = self
+            .subscribers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         for subscriber in &subscribers {
             subscriber(heard);
         }
@@ -118,7 +134,9 @@ pub async fn follow(kernel: &Arc<Kernel>) -> Result<()> {
                         if poll.history_changed {
                             kernel.changes().tell(&Heard::Everything);
                         }
-                        poll.rows.iter().for_each(|row| kernel.changes().tell(&hear(row)));
+                        poll.rows
+                            .iter()
+                            .for_each(|row| kernel.changes().tell(&hear(row)));
                     }
                     Err(error) if !failing => {
                         failing = true;
@@ -141,8 +159,17 @@ fn hear(row: &LogRow) -> Heard {
     let known = (NAMESPACE_MADE..=MANIFEST).contains(&row.kind);
     let read = || -> seawall_meta::Result<Heard> {
         let (a, b) = (row.row.int(0)?, row.row.int(1)?);
-        Ok(Heard::Change { kind: row.kind, a, b, name: row.row.opt_string(2)? })
+        Ok(Heard::Change {
+            kind: row.kind,
+            a,
+            b,
+            name: row.row.opt_string(2)?,
+        })
     };
     // What cannot be understood may mean anything, so nothing that is held may be trusted.
-    if known { read().unwrap_or(Heard::Everything) } else { Heard::Everything }
+    if known {
+        read().unwrap_or(Heard::Everything)
+    } else {
+        Heard::Everything
+    }
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_types::lane::Lane;
 use seawall_types::Result;
+use seawall_types::lane::Lane;
 
 use crate::events::{Consumer, Recorded, Watch};
 use crate::http::Route;
@@ -74,7 +74,11 @@ impl Feature {
     /// Keeps `job` in the queue from the start on; it says by [`Outcome::Again`] when it runs next.
     pub fn always<J: Job>(mut self, job: &J, first: Duration) -> Self {
         if let Ok(payload) = serde_json::to_string(job) {
-            self.recurring.push(Recurring { kind: J::KIND, payload, first });
+            self.recurring.push(Recurring {
+                kind: J::KIND,
+                payload,
+                first,
+            });
         }
         self
     }

@@ -81,9 +81,12 @@ impl Kernel {
     /// Opens the kernel over a migrated database; makes the installation at its first start.
     pub async fn open(parts: Parts) -> Result<Arc<Self>> {
         let context = seawall_types::work::Context::new(Lane::Control);
-        let installation =
-            installation::load_or_create(&parts.meta.session(context), &parts.secrets, &*parts.random)
-                .await?;
+        let installation = installation::load_or_create(
+            &parts.meta.session(context),
+            &parts.secrets,
+            &*parts.random,
+        )
+        .await?;
         Ok(Arc::new(Self {
             parts,
             installation,

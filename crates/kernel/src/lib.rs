@@ -11,6 +11,7 @@ pub mod changes;
 pub mod clock;
 pub mod events;
 pub mod feature;
+pub mod house;
 pub mod http;
 pub mod installation;
 pub mod jobs;
@@ -25,7 +26,6 @@ pub use feature::Feature;
 pub use kernel::{Kernel, Parts, Settings};
 pub use op::{Op, Origin};
 pub use seawall_types::error::{Error, Reason, Result};
-
 
 /// The kernel's tables.
 pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(

@@ -66,19 +66,37 @@ impl Op {
         limit: Option<Duration>,
     ) -> Self {
         let deadline = limit.map(|limit| kernel.clock().elapsed() + limit);
-        let context =
-            Context { lane, deadline, cost: Arc::new(Cost::default()), seen: Arc::default() };
-        Self { kernel, context, actor: Arc::new(actor), origin: Arc::new(origin) }
+        let context = Context {
+            lane,
+            deadline,
+            cost: Arc::new(Cost::default()),
+            seen: Arc::default(),
+        };
+        Self {
+            kernel,
+            context,
+            actor: Arc::new(actor),
+            origin: Arc::new(origin),
+        }
     }
 
     /// The same operation, now that its actor is known.
     pub fn acting_as(&self, actor: Actor) -> Self {
-        Self { actor: Arc::new(actor), ..self.clone() }
+        Self {
+            actor: Arc::new(actor),
+            ..self.clone()
+        }
     }
 
     /// The same operation in another lane, once its content has told which one it belongs to.
     pub fn in_lane(&self, lane: Lane) -> Self {
-        Self { context: Context { lane, ..self.context.clone() }, ..self.clone() }
+        Self {
+            context: Context {
+                lane,
+                ..self.context.clone()
+            },
+            ..self.clone()
+        }
     }
 
     /// Who acts.

@@ -69,11 +69,16 @@ impl Secrets {
     pub fn load(path: &Path) -> Result<Self, SecretsError> {
         let mut text = Zeroizing::new(String::new());
         let mut file = fs::File::open(path).map_err(|source| file_error(path, source))?;
-        let mode = file.metadata().map_err(|source| file_error(path, source))?.permissions().mode();
+        let mode = file
+            .metadata()
+            .map_err(|source| file_error(path, source))?
+            .permissions()
+            .mode();
         if mode & 0o077 != 0 {
             return Err(SecretsError::Exposed(path.to_owned()));
         }
-        file.read_to_string(&mut text).map_err(|source| file_error(path, source))?;
+        file.read_to_string(&mut text)
+            .map_err(|source| file_error(path, source))?;
         let bytes = Zeroizing::new(
             hex::decode(text.trim()).map_err(|_| SecretsError::Malformed(path.to_owned()))?,
         );
@@ -85,7 +90,9 @@ impl Secrets {
 
     /// Takes the secret as it is; for tests and for callers that hold it already.
     pub fn from_bytes(secret: &[u8]) -> Self {
-        Self { root: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+        Self {
+            root: hmac::Key::new(hmac::HMAC_SHA256, secret),
+        }
     }
 
     /// The tag that proves `message` was written by this installation for `purpose`.
@@ -113,7 +120,9 @@ impl Secrets {
     /// Opens what [`Secrets::seal`] closed for the same purpose.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretsError> {
         let key = self.sealing_key(purpose)?;
-        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(SecretsError::Sealed)?;
+        let (nonce, rest) = sealed
+            .split_at_checked(NONCE_LEN)
+            .ok_or(SecretsError::Sealed)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretsError::Sealed)?;
         let mut rest = Zeroizing::new(rest.to_vec());
         let plain = key
@@ -123,7 +132,10 @@ impl Secrets {
     }
 
     fn key(&self, purpose: &str) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.root, purpose.as_bytes()).as_ref())
+        hmac::Key::new(
+            hmac::HMAC_SHA256,
+            hmac::sign(&self.root, purpose.as_bytes()).as_ref(),
+        )
     }
 
     fn sealing_key(&self, purpose: &str) -> Result<RandomizedNonceKey, SecretsError> {
@@ -133,7 +145,10 @@ impl Secrets {
 }
 
 fn file_error(path: &Path, source: io::Error) -> SecretsError {
-    SecretsError::File { path: path.to_owned(), source }
+    SecretsError::File {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Writes `text` durably to `path`, unless a file is there already.
@@ -142,8 +157,11 @@ fn create(path: &Path, text: &str, random: &dyn Random) -> io::Result<()> {
     random.fill(&mut suffix);
     let draft = path.with_extension(format!("draft-{}", hex::encode(suffix)));
     let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
@@ -173,9 +191,15 @@ mod tests {
         let first = Secrets::load_or_create(&path, &SystemRandom).unwrap();
         let second = Secrets::load_or_create(&path, &SystemRandom).unwrap();
         assert_eq!(first.tag("a", b"x"), second.tag("a", b"x"));
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(Secrets::load(&path), Err(SecretsError::Exposed(_))));
+        assert!(matches!(
+            Secrets::load(&path),
+            Err(SecretsError::Exposed(_))
+        ));
     }
 
     #[test]
@@ -184,7 +208,11 @@ mod tests {
         let mut sealed = secrets.seal("key", b"words").unwrap();
         assert_eq!(&*secrets.open("key", &sealed).unwrap(), b"words");
         assert!(secrets.open("other", &sealed).is_err());
-        assert!(Secrets::from_bytes(&[8; SECRET_LEN]).open("key", &sealed).is_err());
+        assert!(
+            Secrets::from_bytes(&[8; SECRET_LEN])
+                .open("key", &sealed)
+                .is_err()
+        );
         sealed[20] ^= 1;
         assert!(secrets.open("key", &sealed).is_err());
         assert!(secrets.open("key", b"short").is_err());

@@ -23,7 +23,11 @@ pub struct Tracker {
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { tasks: TaskTracker::new(), live: Arc::default(), stopping: watch::Sender::new(false) }
+        Self {
+            tasks: TaskTracker::new(),
+            live: Arc::default(),
+            stopping: watch::Sender::new(false),
+        }
     }
 }
 
@@ -63,7 +67,10 @@ impl Tracker {
     /// How many tasks of each name are alive.
     pub fn live(&self) -> BTreeMap<&'static str, usize> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (*name, *count)).collect()
+        live.iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(name, count)| (*name, *count))
+            .collect()
     }
 }
 
@@ -84,8 +91,16 @@ impl Drop for Leave {
 
 impl Spawn for Tracker {
     fn spawn(&self, name: &'static str, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
-        let leave = Leave { name, live: Arc::clone(&self.live) };
+        *self
+            .live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name)
+            .or_default() += 1;
+        let leave = Leave {
+            name,
+            live: Arc::clone(&self.live),
+        };
         self.tasks.spawn(async move {
             let _leave = leave;
             work.await;

@@ -42,12 +42,26 @@ impl ActKind {
     /// The table. A `write` role may delete tags, manifests and blobs.
     pub const fn rule(self) -> Rule {
         match self {
-            Self::Pull | Self::Describe => {
-                Rule { role: Role::Read, action: Action::Pull, writes: false }
-            }
-            Self::Push => Rule { role: Role::Write, action: Action::Push, writes: true },
-            Self::Delete => Rule { role: Role::Write, action: Action::Delete, writes: true },
-            Self::Administer => Rule { role: Role::Admin, action: Action::All, writes: false },
+            Self::Pull | Self::Describe => Rule {
+                role: Role::Read,
+                action: Action::Pull,
+                writes: false,
+            },
+            Self::Push => Rule {
+                role: Role::Write,
+                action: Action::Push,
+                writes: true,
+            },
+            Self::Delete => Rule {
+                role: Role::Write,
+                action: Action::Delete,
+                writes: true,
+            },
+            Self::Administer => Rule {
+                role: Role::Admin,
+                action: Action::All,
+                writes: false,
+            },
         }
     }
 

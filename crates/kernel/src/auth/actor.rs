@@ -101,12 +101,18 @@ pub struct Actor {
 impl Actor {
     /// Nobody that we know, without any token.
     pub const fn anonymous() -> Self {
-        Self { who: Who::Anonymous, ceiling: Ceiling::Unlimited }
+        Self {
+            who: Who::Anonymous,
+            ceiling: Ceiling::Unlimited,
+        }
     }
 
     /// The operator of this machine.
     pub const fn operator() -> Self {
-        Self { who: Who::Operator, ceiling: Ceiling::Unlimited }
+        Self {
+            who: Who::Operator,
+            ceiling: Ceiling::Unlimited,
+        }
     }
 
     /// The principal, if one acts.

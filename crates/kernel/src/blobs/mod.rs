@@ -49,12 +49,22 @@ pub struct Owner {
 impl Owner {
     /// The promise to a pusher that a blob stays until its manifest comes.
     pub fn lease(namespace: NamespaceId, repository: RepositoryId) -> Self {
-        Self { namespace, repository, kind: OwnerKind::Lease, key: Vec::new() }
+        Self {
+            namespace,
+            repository,
+            kind: OwnerKind::Lease,
+            key: Vec::new(),
+        }
     }
 
     /// A manifest of a repository.
     pub fn manifest(namespace: NamespaceId, repository: RepositoryId, digest: &Digest) -> Self {
-        Self { namespace, repository, kind: OwnerKind::Manifest, key: digest.to_bytes() }
+        Self {
+            namespace,
+            repository,
+            kind: OwnerKind::Manifest,
+            key: digest.to_bytes(),
+        }
     }
 }
 
@@ -74,27 +84,45 @@ const PRESENT: i64 = 1;
 /// Says where the bytes of that digest are: in `stored.place`, or where they were already, in which
 /// case the caller deletes its own copy once the transaction is committed.
 pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Place> {
-    let size = i64::try_from(stored.size)
-        .map_err(|_| Error::new(Reason::TooLarge, "a blob larger than the database can count"))?;
+    let size = i64::try_from(stored.size).map_err(|_| {
+        Error::new(
+            Reason::TooLarge,
+            "a blob larger than the database can count",
+        )
+    })?;
     tx.execute(&store::BLOB_INSERT, args![digest, size]).await?;
     let place = &stored.place;
     let arguments = args![digest, place.location.as_str(), place.key.as_str(), PRESENT];
     if tx.execute(&store::PLACE_INSERT, arguments).await? > 0 {
         return Ok(place.clone());
     }
-    let row = tx.one(&store::PLACE_AT, args![digest, place.location.as_str()]).await?;
-    Ok(Place { location: place.location.clone(), key: row.string(0)? })
+    let row = tx
+        .one(&store::PLACE_AT, args![digest, place.location.as_str()])
+        .await?;
+    Ok(Place {
+        location: place.location.clone(),
+        key: row.string(0)?,
+    })
 }
 
 /// Where a blob is, if its bytes are here. One read.
 pub async fn find(sql: &Session, digest: &Digest) -> Result<Option<BlobFacts>> {
-    sql.optional(&store::BLOB_FIND, args![digest, PRESENT]).await?.map(|row| read(&row, 0)).transpose()
+    sql.optional(&store::BLOB_FIND, args![digest, PRESENT])
+        .await?
+        .map(|row| read(&row, 0))
+        .transpose()
 }
 
 /// Reads the columns (size, location, key) that statements of other crates join in.
 pub fn read(row: &Row, at: usize) -> Result<BlobFacts> {
-    let place = Place { location: row.string(at + 1)?, key: row.string(at + 2)? };
-    Ok(BlobFacts { size: row.size(at)?, place })
+    let place = Place {
+        location: row.string(at + 1)?,
+        key: row.string(at + 2)?,
+    };
+    Ok(BlobFacts {
+        size: row.size(at)?,
+        place,
+    })
 }
 
 /// Keeps `digests` alive for `owner` until it lets go. The one writer of `blob_ref`, with [`lease`].
@@ -130,7 +158,10 @@ pub async fn lease(tx: &mut Tx, owner: &Owner, digest: &Digest, lease: Duration)
 
 fn went(error: seawall_meta::Error) -> Error {
     if error.is_foreign_key() {
-        return Error::new(Reason::BlobUnknown, "a blob went while it was being referred to");
+        return Error::new(
+            Reason::BlobUnknown,
+            "a blob went while it was being referred to",
+        );
     }
     error.into()
 }
@@ -144,14 +175,20 @@ pub async fn release(tx: &mut Tx, owner: &Owner) -> Result<()> {
 
 /// Gives everything that `owner` keeps an end, or takes the end away with `None`.
 pub async fn keep_until(tx: &mut Tx, owner: &Owner, until: Option<Millis>) -> Result<()> {
-    let arguments = args![owner.repository, owner.kind.code(), owner.key.as_slice(), until];
+    let arguments = args![
+        owner.repository,
+        owner.kind.code(),
+        owner.key.as_slice(),
+        until
+    ];
     tx.execute(&store::KEEP_UNTIL, arguments).await?;
     Ok(())
 }
 
 /// Lets go of everything that a repository keeps.
 pub async fn release_repository(tx: &mut Tx, repository: RepositoryId) -> Result<()> {
-    tx.execute(&store::RELEASE_REPOSITORY, args![repository]).await?;
+    tx.execute(&store::RELEASE_REPOSITORY, args![repository])
+        .await?;
     Ok(())
 }
 
@@ -162,6 +199,10 @@ pub async fn walk(
     limit: u32,
 ) -> Result<Vec<(Digest, BlobFacts)>> {
     let after = after.map(Digest::to_bytes).unwrap_or_default();
-    let rows = sql.all(&store::WALK, args![after, i64::from(limit)]).await?;
-    rows.iter().map(|row| Ok((row.digest(3)?, read(row, 0)?))).collect()
+    let rows = sql
+        .all(&store::WALK, args![after, i64::from(limit)])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.digest(3)?, read(row, 0)?)))
+        .collect()
 }

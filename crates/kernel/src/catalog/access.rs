@@ -5,9 +5,7 @@
 //! second, so that "fetch another token" is only said when another token would help.
 
 use seawall_types::name::RepositoryName;
-use seawall_types::permission::{
-    NamespaceRole, RepositoryKind, RepositoryState, Role, Visibility,
-};
+use seawall_types::permission::{NamespaceRole, RepositoryKind, RepositoryState, Role, Visibility};
 use seawall_types::scope::Action;
 use seawall_types::{Error, Reason, Result};
 
@@ -60,9 +58,10 @@ impl Allowed {
 
 /// Whether the actor owns or administers the namespace, or the whole installation.
 fn governs(actor: &Actor, facts: &RepositoryFacts) -> bool {
-    let owns = facts.namespace.as_ref().is_some_and(|namespace| {
-        namespace.owner.is_some() && namespace.owner == actor.principal()
-    });
+    let owns = facts
+        .namespace
+        .as_ref()
+        .is_some_and(|namespace| namespace.owner.is_some() && namespace.owner == actor.principal());
     actor.is_superuser() || owns || facts.namespace_role == Some(NamespaceRole::Admin)
 }
 
@@ -86,12 +85,17 @@ pub(super) fn judge(
             "the token does not cover this; ask for one with the scope that is named",
         ));
     }
-    let Some(repository) = &facts.repository else { return Ok(()) };
+    let Some(repository) = &facts.repository else {
+        return Ok(());
+    };
     if repository.kind != RepositoryKind::Image {
         return Err(Error::new(Reason::NameUnknown, "no such image repository"));
     }
     if rule.writes && repository.state != RepositoryState::Normal {
-        return Err(Error::new(Reason::ReadOnly, "the repository does not accept changes now"));
+        return Err(Error::new(
+            Reason::ReadOnly,
+            "the repository does not accept changes now",
+        ));
     }
     Ok(())
 }
@@ -133,7 +137,10 @@ mod tests {
             credential: 1.into(),
             credential_kind: CredentialKind::Password,
         };
-        Actor { who: Who::Principal(Arc::new(identity)), ceiling: Ceiling::Unlimited }
+        Actor {
+            who: Who::Principal(Arc::new(identity)),
+            ceiling: Ceiling::Unlimited,
+        }
     }
 
     fn facts(visibility: Visibility) -> RepositoryFacts {
@@ -155,14 +162,21 @@ mod tests {
 
     fn answer(actor: &Actor, act: ActKind, facts: &RepositoryFacts) -> Option<Reason> {
         let name = RepositoryName::parse("ann/app").unwrap();
-        judge(actor, act, &name, facts, &Settings::default()).err().map(|error| error.reason)
+        judge(actor, act, &name, facts, &Settings::default())
+            .err()
+            .map(|error| error.reason)
     }
 
     #[test]
     fn a_hidden_repository_answers_as_a_missing_one() {
         let missing = RepositoryFacts::default();
         let hidden = facts(Visibility::Private);
-        for act in [ActKind::Pull, ActKind::Push, ActKind::Delete, ActKind::Describe] {
+        for act in [
+            ActKind::Pull,
+            ActKind::Push,
+            ActKind::Delete,
+            ActKind::Describe,
+        ] {
             for actor in [Actor::anonymous(), user(8)] {
                 let narrow = Actor {
                     ceiling: Ceiling::Scopes(Arc::new(Scopes::default())),
@@ -172,8 +186,14 @@ mod tests {
                 assert_eq!(answer(&narrow, act, &hidden), answer(&actor, act, &missing));
             }
         }
-        assert_eq!(answer(&user(8), ActKind::Pull, &hidden), Some(Reason::Hidden));
-        assert_eq!(answer(&user(8), ActKind::Push, &hidden), Some(Reason::Forbidden));
+        assert_eq!(
+            answer(&user(8), ActKind::Pull, &hidden),
+            Some(Reason::Hidden)
+        );
+        assert_eq!(
+            answer(&user(8), ActKind::Push, &hidden),
+            Some(Reason::Forbidden)
+        );
         assert_eq!(
             answer(&Actor::anonymous(), ActKind::Pull, &hidden),
             Some(Reason::Unauthenticated)
@@ -184,9 +204,14 @@ mod tests {
     fn an_owner_may_do_everything_and_a_narrow_token_says_so() {
         let facts = facts(Visibility::Private);
         assert_eq!(answer(&user(7), ActKind::Administer, &facts), None);
-        let narrow =
-            Actor { ceiling: Ceiling::Scopes(Arc::new(Scopes::default())), ..user(7) };
-        assert_eq!(answer(&narrow, ActKind::Pull, &facts), Some(Reason::InsufficientScope));
+        let narrow = Actor {
+            ceiling: Ceiling::Scopes(Arc::new(Scopes::default())),
+            ..user(7)
+        };
+        assert_eq!(
+            answer(&narrow, ActKind::Pull, &facts),
+            Some(Reason::InsufficientScope)
+        );
     }
 
     #[test]
@@ -197,12 +222,18 @@ mod tests {
             answer(&Actor::anonymous(), ActKind::Push, &facts),
             Some(Reason::Unauthenticated)
         );
-        assert_eq!(answer(&user(8), ActKind::Push, &facts), Some(Reason::Forbidden));
+        assert_eq!(
+            answer(&user(8), ActKind::Push, &facts),
+            Some(Reason::Forbidden)
+        );
     }
 
     #[test]
     fn anonymous_access_switched_off_hides_the_public_from_strangers_only() {
-        let settings = Settings { anonymous_pull: false, ..Settings::default() };
+        let settings = Settings {
+            anonymous_pull: false,
+            ..Settings::default()
+        };
         let facts = facts(Visibility::Public);
         let name = RepositoryName::parse("ann/app").unwrap();
         let by = |actor: &Actor| judge(actor, ActKind::Pull, &name, &facts, &settings);
@@ -217,6 +248,9 @@ mod tests {
             repository.state = RepositoryState::ReadOnly;
         }
         assert_eq!(answer(&user(7), ActKind::Pull, &facts), None);
-        assert_eq!(answer(&user(7), ActKind::Push, &facts), Some(Reason::ReadOnly));
+        assert_eq!(
+            answer(&user(7), ActKind::Push, &facts),
+            Some(Reason::ReadOnly)
+        );
     }
 }

@@ -1,11 +1,11 @@
 //! What one read tells about a repository and its caller.
 
 use seawall_meta::Row;
-use seawall_types::{Error, Reason, Result};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::permission::{
     NamespaceKind, NamespaceRole, RepositoryKind, RepositoryState, Role, Visibility,
 };
+use seawall_types::{Error, Reason, Result};
 
 /// A namespace as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +64,24 @@ impl RepositoryFacts {
         Ok(Self {
             namespace: Some(namespace),
             repository,
-            namespace_role: row.opt_int(7)?.map(|code| stored(NamespaceRole::from_code(code))).transpose()?,
-            role: row.opt_int(8)?.map(|code| stored(Role::from_code(code))).transpose()?,
+            namespace_role: row
+                .opt_int(7)?
+                .map(|code| stored(NamespaceRole::from_code(code)))
+                .transpose()?,
+            role: row
+                .opt_int(8)?
+                .map(|code| stored(Role::from_code(code)))
+                .transpose()?,
         })
     }
 }
 
 /// A stored code as what it stands for. Errors: `Internal` for one that only a later release knows.
 pub(super) fn stored<T>(known: Option<T>) -> Result<T> {
-    known.ok_or_else(|| Error::new(Reason::Internal, "a stored code that this release does not know"))
+    known.ok_or_else(|| {
+        Error::new(
+            Reason::Internal,
+            "a stored code that this release does not know",
+        )
+    })
 }

@@ -32,29 +32,39 @@ pub async fn on_repository(
     user: &str,
     role: Option<Role>,
 ) -> Result<()> {
-    op.transaction((repo.clone(), user.to_owned(), role), |tx, op, (repo, user, role)| {
-        Box::pin(async move {
-            let principal = principals::find_user(tx, user).await?;
-            let changed = match role {
-                Some(role) => {
-                    let arguments = args![repo.id(), principal, role.code()];
-                    tx.execute(&store::REPOSITORY_GRANT_SET, arguments).await?;
-                    1
+    op.transaction(
+        (repo.clone(), user.to_owned(), role),
+        |tx, op, (repo, user, role)| {
+            Box::pin(async move {
+                let principal = principals::find_user(tx, user).await?;
+                let changed = match role {
+                    Some(role) => {
+                        let arguments = args![repo.id(), principal, role.code()];
+                        tx.execute(&store::REPOSITORY_GRANT_SET, arguments).await?;
+                        1
+                    }
+                    None => {
+                        let arguments = args![repo.id(), principal];
+                        tx.execute(&store::REPOSITORY_GRANT_REMOVE, arguments)
+                            .await?
+                    }
+                };
+                if changed == 0 {
+                    return Err(no_grant(user));
                 }
-                None => {
-                    let arguments = args![repo.id(), principal];
-                    tx.execute(&store::REPOSITORY_GRANT_REMOVE, arguments).await?
-                }
-            };
-            if changed == 0 {
-                return Err(no_grant(user));
-            }
-            let change = changes::change(changes::GRANT, repo.id().get(), principal.get());
-            tx.change(change).await?;
-            let detail = serde_json::json!({ "user": user, "role": role.map(Role::as_str) });
-            op.emit(tx, Event::new(EventKind::GrantChanged).within(repo).detail(detail)).await
-        })
-    })
+                let change = changes::change(changes::GRANT, repo.id().get(), principal.get());
+                tx.change(change).await?;
+                let detail = serde_json::json!({ "user": user, "role": role.map(Role::as_str) });
+                op.emit(
+                    tx,
+                    Event::new(EventKind::GrantChanged)
+                        .within(repo)
+                        .detail(detail),
+                )
+                .await
+            })
+        },
+    )
     .await
 }
 
@@ -76,12 +86,20 @@ pub async fn on_namespace(
                     tx.execute(&store::NAMESPACE_GRANT_SET, arguments).await?;
                     1
                 }
-                None => tx.execute(&store::NAMESPACE_GRANT_REMOVE, args![id, principal]).await?,
+                None => {
+                    tx.execute(&store::NAMESPACE_GRANT_REMOVE, args![id, principal])
+                        .await?
+                }
             };
             if changed == 0 {
                 return Err(no_grant(user));
             }
-            tx.change(changes::change(changes::NAMESPACE, id.get(), principal.get())).await?;
+            tx.change(changes::change(
+                changes::NAMESPACE,
+                id.get(),
+                principal.get(),
+            ))
+            .await?;
             let detail =
                 serde_json::json!({ "user": user, "role": role.map(NamespaceRole::as_str) });
             let event = Event::new(EventKind::GrantChanged).namespace(id, namespace);
@@ -93,26 +111,44 @@ pub async fn on_namespace(
 
 /// The grants on a repository, by name.
 pub async fn list_on_repository(op: &Op, repo: &Repo<Administer>) -> Result<Vec<Grant>> {
-    let rows = op.sql().all(&store::REPOSITORY_GRANT_LIST, args![repo.id()]).await?;
+    let rows = op
+        .sql()
+        .all(&store::REPOSITORY_GRANT_LIST, args![repo.id()])
+        .await?;
     rows.iter()
         .map(|row| {
             let role = stored(Role::from_code(row.int(1)?))?.as_str();
-            Ok(Grant { principal: row.string(0)?, role })
+            Ok(Grant {
+                principal: row.string(0)?,
+                role,
+            })
         })
         .collect()
 }
 
 /// The grants on a namespace, by name.
 pub async fn list_on_namespace(op: &Op, namespace: &str) -> Result<Vec<Grant>> {
-    let row = op.sql().optional(&store::NAMESPACE_BY_NAME, args![namespace]).await?;
+    let row = op
+        .sql()
+        .optional(&store::NAMESPACE_BY_NAME, args![namespace])
+        .await?;
     let Some(row) = row else {
-        return Err(Error::new(Reason::NotFound, format!("no namespace is called {namespace}")));
+        return Err(Error::new(
+            Reason::NotFound,
+            format!("no namespace is called {namespace}"),
+        ));
     };
-    let rows = op.sql().all(&store::NAMESPACE_GRANT_LIST, args![row.int(0)?]).await?;
+    let rows = op
+        .sql()
+        .all(&store::NAMESPACE_GRANT_LIST, args![row.int(0)?])
+        .await?;
     rows.iter()
         .map(|row| {
             let role = stored(NamespaceRole::from_code(row.int(1)?))?.as_str();
-            Ok(Grant { principal: row.string(0)?, role })
+            Ok(Grant {
+                principal: row.string(0)?,
+                role,
+            })
         })
         .collect()
 }

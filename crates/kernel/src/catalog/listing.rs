@@ -16,14 +16,22 @@ pub async fn page(op: &Op, last: Option<&str>, limit: u32) -> Result<Vec<Reposit
     let (namespace, path) = last.map(split).unwrap_or_default();
     let mut names = Vec::new();
     let mut left = i64::from(limit);
-    for (statement, wanted) in
-        [(&store::CATALOG_WITHIN, last.is_some()), (&store::CATALOG_AFTER, true)]
-    {
+    for (statement, wanted) in [
+        (&store::CATALOG_WITHIN, last.is_some()),
+        (&store::CATALOG_AFTER, true),
+    ] {
         if !wanted || left == 0 {
             continue;
         }
         let flags = visible(op.actor(), op.kernel().settings().anonymous_pull);
-        let arguments = args![namespace, path, flags.principal, flags.everything, flags.public, left];
+        let arguments = args![
+            namespace,
+            path,
+            flags.principal,
+            flags.everything,
+            flags.public,
+            left
+        ];
         for row in op.sql().all(statement, arguments).await? {
             names.push(RepositoryName::from_parts(row.text(0)?, row.text(1)?)?);
             left -= 1;

@@ -34,14 +34,24 @@ pub struct Namespace {
 pub async fn create_organization(op: &Op, name: &NamespaceName) -> Result<NamespaceId> {
     op.transaction(name.clone(), |tx, op, name| {
         Box::pin(async move {
-            let arguments = args![name.as_str(), NamespaceKind::Organization.code(), None::<i64>];
+            let arguments = args![
+                name.as_str(),
+                NamespaceKind::Organization.code(),
+                None::<i64>
+            ];
             if tx.execute(&store::NAMESPACE_INSERT, arguments).await? == 0 {
-                return Err(Error::new(Reason::Conflict, format!("the name {name} is taken")));
+                return Err(Error::new(
+                    Reason::Conflict,
+                    format!("the name {name} is taken"),
+                ));
             }
-            let row = tx.one(&store::NAMESPACE_BY_NAME, args![name.as_str()]).await?;
+            let row = tx
+                .one(&store::NAMESPACE_BY_NAME, args![name.as_str()])
+                .await?;
             let id = NamespaceId::from(row.int(0)?);
             let kind = changes::NAMESPACE_MADE;
-            tx.change(changes::named(kind, id.get(), 0, name.as_str())).await?;
+            tx.change(changes::named(kind, id.get(), 0, name.as_str()))
+                .await?;
             let event = Event::new(EventKind::NamespaceCreated).namespace(id, name.as_str());
             op.emit(tx, event).await?;
             Ok(id)
@@ -86,8 +96,14 @@ pub async fn list(op: &Op) -> Result<Vec<Namespace>> {
 /// A namespace's id and kind. Errors: `NotFound`.
 pub(super) async fn find(tx: &mut Tx, name: &str) -> Result<(NamespaceId, NamespaceKind)> {
     match tx.optional(&store::NAMESPACE_BY_NAME, args![name]).await? {
-        Some(row) => Ok((row.int(0)?.into(), stored(NamespaceKind::from_code(row.int(1)?))?)),
-        None => Err(Error::new(Reason::NotFound, format!("no namespace is called {name}"))),
+        Some(row) => Ok((
+            row.int(0)?.into(),
+            stored(NamespaceKind::from_code(row.int(1)?))?,
+        )),
+        None => Err(Error::new(
+            Reason::NotFound,
+            format!("no namespace is called {name}"),
+        )),
     }
 }
 
@@ -95,8 +111,13 @@ pub(super) async fn find(tx: &mut Tx, name: &str) -> Result<(NamespaceId, Namesp
 pub(super) async fn delete_in(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
     let (id, _) = find(tx, name).await?;
     tx.execute(&store::NAMESPACE_DELETE, args![id]).await?;
-    tx.change(changes::named(changes::NAMESPACE, id.get(), 0, name)).await?;
-    op.emit(tx, Event::new(EventKind::NamespaceDeleted).namespace(id, name)).await?;
+    tx.change(changes::named(changes::NAMESPACE, id.get(), 0, name))
+        .await?;
+    op.emit(
+        tx,
+        Event::new(EventKind::NamespaceDeleted).namespace(id, name),
+    )
+    .await?;
     let job = ClearNamespace { namespace: id };
     jobs::enqueue(tx, &job, Schedule::now().once(format!("namespace-{id}"))).await
 }
@@ -123,7 +144,8 @@ pub async fn clear(op: &Op, job: &ClearNamespace) -> Result<bool> {
                 }
             }
             if rows.is_empty() {
-                tx.execute(&store::NAMESPACE_GRANTS_REMOVE, args![id]).await?;
+                tx.execute(&store::NAMESPACE_GRANTS_REMOVE, args![id])
+                    .await?;
                 tx.execute(&store::NAMESPACE_REMOVE, args![id]).await?;
             }
             Ok(rows.is_empty())

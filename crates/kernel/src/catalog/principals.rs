@@ -37,15 +37,25 @@ pub async fn create_user(
 ) -> Result<PrincipalId> {
     let arguments = args![PrincipalKind::User.code(), name.as_str(), superuser];
     let made = tx.execute(&store::PRINCIPAL_INSERT, arguments).await?;
-    let id = PrincipalId::from(tx.one(&store::PRINCIPAL_BY_NAME, args![name.as_str()]).await?.int(0)?);
+    let id = PrincipalId::from(
+        tx.one(&store::PRINCIPAL_BY_NAME, args![name.as_str()])
+            .await?
+            .int(0)?,
+    );
     let arguments = args![name.as_str(), NamespaceKind::User.code(), id];
     if made == 0 || tx.execute(&store::NAMESPACE_INSERT, arguments).await? == 0 {
-        return Err(Error::new(Reason::Conflict, format!("the name {name} is taken")));
+        return Err(Error::new(
+            Reason::Conflict,
+            format!("the name {name} is taken"),
+        ));
     }
-    let row = tx.one(&store::NAMESPACE_BY_NAME, args![name.as_str()]).await?;
+    let row = tx
+        .one(&store::NAMESPACE_BY_NAME, args![name.as_str()])
+        .await?;
     let namespace = NamespaceId::from(row.int(0)?);
     let kind = changes::NAMESPACE_MADE;
-    tx.change(changes::named(kind, namespace.get(), 0, name.as_str())).await?;
+    tx.change(changes::named(kind, namespace.get(), 0, name.as_str()))
+        .await?;
     let event = Event::new(EventKind::UserCreated).namespace(namespace, name.as_str());
     op.emit(tx, event).await?;
     Ok(id)
@@ -55,35 +65,58 @@ pub async fn create_user(
 pub async fn find_user(tx: &mut Tx, name: &str) -> Result<PrincipalId> {
     match tx.optional(&store::PRINCIPAL_BY_NAME, args![name]).await? {
         Some(row) if row.int(1)? == PrincipalKind::User.code() => Ok(row.int(0)?.into()),
-        _ => Err(Error::new(Reason::NotFound, format!("no user is called {name}"))),
+        _ => Err(Error::new(
+            Reason::NotFound,
+            format!("no user is called {name}"),
+        )),
     }
 }
 
 /// Lets a user log in, or not any more. Tokens given out already stop working, too.
 pub async fn set_enabled(tx: &mut Tx, op: &Op, name: &str, enabled: bool) -> Result<()> {
     let id = find_user(tx, name).await?;
-    let state = if enabled { store::ACTIVE } else { store::DISABLED };
-    tx.execute(&store::PRINCIPAL_SET_STATE, args![id, state]).await?;
-    tx.change(changes::change(changes::PRINCIPAL, id.get(), 0)).await?;
-    let kind = if enabled { EventKind::UserEnabled } else { EventKind::UserDisabled };
-    op.emit(tx, Event::new(kind).detail(serde_json::json!({ "user": name }))).await
+    let state = if enabled {
+        store::ACTIVE
+    } else {
+        store::DISABLED
+    };
+    tx.execute(&store::PRINCIPAL_SET_STATE, args![id, state])
+        .await?;
+    tx.change(changes::change(changes::PRINCIPAL, id.get(), 0))
+        .await?;
+    let kind = if enabled {
+        EventKind::UserEnabled
+    } else {
+        EventKind::UserDisabled
+    };
+    op.emit(
+        tx,
+        Event::new(kind).detail(serde_json::json!({ "user": name })),
+    )
+    .await
 }
 
 /// Deletes a user with its namespace and everything in it; the name is free at once.
 pub async fn delete_user(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
     let id = find_user(tx, name).await?;
     namespaces::delete_in(tx, op, name).await?;
-    tx.execute(&store::PRINCIPAL_NAMESPACE_GRANTS_REMOVE, args![id]).await?;
-    tx.execute(&store::PRINCIPAL_REPOSITORY_GRANTS_REMOVE, args![id]).await?;
+    tx.execute(&store::PRINCIPAL_NAMESPACE_GRANTS_REMOVE, args![id])
+        .await?;
+    tx.execute(&store::PRINCIPAL_REPOSITORY_GRANTS_REMOVE, args![id])
+        .await?;
     tx.execute(&store::PRINCIPAL_DELETE, args![id]).await?;
-    tx.change(changes::change(changes::PRINCIPAL, id.get(), 0)).await?;
+    tx.change(changes::change(changes::PRINCIPAL, id.get(), 0))
+        .await?;
     let event = Event::new(EventKind::UserDeleted).detail(serde_json::json!({ "user": name }));
     op.emit(tx, event).await
 }
 
 /// All users, by name.
 pub async fn list_users(op: &Op) -> Result<Vec<User>> {
-    let rows = op.sql().all(&store::PRINCIPAL_LIST, args![PrincipalKind::User.code()]).await?;
+    let rows = op
+        .sql()
+        .all(&store::PRINCIPAL_LIST, args![PrincipalKind::User.code()])
+        .await?;
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
         users.push(User {

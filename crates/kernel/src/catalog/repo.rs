@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use seawall_meta::{Tx, args};
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::name::RepositoryName;
-use seawall_types::permission::{NamespaceKind, NamespaceRole, Visibility};
+use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
 
 use super::access::{Allowed, judge};
@@ -27,12 +27,17 @@ struct Inner {
     name: RepositoryName,
     namespace: Option<NamespaceId>,
     row: Option<RepositoryRow>,
+    /// The caller may make repositories in the namespace, and owns none of what is in it by that.
+    creator: bool,
     made: OnceLock<(NamespaceId, RepositoryId)>,
 }
 
 impl<A: Act> Clone for Repo<A> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), act: PhantomData }
+        Self {
+            inner: Arc::clone(&self.inner),
+            act: PhantomData,
+        }
     }
 }
 
@@ -43,7 +48,13 @@ impl Op {
     /// `NameUnknown` (design: who may do what). Costs one read.
     pub async fn repo<A: Act>(&self, name: &RepositoryName) -> Result<Repo<A>> {
         let facts = self.repository_facts(name).await?;
-        judge(self.actor(), A::KIND, name, &facts, self.kernel().settings())?;
+        judge(
+            self.actor(),
+            A::KIND,
+            name,
+            &facts,
+            self.kernel().settings(),
+        )?;
         if facts.repository.is_none() && A::KIND != ActKind::Push {
             return Err(Error::new(Reason::NameUnknown, "no such repository"));
         }
@@ -51,9 +62,13 @@ impl Op {
             name: name.clone(),
             namespace: facts.namespace.map(|namespace| namespace.id),
             row: facts.repository,
+            creator: facts.namespace_role == Some(NamespaceRole::Creator),
             made: OnceLock::new(),
         };
-        Ok(Repo { inner: Arc::new(inner), act: PhantomData })
+        Ok(Repo {
+            inner: Arc::new(inner),
+            act: PhantomData,
+        })
     }
 
     /// What this operation's subject may do to `name`, whatever its ceiling. For the token service.
@@ -68,7 +83,8 @@ impl Op {
             .sql()
             .optional(&store::FACTS, args![name.namespace(), name.path(), caller])
             .await?;
-        row.as_ref().map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)
+        row.as_ref()
+            .map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)
     }
 }
 
@@ -89,7 +105,9 @@ impl<A: Act> Repo<A> {
 
     /// Its namespace's id, if that exists.
     pub fn namespace(&self) -> Option<NamespaceId> {
-        self.inner.namespace.or_else(|| self.inner.made.get().map(|(namespace, _)| *namespace))
+        self.inner
+            .namespace
+            .or_else(|| self.inner.made.get().map(|(namespace, _)| *namespace))
     }
 }
 
@@ -101,7 +119,10 @@ impl<A: Existing> Repo<A> {
 
     /// Whether anybody may read it.
     pub fn is_public(&self) -> bool {
-        self.inner.row.as_ref().is_some_and(|row| row.visibility == Visibility::Public)
+        self.inner
+            .row
+            .as_ref()
+            .is_some_and(|row| row.visibility == Visibility::Public)
     }
 }
 
@@ -119,7 +140,18 @@ impl Repo<Push> {
             Some(namespace) => namespace,
             None => make_namespace(tx, op, name.namespace()).await?,
         };
-        let repository = make_repository(tx, op, namespace, name).await?;
+        let (repository, made) = make_repository(tx, op, namespace, name).await?;
+        if let (true, true, Some(maker)) = (made, self.inner.creator, op.actor().principal()) {
+            // A creator has no say over the namespace, but owns what they made.
+            let arguments = args![repository, maker, Role::Admin.code()];
+            tx.execute(&store::REPOSITORY_GRANT_SET, arguments).await?;
+            tx.change(changes::change(
+                changes::GRANT,
+                repository.get(),
+                maker.get(),
+            ))
+            .await?;
+        }
         Ok((namespace, repository))
     }
 
@@ -132,15 +164,22 @@ impl Repo<Push> {
 
 async fn make_namespace(tx: &mut Tx, op: &Op, name: &str) -> Result<NamespaceId> {
     let kind = NamespaceKind::Organization.code();
-    tx.execute(&store::NAMESPACE_INSERT, args![name, kind, None::<i64>]).await?;
+    tx.execute(&store::NAMESPACE_INSERT, args![name, kind, None::<i64>])
+        .await?;
     let row = tx.one(&store::NAMESPACE_BY_NAME, args![name]).await?;
     let id = NamespaceId::from(row.int(0)?);
     if let Some(maker) = op.actor().principal() {
         let role = NamespaceRole::Admin.code();
-        tx.execute(&store::NAMESPACE_GRANT_SET, args![id, maker, role]).await?;
+        tx.execute(&store::NAMESPACE_GRANT_SET, args![id, maker, role])
+            .await?;
     }
-    tx.change(changes::named(changes::NAMESPACE_MADE, id.get(), 0, name)).await?;
-    op.emit(tx, Event::new(EventKind::NamespaceCreated).namespace(id, name)).await?;
+    tx.change(changes::named(changes::NAMESPACE_MADE, id.get(), 0, name))
+        .await?;
+    op.emit(
+        tx,
+        Event::new(EventKind::NamespaceCreated).namespace(id, name),
+    )
+    .await?;
     Ok(id)
 }
 
@@ -149,19 +188,25 @@ async fn make_repository(
     op: &Op,
     namespace: NamespaceId,
     name: &RepositoryName,
-) -> Result<RepositoryId> {
-    let made =
-        tx.execute(&store::REPOSITORY_INSERT, args![namespace, name.path(), Visibility::Private.code()])
-            .await?;
-    let row = tx.one(&store::REPOSITORY_BY_NAME, args![namespace, name.path()]).await?;
+) -> Result<(RepositoryId, bool)> {
+    let made = tx
+        .execute(
+            &store::REPOSITORY_INSERT,
+            args![namespace, name.path(), Visibility::Private.code()],
+        )
+        .await?;
+    let row = tx
+        .one(&store::REPOSITORY_BY_NAME, args![namespace, name.path()])
+        .await?;
     let id = RepositoryId::from(row.int(0)?);
     if made > 0 {
         let (kind, within) = (changes::REPOSITORY_MADE, namespace.get());
-        tx.change(changes::named(kind, within, id.get(), name.path())).await?;
+        tx.change(changes::named(kind, within, id.get(), name.path()))
+            .await?;
         let event = Event::new(EventKind::RepositoryCreated)
             .namespace(namespace, name.namespace())
             .repository(id, name.path());
         op.emit(tx, event).await?;
     }
-    Ok(id)
+    Ok((id, made > 0))
 }

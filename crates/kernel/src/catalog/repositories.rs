@@ -56,8 +56,10 @@ pub async fn set_visibility(
     op.transaction((repo.clone(), visibility), |tx, op, (repo, visibility)| {
         Box::pin(async move {
             let arguments = args![repo.id(), visibility.code()];
-            tx.execute(&store::REPOSITORY_SET_VISIBILITY, arguments).await?;
-            tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0)).await?;
+            tx.execute(&store::REPOSITORY_SET_VISIBILITY, arguments)
+                .await?;
+            tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0))
+                .await?;
             let event = Event::new(EventKind::VisibilityChanged)
                 .within(repo)
                 .detail(serde_json::json!({ "visibility": visibility.as_str() }));
@@ -71,7 +73,8 @@ pub async fn set_visibility(
 pub async fn delete(op: &Op, repo: &Repo<Administer>) -> Result<()> {
     op.transaction(repo.clone(), |tx, op, repo| {
         Box::pin(async move {
-            op.emit(tx, Event::new(EventKind::RepositoryDeleted).within(repo)).await?;
+            op.emit(tx, Event::new(EventKind::RepositoryDeleted).within(repo))
+                .await?;
             delete_in(tx, op, repo.id()).await
         })
     })
@@ -83,7 +86,8 @@ pub(super) async fn delete_in(tx: &mut Tx, _op: &Op, id: RepositoryId) -> Result
     if tx.execute(&store::REPOSITORY_DELETE, args![id]).await? == 0 {
         return Err(Error::new(Reason::NotFound, "no such repository"));
     }
-    tx.change(changes::change(changes::REPOSITORY, id.get(), 0)).await?;
+    tx.change(changes::change(changes::REPOSITORY, id.get(), 0))
+        .await?;
     let job = ClearRepository { repository: id };
     jobs::enqueue(tx, &job, Schedule::now().once(format!("repository-{id}"))).await
 }
@@ -103,7 +107,8 @@ impl Job for ClearRepository {
 /// Removes a cleared repository's grants, blob references and row, inside `tx`.
 pub async fn remove(tx: &mut Tx, id: RepositoryId) -> Result<()> {
     crate::blobs::release_repository(tx, id).await?;
-    tx.execute(&store::REPOSITORY_GRANTS_REMOVE, args![id]).await?;
+    tx.execute(&store::REPOSITORY_GRANTS_REMOVE, args![id])
+        .await?;
     tx.execute(&store::REPOSITORY_REMOVE, args![id]).await?;
     Ok(())
 }

@@ -22,6 +22,8 @@ use crate::op::Op;
 /// At most so many events are handed over at once.
 pub const BATCH: usize = 256;
 
+/// A cursor that nobody has held for so long belongs to a feature that is switched off.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
 const LEASE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -44,7 +46,11 @@ impl Consumer {
         F: Fn(Op, Arc<[Recorded]>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<()>> + Send + 'static,
     {
-        Self { name, lane, consume: Arc::new(move |op, events| consume(op, events).boxed()) }
+        Self {
+            name,
+            lane,
+            consume: Arc::new(move |op, events| consume(op, events).boxed()),
+        }
     }
 }
 
@@ -77,10 +83,28 @@ pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
     });
 }
 
+/// The id up to which every consumer has heard that anybody still runs.
+///
+/// A consumer that was switched off does not renew its lease, and after [`FORGOTTEN`] it holds up
+/// nothing; without any consumer, everything counts as heard.
+pub async fn heard_by_all(op: &Op) -> Result<i64> {
+    let rows = op
+        .sql()
+        .all(&store::POSITIONS, args![millis(FORGOTTEN)])
+        .await?;
+    let mut heard = i64::MAX;
+    for row in rows {
+        heard = heard.min(row.int(0)?);
+    }
+    Ok(heard)
+}
+
 /// Takes the cursor if it is free, and delivers for as long as it is held.
 async fn hold(kernel: &Arc<Kernel>, consumer: &Consumer) -> Result<()> {
     let op = kernel.internal_op(consumer.lane, consumer.name);
-    let Some((position, fence)) = take(&op, consumer.name).await? else { return Ok(()) };
+    let Some((position, fence)) = take(&op, consumer.name).await? else {
+        return Ok(());
+    };
     let mut follower = kernel.meta().follow(&log::EVENTS, position).await?;
     let delivered = deliver(kernel, consumer, &mut follower, fence).await;
     let arguments = args![consumer.name, fence];
@@ -99,7 +123,11 @@ async fn take(op: &Op, consumer: &'static str) -> Result<Option<(i64, i64)>> {
         Box::pin(async move {
             tx.execute(&store::CURSOR_INSERT, args![consumer]).await?;
             let lease = millis(LEASE);
-            if tx.execute(&store::CURSOR_TAKE, args![consumer, lease]).await? == 0 {
+            if tx
+                .execute(&store::CURSOR_TAKE, args![consumer, lease])
+                .await?
+                == 0
+            {
                 return Ok(None);
             }
             let row = tx.one(&store::CURSOR, args![consumer]).await?;
@@ -167,10 +195,17 @@ fn read(row: &LogRow) -> Option<Recorded> {
         .ok()
         .and_then(|payload| serde_json::from_str(payload).ok())
         .or_else(|| {
-            tracing::warn!(event = row.id, "an event of an unknown shape is passed over");
+            tracing::warn!(
+                event = row.id,
+                "an event of an unknown shape is passed over"
+            );
             None
         })?;
-    Some(Recorded { id: row.id.into(), at: row.at, event })
+    Some(Recorded {
+        id: row.id.into(),
+        at: row.at,
+        event,
+    })
 }
 
 fn millis(duration: Duration) -> i64 {

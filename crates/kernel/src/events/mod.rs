@@ -9,7 +9,7 @@ mod delivery;
 pub mod store;
 mod watch;
 
-pub use delivery::{BATCH, Consumer, run};
+pub use delivery::{BATCH, Consumer, heard_by_all, run};
 pub use watch::{Pulled, Watch, Watchers};
 
 use seawall_meta::{Tx, args};
@@ -160,13 +160,19 @@ impl Event {
 
     /// Names its namespace.
     pub fn namespace(mut self, id: NamespaceId, name: &str) -> Self {
-        self.namespace = Some(Named { id, name: name.to_owned() });
+        self.namespace = Some(Named {
+            id,
+            name: name.to_owned(),
+        });
         self
     }
 
     /// Names its repository.
     pub fn repository(mut self, id: RepositoryId, path: &str) -> Self {
-        self.repository = Some(Named { id, name: path.to_owned() });
+        self.repository = Some(Named {
+            id,
+            name: path.to_owned(),
+        });
         self
     }
 
@@ -207,7 +213,9 @@ impl Op {
         Cause {
             id: identity.map(|identity| identity.id.get()),
             name: self.actor().name().to_owned(),
-            kind: identity.map_or("operator", |identity| identity.kind.as_str()).to_owned(),
+            kind: identity
+                .map_or("operator", |identity| identity.kind.as_str())
+                .to_owned(),
             credential: identity.map(|identity| identity.credential.get()),
             address: self.origin().address.map(|address| address.to_string()),
             agent: self.origin().agent.clone(),

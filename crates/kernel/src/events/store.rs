@@ -50,17 +50,18 @@ seawall_meta::statements! {
         .to_owned();
 
     /// Gives a cursor back. Arguments: consumer, fence.
-    CURSOR_FREE: |_d| Query::update()
+    CURSOR_FREE: |d| Query::update()
         .table("event_cursor")
-        .value("lease_until", 0i64)
+        .value("lease_until", d.now())
         .and_where(Expr::col("consumer").eq(arg(0)))
         .and_where(Expr::col("fence").eq(arg(1)))
         .to_owned();
 
-    /// The positions of all cursors.
-    POSITIONS: |_d| Query::select()
-        .columns(["consumer", "position"])
+    /// The positions of the cursors that were held lately. Arguments: how lately, in ms.
+    POSITIONS: |d| Query::select()
+        .column("position")
         .from("event_cursor")
+        .and_where(Expr::col("lease_until").gt(d.now().sub(arg(0))))
         .to_owned();
 }
 

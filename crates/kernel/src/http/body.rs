@@ -21,7 +21,11 @@ pub struct BodyStream {
 impl BodyStream {
     pub(super) fn new(body: Body, idle: Duration) -> Self {
         let timer = Box::pin(tokio::time::sleep(idle));
-        Self { body: body.into_data_stream(), idle, timer }
+        Self {
+            body: body.into_data_stream(),
+            idle,
+            timer,
+        }
     }
 }
 
@@ -32,14 +36,15 @@ impl Stream for BodyStream {
         let this = self.get_mut();
         match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(piece) => {
-                let next = tokio::time::Instant::now() + this.idle;
-                this.timer.as_mut().reset(next);
+                this.timer.set(tokio::time::sleep(this.idle));
                 // Whatever breaks a body, it is the client or the way to it.
                 Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::ClientGone)))
             }
-            Poll::Pending => {
-                this.timer.as_mut().poll(cx).map(|()| Some(Err(BodyError::TooSlow)))
-            }
+            Poll::Pending => this
+                .timer
+                .as_mut()
+                .poll(cx)
+                .map(|()| Some(Err(BodyError::TooSlow))),
         }
     }
 }
@@ -49,6 +54,9 @@ pub fn refuse(error: BodyError) -> Error {
     match error {
         BodyError::TooSlow => Error::new(Reason::Timeout, "the body stood still for too long"),
         BodyError::TooLarge => Error::new(Reason::TooLarge, "the body is too large"),
-        _ => Error::new(Reason::ClientGone, "the client went before the body was complete"),
+        _ => Error::new(
+            Reason::ClientGone,
+            "the client went before the body was complete",
+        ),
     }
 }

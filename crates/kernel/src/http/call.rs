@@ -49,13 +49,24 @@ impl Call {
         body: BodySlot,
     ) -> Result<Self> {
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-        Ok(Self { op, parts, params, query, body, dialect })
+        Ok(Self {
+            op,
+            parts,
+            params,
+            query,
+            body,
+            dialect,
+        })
     }
 
     /// An error in the route's dialect with headers that help the client to go on, such as where an
     /// upload stands. For everything else a handler returns the error itself.
     pub fn refuse(&self, error: &Error, headers: HeaderMap) -> Response {
-        let asked = Asked { method: self.method(), challenge: None, allow: None };
+        let asked = Asked {
+            method: self.method(),
+            challenge: None,
+            allow: None,
+        };
         let mut response = self.dialect.render(error, &asked);
         response.headers_mut().extend(headers);
         response
@@ -106,12 +117,17 @@ impl Call {
     }
 
     fn raw(&self, name: &str) -> &str {
-        self.params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+        self.params
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// The body's length as `Content-Length` declares it. Errors: `SizeInvalid`.
     pub fn declared_length(&self) -> Result<Option<u64>> {
-        let Some(text) = self.header(&::http::header::CONTENT_LENGTH)? else { return Ok(None) };
+        let Some(text) = self.header(&::http::header::CONTENT_LENGTH)? else {
+            return Ok(None);
+        };
         let invalid = || Error::new(Reason::SizeInvalid, "Content-Length is not a number");
         text.parse().map(Some).map_err(|_| invalid())
     }
@@ -127,8 +143,12 @@ impl Call {
     ///
     /// Errors: `TooLarge` (at once, if the declared length already says so), `Timeout`, `ClientGone`.
     pub async fn bytes(&self, limit: usize) -> Result<Bytes> {
-        let too_large =
-            || Error::new(Reason::TooLarge, format!("the body is larger than {limit} bytes"));
+        let too_large = || {
+            Error::new(
+                Reason::TooLarge,
+                format!("the body is larger than {limit} bytes"),
+            )
+        };
         let declared = self.declared_length()?.unwrap_or_default();
         if declared > limit as u64 {
             return Err(too_large());

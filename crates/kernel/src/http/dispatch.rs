@@ -42,7 +42,11 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// A dispatcher over `table`, with `verifier` to tell who asks.
     pub fn new(kernel: Arc<Kernel>, table: Table, verifier: Arc<dyn Verifier>) -> Arc<Self> {
-        Arc::new(Self { kernel, table, verifier })
+        Arc::new(Self {
+            kernel,
+            table,
+            verifier,
+        })
     }
 
     /// The routes that are served.
@@ -58,9 +62,11 @@ impl Dispatcher {
         let (name, lane, dialect) = match self.table.find(&parts.method, parts.uri.path()) {
             Found::Route(route, _) => (route.name, route.lane.lane(&parts), route.dialect),
             Found::Methods(route, _) => ("wrong-method", Lane::Listing, route.dialect),
-            Found::Nothing => {
-                ("unknown-route", Lane::Listing, Dialect::of_path(parts.uri.path()))
-            }
+            Found::Nothing => (
+                "unknown-route",
+                Lane::Listing,
+                Dialect::of_path(parts.uri.path()),
+            ),
         };
         let op = self.kernel.op(lane, Actor::anonymous(), origin, None);
         let mut record = Record::new(&op, name, &parts, started);
@@ -79,7 +85,9 @@ impl Dispatcher {
         };
         if dialect == Dialect::Oci {
             let version = HeaderValue::from_static("registry/2.0");
-            response.headers_mut().insert("docker-distribution-api-version", version);
+            response
+                .headers_mut()
+                .insert("docker-distribution-api-version", version);
         }
         if let Ok(id) = HeaderValue::try_from(op.origin().request_id.as_str()) {
             response.headers_mut().insert("x-request-id", id);
@@ -99,17 +107,27 @@ impl Dispatcher {
             Found::Route(route, params) => (route, params.into_owned()),
             Found::Methods(_, allow) => {
                 let error = Error::new(Reason::MethodNotAllowed, "the path has no such method");
-                return Err(Failure { allow: Some(allow), ..Failure::from(error) });
+                return Err(Failure {
+                    allow: Some(allow),
+                    ..Failure::from(error)
+                });
             }
             Found::Nothing => {
                 return Err(Error::new(Reason::NotFound, "nothing is served at this path").into());
             }
         };
         let challenge = challenge(op, route.access, &params);
-        let refused = |error| Failure { challenge: challenge.clone(), ..Failure::from(error) };
+        let refused = |error| Failure {
+            challenge: challenge.clone(),
+            ..Failure::from(error)
+        };
         let actor = match route.access {
             Access::Open => Actor::anonymous(),
-            _ => self.verifier.verify(op, &parts.headers).await.map_err(refused)?,
+            _ => self
+                .verifier
+                .verify(op, &parts.headers)
+                .await
+                .map_err(refused)?,
         };
         let op = op.acting_as(actor);
         record.actor(&op);
@@ -117,7 +135,8 @@ impl Dispatcher {
             let error = Error::new(Reason::Unauthenticated, "authentication required");
             return Err(refused(error));
         }
-        let call = Call::new(op, parts.clone(), (params, route.dialect), slot.clone()).map_err(refused)?;
+        let call =
+            Call::new(op, parts.clone(), (params, route.dialect), slot.clone()).map_err(refused)?;
         self.run(route, call).await.map_err(refused)
     }
 
@@ -135,7 +154,11 @@ impl Dispatcher {
             let _ = answer.send(work.await);
         };
         self.kernel.tracker().spawn("request", Box::pin(work));
-        answered.await.ok().and_then(std::result::Result::ok).unwrap_or_else(|| Err(fell()))
+        answered
+            .await
+            .ok()
+            .and_then(std::result::Result::ok)
+            .unwrap_or_else(|| Err(fell()))
     }
 
     /// The one place where an answer waits for what its operation has committed to be seen.
@@ -177,7 +200,11 @@ struct Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, challenge: None, allow: None }
+        Self {
+            error,
+            challenge: None,
+            allow: None,
+        }
     }
 }
 
@@ -196,8 +223,12 @@ fn challenge(op: &Op, access: Access, params: &[(&'static str, String)]) -> Opti
     };
     let realm = challenge_realm(op);
     let service = op.kernel().installation();
-    let scope = scope.map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
-    Some(format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}"))
+    let scope = scope
+        .map(|scope| format!(",scope=\"{scope}\""))
+        .unwrap_or_default();
+    Some(format!(
+        "Bearer realm=\"{realm}\",service=\"{service}\"{scope}"
+    ))
 }
 
 /// The token endpoint's address: under the configured public address, else under the host that the

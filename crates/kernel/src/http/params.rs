@@ -15,7 +15,10 @@ impl<'p> Params<'p> {
 
     /// The parameter as it stood in the path, or nothing.
     pub fn raw(&self, name: &str) -> &'p str {
-        self.0.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+        self.0
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// All of them.
@@ -24,7 +27,10 @@ impl<'p> Params<'p> {
     }
 
     pub(super) fn into_owned(self) -> Vec<(&'static str, String)> {
-        self.0.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+        self.0
+            .into_iter()
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect()
     }
 }
 
@@ -51,12 +57,18 @@ impl Query {
 
     /// The first value of `name`, with `+` left as it is: media types and digests hold it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every value of `name`, with `+` left as it is.
     pub fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every value of `name` as a form means it, where `+` is a space.

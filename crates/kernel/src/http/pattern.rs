@@ -26,7 +26,9 @@ impl Pattern {
             .split('/')
             .skip(1)
             .map(|segment| {
-                let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+                let inner = segment
+                    .strip_prefix('{')
+                    .and_then(|rest| rest.strip_suffix('}'));
                 match inner.map(|name| (name, name.strip_suffix("..."))) {
                     Some((_, Some(name))) => Segment::Many(name),
                     Some((name, None)) => Segment::One(name),
@@ -46,7 +48,10 @@ impl Pattern {
     pub fn capture<'p>(&self, path: &'p str) -> Option<Params<'p>> {
         let path = path.strip_prefix('/')?;
         let mut params = Params::default();
-        let split = self.segments.iter().position(|s| matches!(s, Segment::Many(_)));
+        let split = self
+            .segments
+            .iter()
+            .position(|s| matches!(s, Segment::Many(_)));
         let Some(split) = split else {
             let mut given = path.split('/');
             for segment in &self.segments {
@@ -90,7 +95,12 @@ mod tests {
 
     fn captured(pattern: &'static str, path: &str) -> Option<Vec<(String, String)>> {
         let params = Pattern::new(pattern).capture(path)?;
-        Some(params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+        Some(
+            params
+                .iter()
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -107,8 +117,13 @@ mod tests {
     #[test]
     fn a_missing_part_is_no_match() {
         let manifests = "/v2/{name...}/manifests/{reference}";
-        for path in ["/v2/manifests/x", "/v2//manifests/x", "/v2/a/manifests/", "/v2/a/manifests", ""]
-        {
+        for path in [
+            "/v2/manifests/x",
+            "/v2//manifests/x",
+            "/v2/a/manifests/",
+            "/v2/a/manifests",
+            "",
+        ] {
             assert_eq!(captured(manifests, path), None, "{path}");
         }
     }

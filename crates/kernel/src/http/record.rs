@@ -50,8 +50,15 @@ impl Record {
     /// Notes why a request was refused; a fault of ours goes into the log with its cause.
     pub(super) fn failed(&mut self, error: &Error) {
         self.reason = Some(error.reason);
-        if matches!(error.reason, Reason::Internal | Reason::Unavailable | Reason::StorageFull) {
-            let cause = error.source.as_ref().map(ToString::to_string).unwrap_or_default();
+        if matches!(
+            error.reason,
+            Reason::Internal | Reason::Unavailable | Reason::StorageFull
+        ) {
+            let cause = error
+                .source
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             tracing::error!(
                 request_id = self.op.origin().request_id,
                 route = self.route,
@@ -66,16 +73,34 @@ impl Record {
     /// The answer with a body that writes the record when it ends, or is dropped.
     pub(super) fn answer(mut self, response: Response) -> Response {
         self.status = response.status().as_u16();
-        let first_byte = self.op.kernel().clock().elapsed().saturating_sub(self.started);
+        let first_byte = self
+            .op
+            .kernel()
+            .clock()
+            .elapsed()
+            .saturating_sub(self.started);
         let (parts, body) = response.into_parts();
-        let recorded = Recorded { body, record: self, first_byte };
+        let recorded = Recorded {
+            body,
+            record: self,
+            first_byte,
+        };
         ::http::Response::from_parts(parts, Body::new(recorded))
     }
 
     fn write(&self, first_byte: Duration) {
         let cost = self.op.cost().snapshot();
-        let took = self.op.kernel().clock().elapsed().saturating_sub(self.started);
-        let status = if self.reason == Some(Reason::ClientGone) { 499 } else { self.status };
+        let took = self
+            .op
+            .kernel()
+            .clock()
+            .elapsed()
+            .saturating_sub(self.started);
+        let status = if self.reason == Some(Reason::ClientGone) {
+            499
+        } else {
+            self.status
+        };
         tracing::info!(
             target: "request",
             id = self.op.origin().request_id,

@@ -12,11 +12,11 @@ use futures::future::BoxFuture;
 use seawall_types::Result;
 use seawall_types::lane::Lane;
 
+use super::Response;
 use super::call::Call;
 use super::dialect::Dialect;
 use super::params::Params;
 use super::pattern::Pattern;
-use super::Response;
 use crate::auth::ActKind;
 
 /// How a request's lane is found.

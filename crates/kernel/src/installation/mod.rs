@@ -41,8 +41,9 @@ pub(crate) async fn load_or_create(
         })
         .await?
         .value;
-    let id = Uuid::parse_str(&id)
-        .map_err(|e| Error::new(Reason::Internal, "the installation row is damaged").with_source(e))?;
+    let id = Uuid::parse_str(&id).map_err(|e| {
+        Error::new(Reason::Internal, "the installation row is damaged").with_source(e)
+    })?;
     let expected = secrets.tag(PURPOSE, id.as_bytes());
     if constant_time::verify_slices_are_equal(&expected, &check).is_err() {
         return Err(Error::new(
@@ -52,5 +53,3 @@ pub(crate) async fn load_or_create(
     }
     Ok(Installation { id })
 }
-
-

@@ -52,6 +52,10 @@ pub async fn enqueue<J: Job>(tx: &mut Tx, job: &J, schedule: Schedule) -> Result
     let payload = serde_json::to_string(job)
         .map_err(|e| Error::new(Reason::Internal, "a job that is no JSON").with_source(e))?;
     let after = i64::try_from(schedule.after.as_millis()).unwrap_or(i64::MAX / 4);
-    tx.execute(&store::ENQUEUE, args![J::KIND, schedule.key, payload, after]).await?;
+    tx.execute(
+        &store::ENQUEUE,
+        args![J::KIND, schedule.key, payload, after],
+    )
+    .await?;
     Ok(())
 }

@@ -61,14 +61,20 @@ impl Worker {
         F: Fn(Op, J) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Outcome>> + Send + 'static,
     {
-        let run: Run = Arc::new(move |op, payload| match serde_json::from_str::<J>(&payload) {
-            Ok(job) => run(op, job).boxed(),
-            Err(error) => {
-                let refusal = Error::new(Reason::Internal, "a job of an unknown shape");
-                futures::future::ready(Err(refusal.with_source(error))).boxed()
-            }
-        });
-        Self { kind: J::KIND, lane, run }
+        let run: Run = Arc::new(
+            move |op, payload| match serde_json::from_str::<J>(&payload) {
+                Ok(job) => run(op, job).boxed(),
+                Err(error) => {
+                    let refusal = Error::new(Reason::Internal, "a job of an unknown shape");
+                    futures::future::ready(Err(refusal.with_source(error))).boxed()
+                }
+            },
+        );
+        Self {
+            kind: J::KIND,
+            lane,
+            run,
+        }
     }
 }
 
@@ -85,8 +91,10 @@ struct Claim {
 /// A kind that no worker here knows (a later release's, or a feature's that is switched off) stays
 /// where it is: it is put back, not failed.
 pub fn run(kernel: &Arc<Kernel>, workers: Vec<Worker>) {
-    let workers: HashMap<&'static str, Worker> =
-        workers.into_iter().map(|worker| (worker.kind, worker)).collect();
+    let workers: HashMap<&'static str, Worker> = workers
+        .into_iter()
+        .map(|worker| (worker.kind, worker))
+        .collect();
     let kernel = Arc::clone(kernel);
     let tracker = Arc::clone(kernel.tracker());
     tracker.spawn("job-worker", {
@@ -114,7 +122,9 @@ async fn step(kernel: &Arc<Kernel>, workers: &HashMap<&'static str, Worker>) -> 
     if op.sql().optional(&store::DUE, args![]).await?.is_none() {
         return Ok(false);
     }
-    let Some(claim) = claim(&op).await? else { return Ok(false) };
+    let Some(claim) = claim(&op).await? else {
+        return Ok(false);
+    };
     let Some(worker) = workers.get(claim.kind.as_str()) else {
         let later = millis(LONGEST_BACKOFF);
         book(&op, &store::AGAIN, args![claim.id, claim.fence, later]).await?;
@@ -128,7 +138,9 @@ async fn step(kernel: &Arc<Kernel>, workers: &HashMap<&'static str, Worker>) -> 
 async fn claim(op: &Op) -> Result<Option<Claim>> {
     op.transaction((), |tx, _op, ()| {
         Box::pin(async move {
-            let Some(row) = tx.optional(&store::CLAIM, args![]).await? else { return Ok(None) };
+            let Some(row) = tx.optional(&store::CLAIM, args![]).await? else {
+                return Ok(None);
+            };
             let claim = Claim {
                 id: row.int(0)?,
                 kind: row.string(1)?,
@@ -136,7 +148,8 @@ async fn claim(op: &Op) -> Result<Option<Claim>> {
                 attempts: row.int(3)? + 1,
                 fence: row.int(4)? + 1,
             };
-            tx.execute(&store::LEASE, args![claim.id, millis(LEASE)]).await?;
+            tx.execute(&store::LEASE, args![claim.id, millis(LEASE)])
+                .await?;
             Ok(Some(claim))
         })
     })
@@ -164,13 +177,24 @@ async fn conclude(op: &Op, claim: &Claim, outcome: Result<Outcome>) -> Result<()
     match outcome {
         Ok(Outcome::Done) => book(op, &store::DONE, args![claim.id, claim.fence]).await,
         Ok(Outcome::Again(after)) => {
-            book(op, &store::AGAIN, args![claim.id, claim.fence, millis(after)]).await
+            book(
+                op,
+                &store::AGAIN,
+                args![claim.id, claim.fence, millis(after)],
+            )
+            .await
         }
         Err(error) => {
             tracing::warn!(job = claim.id, kind = claim.kind, attempt = claim.attempts, %error, "a job failed");
-            let state = if claim.attempts >= ATTEMPTS { store::DEAD } else { store::QUEUED };
+            let state = if claim.attempts >= ATTEMPTS {
+                store::DEAD
+            } else {
+                store::QUEUED
+            };
             let exponent = u32::try_from(claim.attempts).unwrap_or(16).min(16);
-            let delay = Duration::from_secs(1).saturating_mul(1 << exponent).min(LONGEST_BACKOFF);
+            let delay = Duration::from_secs(1)
+                .saturating_mul(1 << exponent)
+                .min(LONGEST_BACKOFF);
             let words: String = error.to_string().chars().take(1000).collect();
             let arguments = args![claim.id, claim.fence, millis(delay), state, words];
             book(op, &store::FAILED, arguments).await

@@ -33,7 +33,11 @@ pub(super) struct Asked<'a> {
 impl Dialect {
     /// The dialect of a path that no route owns.
     pub(super) fn of_path(path: &str) -> Self {
-        if path == "/v2" || path.starts_with("/v2/") { Self::Oci } else { Self::Plain }
+        if path == "/v2" || path.starts_with("/v2/") {
+            Self::Oci
+        } else {
+            Self::Plain
+        }
     }
 
     /// Says `error`. The cause stays out of it: it is for the log.
@@ -42,7 +46,11 @@ impl Dialect {
             Self::Oci => oci::render(error),
             Self::Plain => plain::render(error),
         };
-        let body = if asked.method == Method::HEAD { Body::empty() } else { Body::from(body) };
+        let body = if asked.method == Method::HEAD {
+            Body::empty()
+        } else {
+            Body::from(body)
+        };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -52,7 +60,10 @@ impl Dialect {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            let value = asked.challenge.as_deref().map(|base| challenge(base, error.reason));
+            let value = asked
+                .challenge
+                .as_deref()
+                .map(|base| challenge(base, error.reason));
             if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
                 headers.insert(header::WWW_AUTHENTICATE, value);
             }

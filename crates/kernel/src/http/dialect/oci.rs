@@ -23,7 +23,11 @@ struct Body<'a> {
 
 pub(super) fn render(error: &Error) -> (StatusCode, &'static str, String) {
     let (status, code) = words(error.reason);
-    let entry = |detail| Entry { code, message: &error.public, detail };
+    let entry = |detail| Entry {
+        code,
+        message: &error.public,
+        detail,
+    };
     let errors = match (&error.detail, error.reason) {
         // One entry for each digest that is missing (§3.3).
         (Some(Value::Array(missing)), Reason::MissingReferences) => {
@@ -95,14 +99,27 @@ mod tests {
     #[test]
     fn client_errors_use_the_specifications_codes_only() {
         let listed = [
-            "BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID",
-            "MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID",
-            "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED", "DENIED", "UNSUPPORTED",
+            "BLOB_UNKNOWN",
+            "BLOB_UPLOAD_INVALID",
+            "BLOB_UPLOAD_UNKNOWN",
+            "DIGEST_INVALID",
+            "MANIFEST_BLOB_UNKNOWN",
+            "MANIFEST_INVALID",
+            "MANIFEST_UNKNOWN",
+            "NAME_INVALID",
+            "NAME_UNKNOWN",
+            "SIZE_INVALID",
+            "UNAUTHORIZED",
+            "DENIED",
+            "UNSUPPORTED",
             "TOOMANYREQUESTS",
         ];
         for reason in Reason::ALL {
             let (status, code) = words(*reason);
-            assert!(status.is_server_error() || listed.contains(&code), "{reason}: {code}");
+            assert!(
+                status.is_server_error() || listed.contains(&code),
+                "{reason}: {code}"
+            );
         }
     }
 }

@@ -4,7 +4,11 @@ use ::http::StatusCode;
 use seawall_types::{Error, Reason};
 
 pub(super) fn render(error: &Error) -> (StatusCode, &'static str, String) {
-    (status(error.reason), "text/plain; charset=utf-8", format!("{}\n", error.public))
+    (
+        status(error.reason),
+        "text/plain; charset=utf-8",
+        format!("{}\n", error.public),
+    )
 }
 
 const fn status(reason: Reason) -> StatusCode {

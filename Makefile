@@ -1,0 +1,61 @@
+# The only door: what people type and what a clean checkout is tested with.
+
+# Tools and build products that outlive a clone, so that the next one is quick.
+export SEAWALL_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/seawall
+export CARGO_TARGET_DIR ?= $(SEAWALL_TOOLS)/target
+export CARGO_INCREMENTAL ?= 0
+
+CARGO ?= cargo
+DATA ?= ./data
+E2E = e2e
+
+.PHONY: help run build check fmt lint deny advisories tidy test unit http outside bench clean
+
+help: ## Show what there is to do
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## Build, and serve with the embedded defaults
+	$(CARGO) run --release --locked --package seawall -- serve --data $(DATA)
+
+build: ## Build the binary
+	$(CARGO) build --release --locked --package seawall
+
+check: fmt lint deny tidy ## What takes no server: formatting, lints, licences, house rules
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+deny:
+	PATH="$(SEAWALL_TOOLS)/bin:$$PATH" $(CARGO) deny --locked --log-level error check bans licenses sources
+
+advisories: ## Known vulnerabilities of dependencies (asks the advisory database over the network)
+	PATH="$(SEAWALL_TOOLS)/bin:$$PATH" $(CARGO) deny --locked check advisories
+
+tidy:
+	$(CARGO) test --locked --quiet --package xtask
+
+test: ## Install what the tests need, then run them all
+	$(E2E)/setup.sh
+	$(MAKE) check
+	$(MAKE) unit
+	$(MAKE) http
+	$(MAKE) outside
+
+unit: ## Unit and property tests, those of the database layer on all three databases
+	$(E2E)/servers.sh run -- $(CARGO) test --locked --workspace --exclude seawall --exclude xtask
+	$(CARGO) test --locked --package seawall --lib --bins
+
+http: ## The HTTP suite on each database
+	SEAWALL_TEST_DB=sqlite $(CARGO) test --locked --package seawall --test it
+	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=postgres $(CARGO) test --locked --package seawall --test it
+	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it
+
+outside: ## The official conformance program on each database, and real clients
+	$(CARGO) build --locked --package seawall
+	SEAWALL_BIN=$(CARGO_TARGET_DIR)/debug/seawall $(E2E)/servers.sh run -- $(E2E)/run.sh
+
+clean: ## Forget build products (tools stay)
+	$(CARGO) clean

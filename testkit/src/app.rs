@@ -1,0 +1,229 @@
+//! `TestApp`: the whole server in process, on a database and a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall::command::verify::{self, Report};
+use seawall::compose::{self, Ground, House};
+use seawall::config::Config;
+use seawall::front;
+use seawall_kernel::Op;
+use seawall_kernel::auth::Administer;
+use seawall_kernel::catalog::{grants, repositories};
+use seawall_kernel::http::Dispatcher;
+use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_types::Secret;
+use seawall_types::lane::Lane;
+use seawall_types::name::{NamespaceName, RepositoryName};
+use seawall_types::permission::{Role, Visibility};
+
+use crate::client::Client;
+
+/// The password of every user that a test makes.
+const PASSWORD: &str = "correct horse battery staple";
+
+/// How long a test waits for what happens beside requests.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A whole server in process.
+pub struct TestApp {
+    /// What is put together.
+    pub house: House,
+    dispatcher: Arc<Dispatcher>,
+    config: Config,
+    data: PathBuf,
+    // Fields are dropped in order: the database and the directory outlive what uses them.
+    database: TestDatabase,
+    directory: tempfile::TempDir,
+}
+
+impl TestApp {
+    /// A server with the defaults.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server whose configuration was changed before it started.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let backend = Backend::chosen().expect("SEAWALL_TEST_DB");
+        let database = TestDatabase::migrated(backend, &compose::migrations())
+            .await
+            .expect("a database");
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut config = Config::default();
+        config.database.url = Some(Secret::new(database.url.clone()));
+        config.database.max_connections = 8;
+        change(&mut config);
+        let data = directory.path().join("data");
+        std::fs::create_dir_all(&data).expect("a data directory");
+        let house = Self::open(&config, &data).await;
+        let operator = house.kernel.internal_op(Lane::Control, "test");
+        Self::make(&house, &operator, "admin", true).await;
+        let dispatcher = house.dispatcher(front::routes(None));
+        Self {
+            house,
+            dispatcher,
+            config,
+            data,
+            database,
+            directory,
+        }
+    }
+
+    /// The same server, stopped and started again over the same data.
+    pub async fn restarted(self) -> Self {
+        let Self {
+            house,
+            dispatcher,
+            config,
+            data,
+            database,
+            directory,
+        } = self;
+        drop(dispatcher);
+        house.close(Duration::from_secs(5)).await;
+        let house = Self::open(&config, &data).await;
+        let dispatcher = house.dispatcher(front::routes(None));
+        Self {
+            house,
+            dispatcher,
+            config,
+            data,
+            database,
+            directory,
+        }
+    }
+
+    /// A second server beside this one, over the same data, as another replica would be.
+    pub async fn beside(&self) -> (House, Client) {
+        let house = Self::open(&self.config, &self.data).await;
+        let client = Client::anonymous(house.dispatcher(front::routes(None)));
+        (house, client)
+    }
+
+    async fn open(config: &Config, data: &Path) -> House {
+        let ground = Ground::machine();
+        let meta = compose::open_meta(config, data, &ground)
+            .await
+            .expect("the database opens");
+        let house = House::open(config, data, meta, &ground)
+            .await
+            .expect("the house opens");
+        house.start().await.expect("the house starts");
+        house
+    }
+
+    async fn make(house: &House, operator: &Op, name: &str, superuser: bool) {
+        let name = NamespaceName::parse(name).expect("a user's name");
+        let password = Some(Secret::new(PASSWORD.to_owned()));
+        house
+            .directory
+            .create_user(operator, &name, password, superuser)
+            .await
+            .expect("a user");
+    }
+
+    /// An operation as the command line makes them.
+    pub fn operator(&self) -> Op {
+        self.house.kernel.internal_op(Lane::Control, "test")
+    }
+
+    /// What is served, with all its routes.
+    pub fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
+    }
+
+    /// The configuration that it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Nobody in particular.
+    pub fn anonymous(&self) -> Client {
+        Client::anonymous(Arc::clone(&self.dispatcher))
+    }
+
+    /// The administrator, with a password.
+    pub fn admin(&self) -> Client {
+        self.anonymous().with_password("admin", PASSWORD)
+    }
+
+    /// A new user, with a password.
+    pub async fn user(&self, name: &str) -> Client {
+        Self::make(&self.house, &self.operator(), name, false).await;
+        self.known(name)
+    }
+
+    /// A user that was made before, with a password.
+    pub fn known(&self, name: &str) -> Client {
+        self.anonymous().with_password(name, PASSWORD)
+    }
+
+    /// Grants a user a role on a repository.
+    pub async fn grant(&self, repository: &str, user: &str, role: Role) {
+        let op = self.operator();
+        let name = RepositoryName::parse(repository).expect("a repository's name");
+        let repo = op.repo::<Administer>(&name).await.expect("the repository");
+        grants::on_repository(&op, &repo, user, Some(role))
+            .await
+            .expect("the grant");
+    }
+
+    /// Makes a repository public or private.
+    pub async fn set_visibility(&self, repository: &str, visibility: Visibility) {
+        let op = self.operator();
+        let name = RepositoryName::parse(repository).expect("a repository's name");
+        let repo = op.repo::<Administer>(&name).await.expect("the repository");
+        repositories::set_visibility(&op, &repo, visibility)
+            .await
+            .expect("the change");
+    }
+
+    /// Moves the database's time forward, for everything that two replicas compare.
+    pub async fn advance(&self, by: Duration) {
+        self.house.kernel.meta().shift_time(by);
+        self.house
+            .kernel
+            .meta()
+            .observe_time()
+            .await
+            .expect("the database's time");
+    }
+
+    /// Waits until `holds`, for what happens beside requests; fails the test if it never does.
+    pub async fn eventually<F, R>(&self, what: &str, holds: F)
+    where
+        F: Fn() -> R,
+        R: Future<Output = bool>,
+    {
+        let waiting = async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
+            "never: {what}"
+        );
+    }
+
+    /// What `seawall verify` finds.
+    pub async fn verify(&self) -> Report {
+        verify::examine(&self.operator(), &self.house.content, true)
+            .await
+            .expect("a verification")
+    }
+
+    /// Ends the test: everything that is stored must be whole, and nothing of ours left open.
+    pub async fn finish(self) {
+        let report = self.verify().await;
+        assert!(report.damage.is_empty(), "{:?}", report.damage);
+        self.house.close(Duration::from_secs(5)).await;
+    }
+}
