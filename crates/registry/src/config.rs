@@ -19,6 +19,11 @@ pub struct Config {
     /// How many uploads one user may have under way, counting those with a request in the last hour
     /// (distribution §14.17); without it, any number.
     pub max_uploads_per_user: Option<NonZeroU32>,
+    /// How many days a deleted manifest and its blobs are kept, hidden from everybody.
+    pub time_machine_days: u32,
+    /// The most tags or repositories in one page of a listing; below 1000 counts as 1000, since old
+    /// clients do not follow to the next page (distribution §11.4).
+    pub max_page: u32,
 }
 
 impl Default for Config {
@@ -28,6 +33,8 @@ impl Default for Config {
             max_blob_bytes: None,
             chunk_min_length: None,
             max_uploads_per_user: NonZeroU32::new(1000),
+            time_machine_days: 14,
+            max_page: 1000,
         }
     }
 }
@@ -35,7 +42,17 @@ impl Default for Config {
 impl Config {
     /// [`Config::upload_expiry_hours`] as a duration.
     pub(crate) fn upload_expiry(&self) -> Duration {
-        Duration::from_secs(u64::from(self.upload_expiry_hours) * 3600)
+        Duration::from_hours(u64::from(self.upload_expiry_hours))
+    }
+
+    /// [`Config::time_machine_days`] as a duration.
+    pub(crate) fn time_machine(&self) -> Duration {
+        Duration::from_secs(u64::from(self.time_machine_days) * 24 * 3600)
+    }
+
+    /// [`Config::max_page`], never below 1000, and never so large that a page becomes a burden.
+    pub(crate) fn page_cap(&self) -> u32 {
+        self.max_page.clamp(1000, 10_000)
     }
 }
 
@@ -47,7 +64,7 @@ mod tests {
     fn an_empty_section_is_the_default_and_a_typo_is_named() {
         let config: Config = serde_json::from_str("{}").unwrap();
         assert_eq!(config, Config::default());
-        assert_eq!(config.upload_expiry(), Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(config.upload_expiry(), Duration::from_hours(7 * 24));
         assert!(serde_json::from_str::<Config>(r#"{"upload_expiry": 1}"#).is_err());
     }
 }

@@ -25,7 +25,11 @@ pub(super) struct Answer {
 impl Answer {
     /// An answer with this status and no headers yet.
     pub(super) fn new(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), failure: None }
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            failure: None,
+        }
     }
 
     /// Sets a header.
@@ -50,8 +54,10 @@ impl Answer {
 
     /// Says that the content is named by its digest and never changes: `ETag` and `Cache-Control`.
     pub(super) fn immutable(self, digest: &Digest, public: bool) -> Self {
-        self.header(header::ETAG, format!("\"{digest}\""))
-            .header(header::CACHE_CONTROL, if public { FOREVER } else { FOREVER_PRIVATE })
+        self.header(header::ETAG, format!("\"{digest}\"")).header(
+            header::CACHE_CONTROL,
+            if public { FOREVER } else { FOREVER_PRIVATE },
+        )
     }
 
     /// The headers alone, for an error that is rendered elsewhere.
@@ -74,8 +80,15 @@ impl Answer {
 
     /// The answer without a body. Where HTTP lets it, it says so: `Content-Length: 0`.
     pub(super) fn empty(self) -> Result<Response> {
-        let bodiless = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let answer = if bodiless { self } else { self.number(header::CONTENT_LENGTH, 0) };
+        let bodiless = matches!(
+            self.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        let answer = if bodiless {
+            self
+        } else {
+            self.number(header::CONTENT_LENGTH, 0)
+        };
         answer.body(Body::empty())
     }
 }
@@ -103,7 +116,9 @@ mod tests {
 
     #[test]
     fn an_odd_header_value_never_leaves() {
-        let odd = Answer::new(StatusCode::OK).header(header::LOCATION, "/v2/\r\nx: y").empty();
+        let odd = Answer::new(StatusCode::OK)
+            .header(header::LOCATION, "/v2/\r\nx: y")
+            .empty();
         assert!(odd.is_err());
     }
 
@@ -123,7 +138,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert!(!is_known(&headers, "sha256:a"));
         headers.append(header::IF_NONE_MATCH, HeaderValue::from_static("\"x\""));
-        headers.append(header::IF_NONE_MATCH, HeaderValue::from_static("W/\"sha256:a\""));
+        headers.append(
+            header::IF_NONE_MATCH,
+            HeaderValue::from_static("W/\"sha256:a\""),
+        );
         assert!(is_known(&headers, "sha256:a"));
         assert!(!is_known(&headers, "sha256:b"));
     }

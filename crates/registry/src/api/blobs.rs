@@ -28,8 +28,20 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     let pull = (Access::Repository(ActKind::Pull), Dialect::Oci);
     let delete = (Access::Repository(ActKind::Delete), Dialect::Oci);
     vec![
-        Route::new("blob.get", (Method::GET, BLOB), Lane::Pull, pull, bind(content, get)),
-        Route::new("blob.head", (Method::HEAD, BLOB), Lane::Pull, pull, bind(content, head)),
+        Route::new(
+            "blob.get",
+            (Method::GET, BLOB),
+            Lane::Pull,
+            pull,
+            bind(content, get),
+        ),
+        Route::new(
+            "blob.head",
+            (Method::HEAD, BLOB),
+            Lane::Pull,
+            pull,
+            bind(content, head),
+        ),
         Route::new(
             "blob.delete",
             (Method::DELETE, BLOB),
@@ -53,7 +65,11 @@ impl Wanted {
         let repo = call.op.repo::<Pull>(&call.name()?).await?;
         let digest = Digest::parse(&call.param("digest")?)?;
         let facts = blob::find(&call.op, &repo, &digest).await?;
-        Ok(Self { repo, digest, facts })
+        Ok(Self {
+            repo,
+            digest,
+            facts,
+        })
     }
 
     /// The entity tag, without its quotes.
@@ -84,7 +100,9 @@ async fn head(_: Arc<Content>, call: Call) -> Result<Response> {
     if is_known(call.headers(), &wanted.etag()) {
         return wanted.answer(StatusCode::NOT_MODIFIED).empty();
     }
-    wanted.octets(StatusCode::OK, wanted.facts.size).body(Body::empty())
+    wanted
+        .octets(StatusCode::OK, wanted.facts.size)
+        .body(Body::empty())
 }
 
 async fn get(_: Arc<Content>, call: Call) -> Result<Response> {
@@ -105,8 +123,14 @@ async fn get(_: Arc<Content>, call: Call) -> Result<Response> {
 /// Which part of the blob the request is about.
 fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
     // What is no text is no range that we know, and a condition that we cannot read does not hold.
-    let text = |name| call.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    let Some(range) = text(header::RANGE) else { return RangeAnswer::Whole };
+    let text = |name| {
+        call.headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
+    let Some(range) = text(header::RANGE) else {
+        return RangeAnswer::Whole;
+    };
     if text(header::IF_RANGE).is_some_and(|condition| !if_range(condition, &wanted.etag())) {
         return RangeAnswer::Whole;
     }
@@ -116,13 +140,19 @@ fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
 async fn whole(call: &Call, wanted: &Wanted) -> Result<Response> {
     let BlobFacts { size, place } = &wanted.facts;
     let download = call.op.transfers().open(place, *size, None).await?;
-    wanted.octets(StatusCode::OK, *size).body(stream(download.stream))
+    wanted
+        .octets(StatusCode::OK, *size)
+        .body(stream(download.stream))
 }
 
 async fn one_part(call: &Call, wanted: &Wanted, part: ByteRange) -> Result<Response> {
     let BlobFacts { size, place } = &wanted.facts;
     let (start, end, length) = (part.start, part.end, part.length());
-    let download = call.op.transfers().open(place, *size, Some((start, length))).await?;
+    let download = call
+        .op
+        .transfers()
+        .open(place, *size, Some((start, length)))
+        .await?;
     wanted
         .octets(StatusCode::PARTIAL_CONTENT, length)
         .header(header::CONTENT_RANGE, format!("bytes {start}-{end}/{size}"))
@@ -144,7 +174,10 @@ fn several_parts(call: &Call, wanted: &Wanted, parts: Vec<ByteRange>) -> Result<
 
 fn unsatisfiable(call: &Call, wanted: &Wanted) -> Result<Response> {
     let headers = Answer::new(StatusCode::RANGE_NOT_SATISFIABLE)
-        .header(header::CONTENT_RANGE, format!("bytes */{}", wanted.facts.size))
+        .header(
+            header::CONTENT_RANGE,
+            format!("bytes */{}", wanted.facts.size),
+        )
         .header(header::ACCEPT_RANGES, "bytes")
         .into_headers()?;
     let error = Error::new(Reason::RangeInvalid, "the blob has no such bytes");

@@ -39,8 +39,12 @@ impl Boundary {
     pub(super) fn length(&self, parts: &[ByteRange], size: u64) -> u64 {
         let head = |(at, part): (usize, &ByteRange)| self.before(at == 0, *part, size).len() as u64;
         let heads: u64 = parts.iter().enumerate().map(head).sum();
-        let bytes = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.length()));
-        bytes.saturating_add(heads).saturating_add(self.last().len() as u64)
+        let bytes = parts
+            .iter()
+            .fold(0u64, |sum, part| sum.saturating_add(part.length()));
+        bytes
+            .saturating_add(heads)
+            .saturating_add(self.last().len() as u64)
     }
 
     /// The body. A part that cannot be read breaks it.
@@ -57,10 +61,10 @@ impl Boundary {
             async move {
                 let range = (part.start, part.length());
                 let download = transfers.open(&place, size, Some(range)).await?;
-                Ok(stream::once(async { Ok(head) }).chain(download.stream))
+                seawall_blob::Result::Ok(stream::iter([Ok(head)]).chain(download.stream))
             }
         });
-        pieces.try_flatten().chain(stream::once(async { Ok(last) }))
+        pieces.try_flatten().chain(stream::iter([Ok(last)]))
     }
 }
 
@@ -71,7 +75,10 @@ mod tests {
     #[test]
     fn the_length_is_that_of_what_is_written() {
         let boundary = Boundary::of([0xab; 16]);
-        let parts = [ByteRange { start: 0, end: 1 }, ByteRange { start: 5, end: 14 }];
+        let parts = [
+            ByteRange { start: 0, end: 1 },
+            ByteRange { start: 5, end: 14 },
+        ];
         let mut body = String::new();
         for (at, part) in parts.iter().enumerate() {
             body += &boundary.before(at == 0, *part, 100);
@@ -83,6 +90,9 @@ mod tests {
              Content-Type: application/octet-stream\r\n\
              Content-Range: bytes 0-1/100\r\n\r\nxx\r\n--abab";
         assert!(body.starts_with(expected), "{body}");
-        assert!(body.ends_with("xxxxxxxxxx\r\n--abababababababababababababababab--\r\n"), "{body}");
+        assert!(
+            body.ends_with("xxxxxxxxxx\r\n--abababababababababababababababab--\r\n"),
+            "{body}"
+        );
     }
 }

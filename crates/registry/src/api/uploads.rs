@@ -30,11 +30,41 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     let push = (Access::Repository(ActKind::Push), Dialect::Oci);
     let lane = Lane::Push;
     vec![
-        Route::new("upload.open", (Method::POST, UPLOADS), lane, push, bind(content, open)),
-        Route::new("upload.open", (Method::POST, UPLOADS_BARE), lane, push, bind(content, open)),
-        Route::new("upload.status", (Method::GET, UPLOAD), lane, push, bind(content, status)),
-        Route::new("upload.status", (Method::HEAD, UPLOAD), lane, push, bind(content, status)),
-        Route::new("upload.append", (Method::PATCH, UPLOAD), lane, push, bind(content, append)),
+        Route::new(
+            "upload.open",
+            (Method::POST, UPLOADS),
+            lane,
+            push,
+            bind(content, open),
+        ),
+        Route::new(
+            "upload.open",
+            (Method::POST, UPLOADS_BARE),
+            lane,
+            push,
+            bind(content, open),
+        ),
+        Route::new(
+            "upload.status",
+            (Method::GET, UPLOAD),
+            lane,
+            push,
+            bind(content, status),
+        ),
+        Route::new(
+            "upload.status",
+            (Method::HEAD, UPLOAD),
+            lane,
+            push,
+            bind(content, status),
+        ),
+        Route::new(
+            "upload.append",
+            (Method::PATCH, UPLOAD),
+            lane,
+            push,
+            bind(content, append),
+        ),
         Route::new(
             "upload.finish",
             (Method::PUT, UPLOAD),
@@ -42,14 +72,25 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
             push,
             bind(content, finish),
         ),
-        Route::new("upload.cancel", (Method::DELETE, UPLOAD), lane, push, bind(content, cancel)),
+        Route::new(
+            "upload.cancel",
+            (Method::DELETE, UPLOAD),
+            lane,
+            push,
+            bind(content, cancel),
+        ),
     ]
 }
 
 /// A PUT without a body, or with a chunk that is not the first, ends an upload whose bytes are here
 /// already: that work is not to be lost. One that brings all the bytes itself is a push like another.
 fn finishing_lane(parts: &Parts) -> Lane {
-    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let empty = text(header::CONTENT_LENGTH) == Some("0")
         || !(parts.headers.contains_key(header::CONTENT_LENGTH)
             || parts.headers.contains_key(header::TRANSFER_ENCODING)
@@ -57,7 +98,11 @@ fn finishing_lane(parts: &Parts) -> Lane {
     let later = text(header::CONTENT_RANGE)
         .and_then(|range| seawall_types::range::ContentRange::parse(range).ok())
         .is_some_and(|range| range.start > 0);
-    if empty || later { Lane::Commit } else { Lane::Push }
+    if empty || later {
+        Lane::Commit
+    } else {
+        Lane::Push
+    }
 }
 
 /// What a POST asks for.
@@ -75,8 +120,15 @@ impl<'q> Opening<'q> {
     fn read(call: &'q Call) -> Result<Self> {
         let mount = once(call, "mount")?.map(Digest::parse).transpose()?;
         let whole = once(call, "digest")?.map(Digest::parse).transpose()?;
-        let algorithm = once(call, "digest-algorithm")?.map(Algorithm::parse).transpose()?;
-        Ok(Self { mount, from: once(call, "from")?, whole, algorithm })
+        let algorithm = once(call, "digest-algorithm")?
+            .map(Algorithm::parse)
+            .transpose()?;
+        Ok(Self {
+            mount,
+            from: once(call, "from")?,
+            whole,
+            algorithm,
+        })
     }
 }
 
@@ -105,7 +157,11 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
         return created(repo.name(), digest);
     }
     let uuid = upload::open(&content, &call.op, &repo, opening.algorithm).await?;
-    let answer = told(StatusCode::ACCEPTED, repo.name(), Progress { uuid, offset: 0 });
+    let answer = told(
+        StatusCode::ACCEPTED,
+        repo.name(),
+        Progress { uuid, offset: 0 },
+    );
     match content.config().chunk_min_length {
         Some(length) => answer.number(OCI_CHUNK_MIN_LENGTH, length).empty(),
         None => answer.empty(),
@@ -180,7 +236,10 @@ fn created(name: &RepositoryName, digest: &Digest) -> Result<Response> {
 fn told(status: StatusCode, name: &RepositoryName, progress: Progress) -> Answer {
     let Progress { uuid, offset } = progress;
     Answer::new(status)
-        .header(header::LOCATION, format!("/v2/{}/blobs/uploads/{uuid}", name.as_written()))
+        .header(
+            header::LOCATION,
+            format!("/v2/{}/blobs/uploads/{uuid}", name.as_written()),
+        )
         .header(header::RANGE, format!("0-{}", offset.saturating_sub(1)))
         .header(DOCKER_UPLOAD_UUID, uuid.to_string())
 }
@@ -188,7 +247,10 @@ fn told(status: StatusCode, name: &RepositoryName, progress: Progress) -> Answer
 /// A refusal; 416 says where the upload is, so that the client goes on from there (§7.7).
 fn refuse(call: &Call, name: &RepositoryName, refusal: Refusal) -> Result<Response> {
     match refusal {
-        Refusal { error, at: Some(progress) } if error.reason == Reason::RangeInvalid => {
+        Refusal {
+            error,
+            at: Some(progress),
+        } if error.reason == Reason::RangeInvalid => {
             let headers = told(StatusCode::RANGE_NOT_SATISFIABLE, name, progress).into_headers()?;
             Ok(call.refuse(&error, headers))
         }
@@ -212,10 +274,16 @@ mod tests {
     fn ending_an_upload_is_more_urgent_than_bringing_one() {
         assert_eq!(lane(&[]), Lane::Commit);
         assert_eq!(lane(&[(header::CONTENT_LENGTH, "0")]), Lane::Commit);
-        let last = [(header::CONTENT_LENGTH, "5"), (header::CONTENT_RANGE, "10-14")];
+        let last = [
+            (header::CONTENT_LENGTH, "5"),
+            (header::CONTENT_RANGE, "10-14"),
+        ];
         assert_eq!(lane(&last), Lane::Commit);
         assert_eq!(lane(&[(header::CONTENT_LENGTH, "5")]), Lane::Push);
-        let first = [(header::CONTENT_LENGTH, "5"), (header::CONTENT_RANGE, "0-4")];
+        let first = [
+            (header::CONTENT_LENGTH, "5"),
+            (header::CONTENT_RANGE, "0-4"),
+        ];
         assert_eq!(lane(&first), Lane::Push);
         assert_eq!(lane(&[(header::TRANSFER_ENCODING, "chunked")]), Lane::Push);
     }
@@ -224,10 +292,18 @@ mod tests {
     fn the_range_counts_both_ends() {
         let name = RepositoryName::parse("hello").unwrap();
         let told = |offset| {
-            let progress = Progress { uuid: Uuid::from_u128(7), offset };
+            let progress = Progress {
+                uuid: Uuid::from_u128(7),
+                offset,
+            };
             told(StatusCode::ACCEPTED, &name, progress).empty().unwrap()
         };
-        let range = |offset| told(offset).headers()[header::RANGE].to_str().unwrap().to_owned();
+        let range = |offset| {
+            told(offset).headers()[header::RANGE]
+                .to_str()
+                .unwrap()
+                .to_owned()
+        };
         assert_eq!([range(0), range(1), range(1000)], ["0-0", "0-0", "0-999"]);
         assert_eq!(
             told(0).headers()[header::LOCATION],

@@ -16,7 +16,7 @@ use seawall_kernel::auth::{Delete, Pull, Push};
 use seawall_kernel::blobs::{self, BlobFacts, Owner};
 use seawall_kernel::events::{Event, EventKind};
 use seawall_kernel::{Op, Repo, changes};
-use seawall_meta::{Tx, args, list};
+use seawall_meta::{Tx, args};
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 
@@ -24,7 +24,10 @@ use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 ///
 /// Errors: `BlobUnknown`, whether the blob exists elsewhere or nowhere (distribution §5.3).
 pub(crate) async fn find(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Result<BlobFacts> {
-    let row = op.sql().optional(&store::VISIBLE, args![repo.id(), digest]).await?;
+    let row = op
+        .sql()
+        .optional(&store::VISIBLE, args![repo.id(), digest])
+        .await?;
     blobs::read(&row.ok_or_else(unknown)?, 0)
 }
 
@@ -38,7 +41,12 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
         return Ok(());
     }
     let half = millis(op.kernel().settings().blob_lease / 2);
-    if op.sql().optional(&store::KEPT, args![digest, repo.id(), half]).await?.is_some() {
+    if op
+        .sql()
+        .optional(&store::KEPT, args![digest, repo.id(), half])
+        .await?
+        .is_some()
+    {
         return Ok(());
     }
     let pushed = match op.repo::<Push>(repo.name()).await {
@@ -56,11 +64,14 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
         // The name went to another repository meanwhile, which does not serve this blob.
         return Err(unknown());
     }
-    op.transaction((Owner::lease(namespace, id), *digest), |tx, op, (owner, digest)| {
-        Box::pin(async move {
-            blobs::lease(tx, owner, digest, op.kernel().settings().blob_lease).await
-        })
-    })
+    op.transaction(
+        (Owner::lease(namespace, id), *digest),
+        |tx, op, (owner, digest)| {
+            Box::pin(async move {
+                blobs::lease(tx, owner, digest, op.kernel().settings().blob_lease).await
+            })
+        },
+    )
     .await
 }
 
@@ -73,27 +84,17 @@ pub(crate) async fn link(
     (namespace, repository): (NamespaceId, RepositoryId),
     (digest, size): (&Digest, u64),
 ) -> Result<()> {
-    tx.execute(&store::LINK, args![repository, digest, size]).await.map_err(|error| {
-        if error.is_foreign_key() { unknown() } else { error.into() }
-    })?;
+    tx.execute(&store::LINK, args![repository, digest, size])
+        .await
+        .map_err(|error| {
+            if error.is_foreign_key() {
+                unknown()
+            } else {
+                error.into()
+            }
+        })?;
     let owner = Owner::lease(namespace, repository);
     blobs::lease(tx, &owner, digest, op.kernel().settings().blob_lease).await
-}
-
-/// Which of `digests` the repository serves, with their sizes, in the order of the digests.
-///
-/// Their links stay as they are until `tx` ends: a manifest that is being pushed and a blob that is
-/// being deleted cannot miss each other.
-pub(crate) async fn lock_linked(
-    tx: &mut Tx,
-    repository: RepositoryId,
-    digests: &[Digest],
-) -> Result<Vec<(Digest, u64)>> {
-    let mut digests = digests.to_vec();
-    digests.sort_unstable();
-    digests.dedup();
-    let rows = tx.all(&store::LOCK_LINKED, args![repository, list(&digests)]).await?;
-    rows.iter().map(|row| Ok((row.digest(0)?, row.size(1)?))).collect()
 }
 
 /// Takes a blob out of a repository (distribution §15.5). Its bytes stay while anybody keeps them.
@@ -103,7 +104,7 @@ pub(crate) async fn lock_linked(
 pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Result<()> {
     op.transaction((repo.clone(), *digest), |tx, op, (repo, digest)| {
         Box::pin(async move {
-            // The link goes first: whoever is pushing a manifest that needs it holds it locked.
+            // The link goes first: whoever is pushing a manifest that needs it has it locked.
             if tx.execute(&store::UNLINK, args![repo.id(), digest]).await? == 0 {
                 return Err(unknown());
             }
@@ -113,9 +114,16 @@ pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Res
                     "a manifest of this repository refers to the blob; delete that first",
                 ));
             }
-            tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0)).await?;
+            tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0))
+                .await?;
             let detail = serde_json::json!({ "digest": digest.to_string() });
-            op.emit(tx, Event::new(EventKind::BlobDeleted).within(repo).detail(detail)).await
+            op.emit(
+                tx,
+                Event::new(EventKind::BlobDeleted)
+                    .within(repo)
+                    .detail(detail),
+            )
+            .await
         })
     })
     .await

@@ -9,7 +9,7 @@ use seawall_kernel::auth::Push;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::args;
 use seawall_types::permission::Role;
-use seawall_types::{Digest, Reason, RepositoryName, Result};
+use seawall_types::{Digest, PrincipalId, Reason, RepositoryName, Result};
 
 use super::store;
 
@@ -27,13 +27,16 @@ pub(crate) async fn mount(
     };
     let Some(size) = found else { return Ok(false) };
     let linked = op
-        .transaction((repo.clone(), *digest, size), |tx, op, (repo, digest, size)| {
-            Box::pin(async move {
-                let ids = repo.ensure(tx, op).await?;
-                super::link(tx, op, ids, (digest, *size)).await?;
-                Ok(ids)
-            })
-        })
+        .transaction(
+            (repo.clone(), *digest, size),
+            |tx, op, (repo, digest, size)| {
+                Box::pin(async move {
+                    let ids = repo.ensure(tx, op).await?;
+                    super::link(tx, op, ids, (digest, *size)).await?;
+                    Ok(ids)
+                })
+            },
+        )
         .await;
     match linked {
         Ok(ids) => {
@@ -48,7 +51,9 @@ pub(crate) async fn mount(
 
 /// The blob's size, if `from` is a repository that the caller may read and that serves it.
 async fn find_in(op: &Op, digest: &Digest, from: &str) -> Result<Option<u64>> {
-    let Ok(from) = RepositoryName::parse(from) else { return Ok(None) };
+    let Ok(from) = RepositoryName::parse(from) else {
+        return Ok(None);
+    };
     if op.allowed(&from).await?.role < Some(Role::Read) {
         return Ok(None);
     }
@@ -62,7 +67,7 @@ async fn find_in(op: &Op, digest: &Digest, from: &str) -> Result<Option<u64>> {
 async fn find_anywhere(op: &Op, digest: &Digest) -> Result<Option<u64>> {
     let actor = op.actor();
     let public = !actor.is_anonymous() || op.kernel().settings().anonymous_pull;
-    let principal = actor.principal().map_or(0, |id| id.get());
+    let principal = actor.principal().map_or(0, PrincipalId::get);
     let arguments = args![digest, principal, actor.is_superuser(), public];
     let row = op.sql().optional(&store::SIZE_ANYWHERE, arguments).await?;
     Ok(row.map(|row| row.size(0)).transpose()?)

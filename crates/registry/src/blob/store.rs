@@ -1,7 +1,7 @@
 //! Every SQL statement on `repository_blob`, and the reads that join it. No policy.
 
-use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query};
-use seawall_meta::{arg, arg_limit, item};
+use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
+use seawall_meta::{arg, arg_limit};
 use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
 
 /// The state of a `blob_place` whose bytes are there.
@@ -55,19 +55,6 @@ seawall_meta::statements! {
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("digest").eq(arg(1)))
         .to_owned();
-
-    /// Which of some blobs a repository serves; locks their links against deletion, in an order
-    /// that is always the same. Arguments: repository, digests.
-    LOCK_LINKED[n]: |d, n| {
-        let mut select = Query::select();
-        select
-            .columns(["digest", "size"])
-            .from("repository_blob")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .and_where(Expr::col("digest").is_in((0..n).map(|k| item(1, k))))
-            .order_by("digest", Order::Asc);
-        d.for_update(&select)
-    };
 
     /// A blob's size, if a repository of that name serves it. Arguments: namespace, path, digest.
     SIZE_BY_NAME: |_d| Query::select()

@@ -31,13 +31,18 @@ pub(crate) async fn append(
     let limit = chunk
         .fit(session.state.offset(), largest)
         .map_err(|error| session.refuse(error))?;
-    let appended = transfers.append(&hold, session.state.clone(), body, limit).await?;
+    let appended = transfers
+        .append(&hold, session.state.clone(), body, limit)
+        .await?;
     if appended.received > 0 && !advance(op, &session, &appended).await? {
         // It was cancelled or has expired meanwhile; nobody else will look for these bytes.
         session::discard(op, &hold, &appended.state).await;
         return Err(session::unknown().into());
     }
-    let session = Session { state: appended.state, ..session };
+    let session = Session {
+        state: appended.state,
+        ..session
+    };
     session::refusal_of(appended.outcome, largest).map_err(|error| session.refuse(error))?;
     Ok(session.progress())
 }

@@ -46,7 +46,11 @@ pub(crate) async fn finish(
         .fit(session.state.offset(), largest)
         .map_err(|error| session.refuse(error))?;
     let state = session.state.clone();
-    match op.transfers().append_and_finish(&hold, state, body, limit, digest).await {
+    match op
+        .transfers()
+        .append_and_finish(&hold, state, body, limit, digest)
+        .await
+    {
         Ok(Finished::Stored(stored)) => {
             let ended = (uuid, session.state.generation());
             Ok(commit(op, repo, stored, Some(ended)).await?)
@@ -127,19 +131,22 @@ async fn record(
     ended: Option<(Uuid, u64)>,
 ) -> Result<((NamespaceId, RepositoryId), Place)> {
     let ended = ended.map(|(uuid, generation)| (uuid.to_string(), generation));
-    op.transaction((repo.clone(), stored.clone(), ended), |tx, op, (repo, stored, ended)| {
-        Box::pin(async move {
-            if let Some((uuid, generation)) = ended
-                && tx.execute(&store::END, args![uuid, *generation]).await? == 0
-            {
-                return Err(session::unknown());
-            }
-            let ids = repo.ensure(tx, op).await?;
-            let place = blobs::record(tx, &stored.digest, stored).await?;
-            blob::link(tx, op, ids, (&stored.digest, stored.size)).await?;
-            Ok((ids, place))
-        })
-    })
+    op.transaction(
+        (repo.clone(), stored.clone(), ended),
+        |tx, op, (repo, stored, ended)| {
+            Box::pin(async move {
+                if let Some((uuid, generation)) = ended
+                    && tx.execute(&store::END, args![uuid, *generation]).await? == 0
+                {
+                    return Err(session::unknown());
+                }
+                let ids = repo.ensure(tx, op).await?;
+                let place = blobs::record(tx, &stored.digest, stored).await?;
+                blob::link(tx, op, ids, (&stored.digest, stored.size)).await?;
+                Ok((ids, place))
+            })
+        },
+    )
     .await
 }
 

@@ -15,7 +15,7 @@ use super::{commit, store};
 use crate::Content;
 
 /// An upload without a request for so long is not under way any more, and limits nobody.
-const UNDER_WAY: Duration = Duration::from_secs(3600);
+const UNDER_WAY: Duration = Duration::from_hours(1);
 
 /// Opens an upload for the caller; makes the repository if the caller may. One write, and one read
 /// for the limit.
@@ -30,7 +30,10 @@ pub(crate) async fn open(
     let uuid = time::uuid(op.kernel().random());
     let state = op.transfers().begin(uuid, algorithm).to_bytes();
     let code = algorithm.map(|algorithm| i64::from(algorithm.code()));
-    let most = content.config().max_uploads_per_user.map(|most| i64::from(most.get()));
+    let most = content
+        .config()
+        .max_uploads_per_user
+        .map(|most| i64::from(most.get()));
     let input = (repo.clone(), uuid.to_string(), state, code, most);
     let ids = op
         .transaction(input, |tx, op, (repo, uuid, state, code, most)| {
@@ -66,12 +69,19 @@ pub(crate) async fn push_whole(
     body: BodyStream,
 ) -> Result<()> {
     let largest = session::largest(content);
-    let limit = Chunk { content_range: None, declared }.fit(0, largest)?;
+    let limit = Chunk {
+        content_range: None,
+        declared,
+    }
+    .fit(0, largest)?;
     let transfers = op.transfers();
     let uuid = time::uuid(op.kernel().random());
     let state = transfers.begin(uuid, Some(digest.algorithm()));
     let hold = transfers.hold(uuid).await?;
-    match transfers.append_and_finish(&hold, state.clone(), body, limit, digest).await {
+    match transfers
+        .append_and_finish(&hold, state.clone(), body, limit, digest)
+        .await
+    {
         Ok(Finished::Stored(stored)) => commit::commit(op, repo, stored, None).await,
         Ok(Finished::Unfinished(appended)) => {
             session::discard(op, &hold, &appended.state).await;

@@ -49,12 +49,18 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn progress(&self) -> Progress {
-        Progress { uuid: self.uuid, offset: self.state.offset() }
+        Progress {
+            uuid: self.uuid,
+            offset: self.state.offset(),
+        }
     }
 
     /// Refuses a step and leaves the upload as it is.
     pub(super) fn refuse(&self, error: Error) -> Refusal {
-        Refusal { error, at: Some(self.progress()) }
+        Refusal {
+            error,
+            at: Some(self.progress()),
+        }
     }
 }
 
@@ -63,15 +69,24 @@ impl Session {
 /// Errors: `UploadUnknown`, also for another repository's upload or another principal's
 /// (distribution §7.17, §14.6); `UploadInvalid` for one that a later release has written.
 pub(super) async fn find(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<Session> {
-    let Some(repository) = repo.existing() else { return Err(unknown()) };
+    let Some(repository) = repo.existing() else {
+        return Err(unknown());
+    };
     let arguments = args![uuid.to_string(), repository];
-    let row = op.sql().optional(&store::FIND, arguments).await?.ok_or_else(unknown)?;
+    let row = op
+        .sql()
+        .optional(&store::FIND, arguments)
+        .await?
+        .ok_or_else(unknown)?;
     if row.opt_id::<PrincipalId>(0)? != op.actor().principal() {
         return Err(unknown());
     }
     let state = UploadState::from_bytes(row.bytes(3)?)?;
     if (state.generation(), state.offset()) != (row.size(1)?, row.size(2)?) || state.id() != uuid {
-        return Err(Error::new(Reason::UploadInvalid, "the upload cannot go on; begin anew"));
+        return Err(Error::new(
+            Reason::UploadInvalid,
+            "the upload cannot go on; begin anew",
+        ));
     }
     Ok(Session { uuid, state })
 }
@@ -141,14 +156,20 @@ impl Chunk<'_> {
         if exact.is_some_and(|exact| offset.saturating_add(exact) > largest) {
             return Err(too_large(largest));
         }
-        Ok(AppendLimit { max_total: largest, exact })
+        Ok(AppendLimit {
+            max_total: largest,
+            exact,
+        })
     }
 }
 
 /// The largest blob that a push may bring, in bytes.
 pub(super) fn largest(content: &Content) -> u64 {
     let stored = content.kernel().blobs().max_blob_bytes();
-    content.config().max_blob_bytes.map_or(stored, |configured| configured.min(stored))
+    content
+        .config()
+        .max_blob_bytes
+        .map_or(stored, |configured| configured.min(stored))
 }
 
 /// The answer to a body that did not end as it should; `Complete` is no error.
@@ -173,11 +194,17 @@ pub(super) fn unknown() -> Error {
 }
 
 fn too_large(largest: u64) -> Error {
-    Error::new(Reason::TooLarge, format!("a blob may have at most {largest} bytes"))
+    Error::new(
+        Reason::TooLarge,
+        format!("a blob may have at most {largest} bytes"),
+    )
 }
 
 fn length_mismatch() -> Error {
-    Error::new(Reason::SizeInvalid, "the body is not as long as the request says")
+    Error::new(
+        Reason::SizeInvalid,
+        "the body is not as long as the request says",
+    )
 }
 
 #[cfg(test)]
@@ -185,22 +212,42 @@ mod tests {
     use super::*;
 
     fn fit(content_range: Option<&str>, declared: Option<u64>) -> Result<AppendLimit, Reason> {
-        Chunk { content_range, declared }.fit(10, 100).map_err(|error| error.reason)
+        Chunk {
+            content_range,
+            declared,
+        }
+        .fit(10, 100)
+        .map_err(|error| error.reason)
     }
 
     #[test]
     fn a_chunk_begins_where_the_upload_is() {
         assert_eq!(fit(Some("10-19"), Some(10)).unwrap().exact, Some(10));
         assert_eq!(fit(Some("10-19"), None).unwrap().exact, Some(10));
-        assert_eq!(fit(Some("0-9"), Some(10)).unwrap_err(), Reason::RangeInvalid);
-        assert_eq!(fit(Some("11-19"), Some(9)).unwrap_err(), Reason::RangeInvalid);
-        assert_eq!(fit(Some("nonsense"), None).unwrap_err(), Reason::RangeInvalid);
+        assert_eq!(
+            fit(Some("0-9"), Some(10)).unwrap_err(),
+            Reason::RangeInvalid
+        );
+        assert_eq!(
+            fit(Some("11-19"), Some(9)).unwrap_err(),
+            Reason::RangeInvalid
+        );
+        assert_eq!(
+            fit(Some("nonsense"), None).unwrap_err(),
+            Reason::RangeInvalid
+        );
     }
 
     #[test]
     fn a_chunk_that_contradicts_itself_is_refused() {
-        assert_eq!(fit(Some("10-19"), Some(9)).unwrap_err(), Reason::SizeInvalid);
-        assert_eq!(fit(Some("19-10"), Some(10)).unwrap_err(), Reason::SizeInvalid);
+        assert_eq!(
+            fit(Some("10-19"), Some(9)).unwrap_err(),
+            Reason::SizeInvalid
+        );
+        assert_eq!(
+            fit(Some("19-10"), Some(10)).unwrap_err(),
+            Reason::SizeInvalid
+        );
     }
 
     #[test]

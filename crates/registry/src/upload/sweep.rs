@@ -15,8 +15,8 @@ use super::{session, store};
 use crate::Content;
 
 /// How long after the start the sweep runs for the first time: not while everything else starts.
-pub(crate) const SWEEP_FIRST: Duration = Duration::from_secs(300);
-const SWEEP_AGAIN: Duration = Duration::from_secs(3600);
+pub(crate) const SWEEP_FIRST: Duration = Duration::from_mins(5);
+const SWEEP_AGAIN: Duration = Duration::from_hours(1);
 
 /// Uploads that are looked at in one read, and reads in one run.
 const BATCH: u32 = 100;
@@ -37,7 +37,11 @@ pub(crate) async fn sweep(content: &Content, op: &Op) -> Result<Outcome> {
     let rows = expire(op, expiry).await?;
     let swept = sweep_files(op, expiry).await?;
     if rows > 0 || swept.files > 0 {
-        tracing::info!(uploads = rows, files = swept.files, "expired uploads are removed");
+        tracing::info!(
+            uploads = rows,
+            files = swept.files,
+            "expired uploads are removed"
+        );
     }
     Ok(Outcome::Again(SWEEP_AGAIN))
 }
@@ -47,7 +51,10 @@ async fn expire(op: &Op, expiry: Duration) -> Result<u64> {
     let mut from = Millis(0);
     let mut removed = 0;
     for _ in 0..MOST_BATCHES {
-        let rows = op.sql().all(&store::EXPIRED, args![age, from, i64::from(BATCH)]).await?;
+        let rows = op
+            .sql()
+            .all(&store::EXPIRED, args![age, from, i64::from(BATCH)])
+            .await?;
         for row in &rows {
             removed += u64::from(expire_one(op, row.text(0)?, row.bytes(1)?, age).await?);
         }
@@ -62,8 +69,12 @@ async fn expire(op: &Op, expiry: Duration) -> Result<u64> {
 
 /// Removes one upload, unless somebody works on it or has come back to it.
 async fn expire_one(op: &Op, uuid: &str, state: &[u8], age: i64) -> Result<bool> {
-    let Ok(id) = Uuid::try_parse(uuid) else { return Ok(false) };
-    let Ok(hold) = op.transfers().hold(id).await else { return Ok(false) };
+    let Ok(id) = Uuid::try_parse(uuid) else {
+        return Ok(false);
+    };
+    let Ok(hold) = op.transfers().hold(id).await else {
+        return Ok(false);
+    };
     let gone = op
         .transaction((uuid.to_owned(), age), |tx, _op, (uuid, age)| {
             Box::pin(async move { Ok(tx.execute(&store::EXPIRE, args![uuid, *age]).await? > 0) })
@@ -86,7 +97,9 @@ async fn sweep_files(op: &Op, expiry: Duration) -> Result<seawall_blob::Swept> {
         }
     }
     // Only what the database was asked about may go.
-    Ok(transfers.sweep(move |id| !idle.contains(&id), expiry).await?)
+    Ok(transfers
+        .sweep(move |id| !idle.contains(&id), expiry)
+        .await?)
 }
 
 /// Takes at most `limit` uploads from a repository that is going; says how many there were to take.
