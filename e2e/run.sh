@@ -53,11 +53,19 @@ write_config() { # write_config ADDRESS SCHEME [DATABASE-URL]
 
 ready() { "${PROBE[@]}" "$SEAWALL_SCHEME://$SEAWALL_HOST/health/ready"; }
 
+ready_or_gone() { ready || is_gone "$SERVER"; }
+
+# A panic that a story did not notice is one all the same.
+server_is_well() {
+    ready || { echo 'the server is not ready any more'; return 1; }
+    ! grep -n 'panicked at' "$SERVER_LOG"
+}
+
 # start_server NAME SCHEME [DATABASE-URL]: exports what a story needs to know.
 start_server() {
     local name="$1" scheme="$2" directory="$WORK/server-$1"
     mkdir "$directory"
-    PROBE=(curl --silent --fail --max-time 2)
+    PROBE=(curl --silent --fail --max-time 2 --output /dev/null)
     export SEAWALL_SCHEME="$scheme" SEAWALL_USER=admin SEAWALL_DATA="$directory/data"
     SEAWALL_HOST="127.0.0.1:$(free_port)"
     export SEAWALL_HOST
@@ -68,18 +76,22 @@ start_server() {
         unset SEAWALL_CA
     fi
     write_config "$SEAWALL_HOST" "$scheme" "${3:-}" >"$directory/config.yaml"
+    SERVER_LOG="$WORK/server-$name.log"
     background "server-$name" "$SEAWALL_BIN" serve --data "$SEAWALL_DATA" \
         --listen "$SEAWALL_HOST" --config "$directory/config.yaml"
-    if ! wait_until 60 ready; then
-        tail -n 30 "$WORK/server-$name.log" >&2
-        die "the server ($name) is not ready after a minute"
+    SERVER="${BACKGROUND_PIDS[-1]}"
+    if ! wait_until 60 ready_or_gone || ! ready; then
+        tail -n 30 "$SERVER_LOG" >&2
+        die "the server ($name) did not become ready"
     fi
     SEAWALL_PASSWORD="$(cat "$SEAWALL_DATA/admin-password")"
     export SEAWALL_PASSWORD
 }
 
 stop_server() {
+    report "server $1 is well" server_is_well
     stop_all
+    [[ "$LOGS" == "$WORK"/* ]] || cp "$SERVER_LOG" "$LOGS/"
     rm -rf "$WORK/server-$1"
 }
 
@@ -89,7 +101,11 @@ stop_server() {
 report() {
     local name="$1" log="$LOGS/${1// /-}.log" started=$SECONDS status=0
     shift
-    "$@" >"$log" 2>&1 </dev/null || status=$?
+    # In the background, so that a signal to this script is heard at once.
+    "$@" >"$log" 2>&1 </dev/null &
+    BACKGROUND_PIDS+=("$!")
+    wait "$!" || status=$?
+    unset 'BACKGROUND_PIDS[-1]'
     if ((status == 0)); then
         ((PASSED += 1))
         printf 'PASS  %-40s %4d s\n' "$name" $((SECONDS - started))
@@ -97,6 +113,7 @@ report() {
         ((FAILED += 1))
         printf 'FAIL  %-40s %4d s  (status %d)\n' "$name" $((SECONDS - started)) "$status"
         tail -n 40 "$log" | sed 's/^/      | /'
+        [[ -z "${SERVER_LOG:-}" ]] || tail -n 10 "$SERVER_LOG" | cut -c1-500 | sed 's/^/ server | /'
     fi
 }
 
@@ -121,6 +138,15 @@ any_story() {
         chosen "$(basename "$file" .sh)" && return
     done
     return 1
+}
+
+# A choice that chooses nothing is a mistake, not a success.
+check_globs() {
+    local glob GLOBS=("${GLOBS[@]}")
+    for glob in "${GLOBS[@]}"; do
+        GLOBS=("$glob")
+        any_story || chosen conformance || die "nothing is called $glob"
+    done
 }
 
 run_conformance() { # run_conformance NAME
@@ -172,10 +198,11 @@ everything() {
     for scheme in "${SCHEMES[@]}"; do
         conformance_on sqlite "$scheme"
     done
-    conformance_on postgres http "$(fresh_database "$SEAWALL_TEST_POSTGRES")"
-    conformance_on mariadb http "$(fresh_database "$SEAWALL_TEST_MYSQL")"
+    conformance_on postgres "${SCHEMES[0]}" "$(fresh_database "$SEAWALL_TEST_POSTGRES")"
+    conformance_on mariadb "${SCHEMES[0]}" "$(fresh_database "$SEAWALL_TEST_MYSQL")"
 }
 
+check_globs
 # Conformance wants every database; without them this script runs itself inside.
 if [[ -z "${SEAWALL_EXTERNAL:-}" && -z "${SEAWALL_TEST_POSTGRES:-}" ]] && chosen conformance; then
     SEAWALL_TEST_FSYNC="${SEAWALL_TEST_FSYNC:-0}" \
