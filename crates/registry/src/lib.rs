@@ -11,6 +11,7 @@
 
 mod api;
 mod blob;
+mod clear;
 mod config;
 mod manifest;
 mod referrer;
@@ -19,11 +20,13 @@ mod upload;
 
 use std::sync::Arc;
 
+use seawall_kernel::catalog::repositories::ClearRepository;
 use seawall_kernel::{Feature, Kernel};
 use seawall_meta::{Migrations, Statement};
 use seawall_types::lane::Lane;
 
 pub use config::Config;
+pub use manifest::{EdgeKind, Walked, walk_manifests};
 
 /// The tables of this crate.
 pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
@@ -35,12 +38,22 @@ pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
         "0004_index_upload_by_activity",
         "0005_index_upload_by_repository",
         "0006_index_upload_by_principal",
+        "0011_create_manifest",
+        "0012_index_manifest_by_subject",
+        "0013_index_manifest_by_artifact_type",
+        "0014_index_manifest_by_hiding",
+        "0015_create_manifest_edge",
+        "0016_index_manifest_edge_by_digest",
+        "0017_create_tag_history",
+        "0018_index_tag_history_by_name",
+        "0019_create_tag",
+        "0020_index_tag_by_digest",
     ]
 );
 
 /// Every statement of this crate, for the test that prepares each of them on every database.
 pub fn statements() -> Vec<&'static Statement> {
-    [blob::store::ALL, upload::store::ALL].concat()
+    [blob::store::ALL, upload::store::ALL, manifest::store::ALL, tag::store::ALL].concat()
 }
 
 /// What the registry holds: the facade for the features above it.
@@ -68,7 +81,7 @@ impl Content {
 
 /// What the registry brings: its routes and its jobs.
 pub fn feature(content: &Arc<Content>) -> Feature {
-    let sweeping = Arc::clone(content);
+    let (sweeping, forgetting) = (Arc::clone(content), Arc::clone(content));
     Feature::new("registry")
         .routes(api::routes(content))
         .job::<upload::Sweep, _, _>(Lane::Background, move |op, _| {
@@ -76,4 +89,12 @@ pub fn feature(content: &Arc<Content>) -> Feature {
             async move { upload::sweep(&content, &op).await }
         })
         .always(&upload::Sweep {}, upload::SWEEP_FIRST)
+        .job::<manifest::Forget, _, _>(Lane::Background, move |op, _| {
+            let window = forgetting.config().time_machine();
+            async move { manifest::forget(&op, window).await }
+        })
+        .always(&manifest::Forget {}, manifest::FORGET_FIRST)
+        .job::<ClearRepository, _, _>(Lane::Background, |op, job| async move {
+            clear::clear(&op, &job).await
+        })
 }

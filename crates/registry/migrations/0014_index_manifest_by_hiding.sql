@@ -1,0 +1,1 @@
+CREATE INDEX manifest_by_hiding ON manifest (hidden_at)

@@ -1,0 +1,1 @@
+CREATE INDEX tag_by_digest ON tag (repository_id, digest)

@@ -1,0 +1,82 @@
+//! `GET /v2/_catalog`: the repositories that the caller may read (distribution §11.7).
+//!
+//! Not part of the OCI specification, but of what clients know. An `n` above the cap is clamped and
+//! the rest linked, as with tags: the other registries' 400 helps nobody. A caller without any token
+//! is challenged first, since docker's kin then fetch an anonymous one, which lists what is public
+//! where the public may be pulled by all.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode, header};
+use seawall_kernel::catalog::listing as catalog;
+use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_types::{Error, Lane, Reason, Result, link};
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::{base, bind, listing};
+use crate::Content;
+
+const CATALOG: &str = "/v2/_catalog";
+
+pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
+    let listed = (Access::Catalog, Dialect::Oci);
+    [Method::GET, Method::HEAD]
+        .map(|method| {
+            Route::new(
+                "catalog",
+                (method, CATALOG),
+                Lane::Listing,
+                listed,
+                bind(content, list),
+            )
+        })
+        .into()
+}
+
+#[derive(Serialize)]
+struct Body {
+    repositories: Vec<String>,
+}
+
+async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
+    admit(&call)?;
+    let page = listing::page(&call)?;
+    let cap = content.config().page_cap();
+    let limit = page.limit(cap, cap);
+    let mut names = if limit == 0 {
+        Vec::new()
+    } else {
+        catalog::page(&call.op, page.last.as_deref(), limit + 1).await?
+    };
+    let more = names.len() > limit as usize;
+    names.truncate(limit as usize);
+    let repositories: Vec<String> = names
+        .iter()
+        .map(|name| name.as_canonical().to_owned())
+        .collect();
+    let last = repositories.last().filter(|_| more);
+    let next = last.map(|last| link::next(CATALOG, &[("n", &limit.to_string()), ("last", last)]));
+    let answer = Answer::new(StatusCode::OK)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CACHE_CONTROL, "no-store");
+    let body = serde_json::to_vec(&Body { repositories }).map_err(Error::internal)?;
+    listing::body(&call, listing::linked(answer, next), body.into())
+}
+
+fn admit(call: &Call) -> Result<()> {
+    let actor = call.op.actor();
+    let public = call.op.kernel().settings().anonymous_pull;
+    if !base::is_welcome(actor) || (actor.is_anonymous() && !public) {
+        return Err(Error::new(
+            Reason::Unauthenticated,
+            "authentication required",
+        ));
+    }
+    if !actor.ceiling.admits_catalog() {
+        let words =
+            "the token does not cover the catalog; ask for one with the scope that is named";
+        return Err(Error::new(Reason::InsufficientScope, words));
+    }
+    Ok(())
+}

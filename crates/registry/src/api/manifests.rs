@@ -1,0 +1,199 @@
+//! Manifests over HTTP: pulling, asking, pushing, deleting (distribution §4, §9, §15.1–15.2).
+//!
+//! What was pushed is what is served, whatever `Accept` says: nothing is ever converted, and a
+//! client that lists too little gets the manifest that its tag means, not a 404 or another one
+//! (§4.9, §12.3). So the digest of a tag does not depend on who asks. `?ns=` is ignored (§4.13).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{HeaderName, Method, StatusCode, header};
+use seawall_kernel::Repo;
+use seawall_kernel::auth::{ActKind, Delete, Pull, Push};
+use seawall_kernel::events::Pulled;
+use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_types::manifest::MAX_MANIFEST_BYTES;
+use seawall_types::reference::ReferenceError;
+use seawall_types::{Lane, Reference, Result};
+
+use super::answer::{Answer, is_known};
+use super::bind;
+use super::pushed::Pushed;
+use crate::manifest::{self, Served};
+use crate::{Content, tag};
+
+const MANIFEST: &str = "/v2/{name...}/manifests/{reference}";
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
+    let access = |act| (Access::Repository(act), Dialect::Oci);
+    let (pull, push) = (access(ActKind::Pull), access(ActKind::Push));
+    let at = |method| (method, MANIFEST);
+    vec![
+        Route::new(
+            "manifest.get",
+            at(Method::GET),
+            Lane::Pull,
+            pull,
+            bind(content, get),
+        ),
+        Route::new(
+            "manifest.head",
+            at(Method::HEAD),
+            Lane::Pull,
+            pull,
+            bind(content, head),
+        ),
+        Route::new(
+            "manifest.put",
+            at(Method::PUT),
+            Lane::Commit,
+            push,
+            bind(content, put),
+        ),
+        Route::new(
+            "manifest.delete",
+            at(Method::DELETE),
+            Lane::Push,
+            access(ActKind::Delete),
+            bind(content, delete),
+        ),
+    ]
+}
+
+async fn head(_: Arc<Content>, call: Call) -> Result<Response> {
+    let found = Found::find(&call, false).await?;
+    if is_known(call.headers(), &found.etag()) {
+        return found.answer(StatusCode::NOT_MODIFIED).empty();
+    }
+    found.whole().body(Body::empty())
+}
+
+async fn get(_: Arc<Content>, call: Call) -> Result<Response> {
+    let found = Found::find(&call, true).await?;
+    if is_known(call.headers(), &found.etag()) {
+        return found.answer(StatusCode::NOT_MODIFIED).empty();
+    }
+    if let Some(namespace) = found.repo.namespace() {
+        let repository = found.repo.id();
+        let principal = call.op.actor().principal();
+        call.op.kernel().watchers().pulled(Pulled {
+            namespace,
+            repository,
+            principal,
+        });
+    }
+    found.whole().body(found.served.body)
+}
+
+/// A manifest that a request asks for, and how it asks.
+struct Found {
+    repo: Repo<Pull>,
+    reference: Reference,
+    served: Served,
+}
+
+impl Found {
+    /// Two reads: what the caller may do, and the manifest.
+    async fn find(call: &Call, with_body: bool) -> Result<Self> {
+        let repo = call.op.repo::<Pull>(&call.name()?).await?;
+        let reference = existing(&call.param("reference")?)?;
+        let served = manifest::find(&call.op, &repo, &reference, with_body).await?;
+        Ok(Self {
+            repo,
+            reference,
+            served,
+        })
+    }
+
+    /// The entity tag, without its quotes.
+    fn etag(&self) -> String {
+        self.served.digest.to_string()
+    }
+
+    /// What every answer says of the manifest. A digest never means anything else; a tag may the
+    /// next moment, so nobody may serve it without asking (§4.8).
+    fn answer(&self, status: StatusCode) -> Answer {
+        let digest = &self.served.digest;
+        let answer = Answer::new(status)
+            .digest(digest)
+            .immutable(digest, self.repo.is_public())
+            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .header(header::CONTENT_SECURITY_POLICY, "sandbox");
+        match self.reference {
+            Reference::Digest(_) => answer,
+            Reference::Tag(_) => answer.header(header::CACHE_CONTROL, "no-cache"),
+        }
+    }
+
+    fn whole(&self) -> Answer {
+        self.answer(StatusCode::OK)
+            .header(header::CONTENT_TYPE, &self.served.media_type)
+            .number(header::CONTENT_LENGTH, self.served.size)
+    }
+}
+
+/// What names something that may be here. No tag has a name outside the grammar, so there is no such
+/// manifest; a digest is malformed or not (§2.5).
+fn existing(text: &str) -> Result<Reference> {
+    Reference::parse(text).map_err(|error| match error {
+        ReferenceError::Tag(_) => manifest::unknown(),
+        ReferenceError::Digest(error) => error.into(),
+    })
+}
+
+/// Whoever may not push hears so before the body is read (§12.4.1).
+async fn put(_: Arc<Content>, call: Call) -> Result<Response> {
+    let name = call.name()?;
+    let repo = call.op.repo::<Push>(&name).await?;
+    let pushed = Pushed::read(&call)?;
+    let body = call.bytes(MAX_MANIFEST_BYTES).await?;
+    let draft = pushed.judge(body).await?;
+    let mut answer = Answer::new(StatusCode::CREATED)
+        .header(
+            header::LOCATION,
+            format!("/v2/{}/manifests/{}", name.as_written(), draft.digest()),
+        )
+        .digest(draft.digest());
+    if let Some(subject) = draft.subject() {
+        answer = answer.header(OCI_SUBJECT, subject.to_string());
+    }
+    if let Some(tags) = pushed.accepted() {
+        answer = answer.header(OCI_TAG, tags);
+    }
+    manifest::put(&call.op, pushed.into_put(repo, draft)).await?;
+    answer.empty()
+}
+
+async fn delete(content: Arc<Content>, call: Call) -> Result<Response> {
+    let repo = call.op.repo::<Delete>(&call.name()?).await?;
+    match existing(&call.param("reference")?)? {
+        Reference::Tag(tag) => tag::delete(&call.op, &repo, &tag).await?,
+        Reference::Digest(digest) => {
+            let window = content.config().time_machine();
+            manifest::delete(&call.op, &repo, &digest, window).await?;
+        }
+    }
+    Answer::new(StatusCode::ACCEPTED).empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use seawall_types::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_tag_has_is_not_here() {
+        assert_eq!(
+            existing(".INVALID").unwrap_err().reason,
+            Reason::ManifestUnknown
+        );
+        assert_eq!(
+            existing("sha256:bad").unwrap_err().reason,
+            Reason::DigestInvalid
+        );
+        assert!(matches!(existing("v1"), Ok(Reference::Tag(_))));
+    }
+}

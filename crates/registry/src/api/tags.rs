@@ -1,0 +1,60 @@
+//! `GET /v2/<name>/tags/list` (distribution §11.1–11.6).
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode, header};
+use seawall_kernel::auth::{ActKind, Describe};
+use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_types::{Error, Lane, Result, link};
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::{bind, listing};
+use crate::{Content, tag};
+
+const TAGS: &str = "/v2/{name...}/tags/list";
+
+pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
+    let describe = (Access::Repository(ActKind::Describe), Dialect::Oci);
+    [Method::GET, Method::HEAD]
+        .map(|method| {
+            Route::new(
+                "tags.list",
+                (method, TAGS),
+                Lane::Listing,
+                describe,
+                bind(content, list),
+            )
+        })
+        .into()
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    name: &'a str,
+    tags: Vec<String>,
+}
+
+/// Tags in bytewise order. The cap is never below 1000, since old clients do not follow links.
+async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
+    let name = call.name()?;
+    let repo = call.op.repo::<Describe>(&name).await?;
+    let page = listing::page(&call)?;
+    let cap = content.config().page_cap();
+    let limit = page.limit(cap, cap);
+    let last = page.last.as_deref().unwrap_or_default();
+    let listed = tag::page(&call.op, &repo, last, limit).await?;
+    let next = listed.names.last().filter(|_| listed.more).map(|last| {
+        let path = format!("/v2/{}/tags/list", name.as_written());
+        link::next(&path, &[("n", &limit.to_string()), ("last", last)])
+    });
+    let answer = Answer::new(StatusCode::OK)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CACHE_CONTROL, "no-store");
+    let body = Body {
+        name: name.as_written(),
+        tags: listed.names,
+    };
+    let body = serde_json::to_vec(&body).map_err(Error::internal)?;
+    listing::body(&call, listing::linked(answer, next), body.into())
+}

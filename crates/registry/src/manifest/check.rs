@@ -1,0 +1,154 @@
+//! Whether what a manifest refers to is here (distribution §9.8, §9.14).
+//!
+//! References count in the manifest's own repository only: a blob that another repository holds is
+//! as good as missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use seawall_meta::{Row, Tx, args, list};
+use seawall_types::ids::RepositoryId;
+use seawall_types::{Digest, Error, Reason, Result};
+
+use super::draft::{Draft, Pointer};
+use super::{EdgeKind, store};
+
+type Sizes = BTreeMap<Digest, u64>;
+
+/// Checks every reference of `draft`, and returns the blobs among them: what it will keep alive.
+/// The blobs' links are locked until the transaction ends.
+///
+/// Errors: `MissingReferences` with every missing digest; `ManifestInvalid` for a size that is not
+/// that of the content.
+pub(super) async fn references(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    draft: &Draft,
+) -> Result<Vec<Digest>> {
+    let of = |kinds: &'static [EdgeKind]| {
+        let chosen = draft
+            .pointers
+            .iter()
+            .filter(|pointer| kinds.contains(&pointer.kind));
+        chosen
+            .map(|pointer| pointer.digest)
+            .collect::<BTreeSet<_>>()
+    };
+    let children = of(&[EdgeKind::Child]);
+    let manifests = sizes(
+        &tx.all(&store::PRESENT, args![repository, list(&children)])
+            .await?,
+    )?;
+    let mut wanted = of(&[EdgeKind::Config, EdgeKind::Layer]);
+    wanted.extend(
+        children
+            .into_iter()
+            .filter(|child| !manifests.contains_key(child)),
+    );
+    let blobs = sizes(
+        &tx.all(&store::BLOBS, args![repository, list(&wanted)])
+            .await?,
+    )?;
+    judge(&draft.pointers, &manifests, &blobs)?;
+    Ok(blobs.into_keys().collect())
+}
+
+fn sizes(rows: &[Row]) -> Result<Sizes> {
+    rows.iter()
+        .map(|row| Ok((row.digest(0)?, row.size(1)?)))
+        .collect()
+}
+
+fn judge(pointers: &[Pointer], manifests: &Sizes, blobs: &Sizes) -> Result<()> {
+    let size = |pointer: &Pointer| match pointer.kind {
+        EdgeKind::Config | EdgeKind::Layer => blobs.get(&pointer.digest),
+        // An entry of an index may be a blob: so are BuildKit's older caches (§9.8).
+        EdgeKind::Child => manifests
+            .get(&pointer.digest)
+            .or(blobs.get(&pointer.digest)),
+        EdgeKind::Subject => None,
+    };
+    let mut missing = Vec::new();
+    let mut seen = BTreeSet::new();
+    for pointer in pointers.iter().filter(|pointer| pointer.required) {
+        if size(pointer).is_none() && seen.insert(pointer.digest) {
+            missing.push(pointer.digest.to_string());
+        }
+    }
+    if !missing.is_empty() {
+        let words = "the manifest refers to content that is not in this repository";
+        return Err(Error::new(Reason::MissingReferences, words).with_detail(missing));
+    }
+    for pointer in pointers {
+        if size(pointer).is_some_and(|size| *size != pointer.size) {
+            let words = format!(
+                "the manifest gives {} bytes for {}, which has another size",
+                pointer.size, pointer.digest
+            );
+            return Err(Error::new(Reason::ManifestInvalid, words));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use seawall_types::Algorithm;
+
+    use super::*;
+
+    fn digest(name: &str) -> Digest {
+        Digest::of(Algorithm::Sha256, name.as_bytes())
+    }
+
+    fn pointer(kind: EdgeKind, name: &str, required: bool) -> Pointer {
+        Pointer {
+            kind,
+            digest: digest(name),
+            size: 7,
+            required,
+        }
+    }
+
+    fn here(names: &[(&str, u64)]) -> Sizes {
+        names
+            .iter()
+            .map(|(name, size)| (digest(name), *size))
+            .collect()
+    }
+
+    #[test]
+    fn every_missing_digest_is_named_once() {
+        let pointers = [
+            pointer(EdgeKind::Config, "a", true),
+            pointer(EdgeKind::Layer, "b", true),
+            pointer(EdgeKind::Layer, "b", true),
+            pointer(EdgeKind::Layer, "foreign", false),
+            pointer(EdgeKind::Subject, "subject", false),
+            pointer(EdgeKind::Layer, "c", true),
+        ];
+        let error = judge(&pointers, &here(&[]), &here(&[("c", 7)])).unwrap_err();
+        assert_eq!(error.reason, Reason::MissingReferences);
+        let named = serde_json::json!([digest("a"), digest("b")]);
+        assert_eq!(error.detail, Some(named));
+    }
+
+    #[test]
+    fn an_entry_of_an_index_is_a_manifest_or_a_blob() {
+        let pointers = [
+            pointer(EdgeKind::Child, "a", true),
+            pointer(EdgeKind::Child, "b", true),
+        ];
+        assert!(judge(&pointers, &here(&[("a", 7)]), &here(&[("b", 7)])).is_ok());
+        let config = [pointer(EdgeKind::Config, "a", true)];
+        assert!(judge(&config, &here(&[("a", 7)]), &here(&[])).is_err());
+    }
+
+    #[test]
+    fn sizes_must_be_true_even_of_what_could_be_missing() {
+        for required in [true, false] {
+            let pointers = [pointer(EdgeKind::Layer, "a", required)];
+            let error = judge(&pointers, &here(&[]), &here(&[("a", 8)])).unwrap_err();
+            assert_eq!(error.reason, Reason::ManifestInvalid);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Deleting a manifest by its digest (distribution §15.2).
+//!
+//! It is gone at once with all its tags and from its subject's referrers. Its row and what it keeps
+//! alive stay until the time machine's window has passed; [`super::forget`] removes them then. Its
+//! children stay, and an index that it is a child of keeps naming it.
+
+use std::time::Duration;
+
+use seawall_kernel::auth::Delete;
+use seawall_kernel::blobs::{self, Owner};
+use seawall_kernel::changes;
+use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::{Op, Repo};
+use seawall_meta::{Tx, args};
+use seawall_types::time::Millis;
+use seawall_types::{Digest, Error, Result};
+
+use super::{store, unknown};
+use crate::tag;
+
+/// Above so many tags a single change tells others to drop all they know of the repository.
+const CHANGES: usize = 32;
+
+/// Hides a manifest and deletes its tags; what it keeps alive stays for `window`.
+///
+/// Errors: `ManifestUnknown`.
+pub(crate) async fn delete(
+    op: &Op,
+    repo: &Repo<Delete>,
+    digest: &Digest,
+    window: Duration,
+) -> Result<()> {
+    op.transaction(
+        (repo.clone(), *digest, window),
+        |tx, op, (repo, digest, window)| {
+            Box::pin(async move {
+                let repository = repo.id();
+                let found = tx.optional(&store::LOCK, args![repository, digest]).await?;
+                if found.ok_or_else(unknown)?.int(0)? != store::LIVE {
+                    return Err(unknown());
+                }
+                let now = op.now();
+                let tags = tag::delete_of(tx, op, (repository, digest), now).await?;
+                tx.execute(&store::HIDE, args![repository, digest, now])
+                    .await?;
+                keep(tx, repo, digest, now + *window).await?;
+                announce(tx, op, repo, digest, &tags).await
+            })
+        },
+    )
+    .await
+}
+
+async fn keep(tx: &mut Tx, repo: &Repo<Delete>, digest: &Digest, until: Millis) -> Result<()> {
+    let missing = || Error::internal("a repository without a namespace");
+    let namespace = repo.namespace().ok_or_else(missing)?;
+    let owner = Owner::manifest(namespace, repo.id(), digest);
+    blobs::keep_until(tx, &owner, Some(until)).await
+}
+
+async fn announce(
+    tx: &mut Tx,
+    op: &Op,
+    repo: &Repo<Delete>,
+    digest: &Digest,
+    tags: &[String],
+) -> Result<()> {
+    let repository = repo.id().get();
+    if tags.len() > CHANGES {
+        tx.change(changes::change(changes::REPOSITORY, repository, 0))
+            .await?;
+    } else {
+        for tag in tags {
+            tx.change(changes::named(changes::TAG, repository, 0, tag))
+                .await?;
+        }
+        tx.change(changes::named(
+            changes::MANIFEST,
+            repository,
+            0,
+            &digest.to_string(),
+        ))
+        .await?;
+    }
+    let detail = serde_json::json!({ "digest": digest, "tags": tags });
+    let event = Event::new(EventKind::ManifestDeleted)
+        .within(repo)
+        .detail(detail);
+    op.emit(tx, event).await
+}

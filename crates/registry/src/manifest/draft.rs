@@ -1,0 +1,179 @@
+//! A manifest that was parsed and judged, ready to be stored.
+
+use bytes::Bytes;
+use seawall_types::manifest::{Descriptor, Manifest};
+use seawall_types::media_type::MediaType;
+use seawall_types::reference::Reference;
+use seawall_types::{Algorithm, Digest, Error, Reason, Result};
+
+use super::EdgeKind;
+use crate::referrer;
+
+/// A reference that a manifest makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pointer {
+    /// How.
+    pub(super) kind: EdgeKind,
+    /// To what.
+    pub(super) digest: Digest,
+    /// How long the manifest says that it is.
+    pub(super) size: u64,
+    /// Whether it has to be here.
+    pub(super) required: bool,
+}
+
+/// A manifest that was parsed and judged, ready to be stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(super) digest: Digest,
+    pub(super) media_type: MediaType,
+    pub(super) body: Bytes,
+    pub(super) artifact_type: Option<String>,
+    pub(super) subject: Option<Digest>,
+    pub(super) pointers: Vec<Pointer>,
+    /// The descriptor by which it is listed among its subject's referrers.
+    pub(super) referrer: Option<String>,
+}
+
+impl Draft {
+    /// Parses and judges bytes that were pushed as `target`: with a tag their digest is SHA-256,
+    /// with a digest it must be that one (distribution §9.3, §9.4).
+    ///
+    /// Errors: `DigestMismatch`, and those of [`Manifest::parse`].
+    pub(crate) fn new(
+        content_type: Option<&MediaType>,
+        body: Bytes,
+        target: &Reference,
+    ) -> Result<Self> {
+        let digest = match target {
+            Reference::Tag(_) => Digest::of(Algorithm::Sha256, &body),
+            Reference::Digest(said) => {
+                let digest = Digest::of(said.algorithm(), &body);
+                if digest != *said {
+                    let words = "the manifest does not hash to the digest it was pushed under";
+                    return Err(Error::new(Reason::DigestMismatch, words));
+                }
+                digest
+            }
+        };
+        let manifest = Manifest::parse(content_type, &body)?;
+        let subject = manifest.subject.as_ref().map(|subject| subject.digest);
+        let referrer = subject
+            .map(|_| referrer::describe(&manifest, &digest, body.len()))
+            .transpose()?;
+        Ok(Self {
+            digest,
+            pointers: pointers(&manifest),
+            media_type: manifest.media_type,
+            body,
+            artifact_type: manifest.artifact_type,
+            subject,
+            referrer,
+        })
+    }
+
+    /// What the bytes hash to.
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// What the manifest is about.
+    pub(crate) fn subject(&self) -> Option<&Digest> {
+        self.subject.as_ref()
+    }
+}
+
+fn pointers(manifest: &Manifest) -> Vec<Pointer> {
+    let point = |kind, required: fn(&Descriptor) -> bool| {
+        move |descriptor: &Descriptor| Pointer {
+            kind,
+            digest: descriptor.digest,
+            size: descriptor.size,
+            required: required(descriptor),
+        }
+    };
+    let config = manifest
+        .config
+        .iter()
+        .map(point(EdgeKind::Config, |_| true));
+    let layers = manifest
+        .layers
+        .iter()
+        .map(point(EdgeKind::Layer, Descriptor::must_exist));
+    let children = manifest
+        .manifests
+        .iter()
+        .map(point(EdgeKind::Child, |_| true));
+    let subject = manifest
+        .subject
+        .iter()
+        .map(point(EdgeKind::Subject, |_| false));
+    config
+        .chain(layers)
+        .chain(children)
+        .chain(subject)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seawall_types::media_type::{OCI_MANIFEST, OCI_NONDISTRIBUTABLE};
+    use seawall_types::tag::Tag;
+
+    fn digest(text: &str) -> Digest {
+        Digest::of(Algorithm::Sha256, text.as_bytes())
+    }
+
+    fn image() -> Bytes {
+        let descriptor = |media_type: &str, name: &str| serde_json::json!({"mediaType": media_type, "digest": digest(name), "size": 7});
+        let mut foreign = descriptor(OCI_NONDISTRIBUTABLE, "foreign");
+        foreign["urls"] = serde_json::json!(["https://store.example.com/1"]);
+        let image = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": descriptor("application/x", "config"),
+            "layers": [descriptor("application/y", "layer"), foreign],
+            "subject": descriptor(OCI_MANIFEST, "subject"),
+            "annotations": {"a": "b"},
+        });
+        Bytes::from(image.to_string())
+    }
+
+    #[test]
+    fn only_what_has_to_be_here_is_required() {
+        let tag = Reference::from(Tag::parse("v1").unwrap());
+        let draft = Draft::new(None, image(), &tag).unwrap();
+        let required: Vec<_> = draft
+            .pointers
+            .iter()
+            .map(|pointer| (pointer.kind, pointer.required))
+            .collect();
+        assert_eq!(
+            required,
+            [
+                (EdgeKind::Config, true),
+                (EdgeKind::Layer, true),
+                (EdgeKind::Layer, false),
+                (EdgeKind::Subject, false),
+            ]
+        );
+        assert_eq!(draft.subject(), Some(&digest("subject")));
+        assert_eq!(draft.digest().algorithm(), Algorithm::Sha256);
+        let listed: serde_json::Value =
+            serde_json::from_str(draft.referrer.as_deref().unwrap()).unwrap();
+        assert_eq!(listed["artifactType"], "application/x");
+        assert_eq!(listed["annotations"]["a"], "b");
+        assert_eq!(listed["size"], image().len());
+    }
+
+    #[test]
+    fn bytes_must_be_those_of_the_digest() {
+        let long = Reference::from(Digest::of(Algorithm::Sha512, &image()));
+        let draft = Draft::new(None, image(), &long).unwrap();
+        assert_eq!(draft.digest().algorithm(), Algorithm::Sha512);
+        let other = Reference::from(digest("other"));
+        let error = Draft::new(None, image(), &other).unwrap_err();
+        assert_eq!(error.reason, Reason::DigestMismatch);
+    }
+}

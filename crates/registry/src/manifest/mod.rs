@@ -1,0 +1,176 @@
+//! Manifests of a repository: reading, storing, deleting, forgetting (distribution §4, §9, §15).
+//!
+//! A manifest's bytes are stored as pushed and served as stored, never converted. What it refers to
+//! is known from its edges, which have no foreign key: foreign layers and subjects may name what is
+//! not here.
+//!
+//! The hard part is who waits for whom, on databases at READ COMMITTED. Every transaction locks in
+//! this order, so that waiting never goes round in a circle (and where it does, the transaction is
+//! run again):
+//!
+//! 1. `repository_blob` rows, shared by whoever stores a manifest that refers to them, exclusive by
+//!    whoever deletes one and then asks [`refers_to`]. So a manifest and the deletion of its blob
+//!    never both succeed, while pushes that share layers do not wait for each other.
+//! 2. the `manifest` row: inserted or shared by whoever stores it, exclusive by whoever deletes it.
+//!    So a tag never points to a hidden manifest.
+//! 3. `tag` rows in the order of their names, exclusive. So a tag moves from one digest to the next
+//!    without a gap, and its history has one open row.
+//!
+//! A child is not locked: deleting one that an index refers to is allowed (§15.6), so it makes no
+//! difference which of the two comes first.
+
+mod check;
+mod delete;
+mod draft;
+mod forget;
+mod put;
+pub(crate) mod store;
+mod walk;
+
+use seawall_kernel::auth::Pull;
+use seawall_kernel::{Op, Repo};
+use seawall_meta::{Row, Tx, args};
+use seawall_types::ids::RepositoryId;
+use seawall_types::media_type::MediaType;
+use seawall_types::reference::Reference;
+use seawall_types::{Digest, Error, Reason, Result};
+
+pub(crate) use delete::delete;
+pub(crate) use draft::Draft;
+pub(crate) use forget::{FORGET_FIRST, Forget, forget};
+pub(crate) use put::{Conditions, Put, put};
+pub use walk::{Walked, walk_manifests};
+
+/// How a manifest refers to something; stored, so numbers are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EdgeKind {
+    /// The config of an image.
+    Config = 1,
+    /// A layer of an image.
+    Layer = 2,
+    /// An entry of an index: a manifest, or a blob (distribution §9.8).
+    Child = 3,
+    /// What the manifest is about, which need not be here (distribution §9.7).
+    Subject = 4,
+}
+
+impl EdgeKind {
+    const ALL: [Self; 4] = [Self::Config, Self::Layer, Self::Child, Self::Subject];
+
+    /// The number under which it is stored.
+    pub(crate) const fn code(self) -> i64 {
+        self as i64
+    }
+
+    fn from_code(code: i64) -> Result<Self> {
+        let unknown = || Error::internal(format!("no kind of edge has the number {code}"));
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.code() == code)
+            .ok_or_else(unknown)
+    }
+}
+
+/// A manifest as it is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// The digest under which it was pushed.
+    pub(crate) digest: Digest,
+    /// The media type with which it was pushed.
+    pub(crate) media_type: String,
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// Its bytes; empty if only the head was asked for.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Served {
+    fn read(mut row: Row, with_body: bool) -> Result<Self> {
+        Ok(Self {
+            digest: row.digest(0)?,
+            media_type: row.string(1)?,
+            size: row.size(2)?,
+            body: if with_body {
+                row.take_bytes(3)?
+            } else {
+                Vec::new()
+            },
+        })
+    }
+}
+
+/// Finds what `reference` names, with its bytes or without. One read.
+///
+/// Errors: `ManifestUnknown`.
+pub(crate) async fn find(
+    op: &Op,
+    repo: &Repo<Pull>,
+    reference: &Reference,
+    with_body: bool,
+) -> Result<Served> {
+    let statement = match (reference, with_body) {
+        (Reference::Tag(_), true) => &store::GET_BY_TAG,
+        (Reference::Tag(_), false) => &store::HEAD_BY_TAG,
+        (Reference::Digest(_), true) => &store::GET_BY_DIGEST,
+        (Reference::Digest(_), false) => &store::HEAD_BY_DIGEST,
+    };
+    let arguments = match reference {
+        Reference::Tag(tag) => args![repo.id(), tag],
+        Reference::Digest(digest) => args![repo.id(), digest],
+    };
+    let row = op
+        .sql()
+        .optional(statement, arguments)
+        .await?
+        .ok_or_else(unknown)?;
+    Served::read(row, with_body)
+}
+
+/// Whether a manifest that can be pulled from the repository refers to the blob.
+///
+/// The answer holds until the transaction ends if the caller has locked the repository's link to
+/// the blob exclusively before.
+pub(crate) async fn refers_to(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<bool> {
+    Ok(tx
+        .optional(&store::REFERS, args![repository, digest])
+        .await?
+        .is_some())
+}
+
+/// Takes at most `limit` rows of a kind from a repository that is going; says how many there were to
+/// take. Its tags must be gone before.
+pub(crate) async fn clear(tx: &mut Tx, repository: RepositoryId, limit: u32) -> Result<u64> {
+    let edges = tx
+        .execute(&store::CLEAR_EDGES, args![repository, limit])
+        .await?;
+    if edges > 0 {
+        return Ok(edges);
+    }
+    Ok(tx.execute(&store::CLEAR, args![repository, limit]).await?)
+}
+
+pub(crate) fn unknown() -> Error {
+    Error::new(Reason::ManifestUnknown, "no such manifest")
+}
+
+/// A media type as it is stored was checked when it was pushed.
+pub(crate) fn stored_type(text: &str) -> Result<MediaType> {
+    MediaType::parse(text).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_edge_has_a_number_of_its_own() {
+        for kind in EdgeKind::ALL {
+            assert_eq!(EdgeKind::from_code(kind.code()).unwrap(), kind);
+        }
+        assert!(EdgeKind::from_code(0).is_err());
+    }
+}

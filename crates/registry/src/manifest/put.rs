@@ -1,0 +1,269 @@
+//! Storing a manifest and setting its tags: one transaction, all or nothing (distribution §9).
+
+use futures::future::BoxFuture;
+use seawall_kernel::auth::Push;
+use seawall_kernel::blobs::{self, Owner};
+use seawall_kernel::changes;
+use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::{Op, Repo};
+use seawall_meta::{Tx, args, list};
+use seawall_types::condition::ETags;
+use seawall_types::ids::{NamespaceId, RepositoryId};
+use seawall_types::tag::Tag;
+use seawall_types::{Digest, Error, Reason, Result};
+
+use super::draft::Draft;
+use super::{check, store};
+use crate::tag::{self, Moved};
+
+/// How often a row that others insert and remove at the same time is looked at again.
+const ROUNDS: usize = 4;
+
+/// What must be true of the target before it is written (distribution §9.18).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Conditions {
+    /// `If-Match`.
+    pub(crate) if_match: Option<ETags>,
+    /// `If-None-Match`.
+    pub(crate) if_none_match: Option<ETags>,
+}
+
+impl Conditions {
+    /// Errors: `Precondition`, if the target as it is now does not meet them.
+    pub(crate) fn check(&self, current: Option<&Digest>) -> Result<()> {
+        let current = current.map(Digest::to_string);
+        let current = current.as_deref();
+        let met = self
+            .if_match
+            .as_ref()
+            .is_none_or(|tags| tags.if_match(current))
+            && self
+                .if_none_match
+                .as_ref()
+                .is_none_or(|tags| tags.if_none_match(current));
+        if met {
+            return Ok(());
+        }
+        Err(Error::new(
+            Reason::Precondition,
+            "the target is not what the request expects",
+        ))
+    }
+}
+
+/// A manifest on its way into a repository.
+#[derive(Clone)]
+pub(crate) struct Put {
+    /// Where to.
+    pub(crate) repo: Repo<Push>,
+    /// The manifest.
+    pub(crate) draft: Draft,
+    /// The tags that will point to it, sorted and each once.
+    pub(crate) tags: Vec<Tag>,
+    /// Whether it was pushed by a tag, so that the conditions are about the tag.
+    pub(crate) by_tag: bool,
+    /// What must be true before.
+    pub(crate) conditions: Conditions,
+}
+
+/// How a manifest met what was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// It was not there.
+    New,
+    /// It was hidden, and can be pulled again.
+    Revived,
+    /// It was there already.
+    Known,
+}
+
+/// Stores a manifest and sets its tags.
+///
+/// An image of a config, ten layers and one new tag takes 11 statements. A push of what is there
+/// already writes nothing.
+///
+/// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::ensure`].
+pub(crate) async fn put(op: &Op, put: Put) -> Result<()> {
+    let repo = put.repo.clone();
+    let ids = op
+        .transaction(put, |tx, op, put| apply(tx, op, put))
+        .await?;
+    repo.made(ids);
+    Ok(())
+}
+
+fn apply<'t>(
+    tx: &'t mut Tx,
+    op: &'t Op,
+    put: &'t Put,
+) -> BoxFuture<'t, Result<(NamespaceId, RepositoryId)>> {
+    Box::pin(async move {
+        let ids @ (namespace, repository) = put.repo.ensure(tx, op).await?;
+        let digest = put.draft.digest;
+        let kept = check::references(tx, repository, &put.draft).await?;
+        let arrival = admit(tx, repository, &put.draft).await?;
+        let about_tag = put.by_tag.then_some(&put.conditions);
+        if about_tag.is_none() {
+            put.conditions
+                .check((arrival == Arrival::Known).then_some(&digest))?;
+        }
+        if arrival != Arrival::Known {
+            connect(
+                tx,
+                &Owner::manifest(namespace, repository, &digest),
+                put,
+                arrival,
+                &kept,
+            )
+            .await?;
+            tx.change(changes::named(
+                changes::MANIFEST,
+                repository.get(),
+                0,
+                &digest.to_string(),
+            ))
+            .await?;
+        }
+        let moved = tag::set(tx, op, (repository, &digest), &put.tags, about_tag).await?;
+        if arrival != Arrival::Known || !moved.is_empty() {
+            announce(tx, op, put, ids, &moved).await?;
+        }
+        Ok(ids)
+    })
+}
+
+/// Makes the manifest's row be there and live, whatever it meets.
+async fn admit(tx: &mut Tx, repository: RepositoryId, draft: &Draft) -> Result<Arrival> {
+    let referrer_size = draft.referrer.as_ref().map_or(0, String::len);
+    let media_type = draft.media_type.as_str();
+    for _ in 0..ROUNDS {
+        let arguments = args![
+            repository,
+            draft.digest,
+            media_type,
+            draft.body.len(),
+            draft.artifact_type.as_deref(),
+            draft.subject,
+            draft.referrer.as_deref(),
+            referrer_size,
+            draft.body.as_ref(),
+        ];
+        if tx.execute(&store::INSERT, arguments).await? > 0 {
+            return Ok(Arrival::New);
+        }
+        let found = tx
+            .optional(&store::SHARE, args![repository, draft.digest])
+            .await?;
+        // Between the two statements a job may have forgotten a hidden one.
+        let Some(row) = found else { continue };
+        if row.int(0)? == store::HIDDEN {
+            let arguments = args![
+                repository,
+                draft.digest,
+                media_type,
+                draft.artifact_type.as_deref(),
+                draft.referrer.as_deref(),
+                referrer_size,
+            ];
+            tx.execute(&store::REVIVE, arguments).await?;
+            return Ok(Arrival::Revived);
+        }
+        if row.text(1)? != media_type {
+            // Two readings of the same bytes are an attack or a mistake (distribution §14.4).
+            let words = format!("the same bytes are here as {}", row.text(1)?);
+            return Err(Error::new(Reason::ManifestInvalid, words));
+        }
+        return Ok(Arrival::Known);
+    }
+    Err(Error::new(
+        Reason::Conflict,
+        "the manifest is being changed by others; try again",
+    ))
+}
+
+/// Writes what the manifest refers to, and keeps the blobs among that alive.
+async fn connect(
+    tx: &mut Tx,
+    owner: &Owner,
+    put: &Put,
+    arrival: Arrival,
+    kept: &[Digest],
+) -> Result<()> {
+    let pointers = &put.draft.pointers;
+    let arguments = args![
+        owner.repository,
+        put.draft.digest,
+        list(pointers.iter().map(|pointer| pointer.kind.code())),
+        list(pointers.iter().map(|pointer| pointer.digest)),
+    ];
+    tx.execute(&store::EDGES, arguments).await?;
+    if arrival == Arrival::Revived {
+        // What was still kept until the end of the time machine's window is kept for good again.
+        blobs::keep_until(tx, owner, None).await?;
+    }
+    blobs::keep(tx, owner, kept).await
+}
+
+async fn announce(
+    tx: &mut Tx,
+    op: &Op,
+    put: &Put,
+    (namespace, repository): (NamespaceId, RepositoryId),
+    moved: &[Moved],
+) -> Result<()> {
+    let name = put.repo.name();
+    let event = |kind| {
+        Event::new(kind)
+            .namespace(namespace, name.namespace())
+            .repository(repository, name.path())
+    };
+    let pushed = serde_json::json!({
+        "digest": put.draft.digest,
+        "media_type": put.draft.media_type.as_str(),
+        "tags": put.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
+    });
+    op.emit(tx, event(EventKind::ManifestPushed).detail(pushed))
+        .await?;
+    for moved in moved {
+        let detail = serde_json::json!({
+            "tag": moved.tag.as_str(),
+            "digest": put.draft.digest,
+            "before": moved.before,
+        });
+        op.emit(tx, event(EventKind::TagMoved).detail(detail))
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use seawall_types::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn conditions_are_about_the_target_as_it_is() {
+        let (here, other) = (
+            Digest::of(Algorithm::Sha256, b"a"),
+            Digest::of(Algorithm::Sha256, b"b"),
+        );
+        let tags = |digest: &Digest| ETags::parse(&format!("\"{digest}\"")).unwrap();
+        let absent = Conditions {
+            if_none_match: ETags::parse("*").ok(),
+            ..Conditions::default()
+        };
+        assert!(absent.check(None).is_ok());
+        assert_eq!(
+            absent.check(Some(&here)).unwrap_err().reason,
+            Reason::Precondition
+        );
+        let same = Conditions {
+            if_match: Some(tags(&here)),
+            ..Conditions::default()
+        };
+        assert!(same.check(Some(&here)).is_ok());
+        assert!(same.check(Some(&other)).is_err() && same.check(None).is_err());
+        assert!(Conditions::default().check(None).is_ok());
+    }
+}

@@ -1,0 +1,81 @@
+//! Tags and their whole history (design 5.17; distribution §9.15, §11, §15.1).
+//!
+//! A tag points to a live manifest, always: it is set in the transaction that stores or shares the
+//! manifest, and deleted in the one that hides it. Every interval in which a tag pointed to a digest
+//! is a row of history; the tag knows its open one. A deletion is a row, too, one without duration,
+//! so that history says who deleted and when.
+
+mod delete;
+mod list;
+mod set;
+pub(crate) mod store;
+
+use seawall_kernel::Op;
+use seawall_meta::{Args, Tx, args};
+use seawall_types::ids::RepositoryId;
+use seawall_types::time::Millis;
+use seawall_types::{Digest, Result};
+
+pub(crate) use delete::{delete, delete_of};
+pub(crate) use list::page;
+pub(crate) use set::{Moved, set};
+
+/// Why a row of history is there; stored, so numbers are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A push set or moved the tag.
+    Pushed = 1,
+    /// The tag was deleted; the row has no duration.
+    Deleted = 2,
+    /// The manifest was deleted, and the tag with it; the row has no duration.
+    ManifestDeleted = 3,
+}
+
+impl Cause {
+    /// The number under which it is stored.
+    pub(crate) const fn code(self) -> i64 {
+        self as i64
+    }
+}
+
+/// The tag of a repository and the digest it points to.
+#[derive(Debug, Clone, Copy)]
+struct Spot<'a> {
+    repository: RepositoryId,
+    tag: &'a str,
+    digest: &'a Digest,
+}
+
+/// Writes a row of history that begins now, and ends at once or stays open; returns its id.
+async fn record(
+    tx: &mut Tx,
+    op: &Op,
+    spot: Spot<'_>,
+    cause: Cause,
+    (from, until): (Millis, Option<Millis>),
+) -> Result<i64> {
+    let actor = op.actor();
+    let arguments: Args = args![
+        spot.repository,
+        spot.tag,
+        spot.digest,
+        from,
+        until,
+        cause.code(),
+        actor.principal(),
+        actor.name(),
+    ];
+    Ok(tx.insert(&store::HISTORY_OPEN, arguments).await?)
+}
+
+/// Takes at most `limit` tags or rows of history from a repository that is going; says how many
+/// there were to take.
+pub(crate) async fn clear(tx: &mut Tx, repository: RepositoryId, limit: u32) -> Result<u64> {
+    let tags = tx.execute(&store::CLEAR, args![repository, limit]).await?;
+    if tags > 0 {
+        return Ok(tags);
+    }
+    Ok(tx
+        .execute(&store::CLEAR_HISTORY, args![repository, limit])
+        .await?)
+}

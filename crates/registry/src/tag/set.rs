@@ -1,0 +1,144 @@
+//! Setting and moving tags, inside the transaction that stores their manifest.
+
+use std::collections::BTreeMap;
+
+use seawall_kernel::{Op, changes};
+use seawall_meta::{Row, Tx, args, list};
+use seawall_types::ids::RepositoryId;
+use seawall_types::tag::Tag;
+use seawall_types::{Digest, Error, Reason, Result};
+
+use super::{Cause, Spot, record, store};
+use crate::manifest::Conditions;
+
+/// How often a tag that others set and delete at the same time is looked at again.
+const ROUNDS: usize = 4;
+
+/// A tag that was set or moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// Which one.
+    pub(crate) tag: Tag,
+    /// What it pointed to before.
+    pub(crate) before: Option<Digest>,
+}
+
+/// A tag as it is, locked.
+#[derive(Debug, Clone)]
+struct Current {
+    digest: Digest,
+    history: i64,
+    expires: bool,
+}
+
+impl Current {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            digest: row.digest(1)?,
+            history: row.int(2)?,
+            expires: row.opt_int(3)?.is_some(),
+        })
+    }
+}
+
+/// Makes `tags` (sorted, each once) point to a live manifest that the transaction holds; returns
+/// those that did not before. A tag that was to expire stays for good from now on.
+///
+/// Errors: `Precondition`.
+pub(crate) async fn set(
+    tx: &mut Tx,
+    op: &Op,
+    (repository, digest): (RepositoryId, &Digest),
+    tags: &[Tag],
+    conditions: Option<&Conditions>,
+) -> Result<Vec<Moved>> {
+    let mut current = lock(tx, repository, tags).await?;
+    let mut moved = Vec::new();
+    for tag in tags {
+        let spot = Spot {
+            repository,
+            tag: tag.as_str(),
+            digest,
+        };
+        let now = current.remove(tag.as_str());
+        if let Some(before) = set_one(tx, op, spot, now, conditions).await? {
+            moved.push(Moved {
+                tag: tag.clone(),
+                before: before.0,
+            });
+            tx.change(changes::named(
+                changes::TAG,
+                repository.get(),
+                0,
+                tag.as_str(),
+            ))
+            .await?;
+        }
+    }
+    Ok(moved)
+}
+
+/// What a tag pointed to before it was moved.
+struct Before(Option<Digest>);
+
+async fn set_one(
+    tx: &mut Tx,
+    op: &Op,
+    spot: Spot<'_>,
+    mut current: Option<Current>,
+    conditions: Option<&Conditions>,
+) -> Result<Option<Before>> {
+    let now = op.now();
+    let mut opened = None;
+    for _ in 0..ROUNDS {
+        let before = current.as_ref().map(|current| current.digest);
+        conditions.map_or(Ok(()), |conditions| conditions.check(before.as_ref()))?;
+        if current
+            .as_ref()
+            .is_some_and(|c| c.digest == *spot.digest && !c.expires)
+        {
+            if let Some(history) = opened {
+                tx.execute(&store::HISTORY_REMOVE, args![history]).await?;
+            }
+            return Ok(None);
+        }
+        let history = match opened {
+            Some(history) => history,
+            None => record(tx, op, spot, Cause::Pushed, (now, None)).await?,
+        };
+        opened = Some(history);
+        let arguments = args![spot.repository, spot.tag, spot.digest, history, now];
+        if let Some(current) = &current {
+            tx.execute(&store::MOVE, arguments).await?;
+            tx.execute(&store::HISTORY_END, args![now, list([current.history])])
+                .await?;
+            return Ok(Some(Before(before)));
+        }
+        if tx.execute(&store::INSERT, arguments).await? > 0 {
+            return Ok(Some(Before(None)));
+        }
+        // Somebody else set it first. That was a move before ours: the last writer wins.
+        current = lock(tx, spot.repository, [spot.tag])
+            .await?
+            .remove(spot.tag);
+    }
+    Err(Error::new(
+        Reason::Conflict,
+        "the tag is being changed by others; try again",
+    ))
+}
+
+async fn lock<I>(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    tags: I,
+) -> Result<BTreeMap<String, Current>>
+where
+    I: IntoIterator,
+    I::Item: Into<seawall_meta::Arg>,
+{
+    let rows = tx.all(&store::LOCK, args![repository, list(tags)]).await?;
+    rows.iter()
+        .map(|row| Ok((row.string(0)?, Current::read(row)?)))
+        .collect()
+}
