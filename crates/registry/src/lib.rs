@@ -16,6 +16,8 @@ mod config;
 mod manifest;
 mod referrer;
 mod tag;
+#[cfg(test)]
+mod testing;
 mod upload;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use seawall_meta::{Migrations, Statement};
 use seawall_types::lane::Lane;
 
 pub use config::Config;
+pub use blob::links;
 pub use manifest::{EdgeKind, Walked, walk_manifests};
 
 /// The tables of this crate.

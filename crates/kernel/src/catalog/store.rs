@@ -175,6 +175,27 @@ seawall_meta::statements! {
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .to_owned();
 
+    /// How many repositories wait to be cleared.
+    REPOSITORY_CLEARING: |d| Query::select()
+        .expr(d.integer(Expr::col("id").count()))
+        .from("repository")
+        .and_where(Expr::col("state").eq(RepositoryState::Deleting.code()))
+        .to_owned();
+
+    /// All repositories that have a name, by id. Arguments: id to begin after, limit.
+    REPOSITORY_WALK: |_d| Query::select()
+        .column(("r", "id"))
+        .columns([("n", "name"), ("r", "name")])
+        .from_as("repository", "r")
+        .join_as(JoinType::InnerJoin, "namespace", "n",
+            Expr::col(("n", "id")).equals(("r", "namespace_id")))
+        .and_where(Expr::col(("r", "id")).gt(arg(0)))
+        .and_where(Expr::col(("r", "name")).is_not_null())
+        .and_where(Expr::col(("n", "name")).is_not_null())
+        .order_by(("r", "id"), Order::Asc)
+        .limit(arg_limit(1))
+        .to_owned();
+
     /// All repositories, by name, for the command line.
     REPOSITORY_LIST: |_d| Query::select()
         .columns([("n", "name"), ("r", "name")])

@@ -7,8 +7,12 @@
 
 mod mount;
 pub(crate) mod store;
+mod walk;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use mount::mount;
+pub use walk::links;
 
 use std::time::Duration;
 

@@ -108,6 +108,16 @@ seawall_meta::statements! {
             .to_owned()
     };
 
+    /// The links of a repository in order. Arguments: repository, digest to begin after, limit.
+    WALK: |_d| Query::select()
+        .column("digest")
+        .from("repository_blob")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("digest").gt(arg(1)))
+        .order_by("digest", sea_query::Order::Asc)
+        .limit(arg_limit(2))
+        .to_owned();
+
     /// Takes some links from a repository that is going. Arguments: repository, limit.
     CLEAR: |d| {
         let batch = Query::select()
