@@ -1,0 +1,263 @@
+//! How missing steps are applied: under a lock, one by one, each with its bookkeeping.
+//!
+//! Runs on a connection of its own, which ends with the work.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sea_query::{Expr, ExprTrait as _, OnConflict, Query};
+
+use super::{Item, Release, expand};
+use crate::connection::Lease;
+use crate::dialect::Dialect;
+use crate::dialect::errors::Failure;
+use crate::error::{Error, Result};
+use crate::meta::Shared;
+use crate::row::Row;
+use crate::statement::{Statement, arg};
+use crate::{args, random};
+
+/// How long to wait for another process that migrates.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Pause between attempts to get the lock.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A row of the history.
+pub(super) struct Booked {
+    pub(super) name: String,
+    pub(super) applied: bool,
+    checksum: i64,
+}
+
+pub(super) type History = BTreeMap<(String, i64), Booked>;
+
+const CREATE_HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (owner {name} NOT NULL, \
+    number {bigint} NOT NULL, name {name} NOT NULL, applied_at {bigint}, checksum {bigint} NOT NULL, \
+    PRIMARY KEY (owner, number)) {table}";
+const CREATE_COMPAT: &str = "CREATE TABLE IF NOT EXISTS schema_compat (id {bigint} NOT NULL PRIMARY KEY, \
+    oldest_binary {bigint} NOT NULL) {table}";
+
+crate::statements! {
+    /// What was applied or begun.
+    HISTORY: |_d| Query::select().columns(["owner", "number", "name", "applied_at", "checksum"])
+        .from("schema_migration");
+    /// A step begins (time null) or is applied at once.
+    BOOK: |_d| Query::insert().into_table("schema_migration")
+        .columns(["owner", "number", "name", "applied_at", "checksum"])
+        .values_panic([arg(0), arg(1), arg(2), arg(3), arg(4)]);
+    /// A step that was begun is applied.
+    BOOK_APPLIED: |_d| Query::update().table("schema_migration").value("applied_at", arg(2))
+        .and_where(Expr::col("owner").eq(arg(0))).and_where(Expr::col("number").eq(arg(1)));
+    /// The oldest release admitted.
+    COMPAT: |_d| Query::select().column("oldest_binary").from("schema_compat").and_where(Expr::col("id").eq(1));
+    /// Raises it, never lowers it.
+    COMPAT_SET: |d| d.upsert_with(
+        Query::insert().into_table("schema_compat").columns(["id", "oldest_binary"])
+            .values_panic([Expr::val(1), arg(0)]),
+        OnConflict::column("id").value("oldest_binary", Expr::case(
+            Expr::col(("schema_compat", "oldest_binary")).lt(arg(0)), arg(0),
+        ).finally(Expr::col(("schema_compat", "oldest_binary")))).to_owned(),
+    );
+}
+
+/// Applies what is missing, as soon as nobody else does.
+pub(super) async fn apply(
+    shared: &Shared,
+    items: &[Item],
+    release: Release,
+) -> Result<Vec<String>, Failure> {
+    let begun = shared.clock.elapsed();
+    loop {
+        // A connection of its own: locks and settings end with it, and nobody else waits for it.
+        let mut lease = Lease::connect(&shared.address, &shared.config).await?;
+        if lock(&mut lease, shared).await? {
+            let applied = apply_locked(&mut lease, shared, items, release).await;
+            lease.finish().await;
+            return applied;
+        }
+        lease.finish().await;
+        if shared.clock.elapsed().saturating_sub(begun) > PATIENCE {
+            return Err(Error::Busy("another process is migrating".into()).into());
+        }
+        tokio::time::sleep(random::jitter(PAUSE)).await;
+    }
+}
+
+async fn lock(lease: &mut Lease, shared: &Shared) -> Result<bool, Failure> {
+    let dialect = shared.pools.dialect();
+    for setting in dialect.session(&shared.config, shared.server.flavour) {
+        lease.command(&setting).await?;
+    }
+    if let Some(setting) = dialect.without_statement_timeout(shared.server.flavour) {
+        lease.command(setting).await?;
+    }
+    match dialect.try_migration_lock() {
+        None => Ok(true),
+        Some(question) => Ok(lease
+            .ask(question)
+            .await?
+            .first()
+            .is_some_and(|row| row.bool(0).unwrap_or(false))),
+    }
+}
+
+async fn apply_locked(
+    lease: &mut Lease,
+    shared: &Shared,
+    items: &[Item],
+    release: Release,
+) -> Result<Vec<String>, Failure> {
+    let dialect = shared.pools.dialect();
+    for table in [CREATE_HISTORY, CREATE_COMPAT] {
+        lease
+            .command(&expand(table, dialect).map_err(Error::Other)?)
+            .await?;
+    }
+    let oldest = oldest(lease, shared).await?;
+    if oldest > release.number {
+        return Err(Error::SchemaTooNew {
+            oldest,
+            this: release.number,
+        }
+        .into());
+    }
+    let mut applied = Vec::new();
+    for item in items {
+        if apply_step(lease, shared, item).await? {
+            tracing::info!(step = item.label(), "migration applied");
+            applied.push(item.label());
+        }
+    }
+    execute(lease, shared, &COMPAT_SET, args![release.admits]).await?;
+    Ok(applied)
+}
+
+/// Applies one step unless somebody has.
+async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<bool, Failure> {
+    let dialect = shared.pools.dialect();
+    let sql = item.step.render(dialect)?;
+    lease.command(dialect.begin()).await?;
+    let history = history(lease, shared).await?;
+    let booked = history.get(&item.key());
+    if let Some(booked) = booked {
+        if booked.checksum != item.step.checksum() {
+            lease.command("ROLLBACK").await?;
+            return Err(Error::Configuration(format!(
+                "migration {} was edited after it was applied",
+                item.label()
+            ))
+            .into());
+        }
+        if booked.applied {
+            lease.command("ROLLBACK").await?;
+            return Ok(false);
+        }
+    }
+    let (owner, number) = item.key();
+    let now = now(lease, dialect).await?;
+    let begun = booked.is_some();
+    if !begun {
+        let applied_at = dialect.transactional_schema().then_some(now);
+        let booking = args![
+            owner.clone(),
+            number,
+            item.step.name(),
+            applied_at,
+            item.step.checksum()
+        ];
+        execute(lease, shared, &BOOK, booking).await?;
+    }
+    if dialect.transactional_schema() {
+        let changed = lease.change_schema(&sql, false).await;
+        return finish_step(lease, changed, item).await;
+    }
+    lease.command("COMMIT").await?;
+    lease
+        .change_schema(&sql, begun)
+        .await
+        .map_err(|failure| named(failure, item))?;
+    execute(lease, shared, &BOOK_APPLIED, args![owner, number, now]).await?;
+    Ok(true)
+}
+
+async fn finish_step(
+    lease: &mut Lease,
+    changed: Result<bool, Failure>,
+    item: &Item,
+) -> Result<bool, Failure> {
+    match changed {
+        Ok(_) => lease.command("COMMIT").await.map(|()| true),
+        Err(failure) => {
+            lease.command("ROLLBACK").await?;
+            Err(named(failure, item))
+        }
+    }
+}
+
+fn named(failure: Failure, item: &Item) -> Failure {
+    match failure.error {
+        Error::Other(text) => Error::Other(format!("migration {}: {text}", item.label())).into(),
+        _ => failure,
+    }
+}
+
+async fn now(lease: &mut Lease, dialect: Dialect) -> Result<i64, Failure> {
+    let rows = lease.ask(&format!("SELECT {}", dialect.clock())).await?;
+    Ok(rows.first().map_or(Ok(0), |row| row.int(0))?)
+}
+
+pub(super) async fn has_history(lease: &mut Lease) -> bool {
+    lease
+        .ask("SELECT 1 FROM schema_migration WHERE 1 = 0")
+        .await
+        .is_ok()
+        && lease
+            .ask("SELECT 1 FROM schema_compat WHERE 1 = 0")
+            .await
+            .is_ok()
+}
+
+pub(super) async fn history(lease: &mut Lease, shared: &Shared) -> Result<History, Failure> {
+    let rows = fetch(lease, shared, &HISTORY).await?;
+    let booked = |row: Row| -> Result<_> {
+        let booked = Booked {
+            name: row.string(2)?,
+            applied: row.opt_int(3)?.is_some(),
+            checksum: row.int(4)?,
+        };
+        Ok(((row.string(0)?, row.int(1)?), booked))
+    };
+    Ok(rows.into_iter().map(booked).collect::<Result<_>>()?)
+}
+
+pub(super) async fn oldest(lease: &mut Lease, shared: &Shared) -> Result<i64, Failure> {
+    let rows = fetch(lease, shared, &COMPAT).await?;
+    Ok(rows.first().map_or(Ok(0), |row| row.int(0))?)
+}
+
+async fn fetch(
+    lease: &mut Lease,
+    shared: &Shared,
+    statement: &'static Statement,
+) -> Result<Vec<Row>, Failure> {
+    lease
+        .fetch(
+            statement.for_len(shared.pools.dialect(), 0)?,
+            &args![],
+            &shared.shift(),
+        )
+        .await
+}
+
+async fn execute(
+    lease: &mut Lease,
+    shared: &Shared,
+    statement: &'static Statement,
+    args: crate::Args,
+) -> Result<(), Failure> {
+    let rendered = statement.for_len(shared.pools.dialect(), 0)?;
+    lease
+        .execute(rendered, &args, &shared.shift())
+        .await
+        .map(drop)
+}
