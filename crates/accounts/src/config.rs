@@ -80,6 +80,6 @@ mod tests {
             key_rotation_days: 9999,
         };
         assert_eq!(odd.problems().len(), 3);
-        assert_eq!(odd.lifetime(), Duration::from_secs(60));
+        assert_eq!(odd.lifetime(), Duration::from_mins(1));
     }
 }

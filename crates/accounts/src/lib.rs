@@ -21,6 +21,9 @@ mod recent;
 mod tokens;
 mod verifier;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::Config;
 pub use directory::Directory;
 pub use feature::feature;

@@ -1,0 +1,190 @@
+//! Users as the operator makes and changes them.
+
+use std::time::Duration;
+
+use seawall_types::{NamespaceName, Reason, Secret};
+
+use super::{House, basic, pair};
+
+fn name(text: &str) -> NamespaceName {
+    NamespaceName::parse(text).unwrap()
+}
+
+#[tokio::test]
+async fn every_statement_is_understood_by_the_database() {
+    let house = House::new().await;
+    let wrong = house
+        .kernel
+        .meta()
+        .check(&crate::statements())
+        .await
+        .unwrap();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_password_that_nobody_gave_is_made() {
+    let house = House::new().await;
+    let operator = house.operator();
+    let made = house
+        .directory
+        .create_user(&operator, &name("ann"), None, false)
+        .await
+        .unwrap();
+    let password = made.unwrap();
+    assert_eq!(password.expose().len(), 24);
+    let actor = house
+        .verify(&house.op(), &pair("ann", password.expose()))
+        .await
+        .unwrap();
+    assert_eq!((actor.name(), actor.is_superuser()), ("ann", false));
+    let given = Some(Secret::new("chosen"));
+    assert!(
+        house
+            .directory
+            .set_password(&operator, &name("ann"), given)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        house
+            .verify(&house.op(), &pair("ann", "chosen"))
+            .await
+            .is_ok()
+    );
+    assert!(
+        house
+            .verify(&house.op(), &pair("ann", password.expose()))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let operator = house.operator();
+    let directory = &house.directory;
+    let again = directory
+        .create_user(&operator, &name("ann"), None, false)
+        .await;
+    assert_eq!(again.unwrap_err().reason, Reason::Conflict);
+    let absent = directory.set_password(&operator, &name("bob"), None).await;
+    assert_eq!(absent.unwrap_err().reason, Reason::NotFound);
+    for password in [String::new(), "x".repeat(1025)] {
+        let odd = directory
+            .create_user(&operator, &name("bob"), Some(Secret::new(password)), false)
+            .await;
+        assert_eq!(odd.unwrap_err().reason, Reason::BadRequest);
+    }
+    assert_eq!(directory.list_users(&operator).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_disabled_user_is_nobody_until_enabled() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let operator = house.operator();
+    assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
+    house
+        .directory
+        .set_enabled(&operator, &name("ann"), false)
+        .await
+        .unwrap();
+    // What was verified a moment ago is remembered, and does not help.
+    let refused = house.verify(&house.op(), &basic("ann")).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::Unauthenticated);
+    assert!(!house.directory.list_users(&operator).await.unwrap()[0].enabled);
+    house
+        .directory
+        .set_enabled(&operator, &name("ann"), true)
+        .await
+        .unwrap();
+    assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
+    house
+        .directory
+        .delete_user(&operator, &name("ann"))
+        .await
+        .unwrap();
+    assert!(house.verify(&house.op(), &basic("ann")).await.is_err());
+    assert!(
+        house
+            .directory
+            .list_users(&operator)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_password_is_hashed_once_a_minute() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let spent = || async {
+        let op = house.op();
+        house.verify(&op, &basic("ann")).await.unwrap();
+        assert_eq!(op.cost().snapshot().reads, 1);
+        op.cost().snapshot().cpu_micros
+    };
+    assert!(spent().await > 0);
+    assert_eq!(spent().await, 0);
+    house.clock.advance(Duration::from_secs(61));
+    assert!(spent().await > 0);
+    // An unknown name is worth the same work.
+    let op = house.op();
+    assert!(house.verify(&op, &pair("nobody", "x")).await.is_err());
+    assert!(op.cost().snapshot().cpu_micros > 0);
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_once() {
+    let house = House::new().await;
+    let other = house.beside().await;
+    let (here, there) = (house.operator(), other.operator());
+    let (one, two) = tokio::join!(
+        house.directory.ensure_admin(&here),
+        other.directory.ensure_admin(&there)
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(one.is_some() != two.is_some());
+    let password = one.or(two).unwrap();
+    let admin = house
+        .verify(&house.op(), &pair("admin", password.expose()))
+        .await
+        .unwrap();
+    assert!(admin.is_superuser());
+    assert!(house.directory.ensure_admin(&here).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn nobody_is_made_an_administrator_by_their_name() {
+    let house = House::new().await;
+    house.user("admin").await;
+    assert!(
+        house
+            .directory
+            .ensure_admin(&house.operator())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let admin = house.verify(&house.op(), &basic("admin")).await.unwrap();
+    assert!(!admin.is_superuser());
+}
+
+#[tokio::test]
+async fn secrets_are_not_shown() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let actor = house.verify(&house.op(), &basic("ann")).await.unwrap();
+    let token = house.token("ann", "").await;
+    let bearer = house.bearer(&token).await.unwrap();
+    let shown = format!("{:?} {actor:?} {bearer:?}", house.directory);
+    assert!(
+        !shown.contains("password\"") && !shown.contains(&token),
+        "{shown}"
+    );
+}

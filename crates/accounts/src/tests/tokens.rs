@@ -1,0 +1,386 @@
+//! Tokens that are not ours, not yet or not any more; keys that change.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use seawall_meta::args;
+use seawall_types::scope::Action;
+use seawall_types::{NamespaceName, Reason, RepositoryName, Result};
+use serde_json::{Value, json};
+
+use super::{House, basic};
+use crate::credentials;
+use crate::keys::{self, Key, Ring};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+impl House {
+    /// The installation's signing key, as whoever holds its secret may read it.
+    async fn key(&self) -> Key {
+        let rows = self
+            .operator()
+            .sql()
+            .all(&keys::store::LOAD, args![])
+            .await
+            .unwrap();
+        Key::read(self.kernel.secrets(), &rows[0]).unwrap()
+    }
+
+    /// The claims of a good token.
+    async fn claims(&self) -> Value {
+        claims_of(&self.token("ann", "repository:ann/app:pull").await)
+    }
+
+    async fn refused(&self, token: Result<String, jsonwebtoken::errors::Error>) -> bool {
+        let answer = self.bearer(&token.unwrap()).await;
+        answer.is_err_and(|error| error.reason == Reason::InvalidToken)
+    }
+}
+
+fn claims_of(token: &str) -> Value {
+    let part = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+fn head(key: &Key) -> Header {
+    Header {
+        kid: Some(key.kid.clone()),
+        ..Header::new(Algorithm::ES256)
+    }
+}
+
+fn with(claims: &Value, key: &str, value: impl Into<Value>) -> Value {
+    let mut changed = claims.clone();
+    changed[key] = value.into();
+    changed
+}
+
+fn without(claims: &Value, key: &str) -> Value {
+    let mut changed = claims.clone();
+    changed.as_object_mut().unwrap().remove(key);
+    changed
+}
+
+#[tokio::test]
+async fn only_our_own_signature_counts() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let (key, claims) = (house.key().await, house.claims().await);
+    let sign = |head: &Header| jsonwebtoken::encode(head, &claims, &key.signer);
+    assert!(house.bearer(&sign(&head(&key)).unwrap()).await.is_ok());
+
+    // Another key under the name of ours, and another name.
+    let stranger = EncodingKey::from_ec_der(&pkcs8());
+    assert!(
+        house
+            .refused(jsonwebtoken::encode(&head(&key), &claims, &stranger))
+            .await
+    );
+    let other = Header {
+        kid: Some("other".into()),
+        ..head(&key)
+    };
+    assert!(house.refused(sign(&other)).await);
+    assert!(
+        house
+            .refused(sign(&Header {
+                kid: None,
+                ..head(&key)
+            }))
+            .await
+    );
+    assert!(
+        house
+            .refused(sign(&Header {
+                typ: Some("JOSE".into()),
+                ..head(&key)
+            }))
+            .await
+    );
+    let critical = Header {
+        crit: Some(vec!["exp".into()]),
+        ..head(&key)
+    };
+    assert!(house.refused(sign(&critical)).await);
+
+    // The public key taken for a shared secret.
+    let public = key.verifier.try_get_as_bytes().unwrap();
+    let confused = Header {
+        alg: Algorithm::HS256,
+        ..head(&key)
+    };
+    let secret = EncodingKey::from_secret(public);
+    assert!(
+        house
+            .refused(jsonwebtoken::encode(&confused, &claims, &secret))
+            .await
+    );
+
+    // No signature at all, in two spellings.
+    let good = sign(&head(&key)).unwrap();
+    let payload = good.split('.').nth(1).unwrap();
+    for alg in ["none", "NONE"] {
+        let head = json!({ "alg": alg, "typ": "JWT", "kid": key.kid }).to_string();
+        let token = format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(head));
+        assert!(house.refused(Ok(token)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_the_head_is_not_believed() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let (key, claims) = (house.key().await, house.claims().await);
+    let pkcs8 = pkcs8();
+    let stranger = EncodingKey::from_ec_der(&pkcs8);
+    let point = public_point(&pkcs8);
+    let (x, y) = (
+        URL_SAFE_NO_PAD.encode(&point[1..33]),
+        URL_SAFE_NO_PAD.encode(&point[33..]),
+    );
+    let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": key.kid });
+    let mut head = head(&key);
+    head.jwk = Some(serde_json::from_value(jwk).unwrap());
+    head.jku = Some("https://stranger.example/keys".into());
+    head.x5u = head.jku.clone();
+    head.x5c = Some(vec!["MIIB".into()]);
+    assert!(
+        house
+            .refused(jsonwebtoken::encode(&head, &claims, &stranger))
+            .await
+    );
+    // Beside our own signature they change nothing.
+    let good = jsonwebtoken::encode(&head, &claims, &key.signer).unwrap();
+    assert!(house.bearer(&good).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_claim_must_be_right() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let (key, claims) = (house.key().await, house.claims().await);
+    let sign = |claims: &Value| jsonwebtoken::encode(&head(&key), claims, &key.signer);
+    assert!(house.bearer(&sign(&claims).unwrap()).await.is_ok());
+    let now = house.kernel.now().seconds();
+    for bad in [
+        with(&claims, "iss", "somebody"),
+        with(&claims, "aud", "somebody"),
+        with(&claims, "exp", now - 10),
+        with(&claims, "nbf", now + 90),
+        with(&claims, "v", 2),
+        with(&claims, "pid", 4711),
+        with(&claims, "cid", 4711),
+        with(&claims, "sub", ""),
+        with(&claims, "access", "all"),
+        without(&claims, "iss"),
+        without(&claims, "aud"),
+        without(&claims, "sub"),
+        without(&claims, "exp"),
+        without(&claims, "nbf"),
+        without(&claims, "v"),
+        without(&claims, "pid"),
+        without(&claims, "cid"),
+        without(&claims, "access"),
+        json!({}),
+    ] {
+        assert!(house.refused(sign(&bad)).await, "{bad}");
+    }
+    // A clock that is a little ahead elsewhere is forgiven.
+    assert!(
+        house
+            .bearer(&sign(&with(&claims, "nbf", now + 30)).unwrap())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_token_says_who_and_how_far() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let token = house.token("ann", "repository:ann/app:pull,push").await;
+    let op = house.op();
+    let actor = house.verify(&op, &format!("Bearer {token}")).await.unwrap();
+    assert_eq!(op.cost().snapshot().reads, 1);
+    assert_eq!(actor.name(), "ann");
+    let name = RepositoryName::parse("ann/app").unwrap();
+    assert!(actor.ceiling.admits(&name, Action::Push));
+    assert!(!actor.ceiling.admits(&name, Action::Delete));
+    assert!(
+        !actor
+            .ceiling
+            .admits(&RepositoryName::parse("ann/b").unwrap(), Action::Pull)
+    );
+    assert!(!actor.ceiling.admits_catalog());
+
+    let nobody = house
+        .get("scope=repository:ann/app:pull", None)
+        .await
+        .text("token");
+    let op = house.op();
+    let actor = house
+        .verify(&op, &format!("Bearer {nobody}"))
+        .await
+        .unwrap();
+    assert_eq!(op.cost().snapshot().reads, 0);
+    assert!(actor.is_anonymous());
+    assert!(!actor.ceiling.admits(&name, Action::Pull));
+}
+
+#[tokio::test]
+async fn a_token_ends_with_its_time() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let token = house.token("ann", "repository:ann/app:pull").await;
+    house.pass(Duration::from_secs(298));
+    assert!(house.bearer(&token).await.is_ok());
+    house.pass(Duration::from_secs(10));
+    assert_eq!(
+        house.bearer(&token).await.unwrap_err().reason,
+        Reason::InvalidToken
+    );
+}
+
+#[tokio::test]
+async fn a_token_ends_with_its_principal_and_its_password() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let ann = NamespaceName::parse("ann").unwrap();
+    let operator = house.operator();
+    let token = house.token("ann", "").await;
+    house
+        .directory
+        .set_enabled(&operator, &ann, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        house.bearer(&token).await.unwrap_err().reason,
+        Reason::InvalidToken
+    );
+    house
+        .directory
+        .set_enabled(&operator, &ann, true)
+        .await
+        .unwrap();
+    assert!(house.bearer(&token).await.is_ok());
+
+    house
+        .directory
+        .set_password(&operator, &ann, None)
+        .await
+        .unwrap();
+    assert_eq!(
+        house.bearer(&token).await.unwrap_err().reason,
+        Reason::InvalidToken
+    );
+    let wrong = house.verify(&house.op(), &basic("ann")).await;
+    assert_eq!(wrong.unwrap_err().reason, Reason::Unauthenticated);
+}
+
+#[tokio::test]
+async fn old_tokens_outlive_their_key_and_new_keys_are_known_everywhere() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let other = house.beside().await;
+    let old = house.token("ann", "").await;
+    house
+        .directory
+        .rotate_keys(&house.operator())
+        .await
+        .unwrap();
+    assert_eq!(
+        kid(&house.token("ann", "").await),
+        kid(&old),
+        "a new key signs later"
+    );
+    house.pass(Duration::from_secs(11));
+    other.pass(Duration::from_secs(11));
+    let new = house.token("ann", "").await;
+    assert_ne!(kid(&new), kid(&old));
+    for house in [&house, &other] {
+        assert!(house.bearer(&old).await.is_ok());
+        assert!(house.bearer(&new).await.is_ok());
+    }
+
+    // What the old key signs now is accepted until its last honest token has ended.
+    let (key, claims) = (house.key().await, claims_of(&new));
+    assert_eq!(key.kid, kid(&old));
+    let forever = with(&claims, "exp", claims["exp"].as_i64().unwrap() + 100_000);
+    let late = jsonwebtoken::encode(&head(&key), &forever, &key.signer).unwrap();
+    assert!(house.bearer(&late).await.is_ok());
+    house.pass(7 * MINUTE);
+    assert!(house.refused(Ok(late)).await);
+    keys::rotate_if_old(&house.operator(), &crate::Config::default())
+        .await
+        .unwrap();
+    assert_eq!(kid(&house.token("ann", "").await), kid(&new));
+}
+
+#[tokio::test]
+async fn old_keys_are_replaced_by_the_job() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let first = kid(&house.token("ann", "").await);
+    house.pass(Duration::from_hours(31 * 24));
+    keys::rotate_if_old(&house.operator(), &crate::Config::default())
+        .await
+        .unwrap();
+    house.directory.tokens().expire();
+    house.pass(Duration::from_secs(11));
+    assert_ne!(kid(&house.token("ann", "").await), first);
+}
+
+#[tokio::test]
+async fn replicas_that_start_together_accept_each_other() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let (one, two) = tokio::join!(house.beside(), house.beside());
+    assert!(one.bearer(&two.token("ann", "").await).await.is_ok());
+    assert!(two.bearer(&one.token("ann", "").await).await.is_ok());
+    let empty = Ring::new(Vec::new());
+    assert!(empty.is_empty());
+}
+
+#[tokio::test]
+async fn what_has_ended_is_swept_and_what_holds_stays() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let operator = house.operator();
+    let ann = NamespaceName::parse("ann").unwrap();
+    house
+        .directory
+        .set_password(&operator, &ann, None)
+        .await
+        .unwrap();
+    assert!(!credentials::sweep(&operator).await.unwrap());
+    house.pass(Duration::from_hours(8 * 24));
+    assert!(credentials::sweep(&operator).await.unwrap());
+    assert!(!credentials::sweep(&operator).await.unwrap());
+    assert!(
+        credentials::by_name(&operator, "ann")
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+fn kid(token: &str) -> String {
+    jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
+}
+
+fn pkcs8() -> Vec<u8> {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+        .unwrap()
+        .as_ref()
+        .to_vec()
+}
+
+fn public_point(pkcs8: &[u8]) -> Vec<u8> {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).unwrap();
+    pair.public_key().as_ref().to_vec()
+}
