@@ -14,6 +14,8 @@ mod open;
 mod session;
 pub(crate) mod store;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use append::append;
 pub(crate) use commit::finish;

@@ -1,0 +1,279 @@
+//! The registry alone, in process, on a database and a directory of its own.
+//!
+//! Callers say who they are in a header, so that a test needs no tokens. Whatever is asked goes
+//! through the dispatcher, as every request does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Request, StatusCode};
+use seawall_blob::Blobs;
+use seawall_blob::fixture::{Dice, MovedClock};
+use seawall_kernel::auth::{Actor, Ceiling, CredentialKind, Identity, Verifier, Who};
+use seawall_kernel::catalog::principals;
+use seawall_kernel::http::{Dispatcher, Table};
+use seawall_kernel::secrets::Secrets;
+use seawall_kernel::tasks::Tracker;
+use seawall_kernel::{Kernel, Op, Origin, Parts, Settings};
+use seawall_meta::Meta;
+use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_types::permission::PrincipalKind;
+use seawall_types::scope::Scopes;
+use seawall_types::{Algorithm, Clock, Digest, Lane, NamespaceName, PrincipalId, Result, Spawn};
+
+use crate::{Config, Content};
+
+/// A registry of which a test knows everything.
+pub(crate) struct Rig {
+    pub(crate) content: Arc<Content>,
+    clock: Arc<MovedClock>,
+    dispatcher: Arc<Dispatcher>,
+    known: Arc<Known>,
+    _directory: tempfile::TempDir,
+    _database: TestDatabase,
+}
+
+/// Who there is.
+#[derive(Default)]
+struct Known(Mutex<BTreeMap<String, PrincipalId>>);
+
+impl Known {
+    fn actor(&self, name: &str) -> Actor {
+        let Some(id) = self.0.lock().unwrap().get(name).copied() else {
+            return Actor::anonymous();
+        };
+        let identity = Identity {
+            id,
+            name: name.into(),
+            kind: PrincipalKind::User,
+            superuser: false,
+            credential: 1.into(),
+            credential_kind: CredentialKind::Password,
+        };
+        Actor {
+            who: Who::Principal(Arc::new(identity)),
+            ceiling: Ceiling::Unlimited,
+        }
+    }
+}
+
+impl Verifier for Known {
+    fn verify<'a>(&'a self, _op: &'a Op, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Actor>> {
+        let text = |name| headers.get(name).map(|value| value.to_str().unwrap());
+        let mut actor = self.actor(text("x-user").unwrap_or_default());
+        if let Some(scope) = text("x-scope") {
+            actor.ceiling = Ceiling::Scopes(Arc::new(Scopes::parse([scope]).unwrap()));
+        }
+        futures::future::ready(Ok(actor)).boxed()
+    }
+}
+
+impl Rig {
+    /// A registry with the users `ann` and `bob`, each with a namespace.
+    pub(crate) async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with(config: Config) -> Self {
+        let sets = [seawall_kernel::MIGRATIONS, crate::MIGRATIONS];
+        let database = TestDatabase::migrated(Backend::chosen().unwrap(), &sets)
+            .await
+            .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let (tracker, clock) = (Tracker::new(), Arc::new(MovedClock::default()));
+        let tasks = || Arc::clone(&tracker) as Arc<dyn Spawn>;
+        let time = || Arc::clone(&clock) as Arc<dyn Clock>;
+        let meta = Meta::open(&database.config(), directory.path(), tasks(), time())
+            .await
+            .unwrap();
+        let random = Arc::new(Dice::default());
+        let storage = seawall_blob::Config::default();
+        let blobs = Blobs::open(&storage, directory.path(), tasks(), time(), random.clone());
+        let parts = Parts {
+            meta,
+            blobs: blobs.await.unwrap(),
+            clock: time(),
+            random,
+            secrets: Secrets::from_bytes(&[7; 32]),
+            settings: Settings::default(),
+            tracker,
+        };
+        let kernel = Kernel::open(parts).await.unwrap();
+        let content = Content::new(Arc::clone(&kernel), config);
+        let known = Arc::new(Known::default());
+        let table = Table::new(crate::feature(&content).routes);
+        let dispatcher = Dispatcher::new(kernel, table, Arc::clone(&known) as _);
+        let rig = Self {
+            content,
+            clock,
+            dispatcher,
+            known,
+            _directory: directory,
+            _database: database,
+        };
+        for name in ["ann", "bob"] {
+            rig.make_user(name).await;
+        }
+        rig
+    }
+
+    async fn make_user(&self, name: &str) {
+        let op = self.content.kernel().internal_op(Lane::Control, "test");
+        let parsed = NamespaceName::parse(name).unwrap();
+        let id = op
+            .transaction(parsed, |tx, op, name| {
+                Box::pin(async move { principals::create_user(tx, op, name, false).await })
+            })
+            .await
+            .unwrap();
+        self.known.0.lock().unwrap().insert(name.to_owned(), id);
+    }
+
+    /// An operation of a user.
+    pub(crate) fn op(&self, user: &str) -> Op {
+        let actor = self.known.actor(user);
+        self.content
+            .kernel()
+            .op(Lane::Push, actor, Origin::internal("test"), None)
+    }
+
+    /// Moves the time of the process and of the database.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.content.kernel().meta().shift_time(by);
+    }
+
+    /// A request of a user; the empty name is nobody.
+    pub(crate) fn ask(&self, user: &str, method: &str, path: &str) -> Ask<'_> {
+        let builder = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("x-user", user);
+        Ask {
+            rig: self,
+            builder,
+            body: Body::empty(),
+        }
+    }
+
+    /// Pushes a blob in one request.
+    pub(crate) async fn push(&self, user: &str, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(Algorithm::Sha256, bytes);
+        let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+        self.ask(user, "POST", &path)
+            .bytes(bytes)
+            .expect(StatusCode::CREATED)
+            .await;
+        digest
+    }
+
+    /// Opens an upload and says where it goes on.
+    pub(crate) async fn open(&self, user: &str, repository: &str) -> String {
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        self.ask(user, "POST", &path)
+            .expect(StatusCode::ACCEPTED)
+            .await
+            .text("location")
+    }
+
+    /// Every blob that lies in the store, whether a row names it or not.
+    pub(crate) async fn stored(&self) -> usize {
+        use futures::StreamExt;
+        self.op("").transfers().list().count().await
+    }
+}
+
+/// A request in the making.
+pub(crate) struct Ask<'r> {
+    rig: &'r Rig,
+    builder: http::request::Builder,
+    body: Body,
+}
+
+impl Ask<'_> {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// A body of known length.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Self {
+        let length = bytes.len().to_string();
+        let mut ask = self.header("content-length", &length);
+        ask.body = Body::from(bytes.to_vec());
+        ask
+    }
+
+    /// A body of unknown length.
+    pub(crate) fn stream(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+
+    pub(crate) async fn send(self) -> Told {
+        let request = self.builder.body(self.body).unwrap();
+        let origin = Origin::internal("test");
+        let (head, body) = self
+            .rig
+            .dispatcher
+            .dispatch(request, origin)
+            .await
+            .into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Told {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
+    }
+
+    /// Sends it, and fails the test if the answer has another status.
+    pub(crate) async fn expect(self, status: StatusCode) -> Told {
+        let told = self.send().await;
+        assert_eq!(told.status, status, "{told:?}");
+        told
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Told {
+    /// A header, or nothing.
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+            .to_owned()
+    }
+
+    /// The code of the first error.
+    pub(crate) fn code(&self) -> String {
+        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        body["errors"][0]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn every_statement_is_one_that_the_database_takes() {
+    let rig = Rig::new().await;
+    let refused = rig
+        .content
+        .kernel()
+        .meta()
+        .check(&crate::statements())
+        .await
+        .unwrap();
+    assert_eq!(refused, Vec::<String>::new());
+}
