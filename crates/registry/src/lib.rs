@@ -18,6 +18,8 @@ mod referrer;
 mod tag;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::sync::Arc;

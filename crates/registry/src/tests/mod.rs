@@ -1,0 +1,274 @@
+//! The rules against a real database, which `SEAWALL_TEST_DB` names: what HTTP cannot show, such as
+//! history, references, locks.
+
+mod deletion;
+mod pushes;
+mod races;
+mod referrers;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use seawall_blob::{Blobs, Place, Stored};
+use seawall_kernel::auth::{Delete, Pull, Push};
+use seawall_kernel::clock::{SystemClock, SystemRandom};
+use seawall_kernel::secrets::Secrets;
+use seawall_kernel::tasks::Tracker;
+use seawall_kernel::{Kernel, Op, Parts, Repo, Settings};
+use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_meta::{Row, Statement, arg, args};
+use seawall_types::media_type::{OCI_INDEX, OCI_MANIFEST};
+use seawall_types::tag::Tag;
+use seawall_types::{
+    Algorithm, Digest, Lane, Reference, RepositoryId, RepositoryName, Result, Tasks,
+};
+use serde_json::{Value, json};
+
+use crate::manifest::{self, Conditions, Draft, Put};
+use crate::{blob, tag};
+
+seawall_meta::statements! {
+    /// Arguments: repository, tag.
+    HISTORY: |_d| sea_query::Query::select()
+        .columns(["id", "digest", "from_at", "until_at", "cause"])
+        .from("tag_history")
+        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("repository_id"), arg(0)))
+        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("name"), arg(1)))
+        .order_by("id", sea_query::Order::Asc)
+        .to_owned();
+
+    /// What manifests keep alive. Arguments: repository.
+    KEPT: |_d| sea_query::Query::select()
+        .columns(["digest", "until"])
+        .from("blob_ref")
+        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("repository_id"), arg(0)))
+        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("owner_kind"), 2i64))
+        .to_owned();
+
+    /// The kinds of all events.
+    EVENTS: |_d| sea_query::Query::select()
+        .columns(["kind", "payload"])
+        .from("event")
+        .order_by("id", sea_query::Order::Asc)
+        .to_owned();
+}
+
+/// A registry on a database of its own, and a repository to push to.
+pub(super) struct House {
+    pub(super) kernel: Arc<Kernel>,
+    pub(super) name: RepositoryName,
+    _directory: tempfile::TempDir,
+    _database: TestDatabase,
+}
+
+impl House {
+    pub(super) async fn open() -> Self {
+        let migrations = [seawall_kernel::MIGRATIONS, crate::MIGRATIONS];
+        let backend = Backend::chosen().unwrap();
+        let database = TestDatabase::migrated(backend, &migrations).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let tracker = Tracker::new();
+        let tasks = Arc::clone(&tracker) as Tasks;
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let config = seawall_blob::Config::default();
+        let blobs = Blobs::open(
+            &config,
+            directory.path(),
+            tasks,
+            Arc::clone(&clock) as _,
+            Arc::clone(&random) as _,
+        );
+        let parts = Parts {
+            meta: database.open().await.unwrap(),
+            blobs: blobs.await.unwrap(),
+            clock,
+            random,
+            tracker,
+            secrets: Secrets::from_bytes(&[7; 32]),
+            settings: Settings::default(),
+        };
+        Self {
+            kernel: Kernel::open(parts).await.unwrap(),
+            name: RepositoryName::parse("ann/app").unwrap(),
+            _directory: directory,
+            _database: database,
+        }
+    }
+
+    pub(super) fn op(&self) -> Op {
+        self.kernel.internal_op(Lane::Push, "test")
+    }
+
+    pub(super) async fn pull(&self) -> Repo<Pull> {
+        self.op().repo(&self.name).await.unwrap()
+    }
+
+    pub(super) async fn deleting(&self) -> Repo<Delete> {
+        self.op().repo(&self.name).await.unwrap()
+    }
+
+    pub(super) async fn id(&self) -> RepositoryId {
+        self.pull().await.id()
+    }
+
+    /// Links a blob of these bytes to the repository; nobody looks for the bytes here.
+    pub(super) async fn blob(&self, bytes: &str) -> Value {
+        let digest = Digest::of(Algorithm::Sha256, bytes.as_bytes());
+        let place = Place {
+            location: "local".into(),
+            key: format!("00/{}", digest.hex()),
+        };
+        let stored = Stored {
+            digest,
+            size: bytes.len() as u64,
+            place,
+            also: Vec::new(),
+        };
+        let op = self.op();
+        let repo = op.repo::<Push>(&self.name).await.unwrap();
+        let linking = op.transaction((repo, stored), |tx, op, (repo, stored)| {
+            Box::pin(async move {
+                let ids = repo.ensure(tx, op).await?;
+                seawall_kernel::blobs::record(tx, &stored.digest, stored).await?;
+                blob::link(tx, op, ids, (&stored.digest, stored.size)).await
+            })
+        });
+        linking.await.unwrap();
+        descriptor("application/x", &digest, bytes.len())
+    }
+
+    /// An image whose config and layers are here.
+    pub(super) async fn image(&self, name: &str, layers: usize) -> Value {
+        let config = self.blob(&format!("config of {name}")).await;
+        let mut found = Vec::new();
+        for layer in 0..layers {
+            found.push(self.blob(&format!("layer {layer} of {name}")).await);
+        }
+        image(&config, &found)
+    }
+
+    pub(super) async fn push(&self, manifest: &Value, target: &str) -> Result<Digest> {
+        self.push_on(&self.op(), manifest, target).await
+    }
+
+    pub(super) async fn push_on(&self, op: &Op, manifest: &Value, target: &str) -> Result<Digest> {
+        let target = Reference::parse(target)?;
+        let body = Bytes::from(manifest.to_string());
+        let draft = Draft::new(None, body, &target)?;
+        let digest = *draft.digest();
+        let tags = match &target {
+            Reference::Tag(tag) => vec![tag.clone()],
+            Reference::Digest(_) => Vec::new(),
+        };
+        let repo = op.repo::<Push>(&self.name).await?;
+        let by_tag = !tags.is_empty();
+        let conditions = Conditions::default();
+        manifest::put(
+            op,
+            Put {
+                repo,
+                draft,
+                tags,
+                by_tag,
+                conditions,
+            },
+        )
+        .await?;
+        Ok(digest)
+    }
+
+    /// What a pull of `reference` finds.
+    pub(super) async fn found(&self, reference: &str) -> Result<Digest> {
+        let reference = Reference::parse(reference)?;
+        let served = manifest::find(&self.op(), &self.pull().await, &reference, true).await?;
+        assert_eq!(served.size, served.body.len() as u64);
+        assert_eq!(
+            Digest::of(served.digest.algorithm(), &served.body),
+            served.digest
+        );
+        Ok(served.digest)
+    }
+
+    pub(super) async fn delete(&self, digest: &Digest) -> Result<()> {
+        let window = std::time::Duration::from_hours(1);
+        manifest::delete(&self.op(), &self.deleting().await, digest, window).await
+    }
+
+    pub(super) async fn delete_tag(&self, tag: &str) -> Result<()> {
+        tag::delete(&self.op(), &self.deleting().await, &Tag::parse(tag)?).await
+    }
+
+    pub(super) async fn rows(&self, statement: &'static Statement, tag: Option<&str>) -> Vec<Row> {
+        let repository = self.id().await;
+        let arguments = match tag {
+            Some(tag) => args![repository, tag],
+            None => args![repository],
+        };
+        self.op().sql().all(statement, arguments).await.unwrap()
+    }
+
+    /// (digest, still open, cause) of a tag's history.
+    pub(super) async fn history(&self, tag: &str) -> Vec<(Digest, bool, i64)> {
+        let rows = self.rows(&HISTORY, Some(tag)).await;
+        let read = |row: &Row| {
+            let open = row.opt_int(3).unwrap().is_none();
+            (row.digest(1).unwrap(), open, row.int(4).unwrap())
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// What manifests keep alive, and whether for good.
+    pub(super) async fn kept(&self) -> Vec<(Digest, bool)> {
+        let rows = self.rows(&KEPT, None).await;
+        rows.iter()
+            .map(|row| (row.digest(0).unwrap(), row.opt_int(1).unwrap().is_none()))
+            .collect()
+    }
+
+    pub(super) async fn events(&self) -> Vec<i64> {
+        let rows = self.op().sql().all(&EVENTS, args![]).await.unwrap();
+        rows.iter().map(|row| row.int(0).unwrap()).collect()
+    }
+}
+
+pub(super) fn descriptor(media_type: &str, digest: &Digest, size: usize) -> Value {
+    json!({"mediaType": media_type, "digest": digest, "size": size})
+}
+
+pub(super) fn image(config: &Value, layers: &[Value]) -> Value {
+    json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": config,
+        "layers": layers,
+    })
+}
+
+pub(super) fn index(children: &[&Value]) -> Value {
+    let of = |child: &&Value| {
+        let text = child.to_string();
+        let digest = Digest::of(Algorithm::Sha256, text.as_bytes());
+        descriptor(OCI_MANIFEST, &digest, text.len())
+    };
+    let manifests: Vec<Value> = children.iter().map(of).collect();
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
+}
+
+/// The same manifest about a subject.
+pub(super) fn about(manifest: &Value, subject: &Digest) -> Value {
+    let mut manifest = manifest.clone();
+    manifest["subject"] = descriptor(OCI_MANIFEST, subject, 1);
+    manifest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_is_understood() {
+    let house = House::open().await;
+    let wrong = house
+        .kernel
+        .meta()
+        .check(&crate::statements())
+        .await
+        .unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+}

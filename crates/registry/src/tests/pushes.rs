@@ -1,0 +1,198 @@
+//! Storing manifests and setting tags.
+
+use seawall_types::Reason;
+use seawall_types::condition::ETags;
+use seawall_types::media_type::DOCKER_MANIFEST;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_takes_few_statements_and_a_repetition_writes_nothing() {
+    let house = House::open().await;
+    let image = house.image("a", 10).await;
+    let op = house.op();
+    let before = op.cost().snapshot();
+    let digest = house.push_on(&op, &image, "v1").await.unwrap();
+    let spent = op.cost().snapshot().since(before);
+    // One read opens the repository.
+    assert!(spent.reads + spent.writes <= 1 + 11, "{spent:?}");
+    assert_eq!(house.found("v1").await.unwrap(), digest);
+    assert_eq!(house.found(&digest.to_string()).await.unwrap(), digest);
+    assert_eq!(house.kept().await.len(), 11);
+    let events = house.events().await;
+    assert_eq!(house.push(&image, "v1").await.unwrap(), digest);
+    assert_eq!(
+        house.push(&image, &digest.to_string()).await.unwrap(),
+        digest
+    );
+    assert_eq!(house.events().await, events);
+    assert_eq!(house.history("v1").await, [(digest, true, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_takes_two_reads() {
+    let house = House::open().await;
+    let digest = house.push(&house.image("a", 1).await, "v1").await.unwrap();
+    for reference in ["v1".to_owned(), digest.to_string()] {
+        let op = house.op();
+        let repo = op.repo::<Pull>(&house.name).await.unwrap();
+        let reference = Reference::parse(&reference).unwrap();
+        for with_body in [false, true] {
+            let before = op.cost().snapshot();
+            manifest::find(&op, &repo, &reference, with_body)
+                .await
+                .unwrap();
+            let spent = op.cost().snapshot().since(before);
+            assert_eq!((spent.reads, spent.writes), (1, 0));
+        }
+        assert_eq!(op.cost().snapshot().reads, 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_moves_and_its_history_stays() {
+    let house = House::open().await;
+    let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
+    let first = house.push(&a, "v1").await.unwrap();
+    let second = house.push(&b, "v1").await.unwrap();
+    assert_eq!(house.found("v1").await.unwrap(), second);
+    house.push(&a, "v1").await.unwrap();
+    house.delete_tag("v1").await.unwrap();
+    assert_eq!(
+        house.found("v1").await.unwrap_err().reason,
+        Reason::ManifestUnknown
+    );
+    assert_eq!(house.found(&first.to_string()).await.unwrap(), first);
+    let gone = house.delete_tag("v1").await.unwrap_err();
+    assert_eq!(gone.reason, Reason::ManifestUnknown);
+    house.push(&a, "v1").await.unwrap();
+    let history = house.history("v1").await;
+    let expected = [
+        (first, false, 1),
+        (second, false, 1),
+        (first, false, 1),
+        (first, false, 2),
+        (first, true, 1),
+    ];
+    assert_eq!(history, expected);
+    let rows = house.rows(&HISTORY, Some("v1")).await;
+    for pair in rows.windows(2) {
+        let (until, from) = (pair[0].int(3).unwrap(), pair[1].int(2).unwrap());
+        assert!(until <= from, "intervals do not overlap");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_named_and_nothing_is_written() {
+    let house = House::open().await;
+    let config = house.blob("config").await;
+    let absent = |name: &str| {
+        let digest = Digest::of(Algorithm::Sha256, name.as_bytes());
+        descriptor("application/y", &digest, name.len())
+    };
+    let broken = image(&config, &[absent("one"), absent("two")]);
+    let error = house.push(&broken, "v1").await.unwrap_err();
+    assert_eq!(error.reason, Reason::MissingReferences);
+    assert_eq!(error.detail.unwrap().as_array().unwrap().len(), 2);
+    let children = index(&[&broken]);
+    let error = house.push(&children, "v1").await.unwrap_err();
+    assert_eq!(error.reason, Reason::MissingReferences);
+    assert!(house.found("v1").await.is_err());
+    assert!(house.kept().await.is_empty());
+    let mut lying = image(&config, &[]);
+    lying["config"]["size"] = json!(5);
+    let error = house.push(&lying, "v1").await.unwrap_err();
+    assert_eq!(error.reason, Reason::ManifestInvalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_has_manifests_and_blobs_for_children() {
+    let house = House::open().await;
+    let image = house.image("a", 1).await;
+    let digest = house.push(&image, "v1").await.unwrap();
+    let mut children = index(&[&image]);
+    let cache = house.blob("a cache").await;
+    children["manifests"].as_array_mut().unwrap().push(cache);
+    let index = house.push(&children, "v2").await.unwrap();
+    assert_eq!(house.kept().await.len(), 3);
+    // A child goes, and the index keeps naming it.
+    house.delete(&digest).await.unwrap();
+    assert_eq!(house.found("v2").await.unwrap(), index);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_digest_has_one_media_type() {
+    let house = House::open().await;
+    let mut image = house.image("a", 1).await;
+    image.as_object_mut().unwrap().remove("mediaType");
+    let body = Bytes::from(image.to_string());
+    let target = Reference::parse("v1").unwrap();
+    let push = async |media_type: &str| {
+        let media_type = seawall_types::MediaType::parse(media_type).unwrap();
+        let draft = Draft::new(Some(&media_type), body.clone(), &target)?;
+        let op = house.op();
+        let repo = op.repo::<Push>(&house.name).await?;
+        let tags = vec![Tag::parse("v1").unwrap()];
+        let conditions = Conditions::default();
+        manifest::put(
+            &op,
+            Put {
+                repo,
+                draft,
+                tags,
+                by_tag: true,
+                conditions,
+            },
+        )
+        .await
+    };
+    push(OCI_MANIFEST).await.unwrap();
+    push(OCI_MANIFEST).await.unwrap();
+    let error = push(DOCKER_MANIFEST).await.unwrap_err();
+    assert_eq!(error.reason, Reason::ManifestInvalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tags_come_at_once_and_conditions_hold() {
+    let house = House::open().await;
+    let image = house.image("a", 1).await;
+    let op = house.op();
+    let text = image.to_string();
+    let digest = Digest::of(Algorithm::Sha512, text.as_bytes());
+    let target = Reference::from(digest);
+    let put = async |tags: Vec<Tag>, conditions: Conditions| {
+        let draft = Draft::new(None, Bytes::from(text.clone()), &target)?;
+        let repo = op.repo::<Push>(&house.name).await?;
+        manifest::put(
+            &op,
+            Put {
+                repo,
+                draft,
+                tags,
+                by_tag: false,
+                conditions,
+            },
+        )
+        .await
+    };
+    let tags: Vec<Tag> = (10..30)
+        .map(|number| Tag::parse(&format!("v{number}")).unwrap())
+        .collect();
+    let absent = Conditions {
+        if_none_match: ETags::parse("*").ok(),
+        ..Conditions::default()
+    };
+    put(tags, absent.clone()).await.unwrap();
+    assert_eq!(house.found("v29").await.unwrap(), digest);
+    let describing = op.repo(&house.name).await.unwrap();
+    let page = tag::page(&op, &describing, "v12", 5).await.unwrap();
+    assert_eq!(page.names, ["v13", "v14", "v15", "v16", "v17"]);
+    assert!(page.more);
+    let page = tag::page(&op, &describing, "v12", 17).await.unwrap();
+    assert_eq!((page.names.len(), page.more), (17, false));
+    let error = put(vec![Tag::parse("late").unwrap()], absent)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, Reason::Precondition);
+    assert!(house.found("late").await.is_err());
+}

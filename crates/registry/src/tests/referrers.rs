@@ -1,0 +1,88 @@
+//! Referrers of a subject.
+
+use super::*;
+use crate::referrer::{self, Page, Wanted};
+
+async fn referrers(house: &House, wanted: &Wanted) -> Page {
+    referrer::page(&house.op(), &house.pull().await, wanted)
+        .await
+        .unwrap()
+}
+
+fn digests(page: &Page) -> Vec<String> {
+    let read = |text: &String| {
+        let descriptor: Value = serde_json::from_str(text).unwrap();
+        descriptor["digest"].as_str().unwrap().to_owned()
+    };
+    page.descriptors.iter().map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn referrers_are_listed_filtered_and_gone_at_once() {
+    let house = House::open().await;
+    let image = house.image("a", 1).await;
+    // The subject need not be there.
+    let subject = Digest::of(Algorithm::Sha256, b"subject");
+    let mut signature = about(&image, &subject);
+    signature["artifactType"] = json!("application/vnd.signature.v1+json");
+    let sbom = about(&image, &subject);
+    let signed = house.push(&signature, "v1").await.unwrap();
+    let listed = house.push(&sbom, "v2").await.unwrap();
+    let all = Wanted {
+        subject,
+        artifact_type: None,
+        after: None,
+    };
+    assert_eq!(referrers(&house, &all).await.descriptors.len(), 2);
+    let only = |artifact_type: &str| Wanted {
+        artifact_type: Some(artifact_type.to_owned()),
+        ..all.clone()
+    };
+    let page = referrers(&house, &only("application/vnd.signature.v1+json")).await;
+    assert_eq!(digests(&page), [signed.to_string()]);
+    let page = referrers(&house, &only("application/x")).await;
+    assert_eq!(digests(&page), [listed.to_string()]);
+    house.delete(&signed).await.unwrap();
+    assert_eq!(
+        digests(&referrers(&house, &all).await),
+        [listed.to_string()]
+    );
+    house.push(&signature, "v1").await.unwrap();
+    assert_eq!(referrers(&house, &all).await.descriptors.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_annotations_make_short_pages() {
+    let house = House::open().await;
+    let image = house.image("a", 1).await;
+    let subject = house.push(&image, "v1").await.unwrap();
+    let mut expected = Vec::new();
+    for number in 0..6 {
+        let mut manifest = about(&image, &subject);
+        let length = if number % 2 == 0 { 1_500_000 } else { 10 };
+        manifest["annotations"] =
+            json!({ "text": "x".repeat(length), "number": number.to_string() });
+        let digest = house.push(&manifest, &format!("r{number}")).await.unwrap();
+        expected.push(digest.to_string());
+    }
+    expected.sort();
+    let mut found = Vec::new();
+    let mut wanted = Wanted {
+        subject,
+        artifact_type: None,
+        after: None,
+    };
+    let mut pages = 0;
+    loop {
+        let page = referrers(&house, &wanted).await;
+        assert!(page.descriptors.iter().map(String::len).sum::<usize>() < 4 * 1024 * 1024);
+        found.extend(digests(&page));
+        pages += 1;
+        wanted.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, expected);
+    assert!(pages >= 2);
+}
