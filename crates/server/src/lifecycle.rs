@@ -129,4 +129,21 @@ mod tests {
         lifecycle.abort();
         lifecycle.reached(Phase::Closed).await;
     }
+
+    #[tokio::test]
+    async fn signals_become_phases() {
+        let lifecycle = Lifecycle::new();
+        let mut following = Box::pin(lifecycle.clone().follow_signals());
+        // The first poll takes the signals over from the system, which would end the process.
+        assert!(futures::poll!(&mut following).is_pending());
+        let mut expect = async |signal, phase| {
+            rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+            tokio::select! {
+                ended = &mut following => ended.unwrap(),
+                () = lifecycle.reached(phase) => {}
+            }
+        };
+        expect(rustix::process::Signal::TERM, Phase::Unready).await;
+        expect(rustix::process::Signal::INT, Phase::Closed).await;
+    }
 }

@@ -64,7 +64,7 @@ impl Telemetry {
     }
 
     /// Tidies up, until the process ends.
-    pub async fn watch(self, lifecycle: Lifecycle) {
+    pub async fn upkeep(self, lifecycle: Lifecycle) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(UPKEEP) => self.handle.run_upkeep(),

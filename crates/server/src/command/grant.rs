@@ -1,12 +1,17 @@
-//! `seawall grant`: the arguments. A grant is on a repository (read, write, admin) or on a namespace (creator, admin).
+//! `seawall grant`: a grant is on a repository (read, write, admin) or on a namespace (creator, admin).
 
+use anyhow::{Result, bail};
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand, ValueEnum};
+use seawall_kernel::auth::Administer;
+use seawall_kernel::catalog::grants;
 use seawall_types::permission::{NamespaceRole, Role};
 use seawall_types::{NamespaceName, RepositoryName};
 
-use super::Output;
+use super::{Common, Output};
+use crate::desk::Desk;
+use crate::terminal::Terminal;
 
 /// Manage who may do what.
 #[derive(Debug, Clone, Subcommand)]
@@ -82,7 +87,7 @@ impl TryFrom<GrantAddWords> for GrantAdd {
     type Error = clap::Error;
 
     fn try_from(words: GrantAddWords) -> Result<Self, clap::Error> {
-        let refuse = |text: &str| clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n"));
+        let refuse = |text: &str| clap::Error::raw(ErrorKind::ValueValidation, text);
         let grant = match (words.place.repository, words.place.namespace) {
             (Some(repository), None) => {
                 let role = match words.role {
@@ -172,4 +177,59 @@ pub struct Place {
     /// The namespace, in place of a repository
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<NamespaceName>,
+}
+
+impl GrantCommand {
+    /// Does it.
+    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
+        let desk = Desk::open(common, terminal).await?;
+        let done = self.act(&desk).await;
+        desk.close().await;
+        done
+    }
+
+    async fn act(&self, desk: &Desk) -> Result<()> {
+        let op = &desk.op;
+        match self {
+            Self::Add(GrantAdd { user, grant }) => {
+                match grant {
+                    Grant::Repository(name, role) => {
+                        let repo = op.repo::<Administer>(name).await?;
+                        grants::on_repository(op, &repo, user.as_str(), Some(*role)).await?;
+                    }
+                    Grant::Namespace(name, role) => {
+                        let (name, user) = (name.as_str(), user.as_str());
+                        grants::on_namespace(op, name, user, Some(*role)).await?;
+                    }
+                }
+                desk.terminal.say(format_args!("{user} was granted it"))?;
+            }
+            Self::Remove(GrantRemove { user, place }) => {
+                match (&place.repository, &place.namespace) {
+                    (Some(name), _) => {
+                        let repo = op.repo::<Administer>(name).await?;
+                        grants::on_repository(op, &repo, user.as_str(), None).await?;
+                    }
+                    (None, Some(name)) => {
+                        grants::on_namespace(op, name.as_str(), user.as_str(), None).await?;
+                    }
+                    (None, None) => bail!("give either a repository or --namespace"),
+                }
+                desk.terminal.say(format_args!("{user}'s grant was taken away"))?;
+            }
+            Self::List(list) => {
+                let listed = match (&list.place.repository, &list.place.namespace) {
+                    (Some(name), _) => {
+                        let repo = op.repo::<Administer>(name).await?;
+                        grants::list_on_repository(op, &repo).await?
+                    }
+                    (None, Some(name)) => grants::list_on_namespace(op, name.as_str()).await?,
+                    (None, None) => bail!("give either a repository or --namespace"),
+                };
+                let row = |grant: &grants::Grant| vec![grant.principal.clone(), grant.role.to_owned()];
+                desk.terminal.list(list.output, &listed, (&["USER", "ROLE"], row))?;
+            }
+        }
+        Ok(())
+    }
 }

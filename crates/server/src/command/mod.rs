@@ -14,6 +14,7 @@ pub mod version;
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::address::Address;
@@ -44,6 +45,7 @@ pub struct Common {
         global = true,
         value_name = "FILE",
         env = "SEAWALL_CONFIG",
+        value_parser = path(),
         help_heading = "Everywhere"
     )]
     pub config: Option<PathBuf>,
@@ -54,6 +56,7 @@ pub struct Common {
         global = true,
         value_name = "DIR",
         env = "SEAWALL_DATA",
+        value_parser = path(),
         help_heading = "Everywhere"
     )]
     pub data: Option<PathBuf>,
@@ -79,6 +82,11 @@ impl Common {
             listen,
         })
     }
+}
+
+/// A path that may be empty: container tools pass on variables that are not set as empty ones.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// All commands.
@@ -175,7 +183,7 @@ mod tests {
             "seawall serve --config c.yaml --data d --listen 0.0.0.0:5000",
             "seawall --data d user list -o json",
             "seawall user list --format table --data d",
-            "seawall user add ann --admin --email ann@example.com --password-stdin",
+            "seawall user add ann --admin --password-stdin",
             "seawall user passwd ann",
             "seawall user disable ann",
             "seawall user enable ann",
@@ -196,11 +204,20 @@ mod tests {
             "seawall migrate plan",
             "seawall migrate apply",
             "seawall migrate status -o json",
-            "seawall verify --rehash",
+            "seawall verify --quick",
             "seawall version -o json",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
+    }
+
+    #[test]
+    fn an_empty_path_is_none() {
+        let mut line = CommandLine::try_parse_from(["seawall", "serve", "--data", ""]).unwrap();
+        assert_eq!(line.common.data, Some(PathBuf::new()));
+        line.common.config = Some(PathBuf::new());
+        let config = line.common.load(None).unwrap();
+        assert_eq!(config.data, PathBuf::from("./data"));
     }
 
     #[test]

@@ -15,7 +15,8 @@ use super::{Config, schema};
 const WIDTH: usize = 100;
 
 const HEAD: &str = "\
-## The configuration of Seawall. All keys are shown with their defaults; take away the first # of a line to set it.
+## The configuration of Seawall. All keys are shown with their defaults; take away the first # of a line, and of its
+## section's name, to set it.
 ## Every key can also be given by an environment variable: the key log.level by SEAWALL__LOG__LEVEL, the list
 ## trusted_proxies by SEAWALL__TRUSTED_PROXIES='[10.0.0.0/8]'. The environment comes before this file.
 ";

@@ -12,7 +12,7 @@ pub struct Uploads {
     /// After how many hours without a byte an unfinished upload is given up.
     pub expire_after_hours: u32,
 
-    /// The largest blob that is taken, in bytes. Without it, only the storage sets a limit.
+    /// The largest blob that is taken, in bytes. Without it: 20 GiB.
     #[schemars(extend("examples" = [10_737_418_240_u64]))]
     pub max_blob_bytes: Option<u64>,
 }

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) builder: Builder<Tracked>,
     pub(super) limits: Limits,
     pub(super) lifecycle: Lifecycle,
+    /// How many connections did not end by themselves.
+    pub(super) cut_off: Arc<AtomicUsize>,
 }
 
 /// Runs the tasks that HTTP/2 needs for its streams among those that are waited for at the end.
@@ -78,17 +80,24 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
     let Some(acceptor) = &shared.acceptor else {
         return exchange(stream, peer, &shared).await;
     };
-    match timeout(shared.limits.handshake_timeout(), acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(stream, peer, &shared).await,
+    let handshake = timeout(shared.limits.handshake_timeout(), acceptor.accept(stream));
+    let result = tokio::select! {
+        result = handshake => result,
+        // Nothing was asked yet, so nothing is cut off.
+        () = shared.lifecycle.reached(Phase::Closed) => return,
+    };
+    let reason = match result {
+        Ok(Ok(stream)) => return exchange(stream, peer, &shared).await,
         Ok(Err(error)) => {
-            counter!("seawall_tls_handshake_failures_total", "reason" => "failed").increment(1);
             tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
+            "failed"
         }
         Err(_) => {
-            counter!("seawall_tls_handshake_failures_total", "reason" => "timeout").increment(1);
             tracing::debug!(peer = %peer.address, "TLS handshake took too long");
+            "timeout"
         }
-    }
+    };
+    counter!("seawall_tls_handshake_failures_total", "reason" => reason).increment(1);
 }
 
 /// What is known of the requests of a connection.
@@ -147,7 +156,10 @@ where
                 }
                 return;
             }
-            () = closed.as_mut() => return,
+            () = closed.as_mut() => {
+                shared.cut_off.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             () = draining.as_mut(), if !asked_to_end => {
                 asked_to_end = true;
                 connection.as_mut().graceful_shutdown();

@@ -8,6 +8,7 @@ mod accept;
 mod bind;
 mod caps;
 mod connection;
+mod files;
 mod server;
 mod stall;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use hyper::body::Incoming;
 
 pub use bind::bind;
 pub use caps::{Caps, Refused};
+pub use files::raise_open_files;
 pub use server::{Ended, Server};
 
 /// What answers requests.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ipnet::IpNet;
 use tokio::net::TcpListener;
@@ -35,6 +36,7 @@ pub struct Server {
     management: TaskTracker,
     accepts: Vec<Accept>,
     certificates: Vec<Arc<Certificate>>,
+    cut_off: Arc<AtomicUsize>,
 }
 
 /// How the server ended.
@@ -59,6 +61,7 @@ impl Server {
             management: TaskTracker::new(),
             accepts: Vec::new(),
             certificates: Vec::new(),
+            cut_off: Arc::default(),
         }
     }
 
@@ -87,6 +90,7 @@ impl Server {
                 caps: Arc::clone(&self.caps),
                 until: Phase::Draining,
                 connections: self.connections.clone(),
+                cut_off: Arc::clone(&self.cut_off),
             };
             self.add(socket, acceptor, service, place)?;
         }
@@ -106,6 +110,8 @@ impl Server {
             caps: Caps::new(MANAGEMENT_CONNECTIONS, MANAGEMENT_CONNECTIONS),
             until: Phase::Closed,
             connections: self.management.clone(),
+            // Scrapers lose nothing that matters.
+            cut_off: Arc::default(),
         };
         self.add(socket, None, service, place)
     }
@@ -124,6 +130,7 @@ impl Server {
             builder: builder(&self.limits, &place.connections),
             limits: self.limits.clone(),
             lifecycle: self.lifecycle.clone(),
+            cut_off: place.cut_off,
         };
         self.accepts.push(Accept {
             listener,
@@ -146,9 +153,16 @@ impl Server {
     /// Serves until the lifecycle is told to stop and all has ended, or was cut off.
     pub async fn run(self, shutdown: &Shutdown) -> Ended {
         let own = TaskTracker::new();
+        let accepting = TaskTracker::new();
         for accept in self.accepts {
-            own.spawn(accept.run());
+            let tracker = if accept.until == Phase::Draining {
+                &accepting
+            } else {
+                &own
+            };
+            tracker.spawn(accept.run());
         }
+        accepting.close();
         own.spawn(super::tls::watch(self.certificates, self.lifecycle.clone()));
         own.close();
         self.connections.close();
@@ -159,15 +173,14 @@ impl Server {
         let _ = timeout(shutdown.delay(), lifecycle.reached(Phase::Closed)).await;
         lifecycle.advance(Phase::Draining);
         let drained = timeout(shutdown.grace(), async {
-            // A tracker is empty before its first task, too, and the accept loops may still be letting the last ones in.
-            tokio::task::yield_now().await;
+            // The accept loops let the last ones in before they end.
+            accepting.wait().await;
             self.connections.wait().await;
         });
         tokio::select! {
             _ = drained => {}
             () = lifecycle.reached(Phase::Closed) => {}
         }
-        let cut_off = self.connections.len();
         lifecycle.advance(Phase::Closed);
         let _ = timeout(CUT_OFF, async {
             own.wait().await;
@@ -175,7 +188,9 @@ impl Server {
             self.management.wait().await;
         })
         .await;
-        Ended { cut_off }
+        Ended {
+            cut_off: self.cut_off.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -185,6 +200,7 @@ struct Place {
     caps: Arc<Caps>,
     until: Phase,
     connections: TaskTracker,
+    cut_off: Arc<AtomicUsize>,
 }
 
 /// The error with what was being done.
