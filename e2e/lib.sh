@@ -220,14 +220,28 @@ api() {
         --header 'Content-Type: application/json' --request "$1" ${3:+--data "$3"} "$URL$2"
 }
 
+# The operator's way where the program and its data are at hand, else the API's.
+operator() { "$SEAWALL_BIN" "$@" --data "$SEAWALL_DATA"; }
+at_hand() { [[ -n "${SEAWALL_BIN:-}" && -n "${SEAWALL_DATA:-}" ]]; }
+
 # make_public REPOSITORY: lets everybody pull it.
 make_public() {
-    api POST "/api/v1/repository/$1/changevisibility" '{"visibility": "public"}' >/dev/null
+    if at_hand; then
+        operator repo visibility "$1" public
+    else
+        api POST "/api/v1/repository/$1/changevisibility" '{"visibility": "public"}' >/dev/null
+    fi
 }
 
 # make_user NAME: creates an account without any right, and prints its password.
 make_user() {
-    api POST /api/v1/superuser/users/ "{\"username\": \"$1\", \"email\": \"$1@example.com\"}" | jq -er .password
+    local password="made-for-$1"
+    if at_hand; then
+        operator user add "$1" --password-stdin <<<"$password" >&2
+        echo "$password"
+    else
+        api POST /api/v1/superuser/users/ "{\"username\": \"$1\", \"email\": \"$1@example.com\"}" | jq -er .password
+    fi
 }
 
 # tls_flags PLAIN-FLAG CA-FLAG: what a client needs to reach the registry at all.

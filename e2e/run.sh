@@ -78,7 +78,7 @@ start_server() {
     write_config "$SEAWALL_HOST" "$scheme" "${3:-}" >"$directory/config.yaml"
     SERVER_LOG="$WORK/server-$name.log"
     background "server-$name" "$SEAWALL_BIN" serve --data "$SEAWALL_DATA" \
-        --listen "$SEAWALL_HOST" --config "$directory/config.yaml"
+        --config "$directory/config.yaml"
     SERVER="${BACKGROUND_PIDS[-1]}"
     if ! wait_until 60 ready_or_gone || ! ready; then
         tail -n 30 "$SERVER_LOG" >&2

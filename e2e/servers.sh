@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command with a PostgreSQL and a MariaDB of its own.
 #
-#   e2e/servers.sh run -- cargo nextest run
+#   e2e/servers.sh run -- cargo test
 #
 # The command finds SEAWALL_TEST_POSTGRES and SEAWALL_TEST_MYSQL in its
 # environment: URLs of an account that may create databases, with an empty
