@@ -5,5 +5,5 @@ CREATE TABLE repository_blob (
   created_at {bigint} NOT NULL,
   PRIMARY KEY (repository_id, digest),
   FOREIGN KEY (repository_id) REFERENCES repository (id),
-  FOREIGN KEY (digest) REFERENCES blob (digest)
+  FOREIGN KEY (digest) REFERENCES "blob" (digest)
 ) {table}
