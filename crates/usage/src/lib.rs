@@ -1,1 +1,61 @@
-//! The activity log and pull counts.
+//! Usage: who did what (the activity log), and how often what was pulled (the pull counts).
+//!
+//! A switchable feature. The log is written from events, some seconds after the act; pulls are
+//! counted in memory and written every few seconds. Neither is ever written by a request, and
+//! neither can fail one: while the database is gone, events wait in their log and counts in memory,
+//! up to a bound. Switched off, it costs nothing, and its tables stay as they are.
+
+mod activity;
+mod config;
+mod pulls;
+mod retention;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_kernel::jobs::Outcome;
+use seawall_kernel::{Feature, Kernel};
+use seawall_types::lane::Lane;
+
+pub use config::Config;
+use retention::ForgetUsage;
+
+const FORGET_EVERY: Duration = Duration::from_hours(1);
+const FORGET_MORE: Duration = Duration::from_secs(1);
+
+/// The tables of this crate. They refer to nothing by a foreign key: what happened stays true when
+/// what it happened to is gone.
+pub const MIGRATIONS: seawall_meta::Migrations =
+    seawall_meta::migrations!("usage", ["0001_create_activity", "0002_create_pull_count"]);
+
+/// Every statement of this crate, for the test that prepares them on each database.
+pub fn statements() -> Vec<&'static seawall_meta::Statement> {
+    store::ALL.to_vec()
+}
+
+/// The feature, to be made only where it is switched on: it starts the task that writes the counts
+/// of this process, which writes them once more when the process stops.
+pub fn feature(kernel: &Arc<Kernel>, config: Config) -> Feature {
+    let counts = pulls::start(kernel, config.flush());
+    Feature::new("usage")
+        .on_events(Lane::Background, |op, events| async move {
+            activity::record(&op, &events).await
+        })
+        .watch(counts)
+        .job(Lane::Background, move |op, _: ForgetUsage| {
+            let config = config.clone();
+            async move {
+                let more = retention::forget(&op, &config).await?;
+                Ok(Outcome::Again(if more {
+                    FORGET_MORE
+                } else {
+                    FORGET_EVERY
+                }))
+            }
+        })
+        .always(&ForgetUsage {}, FORGET_EVERY)
+}

@@ -1,0 +1,66 @@
+//! The section `usage` of the configuration.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The activity log and the counts of pulls.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Whether the feature is on. Switched off, it costs nothing and its tables stay as they are.
+    pub enabled: bool,
+
+    /// How often counts of pulls are written, in seconds, from 1 to 600. What a killed process had
+    /// counted since is lost.
+    pub flush_seconds: u32,
+
+    /// How long the activity log is kept, in days, from 1 to 3650.
+    pub activity_days: u32,
+
+    /// How long the counts of pulls are kept, in days, from 1 to 36500.
+    pub pull_count_days: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            flush_seconds: 5,
+            activity_days: 90,
+            pull_count_days: 1095,
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+impl Config {
+    /// What is wrong with it: pairs of a key and what was expected there.
+    pub fn problems(&self) -> Vec<(&'static str, &'static str)> {
+        let mut problems = Vec::new();
+        if !(1..=600).contains(&self.flush_seconds) {
+            problems.push(("flush_seconds", "expected a number from 1 to 600"));
+        }
+        if !(1..=3650).contains(&self.activity_days) {
+            problems.push(("activity_days", "expected a number from 1 to 3650"));
+        }
+        if !(1..=36_500).contains(&self.pull_count_days) {
+            problems.push(("pull_count_days", "expected a number from 1 to 36500"));
+        }
+        problems
+    }
+
+    pub(crate) fn flush(&self) -> Duration {
+        Duration::from_secs(self.flush_seconds.clamp(1, 600).into())
+    }
+
+    pub(crate) fn activity(&self) -> Duration {
+        DAY * self.activity_days.clamp(1, 3650)
+    }
+
+    pub(crate) fn pull_count_days(&self) -> i64 {
+        self.pull_count_days.clamp(1, 36_500).into()
+    }
+}

@@ -1,0 +1,83 @@
+//! Every SQL statement on activity and pull counts. No policy.
+
+use sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
+use seawall_meta::{arg, arg_limit, item};
+
+/// The columns of an activity row, in the order of the lists that `ACTIVITY_INSERT` takes.
+const ACTIVITY: [&str; 15] = [
+    "at",
+    "event_id",
+    "kind",
+    "namespace_id",
+    "namespace_name",
+    "repository_id",
+    "repository_name",
+    "actor_id",
+    "actor_name",
+    "actor_kind",
+    "credential_id",
+    "address",
+    "agent",
+    "request_id",
+    "detail",
+];
+
+seawall_meta::statements! {
+    /// Rows that are there already stay. Arguments: one list for each of `ACTIVITY`.
+    ACTIVITY_INSERT[n]: |d, _n| d.insert_ignore(
+        d.rows(Query::insert().into_table("usage_activity").columns(ACTIVITY), |k| {
+            (0u8..).zip(ACTIVITY).map(|(number, _)| item(number, k)).collect()
+        }),
+        &["at", "event_id"],
+    );
+
+    /// When the last row of the oldest batch was written that is older than it may be; no row if
+    /// there is less than a batch. Arguments: keep, in ms; how many rows a batch has, less one.
+    ACTIVITY_BATCH: |d| Query::select()
+        .column("at")
+        .from("usage_activity")
+        .and_where(Expr::col("at").lt(d.now().sub(arg(0))))
+        .order_by("at", Order::Asc)
+        .order_by("event_id", Order::Asc)
+        .limit(1)
+        .offset(arg_limit(1))
+        .to_owned();
+
+    /// Arguments: time; everything up to it goes.
+    ACTIVITY_FORGET_UP_TO: |_d| Query::delete()
+        .from_table("usage_activity")
+        .and_where(Expr::col("at").lte(arg(0)))
+        .to_owned();
+
+    /// Arguments: keep, in ms.
+    ACTIVITY_FORGET: |d| Query::delete()
+        .from_table("usage_activity")
+        .and_where(Expr::col("at").lt(d.now().sub(arg(0))))
+        .to_owned();
+
+    /// Adds to a count. Arguments: day, repository, namespace, pulls.
+    PULLS_ADD: |d| d.upsert_with(
+        Query::insert()
+            .into_table("usage_pull_count")
+            .columns(["day", "repository_id", "namespace_id", "pulls"])
+            .values_panic([arg(0), arg(1), arg(2), arg(3)]),
+        OnConflict::columns(["day", "repository_id"])
+            .value("pulls", Expr::col(("usage_pull_count", "pulls")).add(arg(3)))
+            .to_owned(),
+    );
+
+    /// The first day that has counts and is older than it may be. Arguments: the first day to keep.
+    PULLS_OLDEST: |_d| Query::select()
+        .column("day")
+        .from("usage_pull_count")
+        .and_where(Expr::col("day").lt(arg(0)))
+        .order_by("day", Order::Asc)
+        .limit(1)
+        .to_owned();
+
+    /// Arguments: day.
+    PULLS_FORGET: |_d| Query::delete()
+        .from_table("usage_pull_count")
+        .and_where(Expr::col("day").eq(arg(0)))
+        .to_owned();
+}

@@ -1,0 +1,278 @@
+//! Usage over a real database.
+
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_kernel::clock::SystemRandom;
+use seawall_kernel::events::{Cause, Event, EventKind, Pulled, Recorded, Watch};
+use seawall_kernel::secrets::Secrets;
+use seawall_kernel::tasks::Tracker;
+use seawall_kernel::{Kernel, Op, Parts, Settings};
+use seawall_meta::fixture::{Backend, TestClock, TestDatabase};
+use seawall_meta::{Meta, Row, Statement, args};
+use seawall_types::lane::Lane;
+use seawall_types::{Clock, Millis, Tasks};
+
+use crate::pulls::Counts;
+use crate::{Config, MIGRATIONS, activity, feature, pulls, retention};
+
+const DAY: Duration = Duration::from_hours(24);
+
+struct House {
+    kernel: Arc<Kernel>,
+    _database: TestDatabase,
+}
+
+impl House {
+    async fn new() -> Self {
+        let sets = [seawall_kernel::MIGRATIONS, MIGRATIONS];
+        let database = TestDatabase::migrated(Backend::chosen().unwrap(), &sets)
+            .await
+            .unwrap();
+        let clock: Arc<dyn Clock> = TestClock::new();
+        let tracker = Tracker::new();
+        let tasks = || Arc::clone(&tracker) as Tasks;
+        let place = database.directory();
+        let config = database.config();
+        let meta = Meta::open(&config, place, tasks(), Arc::clone(&clock))
+            .await
+            .unwrap();
+        let blobs = seawall_blob::Config::default();
+        let random = Arc::new(SystemRandom);
+        let blobs = seawall_blob::Blobs::open(
+            &blobs,
+            place,
+            tasks(),
+            Arc::clone(&clock),
+            Arc::clone(&random) as _,
+        );
+        let parts = Parts {
+            meta,
+            blobs: blobs.await.unwrap(),
+            clock,
+            random,
+            tracker: Arc::clone(&tracker),
+            secrets: Secrets::from_bytes(&[5; 32]),
+            settings: Settings::default(),
+        };
+        Self {
+            kernel: Kernel::open(parts).await.unwrap(),
+            _database: database,
+        }
+    }
+
+    fn op(&self) -> Op {
+        self.kernel.internal_op(Lane::Background, "test")
+    }
+
+    async fn rows(&self, statement: &'static Statement) -> Vec<Row> {
+        self.op().sql().all(statement, args![]).await.unwrap()
+    }
+}
+
+fn pulled(repository: i64) -> Pulled {
+    Pulled {
+        namespace: 7.into(),
+        repository: repository.into(),
+        principal: None,
+    }
+}
+
+/// An event of the operator's, which carries nothing that may be missing.
+fn bare(id: i64, at: Millis) -> Recorded {
+    Recorded {
+        id: id.into(),
+        at,
+        event: Event::new(EventKind::UserCreated),
+    }
+}
+
+/// An event that carries all there is.
+fn full(id: i64, at: Millis) -> Recorded {
+    let mut event = Event::new(EventKind::TagMoved)
+        .namespace(7.into(), "ann")
+        .repository(8.into(), "app")
+        .detail(serde_json::json!({ "tag": "latest" }));
+    event.cause = Some(Cause {
+        id: Some(9),
+        name: "ann".into(),
+        kind: "user".into(),
+        credential: Some(10),
+        address: Some("2001:db8::1".into()),
+        agent: "docker/29 ü".into(),
+        request_id: "r-1".into(),
+    });
+    Recorded {
+        id: id.into(),
+        at,
+        event,
+    }
+}
+
+#[tokio::test]
+async fn every_statement_is_understood_by_the_database() {
+    let house = House::new().await;
+    let wrong = house
+        .kernel
+        .meta()
+        .check(&crate::statements())
+        .await
+        .unwrap();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn hearing_an_event_again_changes_nothing() {
+    let house = House::new().await;
+    let now = house.kernel.now();
+    let events = [bare(1, now), full(2, now), bare(3, now)];
+    activity::record(&house.op(), &events).await.unwrap();
+    activity::record(&house.op(), &events[1..]).await.unwrap();
+    activity::record(&house.op(), &[]).await.unwrap();
+    let rows = house.rows(&store::ACTIVITY_ALL).await;
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[1].int(0).unwrap(), 2);
+    assert_eq!(rows[1].text(1).unwrap(), "app");
+    assert_eq!(rows[1].text(2).unwrap(), "docker/29 ü");
+    assert_eq!(rows[1].text(3).unwrap(), r#"{"tag":"latest"}"#);
+    assert_eq!(rows[1].text(4).unwrap(), "2001:db8::1");
+    assert_eq!(rows[0].opt_text(1).unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_large_batch_is_written_whole() {
+    let house = House::new().await;
+    let now = house.kernel.now();
+    let events: Vec<_> = (1..=300).map(|id| full(id, now)).collect();
+    activity::record(&house.op(), &events).await.unwrap();
+    assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 300);
+}
+
+#[tokio::test]
+async fn pulls_add_up_over_flushes_and_replicas() {
+    let house = House::new().await;
+    let (one, two) = (
+        Counts::new(&house.kernel, 10),
+        Counts::new(&house.kernel, 10),
+    );
+    for counts in [&one, &two, &one] {
+        counts.pulled(pulled(8));
+        counts.pulled(pulled(9));
+        counts.pulled(pulled(8));
+        counts.flush(&house.op()).await.unwrap();
+    }
+    one.flush(&house.op()).await.unwrap();
+    let rows = house.rows(&store::PULLS_ALL).await;
+    let read = |row: &Row| {
+        (
+            row.int(1).unwrap(),
+            row.int(2).unwrap(),
+            row.int(3).unwrap(),
+        )
+    };
+    assert_eq!(
+        rows.iter().map(read).collect::<Vec<_>>(),
+        [(8, 7, 6), (9, 7, 3)]
+    );
+    assert_eq!(rows[0].int(0).unwrap(), pulls::day(house.kernel.now()));
+}
+
+#[tokio::test]
+async fn what_is_counted_is_bounded() {
+    let house = House::new().await;
+    let counts = Counts::new(&house.kernel, 2);
+    for repository in [1, 2, 3, 1, 3] {
+        counts.pulled(pulled(repository));
+    }
+    counts.flush(&house.op()).await.unwrap();
+    let rows = house.rows(&store::PULLS_ALL).await;
+    let counted: Vec<_> = rows.iter().map(|row| row.int(3).unwrap()).collect();
+    assert_eq!(counted, [2, 1]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_kept() {
+    let house = House::new().await;
+    let counts = Counts::new(&house.kernel, 1000);
+    for repository in 1..=600 {
+        counts.pulled(pulled(repository));
+    }
+    // An operation whose time is over waits for nothing.
+    let late = house.kernel.op(
+        Lane::Background,
+        seawall_kernel::Actor::operator(),
+        seawall_kernel::Origin::internal("test"),
+        Some(Duration::ZERO),
+    );
+    house.kernel.meta().close().await;
+    assert!(counts.flush(&late).await.is_err());
+    assert_eq!(counts.waiting(), 600);
+}
+
+#[tokio::test]
+async fn a_process_writes_its_counts_when_it_stops() {
+    let house = House::new().await;
+    let feature = feature(
+        &house.kernel,
+        Config {
+            flush_seconds: 600,
+            ..Config::default()
+        },
+    );
+    feature.watchers[0].pulled(pulled(8));
+    house.kernel.tracker().stop();
+    assert!(
+        house
+            .kernel
+            .tracker()
+            .drain(Duration::from_secs(10))
+            .await
+            .is_empty()
+    );
+    assert_eq!(house.rows(&store::PULLS_ALL).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_old_is_forgotten_piece_by_piece() {
+    let house = House::new().await;
+    let now = house.kernel.now();
+    let old: Vec<_> = (1..=1500)
+        .map(|id| bare(id, now - 91 * DAY + at(id)))
+        .collect();
+    activity::record(&house.op(), &old).await.unwrap();
+    activity::record(&house.op(), &[bare(2000, now - 89 * DAY)])
+        .await
+        .unwrap();
+    let config = Config::default();
+    assert!(retention::forget(&house.op(), &config).await.unwrap());
+    assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 501);
+    assert!(!retention::forget(&house.op(), &config).await.unwrap());
+    assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 1);
+
+    let counts = Counts::new(&house.kernel, 10);
+    counts.pulled(pulled(8));
+    counts.flush(&house.op()).await.unwrap();
+    assert!(!retention::forget(&house.op(), &config).await.unwrap());
+    house.kernel.meta().shift_time(1096 * DAY);
+    assert!(retention::forget(&house.op(), &config).await.unwrap());
+    assert!(!retention::forget(&house.op(), &config).await.unwrap());
+    assert!(house.rows(&store::PULLS_ALL).await.is_empty());
+}
+
+fn at(id: i64) -> Duration {
+    Duration::from_millis(u64::try_from(id).unwrap())
+}
+
+#[test]
+fn the_defaults_are_sound_and_the_limits_are_said() {
+    assert!(Config::default().problems().is_empty());
+    let odd = Config {
+        flush_seconds: 0,
+        activity_days: 0,
+        pull_count_days: 0,
+        enabled: false,
+    };
+    assert_eq!(odd.problems().len(), 3);
+}
