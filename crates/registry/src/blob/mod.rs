@@ -7,9 +7,9 @@
 
 mod mount;
 pub(crate) mod store;
-mod walk;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub(crate) use mount::mount;
 pub use walk::links;

@@ -15,7 +15,9 @@ pub async fn links(sql: &Session, repository: RepositoryId) -> Result<HashSet<Di
     let mut links = HashSet::new();
     let mut after = Vec::new();
     loop {
-        let rows = sql.all(&store::WALK, args![repository, after.as_slice(), PAGE]).await?;
+        let rows = sql
+            .all(&store::WALK, args![repository, after.as_slice(), PAGE])
+            .await?;
         for row in &rows {
             let digest = row.digest(0)?;
             after = digest.to_bytes();

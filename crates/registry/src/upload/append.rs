@@ -31,9 +31,14 @@ pub(crate) async fn append(
     let limit = chunk
         .fit(session.state.offset(), largest)
         .map_err(|error| session.refuse(error))?;
-    let appended = transfers
-        .append(&hold, session.state.clone(), body, limit)
-        .await?;
+    let state = session.state.clone();
+    let appended = match transfers.append(&hold, state, body, limit).await {
+        Err(error @ seawall_blob::Error::Lost(_)) => {
+            session::end(op, &hold, &session).await?;
+            return Err(error.into());
+        }
+        appended => appended?,
+    };
     if appended.received > 0 && !advance(op, &session, &appended).await? {
         // It was cancelled or has expired meanwhile; nobody else will look for these bytes.
         session::discard(op, &hold, &appended.state).await;

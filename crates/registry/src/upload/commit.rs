@@ -15,7 +15,7 @@ use seawall_meta::args;
 use seawall_types::{Digest, NamespaceId, Reason, RepositoryId, Result};
 use uuid::Uuid;
 
-use super::session::{self, Chunk, Refusal, Session};
+use super::session::{self, Chunk, Refusal};
 use super::store;
 use crate::{Content, blob};
 
@@ -61,18 +61,11 @@ pub(crate) async fn finish(
         Err(error) => {
             use seawall_blob::Error as E;
             if matches!(error, E::DigestMismatch { .. } | E::Lost(_)) {
-                end(op, &hold, &session).await?;
+                session::end(op, &hold, &session).await?;
             }
             Err(error.into())
         }
     }
-}
-
-/// Removes an upload that can never become a blob.
-async fn end(op: &Op, hold: &Hold, session: &Session) -> Result<()> {
-    session::remove_row(op, session.uuid).await?;
-    session::discard(op, hold, &session.state).await;
-    Ok(())
 }
 
 async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<Hold> {

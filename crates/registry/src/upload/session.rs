@@ -1,6 +1,6 @@
 //! An upload between two requests: whose it is, how far it is, what a chunk must be to fit.
 
-use seawall_blob::{AppendLimit, BodyError, Outcome, UploadState};
+use seawall_blob::{AppendLimit, BodyError, Hold, Outcome, UploadState};
 use seawall_kernel::auth::Push;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::args;
@@ -111,6 +111,13 @@ pub(crate) async fn cancel(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<()>
     Ok(())
 }
 
+/// Removes an upload that can never become a blob.
+pub(super) async fn end(op: &Op, hold: &Hold, session: &Session) -> Result<()> {
+    remove_row(op, session.uuid).await?;
+    discard(op, hold, &session.state).await;
+    Ok(())
+}
+
 /// Removes an upload's row; says whether it was there.
 pub(super) async fn remove_row(op: &Op, uuid: Uuid) -> Result<bool> {
     op.transaction(uuid.to_string(), |tx, _op, uuid| {
@@ -120,7 +127,7 @@ pub(super) async fn remove_row(op: &Op, uuid: Uuid) -> Result<bool> {
 }
 
 /// Removes the bytes of an upload that has no row. If that fails, the sweep finds them.
-pub(super) async fn discard(op: &Op, hold: &seawall_blob::Hold, state: &UploadState) {
+pub(super) async fn discard(op: &Op, hold: &Hold, state: &UploadState) {
     if let Err(error) = op.transfers().abort(hold, state).await {
         tracing::warn!(upload = %state.id(), %error, "an ended upload's bytes stay for the sweep");
     }
