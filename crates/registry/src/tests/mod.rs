@@ -260,15 +260,3 @@ pub(super) fn about(manifest: &Value, subject: &Digest) -> Value {
     manifest["subject"] = descriptor(OCI_MANIFEST, subject, 1);
     manifest
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_statement_is_understood() {
-    let house = House::open().await;
-    let wrong = house
-        .kernel
-        .meta()
-        .check(&crate::statements())
-        .await
-        .unwrap();
-    assert_eq!(wrong, Vec::<String>::new());
-}

@@ -51,8 +51,8 @@ async fn a_manifest_and_the_deletion_of_its_blob_never_both_succeed() {
         let deleting = house.deleting().await;
         let op = house.op();
         let (pushed, unlinked) = join(
-            house.push(&image, "v1"),
-            blob::unlink(&op, &deleting, &layer),
+            Box::pin(house.push(&image, "v1")),
+            Box::pin(blob::unlink(&op, &deleting, &layer)),
         )
         .await;
         match (&pushed, &unlinked) {
