@@ -100,8 +100,8 @@ keep_off_at_boot() {
 
 cargo_tool() {
     # A tool that runs for seconds: what counts is how long it takes to build.
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
-        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_TARGET_DIR='' \
+    env --unset CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
         cargo install --quiet --locked --root "$SEAWALL_TOOLS" "$1"
 }
 
@@ -144,6 +144,8 @@ base() {
 
 clients() {
     packages "${BASE_PACKAGES[@]}" "${CLIENT_PACKAGES[@]}"
+    # Newer releases have docker's client in a package of its own.
+    [[ -x /usr/bin/docker ]] || packages docker-cli
     local tool
     once "python-oras-$PYTHON_ORAS" venv "$SEAWALL_TOOLS/python" "oras==$PYTHON_ORAS"
     find_go
