@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall::command::verify::{self, Report};
 use seawall::compose::{self, Ground, House};
 use seawall::config::Config;
+use seawall::examine::{Report, examine};
 use seawall::front;
 use seawall_kernel::Op;
 use seawall_kernel::auth::Administer;
@@ -213,9 +213,15 @@ impl TestApp {
         );
     }
 
+    /// How many transactions of this database are open without a statement running in them.
+    pub async fn open_transactions(&self) -> i64 {
+        let session = self.operator().sql();
+        self.database.open_transactions(&session).await.expect("the database answers")
+    }
+
     /// What `seawall verify` finds.
     pub async fn verify(&self) -> Report {
-        verify::examine(&self.operator(), &self.house.content, true)
+        examine(&self.operator(), true)
             .await
             .expect("a verification")
     }

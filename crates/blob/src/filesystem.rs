@@ -39,6 +39,17 @@ pub(crate) struct Filesystem {
 }
 
 impl Filesystem {
+    /// Whether the directory takes new files now: writes one and removes it, without waiting for a disk.
+    pub(crate) fn probe(&self) -> Result<()> {
+        let path = self.uploads.with_file_name("probe");
+        // What an earlier probe left behind, if its process died in between.
+        let _ = self.files.remove(&path);
+        let file = self.files.create(&path).map_err(Error::io("making a file"))?;
+        let written = self.files.write_at(&file, b"probe", 0).map_err(Error::io("writing"));
+        let removed = self.files.remove(&path).map_err(Error::io("removing a file"));
+        written.and(removed)
+    }
+
     /// Makes the directories that are missing and makes them durable.
     pub(crate) fn open(name: &str, root: &Path, files: Arc<dyn Files>) -> Result<Self> {
         let directories = Self {

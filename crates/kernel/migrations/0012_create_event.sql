@@ -3,5 +3,5 @@ CREATE TABLE event (
   nonce {bigint} NOT NULL,
   kind {bigint} NOT NULL,
   at {bigint} NOT NULL,
-  payload {text} NOT NULL
+  payload {text}
 ) {table}

@@ -18,6 +18,7 @@ use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
+use crate::session::Session;
 use crate::migrate::{Migrations, Migrator, fingerprint};
 use crate::random;
 use crate::row::Row;
@@ -199,6 +200,17 @@ impl TestDatabase {
         Ok(())
     }
 
+    /// How many transactions of this database are open without a statement running in them. Always 0
+    /// on SQLite, where an open one shows by the next write that waits in vain.
+    pub async fn open_transactions(&self, session: &Session) -> Result<i64> {
+        let statement = match self.backend {
+            Backend::Sqlite => return Ok(0),
+            Backend::Postgres => postgres_only::ALL[0],
+            Backend::Mariadb => mariadb_only::ALL[0],
+        };
+        session.one(statement, crate::args![]).await?.int(0)
+    }
+
     async fn migrate(&self, sets: &[Migrations]) -> Result<()> {
         let meta = self.open().await?;
         Migrator::new(&meta, sets).apply().await?;
@@ -224,6 +236,29 @@ impl TestDatabase {
             directory,
             name,
         })
+    }
+}
+
+mod postgres_only {
+    use sea_query::{Expr, Query};
+
+    crate::statements! {
+        /// Transactions of this database that are open and idle.
+        OPEN: |_d| Query::select().expr(Expr::cust("COUNT(*)")).from("pg_stat_activity")
+            .and_where(Expr::cust(
+                "datname = current_database() AND state LIKE 'idle in transaction%'"));
+    }
+}
+
+mod mariadb_only {
+    use sea_query::{Expr, Query};
+
+    crate::statements! {
+        /// Transactions of this database that are open.
+        OPEN: |_d| Query::select().expr(Expr::cust(
+            "(SELECT COUNT(*) FROM information_schema.innodb_trx t \
+             JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+             WHERE p.db = DATABASE() AND p.command = 'Sleep')"));
     }
 }
 

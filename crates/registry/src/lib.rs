@@ -17,8 +17,6 @@ mod manifest;
 mod referrer;
 mod tag;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 mod upload;
 
@@ -29,8 +27,8 @@ use seawall_kernel::{Feature, Kernel};
 use seawall_meta::{Migrations, Statement};
 use seawall_types::lane::Lane;
 
-pub use config::Config;
 pub use blob::links;
+pub use config::Config;
 pub use manifest::{EdgeKind, Walked, walk_manifests};
 
 /// The tables of this crate.
@@ -58,7 +56,13 @@ pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
 
 /// Every statement of this crate, for the test that prepares each of them on every database.
 pub fn statements() -> Vec<&'static Statement> {
-    [blob::store::ALL, upload::store::ALL, manifest::store::ALL, tag::store::ALL].concat()
+    [
+        blob::store::ALL,
+        upload::store::ALL,
+        manifest::store::ALL,
+        tag::store::ALL,
+    ]
+    .concat()
 }
 
 /// What the registry holds: the facade for the features above it.

@@ -2,10 +2,15 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
+
+use seawall_types::Secret;
 
 use crate::config::Config;
 use crate::landing::Door;
+
+/// The user that the lines to paste are for.
+const ADMIN: &str = "admin";
 
 /// What the banner tells.
 #[derive(Debug)]
@@ -14,10 +19,8 @@ pub struct Banner<'a> {
     pub config: &'a Config,
     /// The addresses that were bound, in the order of the configured listeners.
     pub addresses: &'a [SocketAddr],
-    /// The configuration's file, for the commands that are shown.
-    pub file: Option<&'a Path>,
-    /// Whether there is no user yet, so that one has to be made first.
-    pub first: bool,
+    /// The first administrator's password and the file that keeps it, at the very first start.
+    pub password: Option<(&'a Secret, PathBuf)>,
 }
 
 impl Banner<'_> {
@@ -34,19 +37,20 @@ impl Banner<'_> {
         }
         let _ = writeln!(text, "  data in {}", self.config.data.display());
 
-        let user = if self.first { "admin" } else { "USER" };
-        if self.first {
+        if let Some((password, file)) = &self.password {
+            let _ = writeln!(text, "\nUser {ADMIN} was made, with the password");
+            let _ = writeln!(text, "  {}", password.expose());
             let _ = writeln!(
                 text,
-                "\nThere is no user yet. In another terminal:\n  {}",
-                self.add_user(user)
+                "which is kept in {} and not shown again.",
+                file.display()
             );
         }
         let Some(door) = self.door() else {
             return text;
         };
         text.push_str("\nLog in, push and pull:\n");
-        for (index, (_, lines)) in door.lines(user).into_iter().enumerate() {
+        for (index, (_, lines)) in door.lines(ADMIN).into_iter().enumerate() {
             if index > 0 {
                 text.push_str("or\n");
             }
@@ -58,16 +62,6 @@ impl Banner<'_> {
             let _ = writeln!(text, "{hint}");
         }
         text
-    }
-
-    /// The command that makes the first user, for the same installation.
-    fn add_user(&self, user: &str) -> String {
-        let mut command = "seawall user add --admin".to_owned();
-        if let Some(file) = self.file {
-            let _ = write!(command, " --config {}", quoted(file));
-        }
-        let _ = write!(command, " --data {} {user}", quoted(&self.config.data));
-        command
     }
 
     /// What clients write: the configured address, else that of the first listener as seen from this machine.
@@ -91,40 +85,28 @@ impl Banner<'_> {
     }
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn banner(config: &Config, address: &str, first: bool) -> String {
+    fn banner(config: &Config, address: &str, password: Option<&Secret>) -> String {
         Banner {
             config,
             addresses: &[address.parse().unwrap()],
-            file: None,
-            first,
+            password: password.map(|password| (password, "data/admin-password".into())),
         }
         .text()
     }
 
     #[test]
     fn the_first_start_can_be_pasted() {
-        let text = banner(&Config::default(), "127.0.0.1:5000", true);
+        let password = Secret::new("s3cret".to_owned());
+        let text = banner(&Config::default(), "127.0.0.1:5000", Some(&password));
         for line in [
             "  listening on http://127.0.0.1:5000\n",
-            "  seawall user add --admin --data ./data admin\n",
+            "  s3cret\nwhich is kept in data/admin-password",
             "  docker login localhost:5000\n",
             "  docker push localhost:5000/admin/hello:latest\n",
-            "  skopeo copy --dest-tls-verify=false docker://docker.io/library/hello-world:latest docker://localhost:5000/admin/hello:latest\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
@@ -132,26 +114,22 @@ mod tests {
     }
 
     #[test]
-    fn a_public_address_comes_first() {
+    fn a_public_address_comes_first_and_a_later_start_tells_no_password() {
         let config = Config {
             public_url: Some("https://registry.example".parse().unwrap()),
-            data: "/srv/it's data".into(),
             ..Config::default()
         };
-        let text = banner(&config, "0.0.0.0:5000", true);
+        let text = banner(&config, "0.0.0.0:5000", None);
         assert!(text.contains("docker login registry.example\n"), "{text}");
-        assert!(text.contains("--data '/srv/it'\\''s data' admin"), "{text}");
-        assert!(!text.contains("tls-verify"), "{text}");
-        let later = banner(&config, "0.0.0.0:5000", false);
         assert!(
-            !later.contains("user add") && later.contains("registry.example/USER/hello"),
-            "{later}"
+            !text.contains("tls-verify") && !text.contains("password"),
+            "{text}"
         );
     }
 
     #[test]
     fn other_addresses_are_told_as_they_are() {
-        let text = banner(&Config::default(), "10.0.0.5:5000", false);
+        let text = banner(&Config::default(), "10.0.0.5:5000", None);
         assert!(
             text.contains("insecure-registries\": [\"10.0.0.5:5000\"]"),
             "{text}"

@@ -5,7 +5,11 @@
 
 pub mod banner;
 pub mod command;
+pub mod compose;
 pub mod config;
+pub mod desk;
+pub mod examine;
+pub mod front;
 pub mod health;
 pub mod landing;
 pub mod lifecycle;
@@ -14,5 +18,6 @@ pub mod log;
 pub mod net;
 pub mod ops;
 pub mod proxy;
+pub mod serve;
 pub mod telemetry;
 pub mod terminal;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use seawall::command::{Command, CommandLine};
+use seawall::serve;
 use seawall::terminal::Terminal;
 
 /// The system's allocator gives memory back late and is slower under many threads.
@@ -24,16 +25,31 @@ fn main() -> ExitCode {
 }
 
 fn run(line: &CommandLine) -> Result<ExitCode> {
+    let common = &line.common;
     match &line.command {
-        Command::Config(command) => command.run(&line.common, Terminal)?,
-        Command::Version(command) => command.run(Terminal)?,
-        Command::Serve(_)
-        | Command::User(_)
-        | Command::Namespace(_)
-        | Command::Repo(_)
-        | Command::Grant(_)
-        | Command::Migrate(_)
-        | Command::Verify(_) => anyhow::bail!("this command is not part of this build"),
+        Command::Config(command) => return done(command.run(common, Terminal)),
+        Command::Version(command) => return done(command.run(Terminal)),
+        _ => {}
     }
-    Ok(ExitCode::SUCCESS)
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match &line.command {
+            Command::Serve(command) => {
+                done(serve::serve(common, command.listen.clone(), Terminal).await)
+            }
+            Command::User(command) => done(command.run(common, Terminal).await),
+            Command::Namespace(command) => done(command.run(common, Terminal).await),
+            Command::Repo(command) => done(command.run(common, Terminal).await),
+            Command::Grant(command) => done(command.run(common, Terminal).await),
+            Command::Migrate(command) => done(command.run(common, Terminal).await),
+            Command::Verify(command) => command.run(common, Terminal).await,
+            Command::Config(_) | Command::Version(_) => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+fn done(result: Result<()>) -> Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@
 mod activity;
 mod config;
 mod pulls;
+mod reading;
 mod retention;
 mod store;
 
@@ -22,6 +23,7 @@ use seawall_kernel::{Feature, Kernel};
 use seawall_types::lane::Lane;
 
 pub use config::Config;
+pub use reading::{Activity, pulls_of, recent_activity};
 use retention::ForgetUsage;
 
 const FORGET_EVERY: Duration = Duration::from_hours(1);

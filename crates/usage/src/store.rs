@@ -31,6 +31,23 @@ seawall_meta::statements! {
         &["at", "event_id"],
     );
 
+    /// The latest rows. Arguments: limit.
+    ACTIVITY_RECENT: |_d| Query::select()
+        .columns(["at", "kind", "namespace_name", "repository_name", "actor_name", "address"])
+        .columns(["agent", "detail"])
+        .from("usage_activity")
+        .order_by("at", Order::Desc)
+        .order_by("event_id", Order::Desc)
+        .limit(arg_limit(0))
+        .to_owned();
+
+    /// Arguments: repository.
+    PULLS_OF: |d| Query::select()
+        .expr(d.integer(Expr::col("pulls").sum()))
+        .from("usage_pull_count")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .to_owned();
+
     /// When the last row of the oldest batch was written that is older than it may be; no row if
     /// there is less than a batch. Arguments: keep, in ms; how many rows a batch has, less one.
     ACTIVITY_BATCH: |d| Query::select()

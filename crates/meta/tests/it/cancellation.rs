@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, Query};
-use seawall_meta::fixture::Backend;
 use seawall_meta::{Error, arg, args, statements};
 
 use crate::{Fixture, eventually, on_every_database};
@@ -15,43 +14,6 @@ statements! {
         .and_where(Expr::col("name").eq(arg(0)));
     ADD: |_d| Query::update().table("test_name").value("value", Expr::col("value").add(1))
         .and_where(Expr::col("name").eq(arg(0)));
-}
-
-mod postgres_only {
-    use super::*;
-    statements! {
-        /// Transactions of this database that are open and idle.
-        OPEN: |_d| Query::select().expr(Expr::cust("COUNT(*)")).from("pg_stat_activity")
-            .and_where(Expr::cust(
-                "datname = current_database() AND state LIKE 'idle in transaction%'"));
-    }
-}
-
-mod mariadb_only {
-    use super::*;
-    statements! {
-        /// Transactions of this database that are open.
-        OPEN: |_d| Query::select().expr(Expr::cust(
-            "(SELECT COUNT(*) FROM information_schema.innodb_trx t \
-             JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
-             WHERE p.db = DATABASE() AND p.command = 'Sleep')"));
-    }
-}
-
-/// How many transactions are open without a statement running in them.
-async fn open(fixture: &Fixture) -> i64 {
-    let statement = match fixture.database.backend() {
-        Backend::Sqlite => return 0,
-        Backend::Postgres => &postgres_only::OPEN,
-        Backend::Mariadb => &mariadb_only::OPEN,
-    };
-    fixture
-        .session()
-        .one(statement, args![])
-        .await
-        .unwrap()
-        .int(0)
-        .unwrap()
 }
 
 on_every_database! {
@@ -76,13 +38,13 @@ on_every_database! {
         }
         let finished = futures::future::join_all(callers).await;
         assert!(finished.iter().any(|finished| !finished), "nobody hung up");
-        eventually("no open transaction", || async { open(&fixture).await == 0 }).await;
+        eventually("no open transaction", || async { fixture.database.open_transactions(&fixture.session()).await.unwrap() == 0 }).await;
         // And a write goes through at once.
         let session = fixture.session();
         let written = session.transaction::<_, Error, _>(|tx| {
             Box::pin(async move { tx.execute(&ADD, args!["a"]).await })
         });
         assert_eq!(written.await.unwrap().value, 1);
-        eventually("no open transaction", || async { open(&fixture).await == 0 }).await;
+        eventually("no open transaction", || async { fixture.database.open_transactions(&fixture.session()).await.unwrap() == 0 }).await;
     }
 }

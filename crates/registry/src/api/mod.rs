@@ -10,6 +10,8 @@ mod multipart;
 mod pushed;
 mod referrers;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod uploads;
 
 use std::sync::Arc;

@@ -7,8 +7,6 @@
 
 mod mount;
 pub(crate) mod store;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 pub(crate) use mount::mount;

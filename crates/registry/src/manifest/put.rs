@@ -148,7 +148,17 @@ async fn admit(tx: &mut Tx, repository: RepositoryId, draft: &Draft) -> Result<A
             referrer_size,
             draft.body.as_ref(),
         ];
-        if tx.execute(&store::INSERT, arguments).await? > 0 {
+        let inserted = tx
+            .execute(&store::INSERT, arguments)
+            .await
+            .map_err(|error| {
+                if error.is_foreign_key() {
+                    // The repository was deleted and cleared since it was opened.
+                    return Error::new(Reason::NameUnknown, "no such repository");
+                }
+                error.into()
+            });
+        if inserted? > 0 {
             return Ok(Arrival::New);
         }
         let found = tx

@@ -14,8 +14,6 @@ mod open;
 mod session;
 pub(crate) mod store;
 mod sweep;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use append::append;
 pub(crate) use commit::finish;

@@ -215,7 +215,8 @@ impl GrantCommand {
                     }
                     (None, None) => bail!("give either a repository or --namespace"),
                 }
-                desk.terminal.say(format_args!("{user}'s grant was taken away"))?;
+                desk.terminal
+                    .say(format_args!("{user}'s grant was taken away"))?;
             }
             Self::List(list) => {
                 let listed = match (&list.place.repository, &list.place.namespace) {
@@ -226,8 +227,10 @@ impl GrantCommand {
                     (None, Some(name)) => grants::list_on_namespace(op, name.as_str()).await?,
                     (None, None) => bail!("give either a repository or --namespace"),
                 };
-                let row = |grant: &grants::Grant| vec![grant.principal.clone(), grant.role.to_owned()];
-                desk.terminal.list(list.output, &listed, (&["USER", "ROLE"], row))?;
+                let row =
+                    |grant: &grants::Grant| vec![grant.principal.clone(), grant.role.to_owned()];
+                desk.terminal
+                    .list(list.output, &listed, (&["USER", "ROLE"], row))?;
             }
         }
         Ok(())

@@ -1,9 +1,15 @@
-//! `seawall namespace`: the arguments.
+//! `seawall namespace`: where repositories live.
 
+use anyhow::Result;
 use clap::{Args, Subcommand};
+use seawall_kernel::catalog::grants;
+use seawall_kernel::catalog::namespaces::{self, Namespace};
 use seawall_types::NamespaceName;
+use seawall_types::permission::NamespaceRole;
 
-use super::Output;
+use super::{Common, Output};
+use crate::desk::Desk;
+use crate::terminal::Terminal;
 
 /// Manage namespaces.
 #[derive(Debug, Clone, Subcommand)]
@@ -36,4 +42,54 @@ pub struct NamespaceDelete {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+}
+
+impl NamespaceCommand {
+    /// Does it.
+    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
+        let desk = Desk::open(common, terminal).await?;
+        let done = self.act(&desk).await;
+        desk.close().await;
+        done
+    }
+
+    async fn act(&self, desk: &Desk) -> Result<()> {
+        match self {
+            Self::List(output) => {
+                let listed = namespaces::list(&desk.op).await?;
+                let head = ["NAME", "KIND", "OWNER", "CREATED"];
+                desk.terminal.list(
+                    *output,
+                    &listed,
+                    (&head, |namespace: &Namespace| {
+                        let owner = namespace.owner.clone().unwrap_or_default();
+                        let kind = namespace.kind.as_str().to_owned();
+                        vec![
+                            namespace.name.clone(),
+                            kind,
+                            owner,
+                            namespace.created_at.to_string(),
+                        ]
+                    }),
+                )?;
+            }
+            Self::Add(add) => {
+                namespaces::create_organization(&desk.op, &add.name).await?;
+                if let Some(owner) = &add.owner {
+                    let (name, role) = (add.name.as_str(), NamespaceRole::Admin);
+                    grants::on_namespace(&desk.op, name, owner.as_str(), Some(role)).await?;
+                }
+                desk.terminal
+                    .say(format_args!("namespace {} added", add.name))?;
+            }
+            Self::Delete(delete) => {
+                let question = format!("Delete {} and every repository in it?", delete.name);
+                desk.confirm(delete.yes, &question)?;
+                namespaces::delete_organization(&desk.op, delete.name.as_str()).await?;
+                desk.terminal
+                    .say(format_args!("namespace {} deleted", delete.name))?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,10 +1,15 @@
-//! `seawall repo`: the arguments.
+//! `seawall repo`: repositories and who can see them.
 
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
+use seawall_kernel::auth::Administer;
+use seawall_kernel::catalog::repositories::{self, Listed};
 use seawall_types::permission::Visibility;
 use seawall_types::{NamespaceName, RepositoryName};
 
-use super::Output;
+use super::{Common, Output};
+use crate::desk::Desk;
+use crate::terminal::Terminal;
 
 /// Manage repositories.
 #[derive(Debug, Clone, Subcommand)]
@@ -66,4 +71,62 @@ pub struct RepoDelete {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+}
+
+impl RepoCommand {
+    /// Does it.
+    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
+        let desk = Desk::open(common, terminal).await?;
+        let done = self.act(&desk).await;
+        desk.close().await;
+        done
+    }
+
+    async fn act(&self, desk: &Desk) -> Result<()> {
+        match self {
+            Self::List(list) => {
+                let mut listed = repositories::list(&desk.op).await?;
+                if let Some(namespace) = &list.namespace {
+                    let within = |name: &str| {
+                        name.split_once('/')
+                            .is_some_and(|(first, _)| first == namespace.as_str())
+                    };
+                    listed.retain(|repository| within(&repository.name));
+                }
+                let head = ["NAME", "VISIBILITY", "KIND", "STATE", "CREATED"];
+                desk.terminal.list(
+                    list.output,
+                    &listed,
+                    (&head, |repository: &Listed| {
+                        vec![
+                            repository.name.clone(),
+                            repository.visibility.as_str().to_owned(),
+                            repository.kind.as_str().to_owned(),
+                            repository.state.as_str().to_owned(),
+                            repository.created_at.to_string(),
+                        ]
+                    }),
+                )?;
+            }
+            Self::Visibility(change) => {
+                let repo = desk.op.repo::<Administer>(&change.name).await?;
+                let visibility = Visibility::from(change.visibility);
+                repositories::set_visibility(&desk.op, &repo, visibility).await?;
+                let words = visibility.as_str();
+                desk.terminal
+                    .say(format_args!("repository {} is {words}", change.name))?;
+            }
+            Self::Delete(delete) => {
+                let repo = desk.op.repo::<Administer>(&delete.name).await?;
+                desk.confirm(
+                    delete.yes,
+                    &format!("Delete {} with all its tags?", delete.name),
+                )?;
+                repositories::delete(&desk.op, &repo).await?;
+                desk.terminal
+                    .say(format_args!("repository {} deleted", delete.name))?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! `seawall serve`: the arguments. What happens then is composition.
+//! `seawall serve`: the arguments; what happens then is in [`crate::serve`].
 
 use clap::Args;
 

@@ -1,9 +1,13 @@
-//! `seawall user`: the arguments.
+//! `seawall user`: who may log in.
 
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use seawall_types::NamespaceName;
+use seawall_kernel::catalog::principals::User;
+use seawall_types::{NamespaceName, Secret};
 
-use super::Output;
+use super::{Common, Output};
+use crate::desk::Desk;
+use crate::terminal::Terminal;
 
 /// Manage users.
 #[derive(Debug, Clone, Subcommand)]
@@ -31,10 +35,6 @@ pub struct UserAdd {
     /// Let the user do everything everywhere
     #[arg(long)]
     pub admin: bool,
-
-    /// The user's mail address
-    #[arg(long, value_name = "ADDRESS")]
-    pub email: Option<String>,
 
     /// Where the password comes from.
     #[command(flatten)]
@@ -76,4 +76,104 @@ pub struct UserDelete {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+}
+
+impl UserCommand {
+    /// Does it.
+    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
+        let desk = Desk::open(common, terminal).await?;
+        let done = self.act(&desk).await;
+        desk.close().await;
+        done
+    }
+
+    async fn act(&self, desk: &Desk) -> Result<()> {
+        let (directory, op) = (&desk.house.directory, &desk.op);
+        match self {
+            Self::Add(add) => {
+                let password = add.password.read(desk.terminal)?;
+                let made = directory
+                    .create_user(op, &add.name, password, add.admin)
+                    .await?;
+                desk.terminal.say(format_args!("user {} added", add.name))?;
+                show(desk.terminal, made)?;
+            }
+            Self::Passwd(passwd) => {
+                let password = passwd.password.read(desk.terminal)?;
+                let made = directory.set_password(op, &passwd.name, password).await?;
+                desk.terminal
+                    .say(format_args!("user {} has a new password", passwd.name))?;
+                show(desk.terminal, made)?;
+            }
+            Self::List(output) => list(desk, *output).await?,
+            Self::Disable(user) => {
+                directory.set_enabled(op, &user.name, false).await?;
+                desk.terminal
+                    .say(format_args!("user {} disabled", user.name))?;
+            }
+            Self::Enable(user) => {
+                directory.set_enabled(op, &user.name, true).await?;
+                desk.terminal
+                    .say(format_args!("user {} enabled", user.name))?;
+            }
+            Self::Delete(user) => {
+                let question = format!("Delete {} and every repository of theirs?", user.name);
+                desk.confirm(user.yes, &question)?;
+                directory.delete_user(op, &user.name).await?;
+                desk.terminal
+                    .say(format_args!("user {} deleted", user.name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn list(desk: &Desk, output: Output) -> Result<()> {
+    let users = desk.house.directory.list_users(&desk.op).await?;
+    let word = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+    let head = ["NAME", "ADMIN", "ENABLED", "CREATED"];
+    desk.terminal.list(
+        output,
+        &users,
+        (&head, |user: &User| {
+            vec![
+                user.name.clone(),
+                word(user.admin),
+                word(user.enabled),
+                user.created_at.to_string(),
+            ]
+        }),
+    )
+}
+
+/// Shows a password that was made here, once.
+fn show(terminal: Terminal, made: Option<Secret>) -> Result<()> {
+    if let Some(password) = made {
+        terminal.say(format_args!("password: {}", password.expose()))?;
+    }
+    Ok(())
+}
+
+impl PasswordSource {
+    /// The password that is given; `None` where one is to be made.
+    fn read(self, terminal: Terminal) -> Result<Option<Secret>> {
+        let given = if self.password_stdin {
+            Secret::new(terminal.read_line()?)
+        } else if terminal.is_interactive() {
+            let first = terminal.ask_secret("Password (empty: make one):")?;
+            if first.expose().is_empty() {
+                return Ok(None);
+            }
+            let second = terminal.ask_secret("Once more:")?;
+            ensure!(
+                first.expose() == second.expose(),
+                "the two passwords differ"
+            );
+            first
+        } else {
+            return Ok(None);
+        };
+        ensure!(!given.expose().is_empty(), "the password is empty");
+        Ok(Some(given))
+    }
 }

@@ -1,19 +1,65 @@
-//! `seawall verify`: the arguments.
+//! `seawall verify`: is everything there, and is it what its digest says?
 
+use std::process::ExitCode;
+
+use anyhow::Result;
 use clap::Args;
 
-use super::Output;
+use super::{Common, Format, Output};
+use crate::desk::Desk;
+use crate::examine::{Report, examine};
+use crate::terminal::Terminal;
 
 /// Check that every blob is there and is what its digest says.
 ///
-/// Works beside a running server and changes nothing. The exit code is 1 if damage was found.
+/// Reads every blob, checks every reference, and changes nothing. Works beside a running server. The
+/// exit code is 1 if damage was found.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Verify {
-    /// Read every blob and compute its digest, rather than only looking at names and sizes
+    /// Look only at names and sizes, without reading the blobs
     #[arg(long)]
-    pub rehash: bool,
+    pub quick: bool,
 
     /// How to write what was found.
     #[command(flatten)]
     pub output: Output,
+}
+
+impl Verify {
+    /// Does it.
+    pub async fn run(self, common: &Common, terminal: Terminal) -> Result<ExitCode> {
+        let desk = Desk::open(common, terminal).await?;
+        let report = examine(&desk.op, !self.quick).await;
+        desk.close().await;
+        let report = report?;
+        match self.output.format {
+            Format::Json => terminal.say(serde_json::to_string_pretty(&report)?)?,
+            Format::Table => tell(terminal, &report)?,
+        }
+        Ok(if report.damage.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+fn tell(terminal: Terminal, report: &Report) -> Result<()> {
+    for damage in &report.damage {
+        terminal.say(format_args!("damaged: {}: {}", damage.what, damage.why))?;
+    }
+    for orphan in &report.orphans {
+        terminal.say(format_args!("orphan (no damage): {orphan}"))?;
+    }
+    let Report {
+        blobs,
+        bytes,
+        manifests,
+        ..
+    } = report;
+    let damaged = report.damage.len();
+    terminal.say(format_args!(
+        "{blobs} blobs ({bytes} bytes) and {manifests} manifests examined, {damaged} damaged"
+    ))?;
+    Ok(())
 }

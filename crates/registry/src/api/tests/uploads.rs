@@ -5,12 +5,16 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::StatusCode as S;
 use seawall_blob::fixture::noise;
-use seawall_types::{Algorithm, Digest};
+use seawall_kernel::auth::{Administer, Push};
+use seawall_kernel::catalog::grants;
+use seawall_meta::args;
+use seawall_types::permission::Role;
+use seawall_types::{Algorithm, Digest, RepositoryName};
 use std::time::Duration;
 
-use super::sweep::sweep;
+use super::Rig;
 use crate::Config;
-use crate::testing::Rig;
+use crate::upload::{self, store, sweep};
 
 fn sha256(bytes: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, bytes)
@@ -250,18 +254,11 @@ async fn an_upload_is_its_openers_alone() {
         rig.ask("", method, &at).expect(S::UNAUTHORIZED).await;
     }
     let op = rig.op("ann");
-    op.transaction((), |tx, _op, ()| {
-        Box::pin(async move {
-            let role = seawall_types::permission::Role::Write.code();
-            let bob = seawall_types::PrincipalId::from(2);
-            let repository = seawall_types::RepositoryId::from(1);
-            let arguments = seawall_meta::args![repository, bob, role];
-            tx.execute(&GRANT, arguments).await?;
-            Ok(())
-        })
-    })
-    .await
-    .unwrap();
+    let name = RepositoryName::parse("ann/app").unwrap();
+    let repo = op.repo::<Administer>(&name).await.unwrap();
+    grants::on_repository(&op, &repo, "bob", Some(Role::Write))
+        .await
+        .unwrap();
     rig.open("bob", "ann/app").await;
     rig.ask("bob", "GET", &at).expect(S::NOT_FOUND).await;
     rig.ask("ann", "GET", &at).expect(S::NO_CONTENT).await;
@@ -270,17 +267,6 @@ async fn an_upload_is_its_openers_alone() {
         .await;
     rig.ask("ann", "DELETE", &at).expect(S::NO_CONTENT).await;
     rig.ask("ann", "GET", &at).expect(S::NOT_FOUND).await;
-}
-
-seawall_meta::statements! {
-    /// Arguments: repository, principal, role.
-    GRANT: |d| sea_query::Query::insert()
-        .into_table("repository_grant")
-        .columns(["repository_id", "principal_id", "role", "created_at"])
-        .values_panic([
-            seawall_meta::arg(0), seawall_meta::arg(1), seawall_meta::arg(2), d.now(),
-        ])
-        .to_owned();
 }
 
 #[tokio::test]
@@ -419,10 +405,10 @@ async fn a_push_costs_few_statements() {
     let rig = Rig::new().await;
     rig.push("ann", "ann/app", b"first").await;
     let op = rig.op("ann");
-    let name = seawall_types::RepositoryName::parse("ann/app").unwrap();
-    let repo = op.repo::<seawall_kernel::auth::Push>(&name).await.unwrap();
+    let name = RepositoryName::parse("ann/app").unwrap();
+    let repo = op.repo::<Push>(&name).await.unwrap();
     let before = op.cost().snapshot();
-    super::open(&rig.content, &op, &repo, None).await.unwrap();
+    upload::open(&rig.content, &op, &repo, None).await.unwrap();
     let spent = op.cost().snapshot().since(before);
     assert_eq!((spent.reads, spent.writes), (1, 1));
 }
@@ -484,8 +470,12 @@ async fn files_without_a_row_are_removed_when_they_are_old() {
         .bytes(b"some")
         .expect(S::ACCEPTED)
         .await;
-    let uuid = at.rsplit('/').next().unwrap().parse().unwrap();
-    super::session::remove_row(&op, uuid).await.unwrap();
+    let uuid = at.rsplit('/').next().unwrap().to_owned();
+    op.transaction(uuid, |tx, _op, uuid| {
+        Box::pin(async move { Ok(tx.execute(&store::CANCEL, args![uuid]).await?) })
+    })
+    .await
+    .unwrap();
     let files = || async {
         op.transfers()
             .idle_uploads(Duration::ZERO)

@@ -7,7 +7,8 @@ use seawall_blob::fixture::noise;
 use seawall_kernel::auth::Pull;
 use seawall_types::{Algorithm, Digest, RepositoryName};
 
-use crate::testing::Rig;
+use super::Rig;
+use crate::blob;
 
 #[tokio::test]
 async fn a_blob_is_seen_through_its_repository_only() {
@@ -139,7 +140,7 @@ async fn a_pull_reads_twice_and_writes_nothing() {
     let op = rig.op("ann");
     let name = RepositoryName::parse("ann/app").unwrap();
     let repo = op.repo::<Pull>(&name).await.unwrap();
-    super::find(&op, &repo, &digest).await.unwrap();
+    blob::find(&op, &repo, &digest).await.unwrap();
     let spent = op.cost().snapshot();
     assert_eq!((spent.reads, spent.writes), (2, 0));
 }
@@ -152,7 +153,7 @@ async fn a_pushers_head_is_a_promise_that_is_renewed_in_time() {
     let writes = async || {
         let op = rig.op("ann");
         let repo = op.repo::<Pull>(&name).await.unwrap();
-        super::promise(&op, &repo, &digest).await.unwrap();
+        blob::promise(&op, &repo, &digest).await.unwrap();
         op.cost().snapshot().writes
     };
     assert_eq!(writes().await, 0);

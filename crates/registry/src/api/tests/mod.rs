@@ -3,6 +3,9 @@
 //! Callers say who they are in a header, so that a test needs no tokens. Whatever is asked goes
 //! through the dispatcher, as every request does.
 
+mod blobs;
+mod uploads;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,8 +32,8 @@ use seawall_types::{Algorithm, Clock, Digest, Lane, NamespaceName, PrincipalId, 
 use crate::{Config, Content};
 
 /// A registry of which a test knows everything.
-pub(crate) struct Rig {
-    pub(crate) content: Arc<Content>,
+pub(super) struct Rig {
+    pub(super) content: Arc<Content>,
     clock: Arc<MovedClock>,
     dispatcher: Arc<Dispatcher>,
     known: Arc<Known>,
@@ -75,12 +78,12 @@ impl Verifier for Known {
 
 impl Rig {
     /// A registry with the users `ann` and `bob`, each with a namespace.
-    pub(crate) async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(Config::default()).await
     }
 
     /// The same with other settings.
-    pub(crate) async fn with(config: Config) -> Self {
+    pub(super) async fn with(config: Config) -> Self {
         let sets = [seawall_kernel::MIGRATIONS, crate::MIGRATIONS];
         let database = TestDatabase::migrated(Backend::chosen().unwrap(), &sets)
             .await
@@ -136,7 +139,7 @@ impl Rig {
     }
 
     /// An operation of a user.
-    pub(crate) fn op(&self, user: &str) -> Op {
+    pub(super) fn op(&self, user: &str) -> Op {
         let actor = self.known.actor(user);
         self.content
             .kernel()
@@ -144,13 +147,13 @@ impl Rig {
     }
 
     /// Moves the time of the process and of the database.
-    pub(crate) fn advance(&self, by: Duration) {
+    pub(super) fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.content.kernel().meta().shift_time(by);
     }
 
     /// A request of a user; the empty name is nobody.
-    pub(crate) fn ask(&self, user: &str, method: &str, path: &str) -> Ask<'_> {
+    pub(super) fn ask(&self, user: &str, method: &str, path: &str) -> Ask<'_> {
         let builder = Request::builder()
             .method(method)
             .uri(path)
@@ -163,7 +166,7 @@ impl Rig {
     }
 
     /// Pushes a blob in one request.
-    pub(crate) async fn push(&self, user: &str, repository: &str, bytes: &[u8]) -> Digest {
+    pub(super) async fn push(&self, user: &str, repository: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::of(Algorithm::Sha256, bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         self.ask(user, "POST", &path)
@@ -174,7 +177,7 @@ impl Rig {
     }
 
     /// Opens an upload and says where it goes on.
-    pub(crate) async fn open(&self, user: &str, repository: &str) -> String {
+    pub(super) async fn open(&self, user: &str, repository: &str) -> String {
         let path = format!("/v2/{repository}/blobs/uploads/");
         self.ask(user, "POST", &path)
             .expect(StatusCode::ACCEPTED)
@@ -183,27 +186,27 @@ impl Rig {
     }
 
     /// Every blob that lies in the store, whether a row names it or not.
-    pub(crate) async fn stored(&self) -> usize {
+    pub(super) async fn stored(&self) -> usize {
         use futures::StreamExt;
         self.op("").transfers().list().count().await
     }
 }
 
 /// A request in the making.
-pub(crate) struct Ask<'r> {
+pub(super) struct Ask<'r> {
     rig: &'r Rig,
     builder: http::request::Builder,
     body: Body,
 }
 
 impl Ask<'_> {
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }
 
     /// A body of known length.
-    pub(crate) fn bytes(self, bytes: &[u8]) -> Self {
+    pub(super) fn bytes(self, bytes: &[u8]) -> Self {
         let length = bytes.len().to_string();
         let mut ask = self.header("content-length", &length);
         ask.body = Body::from(bytes.to_vec());
@@ -211,12 +214,12 @@ impl Ask<'_> {
     }
 
     /// A body of unknown length.
-    pub(crate) fn stream(mut self, body: Body) -> Self {
+    pub(super) fn stream(mut self, body: Body) -> Self {
         self.body = body;
         self
     }
 
-    pub(crate) async fn send(self) -> Told {
+    pub(super) async fn send(self) -> Told {
         let request = self.builder.body(self.body).unwrap();
         let origin = Origin::internal("test");
         let (head, body) = self
@@ -234,7 +237,7 @@ impl Ask<'_> {
     }
 
     /// Sends it, and fails the test if the answer has another status.
-    pub(crate) async fn expect(self, status: StatusCode) -> Told {
+    pub(super) async fn expect(self, status: StatusCode) -> Told {
         let told = self.send().await;
         assert_eq!(told.status, status, "{told:?}");
         told
@@ -243,15 +246,15 @@ impl Ask<'_> {
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 impl Told {
     /// A header, or nothing.
-    pub(crate) fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
@@ -259,7 +262,7 @@ impl Told {
     }
 
     /// The code of the first error.
-    pub(crate) fn code(&self) -> String {
+    pub(super) fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         body["errors"][0]["code"].as_str().unwrap().to_owned()
     }

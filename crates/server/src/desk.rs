@@ -1,0 +1,138 @@
+//! The desk: what every command shares that works beside a serving process.
+//!
+//! It opens the same house over the same data, without listeners and without background work, and
+//! acts as the operator. The server hears of what was changed through the change log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use seawall_kernel::Op;
+use seawall_types::lane::Lane;
+use serde::Serialize;
+
+use crate::command::{Common, Format, Output};
+use crate::compose::{self, Ground, House};
+use crate::terminal::Terminal;
+
+/// How long what a command left behind may take to end.
+const AFTERWORK: Duration = Duration::from_secs(5);
+
+/// An open house for one command.
+pub struct Desk {
+    /// What is put together.
+    pub house: House,
+    /// The operator's operation.
+    pub op: Op,
+    /// Where the command speaks.
+    pub terminal: Terminal,
+}
+
+impl Desk {
+    /// Opens the house that the configuration names. Its schema must fit; only `serve` and
+    /// `migrate` change it.
+    pub async fn open(common: &Common, terminal: Terminal) -> Result<Self> {
+        let config = common.load(None)?;
+        let ground = Ground::machine();
+        let data = config.data.clone();
+        if !data.is_dir() {
+            bail!(
+                "there is no data directory {}; `seawall serve` makes it",
+                data.display()
+            );
+        }
+        let meta = compose::open_meta(&config, &data, &ground).await?;
+        let migrator = compose::migrator(&meta);
+        migrator
+            .check()
+            .await
+            .context("the schema does not fit this binary")?;
+        let house = House::open(&config, &data, meta, &ground).await?;
+        let op = Arc::clone(&house.kernel).internal_op(Lane::Control, "command");
+        Ok(Self {
+            house,
+            op,
+            terminal,
+        })
+    }
+
+    /// Closes the house.
+    pub async fn close(self) {
+        drop(self.op);
+        self.house.close(AFTERWORK).await;
+    }
+
+    /// Asks before something is lost, unless `yes` was said already.
+    pub fn confirm(&self, yes: bool, question: &str) -> Result<()> {
+        if yes {
+            return Ok(());
+        }
+        if !self.terminal.is_interactive() {
+            bail!("{question} Say --yes where nobody can be asked.");
+        }
+        let answer = self.terminal.ask(&format!("{question} [y/N]"))?;
+        if !matches!(answer.as_str(), "y" | "Y" | "yes") {
+            bail!("nothing was changed");
+        }
+        Ok(())
+    }
+}
+
+impl Terminal {
+    /// Writes a list as it was asked for.
+    pub fn list<T: Serialize>(
+        self,
+        output: Output,
+        items: &[T],
+        (head, row): (&[&str], impl Fn(&T) -> Vec<String>),
+    ) -> Result<()> {
+        match output.format {
+            Format::Json => self.say(serde_json::to_string_pretty(items)?)?,
+            Format::Table => {
+                let head = head.iter().map(ToString::to_string).collect();
+                let rows: Vec<_> = std::iter::once(head).chain(items.iter().map(row)).collect();
+                self.write(&columns(&rows))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows under each other, each column as wide as its widest cell.
+fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<_> = (0..count)
+        .map(|column| width(column).unwrap_or_default())
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["NAME", "ADMIN"], ["ann", "yes"], ["bartholomew", "no"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(
+            columns(&rows),
+            "NAME         ADMIN\nann          yes\nbartholomew  no\n"
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! The front: from what the socket tells to an operation's origin, and on to the dispatcher.
+//!
+//! Also the process's own routes: health, metrics, and the page for whoever opens `/` in a browser.
+//! They stand in the route table like any other, with their lane.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method, Request, Response, header};
+use hyper::body::Incoming;
+use seawall_kernel::http::{Access, Dialect, Dispatcher, Route};
+use seawall_kernel::{Error, Origin, Reason};
+use seawall_types::host::Host;
+use seawall_types::lane::Lane;
+use seawall_types::time::{Random, uuid};
+
+use crate::landing::{self, Door};
+use crate::net::{Peer, Serve};
+use crate::ops::Ops;
+use crate::proxy::{Trusted, request_id};
+
+/// The longest agent that goes into logs and events.
+const AGENT_CHARS: usize = 256;
+
+/// What the listeners serve.
+pub struct Front {
+    dispatcher: Arc<Dispatcher>,
+    trusted: Trusted,
+    random: Arc<dyn Random>,
+}
+
+impl Front {
+    /// The dispatcher behind `trusted` proxies.
+    pub fn new(
+        dispatcher: Arc<Dispatcher>,
+        trusted: Trusted,
+        random: Arc<dyn Random>,
+    ) -> Arc<dyn Serve> {
+        Arc::new(Self {
+            dispatcher,
+            trusted,
+            random,
+        })
+    }
+
+    fn origin<B>(&self, request: &Request<B>, peer: &Peer) -> Origin {
+        let headers = request.headers();
+        let authority = request.uri().authority().map(http::uri::Authority::as_str);
+        let client = self
+            .trusted
+            .client(peer.address, peer.tls, authority, headers);
+        let id = request_id(headers, client.proxied)
+            .map_or_else(|| uuid(&*self.random).simple().to_string(), str::to_owned);
+        Origin {
+            address: Some(client.address),
+            secure: client.tls,
+            host: client.host.map(|host| host.as_str().to_owned()),
+            request_id: id,
+            agent: agent(headers),
+        }
+    }
+}
+
+fn agent(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    agent
+        .unwrap_or_default()
+        .chars()
+        .take(AGENT_CHARS)
+        .collect()
+}
+
+impl Serve for Front {
+    fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
+        let origin = self.origin(&request, &peer);
+        let dispatcher = Arc::clone(&self.dispatcher);
+        async move { dispatcher.dispatch(request.map(Body::new), origin).await }.boxed()
+    }
+}
+
+/// The process's own routes. Health and metrics are served here unless they have a listener of
+/// their own (`ops` is `None` then).
+pub fn routes(ops: Option<&Ops>) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for method in [Method::GET, Method::HEAD] {
+        routes.push(landing_route(method.clone()));
+        if let Some(ops) = ops {
+            let paths = [
+                ("live", "/health/live"),
+                ("ready", "/health/ready"),
+                ("metrics", "/metrics"),
+            ];
+            for (name, path) in paths {
+                routes.push(ops_route(ops, name, (method.clone(), path)));
+            }
+        }
+    }
+    routes
+}
+
+fn ops_route(ops: &Ops, name: &'static str, at: (Method, &'static str)) -> Route {
+    let ops = ops.clone();
+    Route::new(
+        name,
+        at,
+        Lane::Control,
+        (Access::Open, Dialect::Plain),
+        move |call| {
+            let answer = ops.answer(call.method(), call.uri().path());
+            let nothing = || Error::new(Reason::NotFound, "nothing is served at this path");
+            std::future::ready(answer.ok_or_else(nothing))
+        },
+    )
+}
+
+fn landing_route(method: Method) -> Route {
+    let access = (Access::Open, Dialect::Plain);
+    Route::new(
+        "landing",
+        (method, "/"),
+        Lane::Interactive,
+        access,
+        |call| {
+            let origin = call.op.origin();
+            let host = origin.host.as_deref().unwrap_or("localhost");
+            let page = Host::parse(host)
+                .map(|host| landing::page(call.headers(), &Door::new(&host, origin.secure)))
+                .map_err(|_| Error::new(Reason::BadRequest, "the Host header is not valid"));
+            std::future::ready(page)
+        },
+    )
+}

@@ -1,0 +1,197 @@
+//! `seawall serve` from start to end: lock, database, house, listeners, banner, stop.
+//!
+//! Everything that can be refused is refused before the first connection is accepted, with one
+//! clear sentence.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures::FutureExt;
+use seawall_kernel::Kernel;
+use seawall_meta::{Dialect, Meta};
+use seawall_types::Secret;
+use seawall_types::lane::Lane;
+use seawall_types::work::Spawn;
+
+use crate::banner::Banner;
+use crate::command::Common;
+use crate::compose::{self, Ground, House};
+use crate::config::Config;
+use crate::config::address::Address;
+use crate::front::{self, Front};
+use crate::health::{Finding, Health};
+use crate::lifecycle::Lifecycle;
+use crate::lock::DataLock;
+use crate::net::{Serve, Server, raise_open_files};
+use crate::ops::Ops;
+use crate::proxy::Trusted;
+use crate::telemetry::Telemetry;
+use crate::terminal::Terminal;
+
+/// The file in the data directory that holds the first administrator's password.
+const ADMIN_PASSWORD: &str = "admin-password";
+
+/// How long work beside requests may take to end, once the listeners are closed.
+const AFTERWORK: Duration = Duration::from_secs(10);
+
+/// Serves until the process is told to stop.
+pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal) -> Result<()> {
+    let config = common.load(listen)?;
+    let ground = Ground::machine();
+    let _log = crate::log::install(&config.log, Arc::clone(&ground.clock))?;
+    let telemetry = Telemetry::install()?;
+    raise_open_files();
+    let data = config.data.clone();
+    let _lock = DataLock::take(&data)?;
+    let meta = compose::open_meta(&config, &data, &ground).await?;
+    prepare_schema(&meta).await?;
+    let house = House::open(&config, &data, meta, &ground).await?;
+    let first = first_administrator(&house, &data).await?;
+    house.start().await?;
+
+    let lifecycle = Lifecycle::new();
+    let health = Arc::new(checks(Health::new(&lifecycle), &house.kernel));
+    let ops = Ops::new(Arc::clone(&health), telemetry.clone());
+    let mut server = listeners(&config, &house, &ops, &lifecycle, &ground)?;
+    let addresses = server.addresses();
+    watch(&ground, &lifecycle, &health, &telemetry);
+    health.check().await;
+    health.started();
+
+    let banner = Banner {
+        config: &config,
+        addresses: &addresses,
+        password: first
+            .as_ref()
+            .map(|password| (password, data.join(ADMIN_PASSWORD))),
+    };
+    terminal.write(&banner.text())?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        database = house.kernel.meta().server(),
+        "serving"
+    );
+    let ended = std::mem::replace(&mut server, Server::new(&config.limits, &[], &lifecycle))
+        .run(&config.shutdown)
+        .await;
+    house.close(AFTERWORK).await;
+    tracing::info!(cut_off = ended.cut_off, "stopped");
+    Ok(())
+}
+
+/// Brings the embedded database's schema up to date, and refuses any other that is not.
+async fn prepare_schema(meta: &Meta) -> Result<()> {
+    let migrator = compose::migrator(meta);
+    if meta.dialect() == Dialect::Sqlite {
+        migrator
+            .apply()
+            .await
+            .context("the embedded database cannot be brought up to date")?;
+    }
+    migrator
+        .check()
+        .await
+        .context("the schema does not fit this binary")
+}
+
+/// Makes the first administrator at the very first start. Says the password once, and keeps it.
+async fn first_administrator(house: &House, data: &Path) -> Result<Option<Secret>> {
+    let op = house.kernel.internal_op(Lane::Control, "start");
+    let Some(password) = house.directory.ensure_admin(&op).await? else {
+        return Ok(None);
+    };
+    let path = data.join(ADMIN_PASSWORD);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    writeln!(file, "{}", password.expose())?;
+    file.sync_all()?;
+    Ok(Some(password))
+}
+
+fn listeners(
+    config: &Config,
+    house: &House,
+    ops: &Ops,
+    lifecycle: &Lifecycle,
+    ground: &Ground,
+) -> Result<Server> {
+    let networks: Vec<_> = config
+        .trusted_proxies
+        .iter()
+        .map(|network| network.net())
+        .collect();
+    let mut server = Server::new(&config.limits, &networks, lifecycle);
+    let own = config.management.address.is_none().then_some(ops);
+    let dispatcher = house.dispatcher(front::routes(own));
+    let front = Front::new(
+        dispatcher,
+        Trusted::new(networks),
+        Arc::clone(&ground.random),
+    );
+    server.listen(&config.listeners, &front)?;
+    if let Some(address) = &config.management.address {
+        let ops: Arc<dyn Serve> = Arc::new(ops.clone());
+        server.listen_management(address.socket(), &ops)?;
+    }
+    if server.addresses().is_empty() {
+        bail!("there is nothing to listen on");
+    }
+    Ok(server)
+}
+
+/// What readiness looks at. Only what pulls need may fail it; the rest degrades (design 5.22).
+fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
+    let database = Arc::clone(kernel);
+    let storage = Arc::clone(kernel);
+    health
+        .with("database", move || {
+            let kernel = Arc::clone(&database);
+            async move {
+                match kernel.meta().health().await {
+                    Ok(health) if health.writable => Finding::Ok,
+                    Ok(_) => Finding::Degraded("the database takes no writes".to_owned()),
+                    Err(_) => Finding::Degraded("the database does not answer".to_owned()),
+                }
+            }
+            .boxed()
+        })
+        .with("storage", move || {
+            let kernel = Arc::clone(&storage);
+            async move {
+                match kernel.blobs().health().await {
+                    Ok(()) => Finding::Ok,
+                    Err(error) => Finding::Degraded(error.to_string()),
+                }
+            }
+            .boxed()
+        })
+}
+
+/// Starts what watches beside the listeners.
+fn watch(ground: &Ground, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry: &Telemetry) {
+    let tracker = &ground.tracker;
+    let signals = lifecycle.clone();
+    tracker.spawn(
+        "signals",
+        Box::pin(async move {
+            if let Err(error) = signals.follow_signals().await {
+                tracing::error!(%error, "signals cannot be followed");
+            }
+        }),
+    );
+    tracker.spawn("health", Box::pin(Arc::clone(health).watch()));
+    tracker.spawn(
+        "metrics-upkeep",
+        Box::pin(telemetry.clone().upkeep(lifecycle.clone())),
+    );
+}

@@ -1,0 +1,185 @@
+//! Deleting tags, manifests, blobs, repositories and namespaces (distribution §15).
+
+use seawall_kernel::auth::Administer;
+use seawall_kernel::catalog::{namespaces, repositories};
+use seawall_testkit::{Image, TestApp};
+use seawall_types::digest::{Algorithm, Digest};
+use seawall_types::name::RepositoryName;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_a_tag_leaves_the_manifest() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    ann.push("ann/app", "one", &image).await;
+    ann.push("ann/app", "two", &image).await;
+    ann.delete("/v2/ann/app/manifests/one")
+        .send()
+        .await
+        .expect(202);
+    ann.get("/v2/ann/app/manifests/one")
+        .send()
+        .await
+        .refused(404, "MANIFEST_UNKNOWN");
+    ann.delete("/v2/ann/app/manifests/one")
+        .send()
+        .await
+        .refused(404, "MANIFEST_UNKNOWN");
+    ann.pull("ann/app", "two", &image).await;
+    ann.pull("ann/app", &image.digest().to_string(), &image)
+        .await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_a_manifest_takes_its_tags_and_it_can_be_pushed_again() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let (image, other) = (Image::new(1, 1), Image::new(2, 1));
+    ann.push("ann/app", "one", &image).await;
+    ann.push("ann/app", "two", &image).await;
+    ann.push("ann/app", "three", &other).await;
+    let path = format!("/v2/ann/app/manifests/{}", image.digest());
+    ann.delete(&path).send().await.expect(202);
+    for reference in ["one", "two", &image.digest().to_string()] {
+        let get = ann
+            .get(&format!("/v2/ann/app/manifests/{reference}"))
+            .send()
+            .await;
+        get.refused(404, "MANIFEST_UNKNOWN");
+    }
+    ann.delete(&path)
+        .send()
+        .await
+        .refused(404, "MANIFEST_UNKNOWN");
+    ann.pull("ann/app", "three", &other).await;
+    let listed = ann
+        .get("/v2/ann/app/tags/list")
+        .send()
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(listed["tags"], serde_json::json!(["three"]));
+    ann.push("ann/app", "one", &image).await;
+    ann.pull("ann/app", "one", &image).await;
+    ann.get("/v2/ann/app/manifests/two")
+        .send()
+        .await
+        .expect(404);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_is_referred_to_stays() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    ann.push("ann/app", "v1", &image).await;
+    let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
+    let path = format!("/v2/ann/app/blobs/{layer}");
+    ann.delete(&path).send().await.refused(405, "UNSUPPORTED");
+    ann.delete(&format!("/v2/ann/app/manifests/{}", image.digest()))
+        .send()
+        .await
+        .expect(202);
+    ann.delete(&path).send().await.expect(202);
+    ann.head(&path).send().await.expect(404);
+    ann.delete(&path).send().await.refused(404, "BLOB_UNKNOWN");
+    // Delete and push again of the same digest works at once.
+    ann.push("ann/app", "v1", &image).await;
+    ann.pull("ann/app", "v1", &image).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_pushed_cannot_be_deleted() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    ann.push_blob("ann/app", b"x").await;
+    let digest = Image::new(7, 1).digest();
+    for path in ["manifests/none".to_owned(), format!("manifests/{digest}")] {
+        let delete = ann.delete(&format!("/v2/ann/app/{path}")).send().await;
+        delete.refused(404, "MANIFEST_UNKNOWN");
+    }
+    let delete = ann
+        .delete(&format!("/v2/ann/app/blobs/{digest}"))
+        .send()
+        .await;
+    delete.refused(404, "BLOB_UNKNOWN");
+    let delete = ann
+        .delete(&format!("/v2/ann/none/manifests/{digest}"))
+        .send()
+        .await;
+    delete.refused(404, "NAME_UNKNOWN");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_an_index_leaves_its_children() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let child = Image::new(1, 1);
+    ann.push("ann/app", "child", &child).await;
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let body = serde_json::json!({
+        "schemaVersion": 2, "mediaType": kind,
+        "manifests": [Image::descriptor(child.media_type(), &child.manifest())],
+    });
+    let digest = ann
+        .push_manifest("ann/app", "multi", kind, body.to_string().as_bytes())
+        .await;
+    ann.delete(&format!("/v2/ann/app/manifests/{digest}"))
+        .send()
+        .await
+        .expect(202);
+    ann.pull("ann/app", "child", &child).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_repository_is_gone_at_once_and_its_name_is_free() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 2);
+    ann.push("ann/app", "v1", &image).await;
+    let op = app.operator();
+    let name = RepositoryName::parse("ann/app").unwrap();
+    let repo = op.repo::<Administer>(&name).await.unwrap();
+    repositories::delete(&op, &repo).await.unwrap();
+    ann.get("/v2/ann/app/manifests/v1")
+        .send()
+        .await
+        .refused(404, "NAME_UNKNOWN");
+    let again = Image::new(2, 1);
+    ann.push("ann/app", "v1", &again).await;
+    app.eventually("the old rows are cleared", || async {
+        repositories::clearing(&app.operator()).await.unwrap() == 0
+    })
+    .await;
+    ann.pull("ann/app", "v1", &again).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_organization_takes_everything_with_it() {
+    let app = TestApp::new().await;
+    let admin = app.admin();
+    let image = Image::new(1, 1);
+    for name in ["team/one", "team/two"] {
+        admin.push(name, "v1", &image).await;
+    }
+    namespaces::delete_organization(&app.operator(), "team")
+        .await
+        .unwrap();
+    admin
+        .get("/v2/team/one/manifests/v1")
+        .send()
+        .await
+        .refused(404, "NAME_UNKNOWN");
+    app.eventually("everything is cleared", || async {
+        repositories::clearing(&app.operator()).await.unwrap() == 0
+    })
+    .await;
+    admin.push("team/one", "v1", &image).await;
+    app.finish().await;
+}

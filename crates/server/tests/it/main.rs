@@ -1,0 +1,21 @@
+//! The one HTTP suite: stories of users against a whole server in process.
+//!
+//! `SEAWALL_TEST_DB` says on which database; `make http` runs it on each.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod auth;
+mod blobs;
+mod chunked;
+mod deletion;
+mod errors;
+mod events;
+mod hangups;
+mod listing;
+mod manifests;
+mod mount;
+mod referrers;
+mod restart;
+mod routes;
+mod statements;

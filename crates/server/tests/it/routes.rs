@@ -1,0 +1,127 @@
+//! The route table against every kind of caller: nothing is served that is not in the table, and
+//! everything in it is attacked.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use seawall_kernel::auth::ActKind;
+use seawall_kernel::http::Access;
+use seawall_testkit::{Client, Image, TestApp};
+use seawall_types::permission::Role;
+
+/// A path that the pattern matches, in Ann's private repository.
+fn concrete(pattern: &str, image: &Image) -> String {
+    pattern
+        .replace("{name...}", "ann/app")
+        .replace("{reference}", "v1")
+        .replace("{digest}", &image.digest().to_string())
+        .replace("{uuid}", "00000000-0000-4000-8000-000000000000")
+}
+
+/// Whether a caller may get past the door of a route; what the route then finds is another matter.
+fn admitted(access: Access, caller: &str) -> bool {
+    let rank = |role: &str| match role {
+        "reader" => 1,
+        "writer" => 2,
+        "owner" | "admin" | "grantee" => 3,
+        _ => 0,
+    };
+    match access {
+        Access::Open | Access::Anyone => true,
+        Access::Known | Access::Catalog => caller != "anonymous",
+        Access::Repository(act) => {
+            let needed = match act {
+                ActKind::Pull | ActKind::Describe => 1,
+                ActKind::Push | ActKind::Delete => 2,
+                ActKind::Administer => 3,
+            };
+            rank(caller) >= needed
+        }
+    }
+}
+
+async fn callers(app: &TestApp) -> BTreeMap<&'static str, Client> {
+    let mut callers = BTreeMap::from([("anonymous", app.anonymous()), ("admin", app.admin())]);
+    callers.insert("owner", app.known("ann"));
+    callers.insert("stranger", app.user("stranger").await);
+    for (name, role) in [
+        ("reader", Role::Read),
+        ("writer", Role::Write),
+        ("grantee", Role::Admin),
+    ] {
+        callers.insert(name, app.user(name).await);
+        app.grant("ann/app", name, role).await;
+    }
+    callers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_lets_in_whom_its_access_names_and_nobody_else() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    ann.push("ann/app", "v1", &image).await;
+    let callers = callers(&app).await;
+    let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
+    for route in routes {
+        for (caller, client) in &callers {
+            let path = concrete(route.pattern.text(), &image);
+            let answer = client.request(route.method.clone(), &path).send().await;
+            let status = answer.status.as_u16();
+            let what = format!(
+                "{} {path} as {caller}: {status} {:?}",
+                route.method, answer.body
+            );
+            if *caller == "anonymous" && !admitted(route.access, caller) {
+                assert_eq!(status, 401, "{what}");
+                assert!(
+                    answer
+                        .header("www-authenticate")
+                        .starts_with("Bearer realm="),
+                    "{what}"
+                );
+            } else if !admitted(route.access, caller) {
+                assert!(matches!(status, 403 | 404), "{what}");
+            } else if !matches!(route.access, Access::Open | Access::Anyone) {
+                assert!(!matches!(status, 401 | 403), "{what}");
+                assert!(status < 500, "{what}");
+            }
+            // What a delete took away is put back for the next caller.
+            if route.method == Method::DELETE && status < 300 {
+                ann.push("ann/app", "v1", &image).await;
+            }
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_cannot_tell_a_private_repository_from_a_missing_one() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    ann.push("ann/app", "v1", &image).await;
+    let stranger = app.user("stranger").await;
+    let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
+    for route in routes
+        .iter()
+        .filter(|route| matches!(route.access, Access::Repository(_)))
+    {
+        for client in [&stranger, &app.anonymous()] {
+            let path = concrete(route.pattern.text(), &image);
+            let hidden = client.request(route.method.clone(), &path).send().await;
+            let missing = path.replace("ann/app", "ann/not-here");
+            let missing = client.request(route.method.clone(), &missing).send().await;
+            let elsewhere = path.replace("ann/app", "nobody/at-all");
+            let elsewhere = client
+                .request(route.method.clone(), &elsewhere)
+                .send()
+                .await;
+            assert_eq!(hidden.status, missing.status, "{}", hidden.asked);
+            assert_eq!(hidden.status, elsewhere.status, "{}", hidden.asked);
+            assert_eq!(hidden.body, missing.body, "{}", hidden.asked);
+            assert_eq!(hidden.body, elsewhere.body, "{}", hidden.asked);
+        }
+    }
+    app.finish().await;
+}
