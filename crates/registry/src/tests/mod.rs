@@ -5,6 +5,7 @@ mod deletion;
 mod pushes;
 mod races;
 mod referrers;
+mod store;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{Kernel, Op, Parts, Repo, Settings};
 use seawall_meta::fixture::{Backend, TestDatabase};
-use seawall_meta::{Row, Statement, arg, args};
+use seawall_meta::{Row, Statement, args};
 use seawall_types::media_type::{OCI_INDEX, OCI_MANIFEST};
 use seawall_types::tag::Tag;
 use seawall_types::{
@@ -24,34 +25,9 @@ use seawall_types::{
 };
 use serde_json::{Value, json};
 
+use self::store::{EVENTS, HISTORY, KEPT};
 use crate::manifest::{self, Conditions, Draft, Put};
 use crate::{blob, tag};
-
-seawall_meta::statements! {
-    /// Arguments: repository, tag.
-    HISTORY: |_d| sea_query::Query::select()
-        .columns(["id", "digest", "from_at", "until_at", "cause"])
-        .from("tag_history")
-        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("repository_id"), arg(0)))
-        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("name"), arg(1)))
-        .order_by("id", sea_query::Order::Asc)
-        .to_owned();
-
-    /// What manifests keep alive. Arguments: repository.
-    KEPT: |_d| sea_query::Query::select()
-        .columns(["digest", "until"])
-        .from("blob_ref")
-        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("repository_id"), arg(0)))
-        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("owner_kind"), 2i64))
-        .to_owned();
-
-    /// The kinds of all events.
-    EVENTS: |_d| sea_query::Query::select()
-        .columns(["kind", "payload"])
-        .from("event")
-        .order_by("id", sea_query::Order::Asc)
-        .to_owned();
-}
 
 /// A registry on a database of its own, and a repository to push to.
 pub(super) struct House {
