@@ -32,7 +32,10 @@ pub struct Activity {
 
 /// The latest `limit` lines of the activity log, the newest first.
 pub async fn recent_activity(op: &Op, limit: u32) -> Result<Vec<Activity>> {
-    let rows = op.sql().all(&store::ACTIVITY_RECENT, args![i64::from(limit)]).await?;
+    let rows = op
+        .sql()
+        .all(&store::ACTIVITY_RECENT, args![i64::from(limit)])
+        .await?;
     rows.iter()
         .map(|row| {
             Ok(Activity {
