@@ -216,7 +216,10 @@ impl TestApp {
     /// How many transactions of this database are open without a statement running in them.
     pub async fn open_transactions(&self) -> i64 {
         let session = self.operator().sql();
-        self.database.open_transactions(&session).await.expect("the database answers")
+        self.database
+            .open_transactions(&session)
+            .await
+            .expect("the database answers")
     }
 
     /// What `seawall verify` finds.

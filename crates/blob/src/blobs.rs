@@ -103,7 +103,13 @@ impl Blobs {
     /// Whether every location takes new blobs now. What is stored can be read in any case.
     pub async fn health(&self) -> Result<()> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.locations.values().try_for_each(|location| location.probe())).await
+        blocking(move || {
+            inner
+                .locations
+                .values()
+                .try_for_each(|location| location.probe())
+        })
+        .await
     }
 
     /// The handle by which one operation moves bytes; what it moves is charged to the context.

@@ -44,9 +44,18 @@ impl Filesystem {
         let path = self.uploads.with_file_name("probe");
         // What an earlier probe left behind, if its process died in between.
         let _ = self.files.remove(&path);
-        let file = self.files.create(&path).map_err(Error::io("making a file"))?;
-        let written = self.files.write_at(&file, b"probe", 0).map_err(Error::io("writing"));
-        let removed = self.files.remove(&path).map_err(Error::io("removing a file"));
+        let file = self
+            .files
+            .create(&path)
+            .map_err(Error::io("making a file"))?;
+        let written = self
+            .files
+            .write_at(&file, b"probe", 0)
+            .map_err(Error::io("writing"));
+        let removed = self
+            .files
+            .remove(&path)
+            .map_err(Error::io("removing a file"));
         written.and(removed)
     }
 

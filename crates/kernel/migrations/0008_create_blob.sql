@@ -1,4 +1,4 @@
-CREATE TABLE blob (
+CREATE TABLE "blob" (
   digest {digest} NOT NULL PRIMARY KEY,
   size {bigint} NOT NULL,
   created_at {bigint} NOT NULL

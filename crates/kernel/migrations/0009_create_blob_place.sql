@@ -1,7 +1,8 @@
 CREATE TABLE blob_place (
-  digest {digest} NOT NULL REFERENCES blob (digest),
+  digest {digest} NOT NULL,
   location {name} NOT NULL,
   place_key {name} NOT NULL,
   state {bigint} NOT NULL,
-  PRIMARY KEY (digest, location)
+  PRIMARY KEY (digest, location),
+  FOREIGN KEY (digest) REFERENCES "blob" (digest)
 ) {table}

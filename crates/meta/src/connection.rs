@@ -125,13 +125,16 @@ impl Pools {
 
     /// Open and idle connections.
     pub(crate) fn size(&self) -> (u32, usize) {
+        // The pool counts an idle connection out before it was counted in, so that for a moment the
+        // count may be one less than none.
+        let idle = |count: usize, size: u32| if count > size as usize { 0 } else { count };
         match self {
             Self::Sqlite { readers, writer } => (
-                readers.size() + writer.size(),
-                readers.num_idle() + writer.num_idle(),
+                readers.size().saturating_add(writer.size()),
+                idle(readers.num_idle(), readers.size()) + idle(writer.num_idle(), writer.size()),
             ),
-            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
-            Self::Mysql(pool) => (pool.size(), pool.num_idle()),
+            Self::Postgres(pool) => (pool.size(), idle(pool.num_idle(), pool.size())),
+            Self::Mysql(pool) => (pool.size(), idle(pool.num_idle(), pool.size())),
         }
     }
 

@@ -18,10 +18,10 @@ use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
-use crate::session::Session;
 use crate::migrate::{Migrations, Migrator, fingerprint};
 use crate::random;
 use crate::row::Row;
+use crate::session::Session;
 
 /// A product to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

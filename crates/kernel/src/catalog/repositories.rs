@@ -49,18 +49,26 @@ pub async fn list(op: &Op) -> Result<Vec<Listed>> {
 
 /// How many deleted repositories still wait for the job that clears them.
 pub async fn clearing(op: &Op) -> Result<i64> {
-    Ok(op.sql().one(&store::REPOSITORY_CLEARING, args![]).await?.int(0)?)
+    Ok(op
+        .sql()
+        .one(&store::REPOSITORY_CLEARING, args![])
+        .await?
+        .int(0)?)
 }
 
 /// Up to `limit` repositories with their names, by id after `after`. For the operator.
-pub async fn walk(
-    op: &Op,
-    after: RepositoryId,
-    limit: u32,
-) -> Result<Vec<(RepositoryId, String)>> {
-    let rows = op.sql().all(&store::REPOSITORY_WALK, args![after, i64::from(limit)]).await?;
+pub async fn walk(op: &Op, after: RepositoryId, limit: u32) -> Result<Vec<(RepositoryId, String)>> {
+    let rows = op
+        .sql()
+        .all(&store::REPOSITORY_WALK, args![after, i64::from(limit)])
+        .await?;
     rows.iter()
-        .map(|row| Ok((row.int(0)?.into(), format!("{}/{}", row.text(1)?, row.text(2)?))))
+        .map(|row| {
+            Ok((
+                row.int(0)?.into(),
+                format!("{}/{}", row.text(1)?, row.text(2)?),
+            ))
+        })
         .collect()
 }
 

@@ -70,10 +70,16 @@ impl Dispatcher {
         };
         let op = self.kernel.op(lane, Actor::anonymous(), origin, None);
         let mut record = Record::new(&op, name, &parts, started);
-        let mut response = match self.answer(&op, &parts, &slot, &mut record).await {
+        let answered = self.answer(&op, &parts, &slot, &mut record).await;
+        if answered
+            .as_ref()
+            .map_or(true, |response| response.status().is_client_error())
+        {
+            self.drain(&parts, &slot).await;
+        }
+        let mut response = match answered {
             Ok(response) => response,
             Err(failure) => {
-                self.drain(&parts, &slot).await;
                 record.failed(&failure.error);
                 let asked = Asked {
                     method: &parts.method,

@@ -16,7 +16,9 @@ async fn pushes_and_deletions_are_in_the_activity_log() {
         .await
         .expect(202);
     let kinds = || async {
-        let log = seawall_usage::recent_activity(&app.operator(), 100).await.unwrap();
+        let log = seawall_usage::recent_activity(&app.operator(), 100)
+            .await
+            .unwrap();
         log.into_iter()
             .filter(|entry| entry.actor.as_deref() == Some("ann"))
             .collect::<Vec<_>>()
@@ -60,7 +62,10 @@ async fn pulls_are_counted_without_a_write_in_the_request() {
     let name = RepositoryName::parse("ann/app").unwrap();
     let repository = app.operator().repo::<Pull>(&name).await.unwrap().id();
     app.eventually("the count is written behind", || async {
-        seawall_usage::pulls_of(&app.operator(), repository).await.unwrap() == 5
+        seawall_usage::pulls_of(&app.operator(), repository)
+            .await
+            .unwrap()
+            == 5
     })
     .await;
     app.finish().await;
