@@ -143,29 +143,23 @@ REFUSAL='unauthori[sz]ed|authentication required|credential not found|access den
 REFUSAL+='|no basic auth|insufficient_scope|(invalid|incorrect|bad) (username|credentials)'
 ABSENCE='not found|(manifest|blob|name|repository|tag)[ _]unknown|\b404\b'
 
-# refused COMMAND...: the registry must say no, in words that mean "not you".
+# must_fail PATTERN WHY COMMAND...: the registry must say no, in words like these.
 # Any other failure (no connection, a crash, a timeout) is a failure of the story.
-refused() {
-    local log="$WORK/refused.log"
+must_fail() {
+    local pattern="$1" why="$2" log="$WORK/must-fail.log"
+    shift 2
     if "$@" >"$log" 2>&1 </dev/null; then
         cat "$log"
-        fail "should have been refused: $*"
+        fail "succeeded, but should not ($why): $*"
     fi
     cat "$log"
-    grep -Eiq "$REFUSAL" "$log" ||
-        fail "failed for another reason than the credentials: $*"
+    grep -Eiq "$pattern" "$log" || fail "failed for another reason than $why: $*"
 }
 
-# gone COMMAND...: the registry must say that the thing is not there.
-gone() {
-    local log="$WORK/gone.log"
-    if "$@" >"$log" 2>&1 </dev/null; then
-        cat "$log"
-        fail "should not be there any more: $*"
-    fi
-    cat "$log"
-    grep -Eiq "$ABSENCE" "$log" || fail "failed for another reason than absence: $*"
-}
+refused() { must_fail "$REFUSAL" 'missing rights' "$@"; }
+gone() { must_fail "$ABSENCE" absence "$@"; }
+# Who may not even know of a thing is told that there is none.
+hidden() { must_fail "$REFUSAL|$ABSENCE" 'missing rights or absence' "$@"; }
 
 # make_image DIRECTORY [OPTION...]: an OCI layout of random layers, see make_image.py.
 # The seed is the story's, so that two stories never share a layer by accident.

@@ -17,11 +17,11 @@ home="$SEAWALL_HOST/$stranger/own"
 
 step 'in the house of somebody else'
 crane auth login "$SEAWALL_HOST" --username "$stranger" --password-stdin <<<"$password"
-refused crane pull "$IMAGE:1.0" "$WORK/stolen.tar"
-refused crane push "$WORK/image" "$IMAGE:2.0"
-refused crane push "$WORK/image" "$IMAGE-new:1.0"
-refused crane delete "$IMAGE@$digest"
-refused skopeo inspect "${TLS[@]}" --creds "$stranger:$password" "docker://$IMAGE:1.0"
+hidden crane pull "$IMAGE:1.0" "$WORK/stolen.tar"
+hidden crane push "$WORK/image" "$IMAGE:2.0"
+hidden crane push "$WORK/image" "$IMAGE-new:1.0"
+hidden crane delete "$IMAGE@$digest"
+hidden skopeo inspect "${TLS[@]}" --creds "$stranger:$password" "docker://$IMAGE:1.0"
 same digest "$digest" "$(remote_digest "$REPO" 1.0)"
 
 step 'a mount takes nothing that could not be pulled'
