@@ -44,6 +44,9 @@ test: ## Install what the tests need, then run them all
 	$(MAKE) http
 	$(MAKE) outside
 
+# Tests of behaviour need no durability; what survives a crash is tested with it.
+unit http: export SEAWALL_TEST_FSYNC = 0
+
 unit: ## Unit and property tests, those of the database layer on all three databases
 	$(E2E)/servers.sh run -- $(CARGO) test --locked --workspace --exclude seawall --exclude xtask
 	$(CARGO) test --locked --package seawall --lib --bins

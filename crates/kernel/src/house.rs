@@ -18,10 +18,10 @@ use crate::jobs::{self, Job, Outcome, store};
 use crate::kernel::Kernel;
 
 /// Readers of the change log may be away for so long before they have to forget all they hold.
-const KEEP_CHANGES: Duration = Duration::from_secs(3600);
+const KEEP_CHANGES: Duration = Duration::from_hours(1);
 /// Events stay for so long after every consumer here has heard them.
-const KEEP_EVENTS: Duration = Duration::from_secs(24 * 3600);
-const PRUNE_EVERY: Duration = Duration::from_secs(900);
+const KEEP_EVENTS: Duration = Duration::from_hours(24);
+const PRUNE_EVERY: Duration = Duration::from_mins(15);
 const CLEAR_AGAIN: Duration = Duration::from_secs(2);
 
 /// Shortens the logs.
@@ -92,8 +92,8 @@ pub async fn start(kernel: &Arc<Kernel>, features: &[Feature]) -> Result<()> {
         features.iter().flat_map(|f| f.workers.clone()).collect(),
     );
     let consumers: Vec<_> = features.iter().flat_map(|f| f.consumers.clone()).collect();
-    consumers
-        .into_iter()
-        .for_each(|consumer| events::run(kernel, consumer));
+    for consumer in consumers {
+        events::run(kernel, consumer);
+    }
     Ok(())
 }

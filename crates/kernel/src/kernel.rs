@@ -44,8 +44,8 @@ impl Default for Settings {
             create_namespace_on_push: true,
             create_repository_on_push: true,
             public_url: None,
-            body_idle: Duration::from_secs(60),
-            blob_lease: Duration::from_secs(24 * 3600),
+            body_idle: Duration::from_mins(1),
+            blob_lease: Duration::from_hours(24),
         }
     }
 }

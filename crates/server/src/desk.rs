@@ -3,6 +3,7 @@
 //! It opens the same house over the same data, without listeners and without background work, and
 //! acts as the operator. The server hears of what was changed through the change log.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,7 +115,8 @@ fn columns(rows: &[Vec<String>]) -> String {
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            // Writing into a string cannot fail.
+            let _ = write!(line, "{cell:<width$}  ");
         }
         text.push_str(line.trim_end());
         text.push('\n');

@@ -203,7 +203,7 @@ fn examine_manifest(
         report.damage.push(Damage {
             what: what.clone(),
             why,
-        })
+        });
     };
     let actual = Digest::of(walked.digest.algorithm(), &walked.body);
     if actual != walked.digest {

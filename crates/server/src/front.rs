@@ -33,16 +33,12 @@ pub struct Front {
 
 impl Front {
     /// The dispatcher behind `trusted` proxies.
-    pub fn new(
-        dispatcher: Arc<Dispatcher>,
-        trusted: Trusted,
-        random: Arc<dyn Random>,
-    ) -> Arc<dyn Serve> {
-        Arc::new(Self {
+    pub fn new(dispatcher: Arc<Dispatcher>, trusted: Trusted, random: Arc<dyn Random>) -> Self {
+        Self {
             dispatcher,
             trusted,
             random,
-        })
+        }
     }
 
     fn origin<B>(&self, request: &Request<B>, peer: &Peer) -> Origin {

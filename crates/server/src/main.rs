@@ -37,7 +37,7 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
     runtime.block_on(async {
         match &line.command {
             Command::Serve(command) => {
-                done(serve::serve(common, command.listen.clone(), Terminal).await)
+                done(serve::serve(common, command.listen, Terminal).await)
             }
             Command::User(command) => done(command.run(common, Terminal).await),
             Command::Namespace(command) => done(command.run(common, Terminal).await),

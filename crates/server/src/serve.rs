@@ -133,11 +133,8 @@ fn listeners(
     let mut server = Server::new(&config.limits, &networks, lifecycle);
     let own = config.management.address.is_none().then_some(ops);
     let dispatcher = house.dispatcher(front::routes(own));
-    let front = Front::new(
-        dispatcher,
-        Trusted::new(networks),
-        Arc::clone(&ground.random),
-    );
+    let random = Arc::clone(&ground.random);
+    let front: Arc<dyn Serve> = Arc::new(Front::new(dispatcher, Trusted::new(networks), random));
     server.listen(&config.listeners, &front)?;
     if let Some(address) = &config.management.address {
         let ops: Arc<dyn Serve> = Arc::new(ops.clone());

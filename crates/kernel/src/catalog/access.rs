@@ -10,7 +10,7 @@ use seawall_types::scope::Action;
 use seawall_types::{Error, Reason, Result};
 
 use super::facts::RepositoryFacts;
-use crate::auth::{ActKind, Actor};
+use crate::auth::{ActKind, Actor, Ceiling};
 use crate::kernel::Settings;
 
 /// What a subject may do to one repository name now, its ceiling aside.
@@ -103,8 +103,13 @@ pub(super) fn judge(
 /// The answer for a subject without the permission.
 fn refusal(actor: &Actor, allowed: Allowed, act: ActKind) -> Error {
     if actor.is_anonymous() {
-        // Whoever is not known may become somebody who may: 401 for everything not public.
-        return Error::new(Reason::Unauthenticated, "authentication required");
+        // Whoever is not known may become somebody who may: 401 for everything not public. With an
+        // anonymous token the word is another, since docker only then asks for a better one.
+        let reason = match actor.ceiling {
+            Ceiling::Unlimited => Reason::Unauthenticated,
+            Ceiling::Scopes(_) => Reason::InsufficientScope,
+        };
+        return Error::new(reason, "authentication required");
     }
     if allowed.role.is_some() {
         return Error::new(Reason::Forbidden, "not allowed on this repository");
@@ -125,7 +130,7 @@ mod tests {
     use seawall_types::scope::Scopes;
 
     use super::*;
-    use crate::auth::{Ceiling, CredentialKind, Identity, Who};
+    use crate::auth::{CredentialKind, Identity, Who};
     use crate::catalog::{NamespaceFacts, RepositoryRow};
 
     fn user(id: i64) -> Actor {
@@ -183,9 +188,20 @@ mod tests {
                     ..actor.clone()
                 };
                 assert_eq!(answer(&actor, act, &hidden), answer(&actor, act, &missing));
-                assert_eq!(answer(&narrow, act, &hidden), answer(&actor, act, &missing));
+                assert_eq!(
+                    answer(&narrow, act, &hidden),
+                    answer(&narrow, act, &missing)
+                );
             }
         }
+        let token = Actor {
+            ceiling: Ceiling::Scopes(Arc::new(Scopes::default())),
+            ..Actor::anonymous()
+        };
+        assert_eq!(
+            answer(&token, ActKind::Push, &hidden),
+            Some(Reason::InsufficientScope)
+        );
         assert_eq!(
             answer(&user(8), ActKind::Pull, &hidden),
             Some(Reason::Hidden)

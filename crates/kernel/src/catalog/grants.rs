@@ -37,17 +37,14 @@ pub async fn on_repository(
         |tx, op, (repo, user, role)| {
             Box::pin(async move {
                 let principal = principals::find_user(tx, user).await?;
-                let changed = match role {
-                    Some(role) => {
-                        let arguments = args![repo.id(), principal, role.code()];
-                        tx.execute(&store::REPOSITORY_GRANT_SET, arguments).await?;
-                        1
-                    }
-                    None => {
-                        let arguments = args![repo.id(), principal];
-                        tx.execute(&store::REPOSITORY_GRANT_REMOVE, arguments)
-                            .await?
-                    }
+                let changed = if let Some(role) = role {
+                    let arguments = args![repo.id(), principal, role.code()];
+                    tx.execute(&store::REPOSITORY_GRANT_SET, arguments).await?;
+                    1
+                } else {
+                    let arguments = args![repo.id(), principal];
+                    tx.execute(&store::REPOSITORY_GRANT_REMOVE, arguments)
+                        .await?
                 };
                 if changed == 0 {
                     return Err(no_grant(user));

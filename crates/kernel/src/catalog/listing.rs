@@ -2,6 +2,7 @@
 
 use seawall_meta::args;
 use seawall_types::Result;
+use seawall_types::ids::PrincipalId;
 use seawall_types::name::{DEFAULT_NAMESPACE, RepositoryName};
 
 use super::store;
@@ -53,7 +54,7 @@ struct Visible {
 
 fn visible(actor: &Actor, anonymous_pull: bool) -> Visible {
     Visible {
-        principal: actor.principal().map_or(0, |id| id.get()),
+        principal: actor.principal().map_or(0, PrincipalId::get),
         everything: actor.is_superuser(),
         public: anonymous_pull || !actor.is_anonymous(),
     }

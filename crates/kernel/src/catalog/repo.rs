@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use seawall_meta::{Tx, args};
-use seawall_types::ids::{NamespaceId, RepositoryId};
+use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
 use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
@@ -78,7 +78,7 @@ impl Op {
     }
 
     async fn repository_facts(&self, name: &RepositoryName) -> Result<RepositoryFacts> {
-        let caller = self.actor().principal().map_or(0, |id| id.get());
+        let caller = self.actor().principal().map_or(0, PrincipalId::get);
         let row = self
             .sql()
             .optional(&store::FACTS, args![name.namespace(), name.path(), caller])

@@ -23,7 +23,7 @@ use crate::op::Op;
 pub const BATCH: usize = 256;
 
 /// A cursor that nobody has held for so long belongs to a feature that is switched off.
-const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+const FORGOTTEN: Duration = Duration::from_hours(24);
 const LEASE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -50,7 +50,7 @@ impl Stream for BodyStream {
 }
 
 /// The answer to a body that broke.
-pub fn refuse(error: BodyError) -> Error {
+pub fn refuse(error: &BodyError) -> Error {
     match error {
         BodyError::TooSlow => Error::new(Reason::Timeout, "the body stood still for too long"),
         BodyError::TooLarge => Error::new(Reason::TooLarge, "the body is too large"),

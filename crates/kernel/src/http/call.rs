@@ -156,7 +156,7 @@ impl Call {
         let mut whole = BytesMut::new();
         let mut stream = self.stream();
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(refuse)?;
+            let piece = piece.map_err(|error| refuse(&error))?;
             if whole.len() + piece.len() > limit {
                 return Err(too_large());
             }

@@ -16,10 +16,10 @@ use super::{Job, store};
 use crate::kernel::Kernel;
 use crate::op::Op;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_secs(1);
 const ATTEMPTS: i64 = 10;
-const LONGEST_BACKOFF: Duration = Duration::from_secs(600);
+const LONGEST_BACKOFF: Duration = Duration::from_mins(10);
 
 /// What a job's run comes to, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -61,14 +61,13 @@ const fn words(reason: Reason) -> (StatusCode, &'static str) {
         Reason::UploadInvalid => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Reason::Conflict => (S::CONFLICT, "BLOB_UPLOAD_INVALID"),
         Reason::DigestInvalid | Reason::DigestMismatch => (S::BAD_REQUEST, "DIGEST_INVALID"),
-        Reason::SizeInvalid => (S::BAD_REQUEST, "SIZE_INVALID"),
         Reason::RangeInvalid => (S::RANGE_NOT_SATISFIABLE, "SIZE_INVALID"),
         Reason::TooLarge => (S::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
         Reason::UriTooLong => (S::URI_TOO_LONG, "SIZE_INVALID"),
         Reason::HeadersTooLarge => (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
         Reason::Timeout => (S::REQUEST_TIMEOUT, "SIZE_INVALID"),
-        // Nobody is there to read it; the log shows 499.
-        Reason::ClientGone => (S::BAD_REQUEST, "SIZE_INVALID"),
+        // When the client has gone nobody is there to read it; the log shows 499.
+        Reason::SizeInvalid | Reason::ClientGone => (S::BAD_REQUEST, "SIZE_INVALID"),
         Reason::Precondition => (S::PRECONDITION_FAILED, "DENIED"),
         Reason::TagImmutable => (S::CONFLICT, "DENIED"),
         Reason::PageInvalid | Reason::BadRequest => (S::BAD_REQUEST, "UNSUPPORTED"),
