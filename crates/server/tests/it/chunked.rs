@@ -361,9 +361,9 @@ async fn an_abandoned_session_expires_by_inactivity() {
     let idle = ann.open_upload("ann/app").await;
     let busy = ann.open_upload("ann/app").await;
     ann.patch(&idle).body("abc").send().await.expect(202);
-    app.advance(std::time::Duration::from_secs(50 * 60)).await;
+    app.advance(std::time::Duration::from_mins(50)).await;
     ann.patch(&busy).body("abc").send().await.expect(202);
-    app.advance(std::time::Duration::from_secs(20 * 60)).await;
+    app.advance(std::time::Duration::from_mins(20)).await;
     let gone = || async { ann.get(&idle).send().await.status == 404 };
     app.eventually("the idle session goes", gone).await;
     assert_eq!(offset(&ann, &busy).await, "0-2");

@@ -3,100 +3,107 @@
 use http::Method;
 use seawall_testkit::{Image, TestApp, blob_of};
 
+/// What is asked, and what it is refused with.
+const REFUSED: &[(Method, &str, u16, &str)] = &[
+    (Method::GET, "/v2/nothing", 404, "UNSUPPORTED"),
+    (Method::GET, "/v2/ann/app", 404, "UNSUPPORTED"),
+    (Method::GET, "/v2/ann/app/", 404, "UNSUPPORTED"),
+    (Method::GET, "/v2//manifests/v1", 404, "UNSUPPORTED"),
+    (Method::POST, "/v2/ann/app/manifests/v1", 405, "UNSUPPORTED"),
+    (Method::PATCH, "/v2/ann/app/tags/list", 405, "UNSUPPORTED"),
+    (Method::PUT, "/v2/", 405, "UNSUPPORTED"),
+    (Method::OPTIONS, "/v2/_catalog", 405, "UNSUPPORTED"),
+    (Method::GET, "/v2/Ann/app/manifests/v1", 400, "NAME_INVALID"),
+    (
+        Method::GET,
+        "/v2/ann/../app/manifests/v1",
+        400,
+        "NAME_INVALID",
+    ),
+    (
+        Method::GET,
+        "/v2/ann/%2e%2e/app/manifests/v1",
+        400,
+        "NAME_INVALID",
+    ),
+    (
+        Method::GET,
+        "/v2/ann%2fapp/manifests/v1",
+        400,
+        "NAME_INVALID",
+    ),
+    (
+        Method::GET,
+        "/v2/ann/app%00/manifests/v1",
+        400,
+        "NAME_INVALID",
+    ),
+    (Method::GET, "/v2/ann//app/tags/list", 400, "NAME_INVALID"),
+    (
+        Method::POST,
+        "/v2/_x/app/blobs/uploads/",
+        400,
+        "NAME_INVALID",
+    ),
+    (
+        Method::GET,
+        "/v2/ann/app/manifests/sha256:abc",
+        400,
+        "DIGEST_INVALID",
+    ),
+    (
+        Method::GET,
+        "/v2/ann/app/blobs/sha256:xyz",
+        400,
+        "DIGEST_INVALID",
+    ),
+    (Method::GET, "/v2/ann/app/blobs/v1", 400, "DIGEST_INVALID"),
+    (
+        Method::GET,
+        "/v2/ann/app/referrers/sha256:1",
+        400,
+        "DIGEST_INVALID",
+    ),
+    (
+        Method::GET,
+        "/v2/ann/app/tags/list?n=-1",
+        400,
+        "UNSUPPORTED",
+    ),
+    (Method::GET, "/v2/ann/app/tags/list?n=x", 400, "UNSUPPORTED"),
+    (
+        Method::GET,
+        "/v2/ann/app/tags/list?n=%zz",
+        400,
+        "UNSUPPORTED",
+    ),
+    (Method::GET, "/v2/_catalog?n=1.5", 400, "UNSUPPORTED"),
+    (
+        Method::GET,
+        "/v2/ann/app/manifests/none",
+        404,
+        "MANIFEST_UNKNOWN",
+    ),
+    (Method::GET, "/v2/ann/none/tags/list", 404, "NAME_UNKNOWN"),
+    (
+        Method::POST,
+        "/v2/ann/app/blobs/uploads/?digest=sha256:1",
+        400,
+        "DIGEST_INVALID",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_error_under_v2_speaks_the_specification() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     ann.push("ann/app", "v1", &Image::new(1, 1)).await;
-    for (method, path, status, code) in [
-        (Method::GET, "/v2/nothing", 404, "UNSUPPORTED"),
-        (Method::GET, "/v2/ann/app", 404, "UNSUPPORTED"),
-        (Method::GET, "/v2/ann/app/", 404, "UNSUPPORTED"),
-        (Method::GET, "/v2//manifests/v1", 404, "UNSUPPORTED"),
-        (Method::POST, "/v2/ann/app/manifests/v1", 405, "UNSUPPORTED"),
-        (Method::PATCH, "/v2/ann/app/tags/list", 405, "UNSUPPORTED"),
-        (Method::PUT, "/v2/", 405, "UNSUPPORTED"),
-        (Method::OPTIONS, "/v2/_catalog", 405, "UNSUPPORTED"),
-        (Method::GET, "/v2/Ann/app/manifests/v1", 400, "NAME_INVALID"),
-        (
-            Method::GET,
-            "/v2/ann/../app/manifests/v1",
-            400,
-            "NAME_INVALID",
-        ),
-        (
-            Method::GET,
-            "/v2/ann/%2e%2e/app/manifests/v1",
-            400,
-            "NAME_INVALID",
-        ),
-        (
-            Method::GET,
-            "/v2/ann%2fapp/manifests/v1",
-            400,
-            "NAME_INVALID",
-        ),
-        (
-            Method::GET,
-            "/v2/ann/app%00/manifests/v1",
-            400,
-            "NAME_INVALID",
-        ),
-        (Method::GET, "/v2/ann//app/tags/list", 400, "NAME_INVALID"),
-        (
-            Method::POST,
-            "/v2/_x/app/blobs/uploads/",
-            400,
-            "NAME_INVALID",
-        ),
-        (
-            Method::GET,
-            "/v2/ann/app/manifests/sha256:abc",
-            400,
-            "DIGEST_INVALID",
-        ),
-        (
-            Method::GET,
-            "/v2/ann/app/blobs/sha256:xyz",
-            400,
-            "DIGEST_INVALID",
-        ),
-        (Method::GET, "/v2/ann/app/blobs/v1", 400, "DIGEST_INVALID"),
-        (
-            Method::GET,
-            "/v2/ann/app/referrers/sha256:1",
-            400,
-            "DIGEST_INVALID",
-        ),
-        (
-            Method::GET,
-            "/v2/ann/app/tags/list?n=-1",
-            400,
-            "UNSUPPORTED",
-        ),
-        (Method::GET, "/v2/ann/app/tags/list?n=x", 400, "UNSUPPORTED"),
-        (
-            Method::GET,
-            "/v2/ann/app/tags/list?n=%zz",
-            400,
-            "UNSUPPORTED",
-        ),
-        (Method::GET, "/v2/_catalog?n=1.5", 400, "UNSUPPORTED"),
-        (
-            Method::GET,
-            "/v2/ann/app/manifests/none",
-            404,
-            "MANIFEST_UNKNOWN",
-        ),
-        (Method::GET, "/v2/ann/none/tags/list", 404, "NAME_UNKNOWN"),
-        (
-            Method::POST,
-            "/v2/ann/app/blobs/uploads/?digest=sha256:1",
-            400,
-            "DIGEST_INVALID",
-        ),
-    ] {
-        let answer = ann.request(method, path).send().await.refused(status, code);
+    for (method, path, status, code) in REFUSED {
+        let answer = ann
+            .request(method.clone(), path)
+            .send()
+            .await
+            .refused(*status, code);
         assert_eq!(
             answer.header("docker-distribution-api-version"),
             "registry/2.0"
