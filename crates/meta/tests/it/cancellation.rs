@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_query::{Expr, ExprTrait as _, Query};
 use seawall_meta::{Error, arg, args, statements};
 
-use crate::{Fixture, eventually, on_every_database};
+use crate::{eventually, on_every_database};
 
 statements! {
     INSERT: |d| Query::insert().into_table("test_name").columns(["name", "value", "changed_at"])
