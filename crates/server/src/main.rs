@@ -13,6 +13,8 @@ use seawall::terminal::Terminal;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // What is kept is the owner's alone: the database holds password hashes, the directory keys.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // A wrong command line ends the process with 2 here.
     let line = CommandLine::parse();
     match run(&line) {
@@ -36,9 +38,7 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         match &line.command {
-            Command::Serve(command) => {
-                done(serve::serve(common, command.listen, Terminal).await)
-            }
+            Command::Serve(command) => done(serve::serve(common, command.listen, Terminal).await),
             Command::User(command) => done(command.run(common, Terminal).await),
             Command::Namespace(command) => done(command.run(common, Terminal).await),
             Command::Repo(command) => done(command.run(common, Terminal).await),
