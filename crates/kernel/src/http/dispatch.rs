@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ::http::request::Parts;
 use ::http::{HeaderValue, Method, Request, header};
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use futures::{FutureExt, StreamExt};
 use seawall_types::lane::Lane;
 use seawall_types::name::RepositoryName;
@@ -27,10 +27,11 @@ use crate::auth::{Actor, Verifier};
 use crate::kernel::Kernel;
 use crate::op::{Op, Origin};
 
-/// What is left of a refused request's body is read up to here, so that the client sees the answer
-/// instead of a reset connection (distribution §12.4.3).
-const DRAIN_BYTES: usize = 256 * 1024;
-const DRAIN_TIME: Duration = Duration::from_millis(200);
+/// What a refused request still sends is read up to here while its answer is on the way: many
+/// clients write their whole body before they read, and would see a reset connection instead of the
+/// answer (distribution §12.4.3).
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(5);
 
 /// Serves requests from a route table.
 pub struct Dispatcher {
@@ -75,7 +76,7 @@ impl Dispatcher {
             .as_ref()
             .map_or(true, |response| response.status().is_client_error())
         {
-            self.drain(&parts, &slot).await;
+            self.linger(&parts, &slot);
         }
         let mut response = match answered {
             Ok(response) => response,
@@ -177,15 +178,18 @@ impl Dispatcher {
         }
     }
 
-    /// Reads a bounded rest of a body that no handler took.
-    async fn drain(&self, parts: &Parts, slot: &BodySlot) {
+    /// Reads on, beside the answer, in a body that no handler took.
+    fn linger(&self, parts: &Parts, slot: &BodySlot) {
         // Reading would invite the body of a client that waits for our word first.
-        let (Some(body), false) = (slot.take(), parts.headers.contains_key(header::EXPECT)) else {
+        if parts.headers.contains_key(header::EXPECT) {
+            return;
+        }
+        let Some(body) = slot.take().filter(|body| !body.is_end_stream()) else {
             return;
         };
-        let mut stream = body.into_data_stream();
-        let mut left = DRAIN_BYTES;
         let reading = async {
+            let mut stream = body.into_data_stream();
+            let mut left = LINGER_BYTES;
             while let Some(Ok(piece)) = stream.next().await {
                 left = left.saturating_sub(piece.len());
                 if left == 0 {
@@ -193,7 +197,10 @@ impl Dispatcher {
                 }
             }
         };
-        let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
+        let reading = async {
+            let _ = tokio::time::timeout(LINGER_TIME, reading).await;
+        };
+        self.kernel.tracker().spawn("linger", Box::pin(reading));
     }
 }
 
