@@ -30,9 +30,21 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Does `work` at an open desk, and closes it however that ends.
+    pub async fn work<T>(
+        common: &Common,
+        terminal: Terminal,
+        work: impl AsyncFnOnce(&Self) -> Result<T>,
+    ) -> Result<T> {
+        let desk = Self::open(common, terminal).await?;
+        let done = work(&desk).await;
+        desk.close().await;
+        done
+    }
+
     /// Opens the house that the configuration names. Its schema must fit; only `serve` and
     /// `migrate` change it.
-    pub async fn open(common: &Common, terminal: Terminal) -> Result<Self> {
+    async fn open(common: &Common, terminal: Terminal) -> Result<Self> {
         let config = common.load(None)?;
         let ground = Ground::machine();
         let data = config.data.clone();
@@ -58,7 +70,7 @@ impl Desk {
     }
 
     /// Closes the house.
-    pub async fn close(self) {
+    async fn close(self) {
         drop(self.op);
         self.house.close(AFTERWORK).await;
     }

@@ -182,10 +182,7 @@ pub struct Place {
 impl GrantCommand {
     /// Does it.
     pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
-        let desk = Desk::open(common, terminal).await?;
-        let done = self.act(&desk).await;
-        desk.close().await;
-        done
+        Desk::work(common, terminal, async |desk| self.act(desk).await).await
     }
 
     async fn act(&self, desk: &Desk) -> Result<()> {

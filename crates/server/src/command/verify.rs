@@ -28,10 +28,10 @@ pub struct Verify {
 impl Verify {
     /// Does it.
     pub async fn run(self, common: &Common, terminal: Terminal) -> Result<ExitCode> {
-        let desk = Desk::open(common, terminal).await?;
-        let report = examine(&desk.op, !self.quick).await;
-        desk.close().await;
-        let report = report?;
+        let report = Desk::work(common, terminal, async |desk| {
+            Ok(examine(&desk.op, !self.quick).await?)
+        })
+        .await?;
         match self.output.format {
             Format::Json => terminal.say(serde_json::to_string_pretty(&report)?)?,
             Format::Table => tell(terminal, &report)?,
