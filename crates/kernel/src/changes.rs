@@ -33,6 +33,8 @@ pub const SIGNING_KEYS: i64 = 7;
 pub const TAG: i64 = 8;
 /// A manifest of a repository was put or deleted: (repository, 0, digest).
 pub const MANIFEST: i64 = 9;
+/// A repository serves a blob no more: (repository, 0, digest).
+pub const BLOB: i64 = 10;
 
 /// A change to append, see this module's constants for what `a` and `b` are.
 pub fn change(kind: i64, a: i64, b: i64) -> Change {
@@ -156,7 +158,7 @@ pub async fn follow(kernel: &Arc<Kernel>) -> Result<()> {
 }
 
 fn hear(row: &LogRow) -> Heard {
-    let known = (NAMESPACE_MADE..=MANIFEST).contains(&row.kind);
+    let known = (NAMESPACE_MADE..=BLOB).contains(&row.kind);
     let read = || -> seawall_meta::Result<Heard> {
         let (a, b) = (row.row.int(0)?, row.row.int(1)?);
         Ok(Heard::Change {

@@ -82,6 +82,7 @@ pub(super) async fn post(directory: &Directory, call: &Call) -> Result<Response>
         _ => return Err(Error::new(Reason::BadRequest, "unsupported grant_type")),
     };
     let op = op.acting_as(known(identity, Ceiling::Unlimited));
+    call.went_on_as(&op);
     // Who comes with a refresh token keeps it: it is not made anew at each use.
     let offline = may_refresh
         && form

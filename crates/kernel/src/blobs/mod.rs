@@ -105,6 +105,19 @@ pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Pla
     })
 }
 
+/// Says that the bytes of `digest` are at `to` and no more at `from`, in the same location; whether
+/// the row still said `from`. For bytes that were lost and came again.
+pub async fn replace(tx: &mut Tx, digest: &Digest, from: &Place, to: &Place) -> Result<bool> {
+    let arguments = args![
+        digest,
+        from.location.as_str(),
+        from.key.as_str(),
+        to.key.as_str(),
+        PRESENT,
+    ];
+    Ok(tx.execute(&store::PLACE_MOVE, arguments).await? > 0)
+}
+
 /// Where a blob is, if its bytes are here. One read.
 pub async fn find(sql: &Session, digest: &Digest) -> Result<Option<BlobFacts>> {
     sql.optional(&store::BLOB_FIND, args![digest, PRESENT])
@@ -170,6 +183,14 @@ fn went(error: seawall_meta::Error) -> Error {
 pub async fn release(tx: &mut Tx, owner: &Owner) -> Result<()> {
     let arguments = args![owner.repository, owner.kind.code(), owner.key.as_slice()];
     tx.execute(&store::RELEASE, arguments).await?;
+    Ok(())
+}
+
+/// Lets go of one blob that `owner` keeps, if it does.
+pub async fn release_one(tx: &mut Tx, owner: &Owner, digest: &Digest) -> Result<()> {
+    let (kind, key) = (owner.kind.code(), owner.key.as_slice());
+    let arguments = args![owner.repository, kind, key, digest];
+    tx.execute(&store::RELEASE_ONE, arguments).await?;
     Ok(())
 }
 

@@ -32,6 +32,17 @@ seawall_meta::statements! {
         .and_where(Expr::col("location").eq(arg(1)))
         .to_owned();
 
+    /// Says that the bytes are elsewhere in a location, unless somebody else has said so already.
+    /// Arguments: digest, location, key before, key, state.
+    PLACE_MOVE: |_d| Query::update()
+        .table("blob_place")
+        .value("place_key", arg(3))
+        .value("state", arg(4))
+        .and_where(Expr::col("digest").eq(arg(0)))
+        .and_where(Expr::col("location").eq(arg(1)))
+        .and_where(Expr::col("place_key").eq(arg(2)))
+        .to_owned();
+
     /// Arguments: digest, state.
     BLOB_FIND: |_d| Query::select()
         .column(("b", "size"))
@@ -72,6 +83,15 @@ seawall_meta::statements! {
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("owner_kind").eq(arg(1)))
         .and_where(Expr::col("owner").eq(arg(2)))
+        .to_owned();
+
+    /// Arguments: repository, kind, owner, digest.
+    RELEASE_ONE: |_d| Query::delete()
+        .from_table("blob_ref")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("owner_kind").eq(arg(1)))
+        .and_where(Expr::col("owner").eq(arg(2)))
+        .and_where(Expr::col("digest").eq(arg(3)))
         .to_owned();
 
     /// Arguments: repository, kind, owner, until.

@@ -91,13 +91,19 @@ pub(super) fn judge(
     if repository.kind != RepositoryKind::Image {
         return Err(Error::new(Reason::NameUnknown, "no such image repository"));
     }
-    if rule.writes && repository.state != RepositoryState::Normal {
-        return Err(Error::new(
-            Reason::ReadOnly,
-            "the repository does not accept changes now",
-        ));
+    if rule.writes {
+        accepts(repository.state)?;
     }
     Ok(())
+}
+
+/// Errors: `ReadOnly` unless a repository in this state takes changes.
+pub(super) fn accepts(state: RepositoryState) -> Result<()> {
+    if state == RepositoryState::Normal {
+        return Ok(());
+    }
+    let words = "the repository does not accept changes now";
+    Err(Error::new(Reason::ReadOnly, words))
 }
 
 /// The answer for a subject without the permission.

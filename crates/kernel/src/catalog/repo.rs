@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use seawall_meta::{Tx, args};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
-use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
+use seawall_types::permission::{NamespaceKind, NamespaceRole, RepositoryState, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
 
-use super::access::{Allowed, judge};
-use super::facts::{RepositoryFacts, RepositoryRow};
+use super::access::{Allowed, accepts, judge};
+use super::facts::{RepositoryFacts, RepositoryRow, stored};
 use super::store;
 use crate::auth::{Act, ActKind, Existing, Push};
 use crate::changes;
@@ -56,7 +56,7 @@ impl Op {
             self.kernel().settings(),
         )?;
         if facts.repository.is_none() && A::KIND != ActKind::Push {
-            return Err(Error::new(Reason::NameUnknown, "no such repository"));
+            return Err(gone());
         }
         let inner = Inner {
             name: name.clone(),
@@ -128,16 +128,36 @@ impl<A: Existing> Repo<A> {
 
 impl Repo<Push> {
     /// The repository's ids inside `tx`; makes the repository, and its namespace where the caller
-    /// may, if they do not exist. What was decided at [`Op::repo`] holds for this.
+    /// may, if they do not exist. What was decided at [`Op::repo`] holds for this, but for one thing:
+    /// what was deleted or closed since takes no more, and stays as it is until `tx` ends. One read
+    /// if the repository exists.
     ///
     /// A namespace made so is an organization, and its maker is its admin.
+    /// Errors: `NameUnknown`, `ReadOnly`.
     pub async fn ensure(&self, tx: &mut Tx, op: &Op) -> Result<(NamespaceId, RepositoryId)> {
         if let (Some(namespace), Some(row)) = (self.inner.namespace, &self.inner.row) {
+            let found = tx
+                .optional(&store::REPOSITORY_STANDS, args![row.id])
+                .await?;
+            let found = found.ok_or_else(gone)?;
+            let state = stored(RepositoryState::from_code(found.int(0)?))?;
+            if state == RepositoryState::Deleting || found.int(1)? != store::ACTIVE {
+                return Err(gone());
+            }
+            accepts(state)?;
             return Ok((namespace, row.id));
         }
         let name = &self.inner.name;
         let namespace = match self.inner.namespace {
-            Some(namespace) => namespace,
+            Some(namespace) => {
+                let found = tx
+                    .optional(&store::NAMESPACE_STANDS, args![namespace])
+                    .await?;
+                if found.ok_or_else(gone)?.int(0)? != store::ACTIVE {
+                    return Err(gone());
+                }
+                namespace
+            }
             None => make_namespace(tx, op, name.namespace()).await?,
         };
         let (repository, made) = make_repository(tx, op, namespace, name).await?;
@@ -160,6 +180,11 @@ impl Repo<Push> {
         // A second remembering is of the same ids.
         let _ = self.inner.made.set(ids);
     }
+}
+
+/// The answer to a push whose repository went while it was under way.
+fn gone() -> Error {
+    Error::new(Reason::NameUnknown, "no such repository")
 }
 
 async fn make_namespace(tx: &mut Tx, op: &Op, name: &str) -> Result<NamespaceId> {

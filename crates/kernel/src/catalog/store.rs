@@ -118,6 +118,31 @@ seawall_meta::statements! {
         .order_by(("p", "name"), Order::Asc)
         .to_owned();
 
+    /// The states of a repository and its namespace, which stay so until the transaction ends.
+    /// Arguments: repository id.
+    REPOSITORY_STANDS: |_d| {
+        let mut select = Query::select();
+        select
+            .columns([("r", "state"), ("n", "state")])
+            .from_as("repository", "r")
+            .join_as(JoinType::InnerJoin, "namespace", "n",
+                Expr::col(("n", "id")).equals(("r", "namespace_id")))
+            .and_where(Expr::col(("r", "id")).eq(arg(0)))
+            .lock_shared();
+        select
+    };
+
+    /// The state of a namespace, which stays so until the transaction ends. Arguments: id.
+    NAMESPACE_STANDS: |_d| {
+        let mut select = Query::select();
+        select
+            .column("state")
+            .from("namespace")
+            .and_where(Expr::col("id").eq(arg(0)))
+            .lock_shared();
+        select
+    };
+
     /// Arguments: namespace id, name.
     REPOSITORY_BY_NAME: |_d| Query::select()
         .columns(["id", "visibility", "kind", "state"])

@@ -1,6 +1,6 @@
 //! What a handler receives: the operation, the request's head, and a body to be read at most once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, Method, Uri};
@@ -30,6 +30,9 @@ impl BodySlot {
     }
 }
 
+/// Where a handler says who acted, when its body told and not its head.
+pub(super) type Acted = Arc<OnceLock<Op>>;
+
 /// One request on its way through a handler.
 pub struct Call {
     /// The operation, its actor known.
@@ -39,6 +42,7 @@ pub struct Call {
     query: Query,
     body: BodySlot,
     dialect: Dialect,
+    acted: Acted,
 }
 
 impl Call {
@@ -47,6 +51,7 @@ impl Call {
         parts: Parts,
         (params, dialect): (Vec<(&'static str, String)>, Dialect),
         body: BodySlot,
+        acted: Acted,
     ) -> Result<Self> {
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         Ok(Self {
@@ -56,7 +61,14 @@ impl Call {
             query,
             body,
             dialect,
+            acted,
         })
+    }
+
+    /// Tells the request's record that it went on as `op`: its actor and lane were known only from
+    /// the body. The first word counts.
+    pub fn went_on_as(&self, op: &Op) {
+        let _ = self.acted.set(op.clone());
     }
 
     /// An error in the route's dialect with headers that help the client to go on, such as where an

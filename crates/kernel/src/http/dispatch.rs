@@ -19,7 +19,7 @@ use seawall_types::{Error, Reason, Result};
 use tokio::sync::oneshot;
 
 use super::Response;
-use super::call::{BodySlot, Call};
+use super::call::{Acted, BodySlot, Call};
 use super::dialect::{Asked, Dialect};
 use super::record::Record;
 use super::route::{Access, Found, Route, Table};
@@ -124,9 +124,11 @@ impl Dispatcher {
             }
         };
         let challenge = challenge(op, route.access, &params);
-        let refused = |error| Failure {
+        let refused = |error: Error| Failure {
             challenge: challenge.clone(),
-            ..Failure::from(error)
+            // Whatever is refused with 405 names what is left (RFC 9110 §15.5.6): to look at it.
+            allow: forbids_changes(error.reason).then(|| self.table.looking_at(route)),
+            error,
         };
         let actor = match route.access {
             Access::Open => Actor::anonymous(),
@@ -142,9 +144,15 @@ impl Dispatcher {
             let error = Error::new(Reason::Unauthenticated, "authentication required");
             return Err(refused(error));
         }
+        let (head, spoken) = (parts.clone(), (params, route.dialect));
+        let acted = Acted::default();
         let call =
-            Call::new(op, parts.clone(), (params, route.dialect), slot.clone()).map_err(refused)?;
-        self.run(route, call).await.map_err(refused)
+            Call::new(op, head, spoken, slot.clone(), Arc::clone(&acted)).map_err(refused)?;
+        let answered = self.run(route, call).await;
+        if let Some(op) = acted.get() {
+            record.actor(op);
+        }
+        answered.map_err(refused)
     }
 
     /// Runs the handler behind a panic barrier; in a task of its own if it may change something.
@@ -202,6 +210,12 @@ impl Dispatcher {
         };
         self.kernel.tracker().spawn("linger", Box::pin(reading));
     }
+}
+
+/// Whether the method is refused for what the target is now.
+fn forbids_changes(reason: Reason) -> bool {
+    use Reason as R;
+    matches!(reason, R::BlobReferenced | R::ReadOnly | R::Unsupported)
 }
 
 /// An error with what its rendering needs.

@@ -128,6 +128,16 @@ impl Table {
         self.0.iter()
     }
 
+    /// The methods that change nothing, of the path that `route` serves.
+    pub(super) fn looking_at(&self, route: &Route) -> String {
+        let kin = self.0.iter().filter(|kin| kin.pattern == route.pattern);
+        let methods: Vec<&str> = kin
+            .filter(|kin| kin.method.is_safe())
+            .map(|kin| kin.method.as_str())
+            .collect();
+        methods.join(", ")
+    }
+
     pub(super) fn find<'p>(&self, method: &Method, path: &'p str) -> Found<'_, 'p> {
         let mut other: Option<&Route> = None;
         let mut methods: Vec<&str> = Vec::new();

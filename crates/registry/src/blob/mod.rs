@@ -116,9 +116,14 @@ pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Res
                     "a manifest of this repository refers to the blob; delete that first",
                 ));
             }
-            tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0))
+            // Nobody is promised any more what was just taken away.
+            let namespace = repo.namespace().ok_or_else(unknown)?;
+            blobs::release_one(tx, &Owner::lease(namespace, repo.id()), digest).await?;
+            let digest = digest.to_string();
+            let (kind, repository) = (changes::BLOB, repo.id().get());
+            tx.change(changes::named(kind, repository, 0, &digest))
                 .await?;
-            let detail = serde_json::json!({ "digest": digest.to_string() });
+            let detail = serde_json::json!({ "digest": digest });
             op.emit(
                 tx,
                 Event::new(EventKind::BlobDeleted)

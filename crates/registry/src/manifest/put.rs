@@ -79,7 +79,7 @@ enum Arrival {
 
 /// Stores a manifest and sets its tags.
 ///
-/// An image of a config, ten layers and one new tag takes 11 statements. A push of what is there
+/// An image of a config, ten layers and one new tag takes 12 statements. A push of what is there
 /// already writes nothing.
 ///
 /// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::ensure`].

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use seawall_kernel::auth::Administer;
+use seawall_kernel::catalog::namespaces;
 use seawall_kernel::catalog::repositories::{self, ClearRepository};
 use seawall_kernel::jobs::Outcome;
 use seawall_types::Reason;
 
+use super::store::PROMISED;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,4 +149,110 @@ async fn a_deleted_repository_leaves_nothing() {
     assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
     // The name is free.
     house.push(&house.image("a", 1).await, "v1").await.unwrap();
+}
+
+/// What a push does first in its transaction.
+async fn ensure(op: &Op, repo: &Repo<Push>) -> std::result::Result<(), Reason> {
+    let ensured = op.transaction(repo.clone(), |tx, op, repo| {
+        Box::pin(async move { repo.ensure(tx, op).await.map(drop) })
+    });
+    ensured.await.map_err(|error| error.reason)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_began_before_a_deletion_does_not_end_after_it() {
+    let house = House::open().await;
+    house.blob("layer").await;
+    let op = house.op();
+    let begun = op.repo::<Push>(&house.name).await.unwrap();
+    assert_eq!(ensure(&op, &begun).await, Ok(()));
+    let repo = op.repo::<Administer>(&house.name).await.unwrap();
+    repositories::delete(&op, &repo).await.unwrap();
+    assert_eq!(ensure(&op, &begun).await, Err(Reason::NameUnknown));
+    let job = ClearRepository {
+        repository: repo.id(),
+    };
+    assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(ensure(&op, &begun).await, Err(Reason::NameUnknown));
+    // Who begins now pushes to a new repository of that name.
+    let again = op.repo::<Push>(&house.name).await.unwrap();
+    assert_eq!(ensure(&op, &again).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_made_in_a_namespace_that_is_going() {
+    let house = House::open().await;
+    house.blob("layer").await;
+    let op = house.op();
+    let new = RepositoryName::parse("ann/new").unwrap();
+    let begun = [
+        op.repo::<Push>(&house.name).await.unwrap(),
+        op.repo::<Push>(&new).await.unwrap(),
+    ];
+    namespaces::delete_organization(&op, "ann").await.unwrap();
+    for repo in &begun {
+        assert_eq!(ensure(&op, repo).await, Err(Reason::NameUnknown));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_push_and_a_deletion_at_once_leave_nothing_behind() {
+    let house = House::open().await;
+    for round in 0..6 {
+        let image = house.image(&format!("round {round}"), 2).await;
+        let op = house.op();
+        let repo = op.repo::<Administer>(&house.name).await.unwrap();
+        let pushes = futures::future::join_all((0..4).map(|n| {
+            let (house, image) = (&house, &image);
+            async move { house.push(image, &format!("v{n}")).await }
+        }));
+        let (pushed, deleted) =
+            futures::future::join(pushes, repositories::delete(&op, &repo)).await;
+        deleted.unwrap();
+        for outcome in pushed {
+            let reason = outcome.err().map(|error| error.reason);
+            // Those that came after it met a new repository, which has no such blobs.
+            assert!(
+                matches!(
+                    reason,
+                    None | Some(Reason::NameUnknown | Reason::MissingReferences)
+                ),
+                "{reason:?}"
+            );
+        }
+        let job = ClearRepository {
+            repository: repo.id(),
+        };
+        assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
+        let rows = op.sql().all(&KEPT, args![repo.id()]).await.unwrap();
+        assert!(rows.is_empty());
+        house.blob("next").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_out_is_promised_no_more() {
+    let house = House::open().await;
+    let [a, b]: [Digest; 2] = [
+        house.blob("a").await["digest"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap(),
+        house.blob("b").await["digest"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap(),
+    ];
+    blob::unlink(&house.op(), &house.deleting().await, &a)
+        .await
+        .unwrap();
+    let promised: Vec<Digest> = house
+        .rows(&PROMISED, None)
+        .await
+        .iter()
+        .map(|row| row.digest(0).unwrap())
+        .collect();
+    assert_eq!(promised, [b]);
 }

@@ -21,6 +21,14 @@ seawall_meta::statements! {
         .and_where(Expr::col("owner_kind").eq(2i64))
         .to_owned();
 
+    /// What pushers were promised. Arguments: repository.
+    PROMISED: |_d| Query::select()
+        .column("digest")
+        .from("blob_ref")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("owner_kind").eq(1i64))
+        .to_owned();
+
     /// The kinds of all events.
     EVENTS: |_d| Query::select()
         .column("kind")

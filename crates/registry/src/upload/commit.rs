@@ -102,18 +102,43 @@ pub(super) async fn commit(
     match outcome {
         Ok((ids, place)) => {
             repo.made(ids);
-            if place != stored.place {
-                remove(op, &stored.place).await;
+            if place == stored.place {
+                return Ok(());
             }
+            let spare = settle(op, stored, place).await?;
+            remove(op, &spare).await;
             Ok(())
         }
         Err(error) => {
-            if error.reason == Reason::UploadUnknown {
+            // These are refusals of our own, so that nothing of it was committed.
+            use Reason as R;
+            if matches!(
+                error.reason,
+                R::UploadUnknown | R::NameUnknown | R::ReadOnly
+            ) {
                 remove(op, &stored.place).await;
             }
             Err(error)
         }
     }
+}
+
+/// The blob was here before, at `place`: says which of the two copies is to go. It is ours, unless
+/// the other is lost or not whole; then ours takes its place, so that a push heals what a disk lost.
+async fn settle(op: &Op, stored: Stored, place: Place) -> Result<Place> {
+    match op.transfers().stat(&place).await {
+        Ok(stat) if stat.size == stored.size => return Ok(stored.place),
+        Ok(_) | Err(seawall_blob::Error::NotFound(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    tracing::warn!(digest = %stored.digest, %place, "a blob whose bytes were lost was pushed again");
+    let ours = stored.place.clone();
+    let moved = op
+        .transaction((stored, place.clone()), |tx, _op, (stored, place)| {
+            Box::pin(async move { blobs::replace(tx, &stored.digest, place, &stored.place).await })
+        })
+        .await?;
+    Ok(if moved { place } else { ours })
 }
 
 /// The one transaction: the repository's ids and the place that the blob is served from.

@@ -17,8 +17,8 @@ use crate::Content;
 /// An upload without a request for so long is not under way any more, and limits nobody.
 const UNDER_WAY: Duration = Duration::from_hours(1);
 
-/// Opens an upload for the caller; makes the repository if the caller may. One write, and one read
-/// for the limit.
+/// Opens an upload for the caller; makes the repository if the caller may. One write, one read
+/// for the repository and one for the limit.
 ///
 /// Errors: `TooMany` if the caller has too many uploads under way.
 pub(crate) async fn open(

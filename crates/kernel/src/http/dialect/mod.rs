@@ -46,6 +46,7 @@ impl Dialect {
             Self::Oci => oci::render(error),
             Self::Plain => plain::render(error),
         };
+        let length = body.len();
         let body = if asked.method == Method::HEAD {
             Body::empty()
         } else {
@@ -54,6 +55,7 @@ impl Dialect {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = retry_after(error) {
