@@ -14,9 +14,9 @@ use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use seawall_kernel::Kernel;
 use seawall_meta::{Dialect, Meta};
-use seawall_types::Secret;
 use seawall_types::lane::Lane;
 use seawall_types::work::Spawn;
+use seawall_types::{Error, Secret};
 
 use crate::banner::Banner;
 use crate::command::Common;
@@ -99,23 +99,39 @@ async fn prepare_schema(meta: &Meta) -> Result<()> {
         .context("the schema does not fit this binary")
 }
 
-/// Makes the first administrator at the very first start. Says the password once, and keeps it.
+/// Makes the first administrator at the very first start. The password is kept before the user is
+/// made, and said once.
 async fn first_administrator(house: &House, data: &Path) -> Result<Option<Secret>> {
     let op = house.kernel.internal_op(Lane::Control, "start");
-    let Some(password) = house.directory.ensure_admin(&op).await? else {
-        return Ok(None);
-    };
     let path = data.join(ADMIN_PASSWORD);
+    let mut kept = false;
+    let made = house
+        .directory
+        .ensure_admin(&op, |password| {
+            kept = true;
+            keep(&path, password).map_err(Error::internal)
+        })
+        .await
+        .with_context(|| format!("the first administrator, kept in {}", path.display()))?;
+    if kept && made.is_none() {
+        // Another server made the administrator, with another password.
+        std::fs::remove_file(&path)?;
+    }
+    Ok(made)
+}
+
+/// Writes a secret that only its owner may read, durably.
+fn keep(path: &Path, secret: &Secret) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    writeln!(file, "{}", password.expose())?;
+        .open(path)?;
+    writeln!(file, "{}", secret.expose())?;
     file.sync_all()?;
-    Ok(Some(password))
+    path.parent()
+        .map_or(Ok(()), |parent| std::fs::File::open(parent)?.sync_all())
 }
 
 fn listeners(

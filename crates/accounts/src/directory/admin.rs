@@ -16,8 +16,14 @@ impl Directory {
     /// Makes the user `admin` if nobody administers the installation. Returns the password if it
     /// was made here and now, to be shown once; of two replicas that start together one makes it.
     ///
+    /// `keep` is given the password before the user is made, so that no crash in between makes a
+    /// user whose password nobody knows; what it kept is void if `None` is returned.
     /// Costs one read when there is an administrator.
-    pub async fn ensure_admin(&self, op: &Op) -> Result<Option<Secret>> {
+    pub async fn ensure_admin(
+        &self,
+        op: &Op,
+        keep: impl FnOnce(&Secret) -> Result<()>,
+    ) -> Result<Option<Secret>> {
         if op
             .sql()
             .optional(&store::SUPERUSER, args![])
@@ -27,6 +33,7 @@ impl Directory {
             return Ok(None);
         }
         let (password, generated) = choose(op, None);
+        keep(&password)?;
         let phc = self.passwords().hash(op, &password).await?;
         let name = NamespaceName::parse(ADMIN)?;
         let made = op.transaction((name, phc), |tx, op, (name, phc)| {

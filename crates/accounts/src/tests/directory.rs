@@ -145,8 +145,8 @@ async fn the_first_administrator_is_made_once() {
     let other = house.beside().await;
     let (here, there) = (house.operator(), other.operator());
     let (one, two) = tokio::join!(
-        house.directory.ensure_admin(&here),
-        other.directory.ensure_admin(&there)
+        house.directory.ensure_admin(&here, |_| Ok(())),
+        other.directory.ensure_admin(&there, |_| Ok(()))
     );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert!(one.is_some() != two.is_some());
@@ -156,7 +156,14 @@ async fn the_first_administrator_is_made_once() {
         .await
         .unwrap();
     assert!(admin.is_superuser());
-    assert!(house.directory.ensure_admin(&here).await.unwrap().is_none());
+    assert!(
+        house
+            .directory
+            .ensure_admin(&here, |_| Ok(()))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -166,7 +173,7 @@ async fn nobody_is_made_an_administrator_by_their_name() {
     assert!(
         house
             .directory
-            .ensure_admin(&house.operator())
+            .ensure_admin(&house.operator(), |_| Ok(()))
             .await
             .unwrap()
             .is_none()

@@ -1,4 +1,4 @@
-//! The section `access`. The kernel's catalog, which decides on access, will take this struct.
+//! The section `access`; `compose` hands its values to the crate that acts on them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ pub struct Access {
     /// Whether public repositories can be pulled without logging in.
     pub anonymous_pull: bool,
 
-    /// Whether a user's first push makes the namespace that bears the user's name.
+    /// Whether an administrator's push makes a namespace that does not exist, as an organization.
     pub create_namespace_on_push: bool,
 
     /// Whether a push makes the repository if it does not exist. What a push makes is private.

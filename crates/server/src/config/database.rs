@@ -1,4 +1,4 @@
-//! The section `database`. `seawall-meta`, which opens databases, will take this struct.
+//! The section `database`; `compose` hands its values to the crate that acts on them.
 
 use std::path::PathBuf;
 

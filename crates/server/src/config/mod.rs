@@ -1,8 +1,8 @@
 //! The configuration: one YAML file, every key also by environment, secrets by file.
 //!
 //! Each section is one struct with its documentation, its defaults and its `validate`; `seawall config example` is
-//! generated from them (see [`example`]) so that it cannot go stale. A section's struct belongs to the crate whose
-//! behaviour it sets; those whose crate does not bring its own yet are kept here and say so.
+//! generated from them (see [`example`]) so that it cannot go stale. They are kept here and
+//! not in the crates that they set, which therefore know no file format; `compose` hands the values on.
 //!
 //! Loading is our own small layer over `yaml_serde` and `serde_path_to_error` and not the crate `config`, because that one
 //! knows neither the line and column of a value nor the environment variable it came from once the sources are merged, and

@@ -1,4 +1,4 @@
-//! The section `storage`. `seawall-blob`, which keeps the bytes, will take this struct.
+//! The section `storage`; `compose` hands its values to the crate that acts on them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The section `tokens`. `seawall-accounts`, which signs tokens, will take this struct.
+//! The section `tokens`; `compose` hands its values to the crate that acts on them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The section `uploads`. `seawall-registry`, which takes uploads, will take this struct.
+//! The section `uploads`; `compose` hands its values to the crate that acts on them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The section `usage`. `seawall-usage` will take this struct.
+//! The section `usage`; `compose` hands its values to the crate that acts on them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
