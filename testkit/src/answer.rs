@@ -34,7 +34,77 @@ impl Answer {
             self.headers
         );
         assert!(self.whole, "{}: the body broke", self.asked);
+        self.sound();
         self
+    }
+
+    /// Fails the test unless the answer is one that HTTP and the protocol allow at all, whatever was
+    /// asked for.
+    #[track_caller]
+    fn sound(&self) {
+        let (method, path) = self.asked.split_once(' ').unwrap_or_default();
+        let status = self.status.as_u16();
+        let bodiless = method == "HEAD" || matches!(status, 204 | 304);
+        assert!(!bodiless || self.body.is_empty(), "{self:?}");
+        if let (Some(length), false) = (self.headers.get("content-length"), bodiless) {
+            assert_eq!(*length, self.body.len().to_string(), "{self:?}");
+        }
+        assert!(!self.has("content-encoding"), "{self:?}");
+        if !path.starts_with("/v2") {
+            return;
+        }
+        let versions = self.headers.get_all("docker-distribution-api-version");
+        assert_eq!(versions.iter().collect::<Vec<_>>(), ["registry/2.0"]);
+        let challenges = self.headers.get_all("www-authenticate").iter().count();
+        assert_eq!(challenges, usize::from(status == 401), "{self:?}");
+        if status == 401 {
+            self.sound_challenge();
+        }
+        if self.status.is_client_error() || self.status.is_server_error() {
+            assert_eq!(self.has("allow"), status == 405, "{self:?}");
+            assert!(self.has("retry-after") || !matches!(status, 429 | 503));
+            assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+            assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+            if method != "HEAD" {
+                self.sound_errors();
+            }
+        }
+    }
+
+    /// distribution §13.1: the words in this order, all quoted, none empty.
+    #[track_caller]
+    fn sound_challenge(&self) {
+        let challenge = self.header("www-authenticate");
+        let words = challenge.strip_prefix("Bearer ").expect("Bearer");
+        assert!(!challenge.to_lowercase().contains("basic"), "{challenge}");
+        let mut names = Vec::new();
+        let mut rest = words;
+        while let Some((name, after)) = rest.split_once("=\"") {
+            let (value, after) = after.split_once('"').expect("a closing quote");
+            assert!(!value.is_empty(), "{challenge}");
+            assert!(name != "realm" || !value.contains('?'), "{challenge}");
+            names.push(name);
+            rest = after.strip_prefix(',').unwrap_or(after);
+        }
+        assert_eq!(rest, "", "{challenge}");
+        let known = ["realm", "service", "scope", "error"];
+        let expected: Vec<_> = known.into_iter().filter(|n| names.contains(n)).collect();
+        assert_eq!(names, expected, "{challenge}");
+        assert!(names.starts_with(&["realm", "service"]), "{challenge}");
+    }
+
+    /// distribution §3.1: a list of errors, each with a code of capitals.
+    #[track_caller]
+    fn sound_errors(&self) {
+        let body = self.json();
+        let errors = body["errors"].as_array().expect("a list of errors");
+        assert!(!errors.is_empty(), "{body}");
+        for error in errors {
+            let code = error["code"].as_str().expect("a code");
+            let capital = |c: char| c.is_ascii_uppercase() || c == '_';
+            assert!(!code.is_empty() && code.chars().all(capital), "{body}");
+            assert!(error["message"].is_string(), "{body}");
+        }
     }
 
     /// Fails the test unless it is this status with the distribution specification's error body.
