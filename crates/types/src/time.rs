@@ -94,6 +94,12 @@ impl fmt::Display for Millis {
     }
 }
 
+/// Serialises a time as text, for what people and other programs read:
+/// `#[serde(serialize_with = "as_text")]`. By itself a time is a number.
+pub fn as_text<S: serde::Serializer>(time: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
 /// The proleptic Gregorian date of a day counted from 1970-01-01.
 ///
 /// Years are taken to begin in March, so that the leap day comes last; the constants are the days

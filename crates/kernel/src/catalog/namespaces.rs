@@ -4,7 +4,7 @@ use seawall_meta::{Tx, args};
 use seawall_types::ids::NamespaceId;
 use seawall_types::name::NamespaceName;
 use seawall_types::permission::NamespaceKind;
-use seawall_types::time::Millis;
+use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ pub struct Namespace {
     /// The user whose namespace it is.
     pub owner: Option<String>,
     /// When it was made.
+    #[serde(serialize_with = "as_text")]
     pub created_at: Millis,
 }
 

@@ -4,7 +4,7 @@ use seawall_meta::{Tx, args};
 use seawall_types::ids::{NamespaceId, PrincipalId};
 use seawall_types::name::NamespaceName;
 use seawall_types::permission::{NamespaceKind, PrincipalKind};
-use seawall_types::time::Millis;
+use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
 use serde::Serialize;
 
@@ -25,6 +25,7 @@ pub struct User {
     /// Whether it may log in.
     pub enabled: bool,
     /// When it was made.
+    #[serde(serialize_with = "as_text")]
     pub created_at: Millis,
 }
 

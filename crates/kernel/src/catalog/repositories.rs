@@ -3,7 +3,7 @@
 use seawall_meta::{Tx, args};
 use seawall_types::ids::RepositoryId;
 use seawall_types::permission::{RepositoryKind, RepositoryState, Visibility};
-use seawall_types::time::Millis;
+use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,7 @@ pub struct Listed {
     /// What may be done to it.
     pub state: RepositoryState,
     /// When it was made.
+    #[serde(serialize_with = "as_text")]
     pub created_at: Millis,
 }
 
