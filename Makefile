@@ -8,8 +8,10 @@ export CARGO_INCREMENTAL ?= 0
 CARGO ?= cargo
 DATA ?= ./data
 E2E = e2e
+KILLS ?= 20
+CRASH = SEAWALL_KILLS=$(KILLS) $(CARGO) test --locked --package seawall --test crash -- --nocapture
 
-.PHONY: help run build check fmt lint deny advisories tidy test unit http outside bench clean
+.PHONY: help run build check fmt lint deny advisories tidy test unit http crash outside bench clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +44,7 @@ test: ## Install what the tests need, then run them all
 	$(MAKE) check
 	$(MAKE) unit
 	$(MAKE) http
+	$(MAKE) crash
 	$(MAKE) outside
 
 # Tests of behaviour need no durability; what survives a crash is tested with it.
@@ -55,6 +58,11 @@ http: ## The HTTP suite on each database
 	SEAWALL_TEST_DB=sqlite $(CARGO) test --locked --package seawall --test it
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=postgres $(CARGO) test --locked --package seawall --test it
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it
+
+crash: ## Kill the server KILLS times on each database, and ask it for all that it had acknowledged
+	SEAWALL_TEST_DB=sqlite $(CRASH)
+	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=postgres $(CRASH)
+	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CRASH)
 
 outside: ## The official conformance program on each database, and real clients
 	$(CARGO) build --locked --package seawall

@@ -14,6 +14,7 @@
 mod answer;
 mod app;
 mod client;
+pub mod crash;
 mod image;
 
 pub use answer::Answer;
