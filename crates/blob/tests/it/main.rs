@@ -7,6 +7,7 @@
 mod faults;
 mod memory;
 mod order;
+mod power;
 mod property;
 
 use std::sync::Arc;
