@@ -8,6 +8,7 @@ use seawall::compose::{self, Ground, House};
 use seawall::config::Config;
 use seawall::examine::{Report, examine};
 use seawall::front;
+use seawall_blob::files::{Disk, Files};
 use seawall_kernel::Op;
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::{grants, repositories};
@@ -33,6 +34,7 @@ pub struct TestApp {
     dispatcher: Arc<Dispatcher>,
     config: Config,
     data: PathBuf,
+    files: Arc<dyn Files>,
     // Fields are dropped in order: the database and the directory outlive what uses them.
     database: TestDatabase,
     directory: tempfile::TempDir,
@@ -46,6 +48,15 @@ impl TestApp {
 
     /// A server whose configuration was changed before it started.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(change, Arc::new(Disk)).await
+    }
+
+    /// A server whose blobs are on files that may fail.
+    pub async fn on(files: Arc<dyn Files>) -> Self {
+        Self::made(|_| {}, files).await
+    }
+
+    async fn made(change: impl FnOnce(&mut Config), files: Arc<dyn Files>) -> Self {
         let backend = Backend::chosen().expect("SEAWALL_TEST_DB");
         let database = TestDatabase::migrated(backend, &compose::migrations())
             .await
@@ -57,7 +68,7 @@ impl TestApp {
         change(&mut config);
         let data = directory.path().join("data");
         std::fs::create_dir_all(&data).expect("a data directory");
-        let house = Self::open(&config, &data).await;
+        let house = Self::open(&config, &data, &files).await;
         let operator = house.kernel.internal_op(Lane::Control, "test");
         Self::make(&house, &operator, "admin", true).await;
         let dispatcher = house.dispatcher(front::routes(None));
@@ -66,6 +77,7 @@ impl TestApp {
             dispatcher,
             config,
             data,
+            files,
             database,
             directory,
         }
@@ -78,18 +90,20 @@ impl TestApp {
             dispatcher,
             config,
             data,
+            files,
             database,
             directory,
         } = self;
         drop(dispatcher);
         house.close(Duration::from_secs(5)).await;
-        let house = Self::open(&config, &data).await;
+        let house = Self::open(&config, &data, &files).await;
         let dispatcher = house.dispatcher(front::routes(None));
         Self {
             house,
             dispatcher,
             config,
             data,
+            files,
             database,
             directory,
         }
@@ -97,13 +111,16 @@ impl TestApp {
 
     /// A second server beside this one, over the same data, as another replica would be.
     pub async fn beside(&self) -> (House, Client) {
-        let house = Self::open(&self.config, &self.data).await;
+        let house = Self::open(&self.config, &self.data, &self.files).await;
         let client = Client::anonymous(house.dispatcher(front::routes(None)));
         (house, client)
     }
 
-    async fn open(config: &Config, data: &Path) -> House {
-        let ground = Ground::machine();
+    async fn open(config: &Config, data: &Path, files: &Arc<dyn Files>) -> House {
+        let ground = Ground {
+            files: Arc::clone(files),
+            ..Ground::machine()
+        };
         let meta = compose::open_meta(config, data, &ground)
             .await
             .expect("the database opens");

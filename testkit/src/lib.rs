@@ -21,3 +21,4 @@ pub use answer::Answer;
 pub use app::TestApp;
 pub use client::{Client, Request};
 pub use image::{Image, Layer, blob_of};
+pub use seawall_blob::files::{Fault, FaultyFiles, Operation};

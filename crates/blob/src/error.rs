@@ -124,7 +124,9 @@ impl From<Error> for Shared {
                 Reason::Unavailable,
                 "the content is kept where this server cannot read",
             ),
-            Error::NotFound(_) | Error::Io { .. } | Error::Corrupt(_) | Error::Config(_) => {
+            // It may be over at the next attempt, or at another replica.
+            Error::Io { .. } => (Reason::Unavailable, "the registry's storage failed"),
+            Error::NotFound(_) | Error::Corrupt(_) | Error::Config(_) => {
                 (Reason::Internal, "the registry's storage failed")
             }
         };

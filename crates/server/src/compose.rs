@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use seawall_accounts::Directory;
-use seawall_blob::Blobs;
+use seawall_blob::files::{Disk, Files};
+use seawall_blob::{Blobs, Host};
 use seawall_kernel::auth::Verifier;
 use seawall_kernel::http::{Dispatcher, Route, Table};
 use seawall_kernel::secrets::Secrets;
@@ -40,6 +41,8 @@ pub struct Ground {
     pub random: Arc<dyn Random>,
     /// Who runs what outlives a call.
     pub tracker: Arc<Tracker>,
+    /// The files of blobs and uploads.
+    pub files: Arc<dyn Files>,
 }
 
 impl Ground {
@@ -49,6 +52,7 @@ impl Ground {
             clock: Arc::new(seawall_kernel::clock::SystemClock),
             random: Arc::new(seawall_kernel::clock::SystemRandom),
             tracker: Tracker::new(),
+            files: Arc::new(Disk),
         }
     }
 
@@ -215,8 +219,13 @@ async fn open_blobs(config: &Config, data: &Path, ground: &Ground) -> Result<Blo
     if let Some(most) = config.uploads.max_blob_bytes {
         blobs.max_blob_bytes = most;
     }
-    let (clock, random) = (Arc::clone(&ground.clock), Arc::clone(&ground.random));
-    Blobs::open(&blobs, data, ground.tasks(), clock, random)
+    let host = Host {
+        tasks: ground.tasks(),
+        clock: Arc::clone(&ground.clock),
+        random: Arc::clone(&ground.random),
+        files: Arc::clone(&ground.files),
+    };
+    Blobs::open_on(&blobs, data, host)
         .await
         .context("the blob store cannot be opened")
 }

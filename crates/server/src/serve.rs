@@ -163,7 +163,7 @@ fn listeners(
 }
 
 /// What readiness looks at. Only what pulls need may fail it; the rest degrades (design 5.22).
-fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
+pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
     let database = Arc::clone(kernel);
     let storage = Arc::clone(kernel);
     health

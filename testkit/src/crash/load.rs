@@ -70,9 +70,8 @@ impl Load {
             let repository = self.repository(self.number);
             let own = world.repositories.get(&repository);
             let step = match self.dice.below(100) {
-                0..30 => self.go_on(world),
-                30..42 if world.uploads.len() < OPEN => Some(self.open(repository)),
-                30..42 => self.go_on(world),
+                0..12 if world.uploads.len() < OPEN => Some(self.open(repository)),
+                0..42 => self.go_on(world),
                 42..55 => Some(self.single(repository)),
                 55..62 => Some(self.mount(world, repository)),
                 62..80 => own.and_then(|own| self.put_manifest(repository, own)),

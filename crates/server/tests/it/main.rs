@@ -9,6 +9,7 @@ mod auth;
 mod blobs;
 mod chunked;
 mod deletion;
+mod disks;
 mod errors;
 mod events;
 mod hangups;
