@@ -183,3 +183,107 @@ async fn a_deleted_organization_takes_everything_with_it() {
     admin.push("team/one", "v1", &image).await;
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_goes_on_naming_a_child_that_was_deleted() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let child = Image::new(1, 1);
+    let digest = ann.push("ann/app", "child", &child).await;
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let body = serde_json::json!({
+        "schemaVersion": 2, "mediaType": kind,
+        "manifests": [Image::descriptor(child.media_type(), &child.manifest())],
+    });
+    let body = body.to_string();
+    ann.push_manifest("ann/app", "multi", kind, body.as_bytes())
+        .await;
+    let path = format!("/v2/ann/app/manifests/{digest}");
+    ann.delete(&path).send().await.expect(202);
+    ann.get(&path).send().await.refused(404, "MANIFEST_UNKNOWN");
+    let index = ann.get("/v2/ann/app/manifests/multi").send().await;
+    assert_eq!(index.expect(200).body, body);
+    // It comes back without its tags.
+    ann.push("ann/app", &digest.to_string(), &child).await;
+    ann.pull("ann/app", &digest.to_string(), &child).await;
+    let child = ann.get("/v2/ann/app/manifests/child").send().await;
+    child.refused(404, "MANIFEST_UNKNOWN");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_deletion_says_what_is_left_to_do() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    ann.push("ann/app", "v1", &image).await;
+    let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
+    let path = format!("/v2/ann/app/blobs/{layer}");
+    let refused = ann.delete(&path).send().await.refused(405, "UNSUPPORTED");
+    assert_eq!(refused.header("allow"), "GET, HEAD");
+    ann.pull("ann/app", "v1", &image).await;
+    for path in ["/v2/ann/app/manifests/.x", "/v2/ann/app/manifests/none"] {
+        let delete = ann.delete(path).send().await;
+        delete.refused(404, "MANIFEST_UNKNOWN");
+    }
+    for path in ["manifests/sha256:x", "blobs/sha256:x", "blobs/v1"] {
+        let delete = ann.delete(&format!("/v2/ann/app/{path}")).send().await;
+        delete.refused(400, "DIGEST_INVALID");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_began_before_the_deletion_ends_with_nothing() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let bytes = seawall_testkit::blob_of(7, 100_000);
+    let digest = Digest::of(Algorithm::Sha256, &bytes);
+    let name = RepositoryName::parse("ann/app").unwrap();
+    for round in 0..3 {
+        let location = ann.open_upload("ann/app").await;
+        let (ring, begun) = futures::channel::oneshot::channel::<()>();
+        let (more, rest) = futures::channel::oneshot::channel::<()>();
+        let halves = bytes.clone();
+        let body = futures::stream::once(async move {
+            ring.send(()).unwrap();
+            rest.await.unwrap();
+            Ok(bytes::Bytes::from(halves))
+        });
+        let request = match round {
+            0 => ann.put(&format!("{location}?digest={digest}")),
+            1 => ann.post(&format!("/v2/ann/app/blobs/uploads/?digest={digest}")),
+            _ => {
+                let put = ann.put("/v2/ann/app/manifests/v1");
+                put.header("content-type", Image::new(1, 0).media_type())
+            }
+        };
+        let body: futures::stream::BoxStream<'static, _> = if round == 2 {
+            let manifest = Image::new(1, 0).manifest();
+            Box::pin(futures::StreamExt::map(
+                body,
+                move |piece: Result<bytes::Bytes, _>| {
+                    piece.map(|_| bytes::Bytes::from(manifest.clone()))
+                },
+            ))
+        } else {
+            Box::pin(body)
+        };
+        let deleting = async {
+            begun.await.unwrap();
+            let op = app.operator();
+            let repo = op.repo::<Administer>(&name).await.unwrap();
+            repositories::delete(&op, &repo).await.unwrap();
+            more.send(()).unwrap();
+        };
+        let (answer, ()) = futures::join!(request.stream(body).send(), deleting);
+        answer.refused(404, "NAME_UNKNOWN");
+        app.eventually("the old rows are cleared", || async {
+            repositories::clearing(&app.operator()).await.unwrap() == 0
+        })
+        .await;
+        let report = app.verify().await;
+        assert!(report.orphans.is_empty() && report.blobs == 0, "{report:?}");
+    }
+    app.finish().await;
+}

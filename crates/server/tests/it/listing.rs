@@ -139,3 +139,79 @@ async fn the_catalog_shows_each_caller_what_they_may_read() {
         .refused(401, "UNAUTHORIZED");
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_never_larger_than_the_servers_own() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 0);
+    ann.push("ann/app", "t0000", &image).await;
+    let tags: Vec<_> = (0..1010).map(|i| format!("t{i:04}")).collect();
+    for some in tags.chunks(46) {
+        let path = format!(
+            "/v2/ann/app/manifests/{}?tag={}",
+            image.digest(),
+            some.join("&tag=")
+        );
+        let put = ann.put(&path).header("content-type", image.media_type());
+        put.body(image.manifest()).send().await.expect(201);
+    }
+    for query in ["", "?n=1001", "?n=5000", "?n=4294967296", "?n="] {
+        let path = format!("/v2/ann/app/tags/list{query}");
+        let first = ann.get(&path).send().await.expect(200);
+        let next = first.next().unwrap();
+        assert!(next.starts_with("/v2/ann/app/tags/list?"), "{next}");
+        assert_eq!(first.json()["tags"].as_array().unwrap().len(), 1000);
+        assert_eq!(pages(&ann, &path, "tags").await.concat(), tags, "{query}");
+    }
+    let last = pages(&ann, "/v2/ann/app/tags/list?n=7&last=t1003", "tags").await;
+    assert_eq!(last, [&tags[1004..]]);
+    let beyond = pages(&ann, "/v2/ann/app/tags/list?last=zzz", "tags").await;
+    assert_eq!(beyond, [[""; 0]]);
+    let long = "x".repeat(513);
+    for query in [
+        format!("last={long}"),
+        "last=%00".to_owned(),
+        "n=+1".to_owned(),
+        "n=0x1".to_owned(),
+    ] {
+        let get = ann.get(&format!("/v2/ann/app/tags/list?{query}"));
+        get.send().await.refused(400, "UNSUPPORTED");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalog_goes_on_after_what_is_not_there() {
+    let app = TestApp::new().await;
+    let admin = app.admin();
+    for name in ["a/x", "a/x/y", "a-b/x", "b/x", "hello"] {
+        admin.push_blob(name, b"x").await;
+    }
+    let after = async |query: &str| {
+        let path = format!("/v2/_catalog{query}");
+        pages(&admin, &path, "repositories").await.concat()
+    };
+    let all = ["a/x", "a/x/y", "a-b/x", "b/x", "library/hello"];
+    for query in ["", "?n=1", "?n=2", "?n=99999", "?n=&last="] {
+        assert_eq!(after(query).await, all, "{query}");
+    }
+    assert_eq!(after("?last=a/xx").await, all[2..]);
+    assert_eq!(after("?last=a%2Fx").await, all[1..]);
+    assert_eq!(after("?last=zz/zz").await, [""; 0]);
+    assert_eq!(after("?last=gone").await, ["library/hello"]);
+    let none = admin.get("/v2/_catalog?n=0").send().await.expect(200);
+    assert_eq!(none.json(), json!({ "repositories": [] }));
+    assert!(!none.has("link"));
+    admin
+        .get("/v2/_catalog?n=-1")
+        .send()
+        .await
+        .refused(400, "UNSUPPORTED");
+    app.anonymous()
+        .get("/v2/_catalog")
+        .send()
+        .await
+        .refused(401, "UNAUTHORIZED");
+    app.finish().await;
+}

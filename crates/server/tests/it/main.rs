@@ -5,18 +5,22 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod artifacts;
 mod auth;
 mod blobs;
 mod chunked;
 mod deletion;
-mod disks;
 mod errors;
 mod events;
 mod hangups;
+mod headers;
 mod listing;
+mod lost;
 mod manifests;
 mod mount;
+mod pushing;
 mod referrers;
 mod restart;
 mod routes;
 mod statements;
+mod tokens;

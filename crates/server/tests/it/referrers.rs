@@ -171,3 +171,113 @@ async fn many_referrers_come_in_pages() {
     assert_eq!(seen.len(), 5);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_is_there_whatever_is_asked_about() {
+    let app = TestApp::new().await;
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let long = format!("sha512:{}", "0".repeat(128));
+    // Before and after the repository is there.
+    for round in 0..2 {
+        for subject in [&zeros, &long] {
+            for client in [&ann, &ann.token_for(&["repository:ann/app:pull"]).await] {
+                let subject = subject.parse().unwrap();
+                assert!(list(client, &subject, "").await.0.is_empty(), "{round}");
+                let (none, answer) = list(client, &subject, "?artifactType=a/b%2Bc").await;
+                assert!(none.is_empty());
+                assert_eq!(answer.header("oci-filters-applied"), "artifactType");
+            }
+        }
+        ann.push_blob("ann/app", b"x").await;
+    }
+    for bad in ["sha256:0", "v1", "sha384:0", "sha256:%2e%2e"] {
+        let get = ann.get(&format!("/v2/ann/app/referrers/{bad}"));
+        get.send().await.refused(400, "DIGEST_INVALID");
+    }
+    let path = format!("/v2/ann/app/referrers/{zeros}");
+    bob.get(&path).send().await.refused(404, "NAME_UNKNOWN");
+    app.anonymous()
+        .get(&path)
+        .send()
+        .await
+        .refused(401, "UNAUTHORIZED");
+    for request in [ann.put(&path), ann.delete(&path), ann.post(&path)] {
+        let answer = request.send().await.refused(405, "UNSUPPORTED");
+        assert_eq!(answer.header("allow"), "GET, HEAD");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_push_of_a_referrer_names_its_subject() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    let mut signature = referring(2, &image, SBOM);
+    for subject in [
+        image.digest(),
+        Digest::of(seawall_types::digest::Algorithm::Sha512, &image.manifest()),
+    ] {
+        signature.extra["subject"]["digest"] = subject.to_string().into();
+        for blob in signature.blobs() {
+            ann.push_blob("ann/app", &blob).await;
+        }
+        let digest = signature.digest().to_string();
+        for reference in ["sig", "sig", &digest, &digest, "again"] {
+            let put = ann.put(&format!("/v2/ann/app/manifests/{reference}"));
+            let put = put.header("content-type", signature.media_type());
+            let done = put.body(signature.manifest()).send().await.expect(201);
+            assert_eq!(done.header("oci-subject"), subject.to_string());
+        }
+        let (found, _) = list(&ann, &subject, "").await;
+        assert_eq!(found.len(), 1);
+        // Gone and back again, at once.
+        let path = format!("/v2/ann/app/manifests/{digest}");
+        ann.delete(&path).send().await.expect(202);
+        assert!(list(&ann, &subject, "").await.0.is_empty());
+        ann.push("ann/app", "sig", &signature).await;
+        assert_eq!(list(&ann, &subject, "").await.0, found);
+    }
+    let plain = ann.put(&format!(
+        "/v2/ann/app/manifests/{}",
+        Image::new(3, 0).digest()
+    ));
+    ann.push_blob("ann/app", &Image::new(3, 0).config).await;
+    let plain = plain.header("content-type", image.media_type());
+    let done = plain
+        .body(Image::new(3, 0).manifest())
+        .send()
+        .await
+        .expect(201);
+    assert!(!done.has("oci-subject"));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn referrers_stay_in_their_repository_and_fallback_tags_are_tags() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    let signature = referring(2, &image, SBOM);
+    for name in ["ann/app", "ann/other"] {
+        ann.push(name, "v1", &image).await;
+    }
+    ann.push("ann/other", "sig", &signature).await;
+    assert!(list(&ann, &image.digest(), "").await.0.is_empty());
+    ann.push("ann/app", "sig", &signature).await;
+    let fallback = image.digest().to_string().replace(':', "-");
+    let index = json!({
+        "schemaVersion": 2, "mediaType": INDEX,
+        "manifests": [Image::descriptor(signature.media_type(), &signature.manifest())],
+    });
+    let body = index.to_string();
+    ann.push_manifest("ann/app", &fallback, INDEX, body.as_bytes())
+        .await;
+    ann.push("ann/app", &format!("{fallback}.sig"), &Image::new(5, 1))
+        .await;
+    assert_eq!(list(&ann, &image.digest(), "").await.0.len(), 1);
+    let got = ann.get(&format!("/v2/ann/app/manifests/{fallback}"));
+    assert_eq!(got.send().await.expect(200).body, body);
+    app.finish().await;
+}
