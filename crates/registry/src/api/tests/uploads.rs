@@ -410,8 +410,10 @@ async fn a_push_costs_few_statements() {
     let before = op.cost().snapshot();
     upload::open(&rig.content, &op, &repo, None).await.unwrap();
     let spent = op.cost().snapshot().since(before);
-    // One read is for the limit, one for the repository's state, which stays so.
-    assert_eq!((spent.reads, spent.writes), (2, 1));
+    // For the limit, for the repository's state, and the upload's row. Where reading locks, that
+    // counts as a write.
+    assert_eq!(spent.reads + spent.writes, 3);
+    assert!(spent.reads >= 1 && spent.writes >= 1, "{spent:?}");
 }
 
 #[tokio::test]
