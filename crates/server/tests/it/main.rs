@@ -24,3 +24,4 @@ mod restart;
 mod routes;
 mod statements;
 mod tokens;
+mod wire;
