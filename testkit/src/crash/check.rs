@@ -243,8 +243,9 @@ mod tests {
             upload: path.clone(),
             until: 2,
         };
-        let found = violations(&[open.clone(), append.clone()], None, &[open.clone()]);
+        let opened = [open.clone()];
+        let found = violations(&[open, append.clone()], None, &opened);
         assert_eq!(found.len(), 1);
-        assert!(violations(&[open.clone()], Some(append), &[open]).is_empty());
+        assert!(violations(&opened, Some(append), &opened).is_empty());
     }
 }
