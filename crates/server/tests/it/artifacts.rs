@@ -331,3 +331,30 @@ async fn who_may_not_push_hears_so_before_the_body_is_read() {
     }
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_moves_is_never_missing() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let images = [Image::new(1, 1), Image::new(2, 1)];
+    for image in &images {
+        ann.push("ann/app", "latest", image).await;
+    }
+    let moving = async {
+        for round in 0..40 {
+            let image = &images[round % 2];
+            let bytes = image.manifest();
+            ann.push_manifest("ann/app", "latest", IMAGE, &bytes).await;
+        }
+    };
+    let looking = async || {
+        for _ in 0..60 {
+            let get = ann.get("/v2/ann/app/manifests/latest").send().await;
+            let got = get.expect(200);
+            let image = images.iter().find(|image| image.digest() == got.digest());
+            assert_eq!(got.body, image.unwrap().manifest());
+        }
+    };
+    futures::join!(moving, looking(), looking());
+    app.finish().await;
+}

@@ -248,3 +248,92 @@ async fn the_front_page_is_for_people() {
     app.anonymous().get("/nothing").send().await.expect(404);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_name_of_the_grammar_is_a_repository() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    let long = "a".repeat(251);
+    for name in [
+        "a",
+        "a.b",
+        "a_b",
+        "a__b",
+        "a-b",
+        "a---b",
+        "a/b/c/d",
+        "0",
+        long.as_str(),
+        // The words of paths are no less names; the last verb of a path counts.
+        "blobs",
+        "manifests/v1",
+        "tags/list",
+        "blobs/uploads",
+        "a/blobs/uploads/b",
+        "referrers",
+        "v2",
+        "auth",
+    ] {
+        let name = format!("ann/{name}");
+        ann.push(&name, "v1", &image).await;
+        ann.pull(&name, "v1", &image).await;
+        let listed = ann.get(&format!("/v2/{name}/tags/list")).send().await;
+        assert_eq!(listed.expect(200).json()["name"], name.as_str());
+        let referrers = format!("/v2/{name}/referrers/{}", image.digest());
+        ann.get(&referrers).send().await.expect(200);
+    }
+    let too_long = "a".repeat(252);
+    for name in [
+        "A",
+        "a..b",
+        "a___b",
+        "a_.b",
+        "-a",
+        "a-",
+        ".a",
+        "a.",
+        "_a",
+        "a_",
+        "a//b",
+        "a/",
+        "/a",
+        "a/../b",
+        "a/.",
+        "ä",
+        "a%62",
+        "a%2Fb",
+        "a%00",
+        "a:b",
+        "a@b",
+        "a+b",
+        "a~b",
+        "%5c",
+        too_long.as_str(),
+    ] {
+        let name = name.replace('ä', "%C3%A4");
+        for request in [
+            ann.get(&format!("/v2/ann/{name}/manifests/v1")),
+            ann.get(&format!("/v2/ann/{name}/tags/list")),
+            ann.post(&format!("/v2/ann/{name}/blobs/uploads/")),
+        ] {
+            request.send().await.refused(400, "NAME_INVALID");
+        }
+    }
+    for path in [
+        "/v2/ann/app/tags/list/",
+        "/v2/ann/app/manifests/v1/",
+        "/v2/_catalog/",
+        "/v2//",
+        "/v2/ann/app/manifests/",
+        "/v2/ann/app/blobs/",
+        "/v2/ann/app/tags",
+        "/v2/ann/app/tags/",
+        "/v2/manifests/v1",
+        "/v2/blobs/uploads/",
+        "/v2/_oci/ext/discover",
+    ] {
+        ann.get(path).send().await.refused(404, "UNSUPPORTED");
+    }
+    app.finish().await;
+}

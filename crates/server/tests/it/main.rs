@@ -10,6 +10,7 @@ mod auth;
 mod blobs;
 mod chunked;
 mod deletion;
+mod disks;
 mod errors;
 mod events;
 mod hangups;

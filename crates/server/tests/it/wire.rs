@@ -77,18 +77,19 @@ impl Line {
 
     /// A request's head; `more` are whole lines.
     async fn ask(&mut self, line: &str, user: Option<&str>, more: &str) {
-        let mut head = format!("{line} HTTP/1.1\r\nHost: registry.test\r\n{more}");
-        if let Some(user) = user {
+        let authorization = user.map_or_else(String::new, |user| {
             let pair = format!("{user}:correct horse battery staple");
             let pair = base64::engine::general_purpose::STANDARD.encode(pair);
-            head += &format!("Authorization: Basic {pair}\r\n");
-        }
-        self.send(head + "\r\n").await;
+            format!("Authorization: Basic {pair}\r\n")
+        });
+        let host = "Host: registry.test";
+        let head = format!("{line} HTTP/1.1\r\n{host}\r\n{more}{authorization}\r\n");
+        self.send(head).await;
     }
 
     /// Reads more, within a time; says whether there was any.
     async fn more(&mut self) -> bool {
-        let mut piece = [0; 65_536];
+        let mut piece = vec![0; 65_536];
         let reading = self.stream.read(&mut piece);
         let count = tokio::time::timeout(Duration::from_secs(10), reading).await;
         let count = count.unwrap().unwrap_or_default();
