@@ -1,4 +1,5 @@
-//! A client: somebody with or without credentials, who sends requests to the server in process.
+//! A client: somebody with or without credentials, who sends requests to a server, in process or over
+//! a socket.
 
 use std::sync::Arc;
 
@@ -14,11 +15,19 @@ use seawall_types::digest::{Algorithm, Digest};
 
 use crate::answer::Answer;
 use crate::image::Image;
+use crate::wire::Wire;
+
+/// Whom the requests go to.
+#[derive(Clone)]
+enum Server {
+    House(Arc<Dispatcher>),
+    Wire(Wire),
+}
 
 /// Somebody who sends requests.
 #[derive(Clone)]
 pub struct Client {
-    dispatcher: Arc<Dispatcher>,
+    server: Server,
     /// What goes into `Authorization`, if anything.
     pub authorization: Option<String>,
 }
@@ -27,7 +36,15 @@ impl Client {
     /// Nobody in particular.
     pub fn anonymous(dispatcher: Arc<Dispatcher>) -> Self {
         Self {
-            dispatcher,
+            server: Server::House(dispatcher),
+            authorization: None,
+        }
+    }
+
+    /// Nobody in particular, over a socket: every request has a connection of its own.
+    pub fn over(wire: Wire) -> Self {
+        Self {
+            server: Server::Wire(wire),
             authorization: None,
         }
     }
@@ -71,7 +88,10 @@ impl Client {
             path: path.to_owned(),
             headers: Vec::new(),
             body: Body::empty(),
-            host: "registry.test".to_owned(),
+            host: match &self.server {
+                Server::House(_) => "registry.test".to_owned(),
+                Server::Wire(wire) => wire.address.to_string(),
+            },
         };
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
@@ -240,8 +260,17 @@ impl Request {
     /// Sends it and reads the answer whole.
     pub async fn send(self) -> Answer {
         let asked = format!("{} {}", self.method, self.path);
-        let (dispatcher, request, origin) = self.into_parts();
+        let (server, request, origin) = self.into_parts();
+        let dispatcher = match server {
+            Server::House(dispatcher) => dispatcher,
+            Server::Wire(wire) => return wire.exchange(asked, request).await,
+        };
         let response = dispatcher.dispatch(request, origin).await;
+        Self::read(asked, response).await
+    }
+
+    /// Reads an answer whole.
+    pub(crate) async fn read(asked: String, response: http::Response<Body>) -> Answer {
         let (parts, body) = response.into_parts();
         let mut stream = body.into_data_stream();
         let mut whole = true;
@@ -261,7 +290,7 @@ impl Request {
         }
     }
 
-    fn into_parts(self) -> (Arc<Dispatcher>, http::Request<Body>, Origin) {
+    fn into_parts(self) -> (Server, http::Request<Body>, Origin) {
         let mut request = http::Request::new(self.body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().expect("a request's target");
@@ -277,6 +306,6 @@ impl Request {
             request_id: "test".to_owned(),
             agent: "testkit".to_owned(),
         };
-        (self.client.dispatcher, request, origin)
+        (self.client.server, request, origin)
     }
 }

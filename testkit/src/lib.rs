@@ -2,7 +2,8 @@
 //! speak to it as people and machines do.
 //!
 //! Nothing here stands in for our own code: the dispatcher, the database and the files are the real
-//! ones, only sockets are left out. Which database it is, `SEAWALL_TEST_DB` says.
+//! ones. [`TestApp`] leaves out the sockets; [`Site`] leaves out nothing and runs the binary. Which
+//! database it is, `SEAWALL_TEST_DB` says.
 
 #![expect(
     clippy::expect_used,
@@ -16,9 +17,13 @@ mod app;
 mod client;
 pub mod crash;
 mod image;
+mod process;
+mod wire;
 
 pub use answer::Answer;
 pub use app::TestApp;
 pub use client::{Client, Request};
 pub use image::{Image, Layer, blob_of};
+pub use process::{Done, ServerProcess, Site};
 pub use seawall_blob::files::{Fault, FaultyFiles, Operation};
+pub use wire::Wire;

@@ -48,8 +48,8 @@ pub enum Error {
         /// The release of this binary.
         this: i64,
     },
-    /// Migrations are missing; `seawall migrate` applies them.
-    #[error("the schema lacks {} migrations, first {}", missing.len(), missing.first().map_or("", String::as_str))]
+    /// Migrations are missing; `seawall migrate apply` applies them.
+    #[error("the schema lacks {} migrations, first {}; run `seawall migrate apply`", missing.len(), missing.first().map_or("", String::as_str))]
     SchemaTooOld {
         /// Missing steps as `owner/NNNN_name`.
         missing: Vec<String>,

@@ -315,6 +315,28 @@ async fn command(backend: Backend, text: &str) -> Result<()> {
     run.await.map_err(|failure: Failure| failure.error)
 }
 
+/// Does to the database at this address what the product never would: statements as they stand, with
+/// foreign keys switched off. For tests of what finds damage.
+pub async fn damage(url: &str, statements: &[String]) -> Result<()> {
+    let config = Config::at(url);
+    let address = config.address(Path::new(""))?;
+    let unchecked = match address.dialect {
+        Dialect::Sqlite => "PRAGMA foreign_keys = OFF",
+        Dialect::Postgres => "SET session_replication_role = replica",
+        Dialect::Mysql => "SET foreign_key_checks = 0",
+    };
+    let run = async {
+        let mut lease = Lease::connect(&address, &config).await?;
+        lease.command(unchecked).await?;
+        for statement in statements {
+            lease.command(statement).await?;
+        }
+        lease.finish().await;
+        Ok(())
+    };
+    run.await.map_err(|failure: Failure| failure.error)
+}
+
 async fn ask(backend: Backend, text: &str) -> Result<Vec<Row>> {
     let run = async {
         let mut lease = connect(backend).await?;

@@ -17,7 +17,8 @@ const ADMIN: &str = "admin";
 pub struct Banner<'a> {
     /// The configuration.
     pub config: &'a Config,
-    /// The addresses that were bound, in the order of the configured listeners.
+    /// The addresses that were bound, in the order of the configured listeners; behind them that of the
+    /// management listener, if there is one.
     pub addresses: &'a [SocketAddr],
     /// The first administrator's password and the file that keeps it, at the very first start.
     pub password: Option<(&'a Secret, PathBuf)>,
@@ -34,6 +35,9 @@ impl Banner<'_> {
                 "http"
             };
             let _ = writeln!(text, "  listening on {scheme}://{address}");
+        }
+        if let Some(address) = self.addresses.get(self.config.listeners.len()) {
+            let _ = writeln!(text, "  health and metrics on http://{address}");
         }
         let _ = writeln!(text, "  data in {}", self.config.data.display());
 

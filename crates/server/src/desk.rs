@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use seawall_kernel::Op;
+use seawall_kernel::auth::Administer;
+use seawall_kernel::catalog::Repo;
+use seawall_types::RepositoryName;
 use seawall_types::lane::Lane;
 use serde::Serialize;
 
@@ -73,6 +76,12 @@ impl Desk {
     async fn close(self) {
         drop(self.op);
         self.house.close(AFTERWORK).await;
+    }
+
+    /// A repository that a command names.
+    pub async fn repo(&self, name: &RepositoryName) -> Result<Repo<Administer>> {
+        let found = self.op.repo::<Administer>(name).await;
+        found.with_context(|| name.to_string())
     }
 
     /// Asks before something is lost, unless `yes` was said already.

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use seawall_kernel::http::{Access, Dialect, Dispatcher, Route};
-use seawall_kernel::{Error, Origin, Reason};
+use seawall_kernel::{Error, Op, Origin, Reason};
 use seawall_types::host::Host;
 use seawall_types::lane::Lane;
 use seawall_types::time::{Random, uuid};
 
+use crate::config::address::PublicUrl;
 use crate::landing::{self, Door};
 use crate::net::{Peer, Serve};
 use crate::ops::Ops;
@@ -72,10 +73,36 @@ fn agent(headers: &HeaderMap) -> String {
 
 impl Serve for Front {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
+        if !names_one_host(&request) {
+            return std::future::ready(hostless()).boxed();
+        }
         let origin = self.origin(&request, &peer);
         let dispatcher = Arc::clone(&self.dispatcher);
         async move { dispatcher.dispatch(request.map(Body::new), origin).await }.boxed()
     }
+}
+
+/// Whether a request says once and validly for whom it is. HTTP/1.1 asks for no less (RFC 9112 §3.2);
+/// HTTP/1.0, which simple probes speak, need not say it.
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let valid = |host: &str| Host::parse(host).is_ok();
+    let mut headers = request.headers().get_all(header::HOST).iter();
+    match (headers.next(), headers.next()) {
+        (_, Some(_)) => false,
+        (Some(host), None) => host.to_str().is_ok_and(valid),
+        (None, None) => {
+            let authority = request.uri().authority();
+            request.version() < Version::HTTP_11
+                || authority.is_some_and(|authority| valid(authority.as_str()))
+        }
+    }
+}
+
+fn hostless() -> Response<Body> {
+    let text = "the Host header is missing, repeated or not valid\n";
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
 }
 
 /// The process's own routes. Health and metrics are served here unless they have a listener of
@@ -121,12 +148,25 @@ fn landing_route(method: Method) -> Route {
         Lane::Interactive,
         access,
         |call| {
-            let origin = call.op.origin();
-            let host = origin.host.as_deref().unwrap_or("localhost");
-            let page = Host::parse(host)
-                .map(|host| landing::page(call.headers(), &Door::new(&host, origin.secure)))
-                .map_err(|_| Error::new(Reason::BadRequest, "the Host header is not valid"));
+            let page = door(&call.op)
+                .map(|door| landing::page(call.headers(), &door))
+                .ok_or_else(|| Error::new(Reason::BadRequest, "the Host header is not valid"));
             std::future::ready(page)
         },
     )
+}
+
+/// What clients write: the configured address, else the host by which this one came.
+fn door(op: &Op) -> Option<Door> {
+    let public = op.kernel().settings().public_url.as_deref();
+    if let Some(url) = public.and_then(|url| url.parse::<PublicUrl>().ok()) {
+        return Some(Door {
+            host: url.host(),
+            tls: url.tls(),
+        });
+    }
+    let origin = op.origin();
+    let host = origin.host.as_deref().unwrap_or("localhost");
+    let host = Host::parse(host).ok()?;
+    Some(Door::new(&host, origin.secure))
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Why a data directory cannot be used.
@@ -42,7 +43,7 @@ impl DataLock {
             directory: directory.to_owned(),
             error,
         };
-        fs::create_dir_all(directory).map_err(io)?;
+        make_private(directory).map_err(io)?;
         let path = directory.join("seawall.lock");
         let open = OpenOptions::new()
             .read(true)
@@ -65,6 +66,15 @@ impl DataLock {
         writeln!(file, "{}", std::process::id()).map_err(io)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Makes the data directory, if it is not there, for its owner alone: the embedded database in it has
+/// password hashes. One that is there keeps the mode that somebody gave it.
+pub fn make_private(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
 }
 
 /// Who holds the lock, as it wrote down itself.

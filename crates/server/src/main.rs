@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     match run(&line) {
         Ok(code) => code,
         Err(error) => {
-            Terminal.complain(format_args!("seawall: {error:#}"));
+            Terminal.complain(format_args!("seawall: {}", told(&error)));
             ExitCode::FAILURE
         }
     }
@@ -48,6 +48,16 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
             Command::Config(_) | Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
     })
+}
+
+/// The error with its causes, in the words that are meant for people. The reason of an operation's
+/// error is a word for programs.
+fn told(error: &anyhow::Error) -> String {
+    let words = |cause: &(dyn std::error::Error + 'static)| {
+        let own = cause.downcast_ref::<seawall_types::Error>();
+        own.map_or_else(|| cause.to_string(), |error| error.public.to_string())
+    };
+    error.chain().map(words).collect::<Vec<_>>().join(": ")
 }
 
 fn done(result: Result<()>) -> Result<ExitCode> {

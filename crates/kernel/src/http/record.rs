@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ::http::header::CONTENT_LENGTH;
 use ::http::request::Parts;
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
@@ -25,6 +26,8 @@ pub(super) struct Record {
     status: u16,
     sent: u64,
     reason: Option<Reason>,
+    /// How many bytes the body has, where that is known before.
+    expected: Option<u64>,
     whole: bool,
 }
 
@@ -39,6 +42,7 @@ impl Record {
             status: 0,
             sent: 0,
             reason: None,
+            expected: None,
             whole: false,
         }
     }
@@ -80,6 +84,11 @@ impl Record {
             .elapsed()
             .saturating_sub(self.started);
         let (parts, body) = response.into_parts();
+        let length = parts.headers.get(CONTENT_LENGTH);
+        self.expected = body
+            .size_hint()
+            .exact()
+            .or_else(|| length?.to_str().ok()?.parse().ok());
         let recorded = Recorded {
             body,
             record: self,
@@ -182,7 +191,9 @@ impl HttpBody for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        self.record.whole |= self.body.is_end_stream();
+        // Who knows the length stops asking when all of it is there.
+        self.record.whole |=
+            self.body.is_end_stream() || self.record.expected == Some(self.record.sent);
         self.record.write(self.first_byte);
     }
 }

@@ -4,7 +4,6 @@ use anyhow::{Result, bail};
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand, ValueEnum};
-use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::grants;
 use seawall_types::permission::{NamespaceRole, Role};
 use seawall_types::{NamespaceName, RepositoryName};
@@ -191,7 +190,7 @@ impl GrantCommand {
             Self::Add(GrantAdd { user, grant }) => {
                 match grant {
                     Grant::Repository(name, role) => {
-                        let repo = op.repo::<Administer>(name).await?;
+                        let repo = desk.repo(name).await?;
                         grants::on_repository(op, &repo, user.as_str(), Some(*role)).await?;
                     }
                     Grant::Namespace(name, role) => {
@@ -204,7 +203,7 @@ impl GrantCommand {
             Self::Remove(GrantRemove { user, place }) => {
                 match (&place.repository, &place.namespace) {
                     (Some(name), _) => {
-                        let repo = op.repo::<Administer>(name).await?;
+                        let repo = desk.repo(name).await?;
                         grants::on_repository(op, &repo, user.as_str(), None).await?;
                     }
                     (None, Some(name)) => {
@@ -218,7 +217,7 @@ impl GrantCommand {
             Self::List(list) => {
                 let listed = match (&list.place.repository, &list.place.namespace) {
                     (Some(name), _) => {
-                        let repo = op.repo::<Administer>(name).await?;
+                        let repo = desk.repo(name).await?;
                         grants::list_on_repository(op, &repo).await?
                     }
                     (None, Some(name)) => grants::list_on_namespace(op, name.as_str()).await?,

@@ -31,7 +31,7 @@ impl MigrateCommand {
     pub async fn run(self, common: &Common, terminal: Terminal) -> Result<()> {
         let config = common.load(None)?;
         let ground = Ground::machine();
-        std::fs::create_dir_all(&config.data)?;
+        crate::lock::make_private(&config.data)?;
         let meta = compose::open_meta(&config, &config.data, &ground).await?;
         let migrator = compose::migrator(&meta);
         match self {

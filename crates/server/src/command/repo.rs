@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::repositories::{self, Listed};
 use seawall_types::permission::Visibility;
 use seawall_types::{NamespaceName, RepositoryName};
@@ -106,7 +105,7 @@ impl RepoCommand {
                 )?;
             }
             Self::Visibility(change) => {
-                let repo = desk.op.repo::<Administer>(&change.name).await?;
+                let repo = desk.repo(&change.name).await?;
                 let visibility = Visibility::from(change.visibility);
                 repositories::set_visibility(&desk.op, &repo, visibility).await?;
                 let words = visibility.as_str();
@@ -114,7 +113,7 @@ impl RepoCommand {
                     .say(format_args!("repository {} is {words}", change.name))?;
             }
             Self::Delete(delete) => {
-                let repo = desk.op.repo::<Administer>(&delete.name).await?;
+                let repo = desk.repo(&delete.name).await?;
                 desk.confirm(
                     delete.yes,
                     &format!("Delete {} with all its tags?", delete.name),

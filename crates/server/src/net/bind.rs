@@ -18,7 +18,7 @@ pub fn bind(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> 
     let both = everything
         && !all
             .iter()
-            .any(|other| other.is_ipv4() && other.port() == address.port());
+            .any(|other| other.is_ipv4() && other.port() == address.port() && address.port() != 0);
     match listen(address, both) {
         Err(error) if both && without_ipv6(&error) => listen(
             SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()),

@@ -25,6 +25,9 @@ use super::{Peer, Serve};
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Phase};
 
+/// How long somebody who has just connected is waited for when the server drains: the first request may be under way.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
+
 /// What all connections of a listener share.
 pub(super) struct Shared {
     pub(super) service: Arc<dyn Serve>,
@@ -32,6 +35,8 @@ pub(super) struct Shared {
     pub(super) builder: Builder<Tracked>,
     pub(super) limits: Limits,
     pub(super) lifecycle: Lifecycle,
+    /// The phase in which connections are asked to end.
+    pub(super) until: Phase,
     /// How many connections did not end by themselves.
     pub(super) cut_off: Arc<AtomicUsize>,
 }
@@ -144,7 +149,12 @@ where
             .builder
             .serve_connection(TokioIo::new(stream), service)
     );
-    let mut draining = pin!(shared.lifecycle.reached(Phase::Draining));
+    let mut draining = pin!(async {
+        shared.lifecycle.reached(shared.until).await;
+        if activity.begun.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(FIRST_REQUEST).await;
+        }
+    });
     let mut closed = pin!(shared.lifecycle.reached(Phase::Closed));
     let mut asked_to_end = false;
     let mut begun_before = 0;

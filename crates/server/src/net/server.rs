@@ -130,6 +130,7 @@ impl Server {
             builder: builder(&self.limits, &place.connections),
             limits: self.limits.clone(),
             lifecycle: self.lifecycle.clone(),
+            until: place.until,
             cut_off: place.cut_off,
         };
         self.accepts.push(Accept {
