@@ -23,7 +23,6 @@ mod pushing;
 mod referrers;
 mod restart;
 mod routes;
-mod snapshots;
 mod statements;
 mod tokens;
 mod wire;

@@ -260,6 +260,10 @@ async fn lengths_are_what_the_wire_says() {
         .await;
         line.send("hel").await;
         drop(line);
+        app.eventually("the server notices", || async {
+            ann.patch(&location).body("").send().await.status == 202
+        })
+        .await;
         let mut line = Line::to(address).await;
         let chunked = "Transfer-Encoding: chunked\r\n";
         line.ask(&format!("PATCH {location}"), Some("ann"), chunked)
