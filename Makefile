@@ -59,7 +59,9 @@ http: export INSTA_UPDATE ?= no
 http: ## The HTTP suite and the stories of the process on each database
 	SEAWALL_TEST_DB=sqlite $(CARGO) test --locked --package seawall --test it --test process
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=postgres $(CARGO) test --locked --package seawall --test it --test process
-	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it --test process
+	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it
+	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test process -- \
+		schema:: commands:: visible:: damage:: stop::
 
 crash: ## Kill the server KILLS times on each database, and ask it for all that it had acknowledged
 	SEAWALL_TEST_DB=sqlite $(CRASH)
