@@ -283,6 +283,13 @@ async fn every_name_of_the_grammar_is_a_repository() {
         let referrers = format!("/v2/{name}/referrers/{}", image.digest());
         ann.get(&referrers).send().await.expect(200);
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_name_and_what_is_no_path_are_told_apart() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
     let too_long = "a".repeat(252);
     for name in [
         "A",

@@ -23,6 +23,7 @@ mod pushing;
 mod referrers;
 mod restart;
 mod routes;
+mod snapshots;
 mod statements;
 mod tokens;
 mod wire;
