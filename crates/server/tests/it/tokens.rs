@@ -259,6 +259,9 @@ async fn the_log_knows_who_asked_by_form_and_for_what() {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::registry().with(lines.clone());
     let subscriber = tracing::Dispatch::new(subscriber);
+    // With one subscriber only, `tracing` asks the thread that comes first to a line whether anybody
+    // wants it, and other tests' threads would say no for all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let fields = "grant_type=password&service=x&client_id=c&username=ann\
                   &password=correct+horse+battery+staple";
     for scope in [
