@@ -72,5 +72,11 @@ outside: ## The official conformance program on each database, and real clients
 	$(CARGO) build --locked --package seawall
 	SEAWALL_BIN=$(CARGO_TARGET_DIR)/debug/seawall $(E2E)/servers.sh run -- $(E2E)/run.sh
 
+bench: ## Measure beside other registries (ARGS=--quick for two minutes, PEERS="name=url …" for more)
+	$(E2E)/setup.sh bench
+	$(CARGO) build --release --locked --package seawall --package seawall-bench
+	$(CARGO_TARGET_DIR)/release/seawall-bench --seawall $(CARGO_TARGET_DIR)/release/seawall \
+		--distribution $(SEAWALL_TOOLS)/distribution/registry $(ARGS)
+
 clean: ## Forget build products (tools stay)
 	$(CARGO) clean

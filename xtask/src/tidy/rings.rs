@@ -21,7 +21,7 @@ fn ring(name: &str) -> u8 {
         "accounts" => 3,
         "registry" => 4,
         "server" => 6,
-        "testkit" | "xtask" | "storm" => TOOLS,
+        "testkit" | "xtask" | "storm" | "bench" => TOOLS,
         _ => FEATURES,
     }
 }
@@ -31,7 +31,7 @@ pub fn crate_of(path: &str) -> Option<&str> {
     let mut parts = path.split('/');
     match parts.next()? {
         "crates" => parts.next(),
-        tool @ ("testkit" | "xtask") => Some(tool),
+        tool @ ("testkit" | "xtask" | "bench") => Some(tool),
         _ => None,
     }
 }

@@ -1,0 +1,207 @@
+//! One HTTP/1.1 connection that is kept alive, and what is sent over it.
+//!
+//! It must cost as little as possible: bodies of answers are counted and dropped unless they are
+//! asked for, and what a request needs is made before the clock runs. It never retries: a request
+//! that fails is a result.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context as Waker, Poll};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+/// The longest answer that is kept, in bytes.
+const MAX_KEPT: usize = 16 << 20;
+
+/// The bytes of a request: pieces whose length is known beforehand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Payload(VecDeque<Bytes>);
+
+impl Payload {
+    /// The number of bytes that are left.
+    pub(crate) fn len(&self) -> u64 {
+        self.0.iter().map(|piece| piece.len() as u64).sum()
+    }
+}
+
+impl FromIterator<Bytes> for Payload {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
+        Self(
+            pieces
+                .into_iter()
+                .filter(|piece| !piece.is_empty())
+                .collect(),
+        )
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        [bytes].into_iter().collect()
+    }
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Waker<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len())
+    }
+}
+
+/// A request that can be sent any number of times.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Payload,
+}
+
+impl Ask {
+    /// A request without a body to this host; `path` is the path and the query.
+    pub(crate) fn new(method: Method, host: &str, path: impl Into<String>) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_str(host)?);
+        Ok(Self {
+            method,
+            path: path.into(),
+            headers,
+            body: Payload::default(),
+        })
+    }
+
+    /// With a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self> {
+        self.headers.append(name, HeaderValue::from_str(value)?);
+        Ok(self)
+    }
+
+    /// With this `Authorization`, if there is any.
+    pub(crate) fn authorized(mut self, ticket: Option<&HeaderValue>) -> Self {
+        if let Some(ticket) = ticket {
+            self.headers.insert(AUTHORIZATION, ticket.clone());
+        }
+        self
+    }
+
+    /// With a body.
+    pub(crate) fn body(mut self, body: impl Into<Payload>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    fn request(&self) -> Result<Request<Payload>> {
+        let mut request = Request::new(self.body.clone());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.path.parse().context("a path that is no path")?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// How many bytes the body had.
+    pub(crate) length: u64,
+    /// The body, if it was asked for.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// This answer, if its status is `wanted`; else an error that says what came instead.
+    pub(crate) fn expect_status(self, wanted: StatusCode) -> Result<Self> {
+        let (status, said) = (self.status, String::from_utf8_lossy(&self.body));
+        ensure!(
+            status == wanted,
+            "answered {status} instead of {wanted}: {said}"
+        );
+        Ok(self)
+    }
+}
+
+/// A connection. Dropping it closes it.
+pub(crate) struct Connection {
+    sender: SendRequest<Payload>,
+    /// Drives the connection; ends with it.
+    _driver: JoinSet<()>,
+}
+
+impl Connection {
+    /// Opens a connection to `host`, which is `address:port`.
+    pub(crate) async fn open(host: &str) -> Result<Self> {
+        let stream = TcpStream::connect(host)
+            .await
+            .with_context(|| format!("connecting to {host}"))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // How it ends is seen by whoever waits for an answer.
+            let _ = connection.await;
+        });
+        Ok(Self {
+            sender,
+            _driver: driver,
+        })
+    }
+
+    /// Sends a request and reads the answer to its end. The body is kept only where `keep` says so,
+    /// and where the answer is no success.
+    pub(crate) async fn send(&mut self, ask: &Ask, keep: bool) -> Result<Answer> {
+        self.sender.ready().await?;
+        let response = self.sender.send_request(ask.request()?).await?;
+        let (head, body) = response.into_parts();
+        let keep = keep || !head.status.is_success();
+        let (length, body) = read(body, keep).await?;
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            length,
+            body,
+        })
+    }
+}
+
+async fn read(mut body: Incoming, keep: bool) -> Result<(u64, Vec<u8>)> {
+    let (mut length, mut kept) = (0, Vec::new());
+    while let Some(frame) = poll_fn(|waker| Pin::new(&mut body).poll_frame(waker)).await {
+        let frame = frame.context("an answer broke off")?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        length += data.len() as u64;
+        if keep {
+            ensure!(kept.len() + data.len() <= MAX_KEPT, "an answer is too long");
+            kept.extend_from_slice(data);
+        }
+    }
+    Ok((length, kept))
+}

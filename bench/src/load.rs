@@ -1,0 +1,273 @@
+//! The load generator: clients that each do the next thing as soon as the last is done (closed
+//! loop), and clients that do things when they are due (open loop).
+//!
+//! Every client is a task with a connection of its own. Connections are open and warm before the
+//! clock runs. An answer that is not the expected one ends the measurement: errors are fast, and
+//! would look like speed.
+
+use std::future::{Future, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::thread::{NanosleepRelativeResult, nanosleep};
+use rustix::time::Timespec;
+use seawall_kernel::clock::SystemClock;
+use seawall_types::time::Clock;
+use tokio::sync::{Barrier, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::statistics::Schedule;
+
+/// The longest that anything may take beyond the window.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How much earlier than the first request an open loop gets ready.
+const LEAD: Duration = Duration::from_millis(20);
+
+/// What one client does over and over.
+pub(crate) trait Step: Send + 'static {
+    /// Makes what the next step needs; not timed. For single clients only: with several, one
+    /// would rest the server at the cost of the others.
+    fn prepare(&mut self) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
+
+    /// Does it once; timed.
+    fn step(&mut self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What came of a load.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Steps per second, all clients together.
+    pub(crate) rate: f64,
+    /// How long the steps took, ascending.
+    pub(crate) latencies: Vec<Duration>,
+}
+
+/// Lets all clients run for `window`, each at least once; with `warm`, each does one step before
+/// the clock runs.
+pub(crate) async fn closed<S: Step>(
+    clients: Vec<S>,
+    window: Duration,
+    warm: bool,
+) -> Result<Outcome> {
+    let start = Arc::new(Barrier::new(clients.len()));
+    let mut running = JoinSet::new();
+    for client in clients {
+        running.spawn(turns(client, window, warm, Arc::clone(&start)));
+    }
+    let mut outcome = Outcome::default();
+    for latencies in gather(running, window).await? {
+        let busy: Duration = latencies.iter().sum();
+        outcome.rate += count(latencies.len()) / busy.as_secs_f64().max(1e-9);
+        outcome.latencies.extend(latencies);
+    }
+    outcome.latencies.sort_unstable();
+    Ok(outcome)
+}
+
+async fn turns<S: Step>(
+    mut client: S,
+    window: Duration,
+    warm: bool,
+    start: Arc<Barrier>,
+) -> Result<Vec<Duration>> {
+    if warm {
+        client.prepare().await?;
+        client.step().await?;
+    }
+    start.wait().await;
+    let mut latencies = Vec::new();
+    let end = SystemClock.elapsed() + window;
+    loop {
+        client.prepare().await?;
+        let begun = SystemClock.elapsed();
+        client.step().await?;
+        let done = SystemClock.elapsed();
+        latencies.push(done.saturating_sub(begun));
+        if done >= end {
+            return Ok(latencies);
+        }
+    }
+}
+
+/// Lets requests begin at `rate` per second for `window`, whoever of the clients is free. If all
+/// are busy, a request waits, and its latency grows.
+pub(crate) async fn open<S: Step>(
+    mut clients: Vec<S>,
+    window: Duration,
+    rate: f64,
+) -> Result<Outcome> {
+    for client in &mut clients {
+        client.prepare().await?;
+        client.step().await?;
+    }
+    let schedule = Schedule::new(SystemClock.elapsed() + LEAD, rate);
+    let total = schedule.count(window).max(1);
+    let due = Arc::new(Semaphore::new(0));
+    let pacer = Pacer::start(schedule, total, Arc::clone(&due))?;
+    let taken = Arc::new(AtomicU64::new(0));
+    let mut running = JoinSet::new();
+    for client in clients {
+        let (due, taken) = (Arc::clone(&due), Arc::clone(&taken));
+        running.spawn(serve_due(client, schedule, total, due, taken));
+    }
+    let mut latencies: Vec<_> = gather(running, window).await?.concat();
+    drop(pacer);
+    latencies.sort_unstable();
+    let last = schedule.due(total).saturating_sub(schedule.due(0));
+    Ok(Outcome {
+        rate: count(latencies.len()) / last.as_secs_f64().max(1e-9),
+        latencies,
+    })
+}
+
+async fn serve_due<S: Step>(
+    mut client: S,
+    schedule: Schedule,
+    total: u64,
+    due: Arc<Semaphore>,
+    taken: Arc<AtomicU64>,
+) -> Result<Vec<Duration>> {
+    let mut latencies = Vec::new();
+    // The pacer closes the semaphore behind the last request.
+    while let Ok(permit) = due.acquire().await {
+        permit.forget();
+        let number = taken.fetch_add(1, Ordering::Relaxed);
+        client.step().await?;
+        latencies.push(schedule.latency(number, SystemClock.elapsed()));
+        if number + 1 == total {
+            due.close();
+        }
+    }
+    Ok(latencies)
+}
+
+/// A thread that says when requests are due. The runtime's timers have a grain of a millisecond,
+/// which is longer than most answers take.
+struct Pacer {
+    stop: Arc<AtomicBool>,
+}
+
+impl Pacer {
+    fn start(schedule: Schedule, total: u64, due: Arc<Semaphore>) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let pace = move || {
+            for number in 0..total {
+                sleep_until(schedule.due(number));
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                due.add_permits(1);
+            }
+        };
+        thread::Builder::new()
+            .name("pacer".to_owned())
+            .spawn(pace)?;
+        Ok(Self { stop })
+    }
+}
+
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn sleep_until(due: Duration) {
+    loop {
+        let left = due.saturating_sub(SystemClock.elapsed());
+        let (Ok(tv_sec), nanos) = (i64::try_from(left.as_secs()), left.subsec_nanos()) else {
+            return;
+        };
+        let tv_nsec = nanos.into();
+        let slept = nanosleep(&Timespec { tv_sec, tv_nsec });
+        if left.is_zero() || !matches!(slept, NanosleepRelativeResult::Interrupted(_)) {
+            return;
+        }
+    }
+}
+
+/// What all the clients return. The first that fails ends the others.
+async fn gather<T: Send + 'static>(
+    mut running: JoinSet<Result<T>>,
+    window: Duration,
+) -> Result<Vec<T>> {
+    let mut results = Vec::new();
+    let all = async {
+        while let Some(ended) = running.join_next().await {
+            results.push(ended.context("a client broke")??);
+        }
+        anyhow::Ok(())
+    };
+    match timeout(window + PATIENCE, all).await {
+        Ok(ended) => ended?,
+        Err(_) => bail!("no end after {} s", (window + PATIENCE).as_secs()),
+    }
+    Ok(results)
+}
+
+/// A count as a number to calculate with.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of what can be done in a run are far below 2^52"
+)]
+pub(crate) fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pause(Duration);
+
+    impl Step for Pause {
+        async fn step(&mut self) -> Result<()> {
+            tokio::time::sleep(self.0).await;
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Step for Broken {
+        async fn step(&mut self) -> Result<()> {
+            bail!("no")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_loop_has_one_step_of_each_client_under_way() {
+        let clients = [(); 4].map(|()| Pause(Duration::from_millis(20)));
+        let outcome = closed(clients.into(), Duration::from_millis(200), true).await;
+        let outcome = outcome.unwrap();
+        // Four clients at 50 steps per second at most; a busy machine makes it less.
+        assert!(outcome.rate > 0.0 && outcome.rate <= 200.0, "{outcome:?}");
+        assert!(outcome.latencies.len() <= 44, "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn an_open_loop_counts_the_time_in_the_queue() {
+        // One client that needs 20 ms, asked every 10 ms: the queue grows.
+        let clients = vec![Pause(Duration::from_millis(20))];
+        let outcome = open(clients, Duration::from_millis(200), 100.0).await;
+        let latencies = outcome.unwrap().latencies;
+        assert_eq!(latencies.len(), 20);
+        assert!(*latencies.last().unwrap() >= Duration::from_millis(150));
+    }
+
+    #[tokio::test]
+    async fn a_failure_ends_the_measurement() {
+        let window = Duration::from_secs(5);
+        assert!(closed(vec![Broken, Broken], window, false).await.is_err());
+        assert!(closed(vec![Broken, Broken], window, true).await.is_err());
+        assert!(open(vec![Broken], window, 10.0).await.is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! The arithmetic: medians, percentiles, and when the requests of an open loop are due.
+//!
+//! Percentiles are of the nearest rank: a figure that was really measured, never one in between.
+//! Nothing here measures or prints.
+
+use std::time::Duration;
+
+/// The median; of an even number, the mean of the two in the middle. `None` of nothing.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)?;
+    if sorted.len() % 2 == 1 {
+        return Some(upper);
+    }
+    let lower = *sorted.get(middle.checked_sub(1)?)?;
+    Some(f64::midpoint(lower, upper))
+}
+
+/// The smallest measured duration that `per_mille` of a thousand do not exceed. `sorted` ascends.
+pub(crate) fn percentile(sorted: &[Duration], per_mille: usize) -> Option<Duration> {
+    let rank = (sorted.len() * per_mille.min(1000)).div_ceil(1000);
+    sorted.get(rank.max(1) - 1).copied()
+}
+
+/// How far the figures lie apart: the range, as a share of the median. `None` of nothing.
+pub(crate) fn spread(values: &[f64]) -> Option<f64> {
+    let middle = median(values)?;
+    let least = values.iter().copied().min_by(f64::total_cmp)?;
+    let most = values.iter().copied().max_by(f64::total_cmp)?;
+    (middle > 0.0).then(|| (most - least) / middle)
+}
+
+/// When the requests of an open loop are due: evenly, whatever the server does.
+///
+/// Latency counts from the moment a request was due, not from the moment it could be sent. So a
+/// server that stalls is charged with every request that had to wait meanwhile: coordinated
+/// omission would count the stall once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    start: Duration,
+    nanos: u64,
+}
+
+impl Schedule {
+    /// `rate` requests per second, at least one in a thousand seconds, from `start` on.
+    pub(crate) fn new(start: Duration, rate: f64) -> Self {
+        let between = Duration::from_secs_f64(1.0 / rate.max(0.001));
+        let nanos = u64::try_from(between.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self { start, nanos }
+    }
+
+    /// When the request with this number, from 0, is due.
+    pub(crate) fn due(self, number: u64) -> Duration {
+        self.start + Duration::from_nanos(self.nanos.saturating_mul(number))
+    }
+
+    /// How many requests are due within `window` of the start.
+    pub(crate) fn count(self, window: Duration) -> u64 {
+        u64::try_from(window.as_nanos()).unwrap_or(u64::MAX) / self.nanos
+    }
+
+    /// The latency of a request that was answered at `answered`.
+    pub(crate) fn latency(self, number: u64, answered: Duration) -> Duration {
+        answered.saturating_sub(self.due(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_of_what_was_measured() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0]), Some(3.0));
+        assert_eq!(median(&[9.0, 1.0, 5.0]), Some(5.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 100.0]), Some(3.0));
+    }
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let millis: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+        let at = |per_mille| percentile(&millis, per_mille).unwrap().as_millis();
+        assert_eq!(
+            [at(0), at(500), at(990), at(999), at(1000), at(5000)],
+            [1, 100, 198, 200, 200, 200]
+        );
+        assert_eq!(percentile(&[], 500), None);
+    }
+
+    #[test]
+    fn the_spread_is_the_range_over_the_median() {
+        assert_eq!(spread(&[]), None);
+        assert_eq!(spread(&[2.0, 2.0]), Some(0.0));
+        assert_eq!(spread(&[1.0, 2.0, 4.0]), Some(1.5));
+        assert_eq!(spread(&[0.0]), None);
+    }
+
+    #[test]
+    fn a_schedule_does_not_wait_for_the_server() {
+        let schedule = Schedule::new(Duration::from_secs(10), 100.0);
+        assert_eq!(schedule.due(0), Duration::from_secs(10));
+        assert_eq!(schedule.due(50), Duration::from_millis(10_500));
+        assert_eq!(schedule.count(Duration::from_secs(2)), 200);
+    }
+
+    #[test]
+    fn a_stall_is_charged_to_every_request_that_waited() {
+        let schedule = Schedule::new(Duration::ZERO, 100.0);
+        // One connection; every answer takes a millisecond, but the first takes a second.
+        let mut free = Duration::ZERO;
+        let mut latencies = Vec::new();
+        for number in 0..200 {
+            let service = if number == 0 { 1000 } else { 1 };
+            let answered = schedule.due(number).max(free) + Duration::from_millis(service);
+            free = answered;
+            latencies.push(schedule.latency(number, answered));
+        }
+        latencies.sort_unstable();
+        // From the moment of sending, 199 of 200 would have taken a millisecond.
+        let median = percentile(&latencies, 500).unwrap();
+        assert!(median > Duration::from_millis(50), "{median:?}");
+        assert_eq!(
+            percentile(&latencies, 1000).unwrap(),
+            Duration::from_secs(1)
+        );
+    }
+
+    #[test]
+    fn rates_without_sense_do_not_break_a_schedule() {
+        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+            let schedule = Schedule::new(Duration::ZERO, rate);
+            assert!(schedule.due(1) > Duration::ZERO, "{rate}");
+        }
+    }
+}
