@@ -7,7 +7,7 @@
 
 use std::convert::Infallible;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -126,7 +126,6 @@ fn send_file(mut stream: TcpStream, path: &PathBuf) -> Result<()> {
             stream,
             "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n"
         )?;
-        file.rewind()?;
         loop {
             let read = file.read(&mut buffer)?;
             if read == 0 {

@@ -13,7 +13,7 @@ use crate::bare::Bare;
 use crate::client::Ask;
 use crate::content::{Content, INDEX, LARGE, MANIFEST, SMALL, noise};
 use crate::fixture::{CATALOG, Fixture};
-use crate::load::{Outcome, closed, open};
+use crate::load::{Outcome, closed, count, open};
 use crate::process::cpu_time;
 use crate::rows::{Row, Work, Yardstick};
 use crate::statistics::percentile;
@@ -33,6 +33,8 @@ pub(crate) struct Sample {
     pub(crate) own: f64,
     /// How many cores the registry used meanwhile, if it runs here.
     pub(crate) server: Option<f64>,
+    /// The CPU time that a step cost the registry, if it runs here, in microseconds.
+    pub(crate) cost: Option<f64>,
 }
 
 /// What all measurements have in common.
@@ -67,29 +69,30 @@ impl Meter {
         [cpu_time(std::process::id()), server.and_then(cpu_time)]
     }
 
-    /// How many cores this process and the server used since the start.
-    fn cores(&self) -> [Option<f64>; 2] {
+    /// The seconds since the start, and the CPU seconds of this process and of the server.
+    fn used(&self) -> (f64, [Option<f64>; 2]) {
         let passed = SystemClock.elapsed().saturating_sub(self.begun);
         let after = Self::read(self.server);
-        [0, 1].map(|at| {
-            let used = after
-                .get(at)?
-                .as_ref()?
-                .saturating_sub(self.before.get(at).copied()??);
-            Some(used.as_secs_f64() / passed.as_secs_f64().max(1e-9))
-        })
+        let used = [0, 1].map(|at| {
+            let before = self.before.get(at).copied()??;
+            let used = after.get(at).copied()??.saturating_sub(before);
+            Some(used.as_secs_f64())
+        });
+        (passed.as_secs_f64().max(1e-9), used)
     }
 }
 
 fn sample(outcome: &Outcome, factor: f64, meter: &Meter) -> Sample {
-    let [own, server] = meter.cores();
+    let (passed, [own, server]) = meter.used();
     let at = |per_mille| percentile(&outcome.latencies, per_mille).unwrap_or_default();
+    let steps = count(outcome.latencies.len()).max(1.0);
     Sample {
         value: outcome.rate * factor,
         half: at(500),
         tail: at(990),
-        own: own.unwrap_or_default(),
-        server,
+        own: own.unwrap_or_default() / passed,
+        server: server.map(|seconds| seconds / passed),
+        cost: server.map(|seconds| seconds * 1e6 / steps),
     }
 }
 

@@ -83,14 +83,14 @@ impl Report<'_> {
         let _ = write!(
             text,
             "# Benchmarks\n\nWritten by `make bench` ({}); everything here is measured, nothing is \
-             edited.\n\n{}\n",
+             edited.\n\n{}",
             self.date,
             self.goals().render()
         );
         text.push_str(READING);
         let _ = write!(
             text,
-            "\n## How it came about\n\n{}\n",
+            "\n## How it came about\n\n{}",
             self.details().render()
         );
         text.push_str(DETAILS);
@@ -209,6 +209,7 @@ impl Report<'_> {
             "median ms",
             "p99 ms",
             "server's cores",
+            "server's µs per step",
             "generator's cores",
             "spread",
         ];
@@ -237,6 +238,7 @@ impl Report<'_> {
             "median ms",
             "p99 ms",
             "server's cores",
+            "server's µs per step",
             "generator's cores",
             "spread",
         ];
@@ -274,7 +276,7 @@ impl Report<'_> {
             return String::new();
         };
         format!(
-            "\nThe generator makes {} requests per second where the server does nothing, though that \
+            "The generator makes {} requests per second where the server does nothing, though that \
              server takes its share of the same cores; the fastest row here has {}: {}x below. In \
              the rows of bare loops and of the empty server the loop's own CPU counts as the \
              generator's.\n",
@@ -344,7 +346,7 @@ fn costs(cell: &Cell) -> Vec<String> {
     let samples = cell.samples();
     let middle = |of: fn(&crate::measure::Sample) -> Option<f64>| {
         let values: Vec<_> = samples.iter().filter_map(of).collect();
-        median(&values).map_or_else(|| "n/a".to_owned(), |value| format!("{value:.2}"))
+        median(&values).map_or_else(|| "n/a".to_owned(), figure)
     };
     let apart = spread(&cell.values());
     // What was not timed has no latency.
@@ -356,6 +358,7 @@ fn costs(cell: &Cell) -> Vec<String> {
         timed(|sample| Some(sample.half.as_secs_f64() * 1e3)),
         timed(|sample| Some(sample.tail.as_secs_f64() * 1e3)),
         timed(|sample| sample.server),
+        timed(|sample| sample.cost.map(f64::round)),
         timed(|sample| Some(sample.own)),
         apart.map_or_else(String::new, |apart| format!("{:.0} %", apart * 100.0)),
     ]
@@ -368,7 +371,8 @@ better, it is turned round. Beside it stands its goal.
 
 const DETAILS: &str = "
 Medians over the rounds. Spread is the largest figure less the smallest, as a share of the median:
-ratios that differ by less mean nothing. A core is one CPU busy all the time, in user or kernel mode.
+ratios that differ by less mean nothing. A core is one CPU busy all the time, in user or kernel mode;
+the CPU time of a step depends less on what else the machine does than rates do.
 ";
 
 const METHOD: &str = "
