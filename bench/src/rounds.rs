@@ -136,7 +136,7 @@ pub(crate) async fn run(
     let programs = programs(options);
     let bare = Bare::start(&folder.join("bare")).await?;
     let mut results = Results::default();
-    let running = start_all(options, &programs, folder, &mut results).await;
+    let mut running = start_all(options, &programs, folder, &mut results).await;
     let targets: Vec<_> = std::mem::take(&mut results.contestants);
     for contestant in targets {
         let target = Arc::clone(&contestant.target);
@@ -163,6 +163,7 @@ pub(crate) async fn run(
     );
     for round in 0..options.rounds() {
         note(format_args!("round {} of {}", round + 1, options.rounds()));
+        still_there(&mut running)?;
         one_round(&mut bench, rows, &bare, round, &mut results).await;
         let connections = wants(rows, Work::MemoryPerConnection).then_some(options.connections);
         if connections.is_some() || wants(rows, Work::MemoryAtRest) {
@@ -170,6 +171,7 @@ pub(crate) async fn run(
             memory(&programs, connections, &place, rows, &mut results).await;
         }
     }
+    still_there(&mut running)?;
     for contestant in &mut results.contestants {
         contestant.memory_after = contestant.target.pid.and_then(resident);
     }
@@ -178,6 +180,15 @@ pub(crate) async fn run(
     }
     results.rate = bench.rate;
     Ok(results)
+}
+
+/// Fails if a registry has ended by itself, or was ended by somebody: half a comparison is none.
+fn still_there(running: &mut [Running]) -> Result<()> {
+    for one in running {
+        let name = &one.target.name;
+        anyhow::ensure!(!one.process.has_ended(), "{name} ended during the run");
+    }
+    Ok(())
 }
 
 /// Starts what can be started and finds what is running elsewhere; says who is absent.
