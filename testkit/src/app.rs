@@ -20,6 +20,7 @@ use seawall_types::name::{NamespaceName, RepositoryName};
 use seawall_types::permission::{Role, Visibility};
 
 use crate::client::Client;
+use crate::requests::Requests;
 
 /// The password of every user that a test makes.
 const PASSWORD: &str = "correct horse battery staple";
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct TestApp {
     /// What is put together.
     pub house: House,
+    /// The log of all requests so far.
+    pub requests: Requests,
     dispatcher: Arc<Dispatcher>,
     config: Config,
     data: PathBuf,
@@ -38,6 +41,19 @@ pub struct TestApp {
     // Fields are dropped in order: the database and the directory outlive what uses them.
     database: TestDatabase,
     directory: tempfile::TempDir,
+}
+
+/// The memory for caches; by `SEAWALL_TEST_CACHE=0` every answer is found without any.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the suite is run once more with a cache that forgets everything"
+)]
+fn cache_bytes() -> u64 {
+    std::env::var("SEAWALL_TEST_CACHE").map_or(16 << 20, |bytes| bytes.parse().expect("bytes"))
+}
+
+fn dispatch(house: &House, requests: &Requests) -> Arc<Dispatcher> {
+    house.dispatcher(front::routes(None), Some(Arc::new(requests.clone())))
 }
 
 impl TestApp {
@@ -65,15 +81,18 @@ impl TestApp {
         let mut config = Config::default();
         config.database.url = Some(Secret::new(database.url.clone()));
         config.database.max_connections = 8;
+        config.cache.bytes = cache_bytes();
         change(&mut config);
         let data = directory.path().join("data");
         std::fs::create_dir_all(&data).expect("a data directory");
         let house = Self::open(&config, &data, &files).await;
         let operator = house.kernel.internal_op(Lane::Control, "test");
         Self::make(&house, &operator, "admin", true).await;
-        let dispatcher = house.dispatcher(front::routes(None));
+        let requests = Requests::default();
+        let dispatcher = dispatch(&house, &requests);
         Self {
             house,
+            requests,
             dispatcher,
             config,
             data,
@@ -87,6 +106,7 @@ impl TestApp {
     pub async fn restarted(self) -> Self {
         let Self {
             house,
+            requests,
             dispatcher,
             config,
             data,
@@ -97,9 +117,10 @@ impl TestApp {
         drop(dispatcher);
         house.close(Duration::from_secs(5)).await;
         let house = Self::open(&config, &data, &files).await;
-        let dispatcher = house.dispatcher(front::routes(None));
+        let dispatcher = dispatch(&house, &requests);
         Self {
             house,
+            requests,
             dispatcher,
             config,
             data,
@@ -112,7 +133,7 @@ impl TestApp {
     /// A second server beside this one, over the same data, as another replica would be.
     pub async fn beside(&self) -> (House, Client) {
         let house = Self::open(&self.config, &self.data, &self.files).await;
-        let client = Client::anonymous(house.dispatcher(front::routes(None)));
+        let client = Client::anonymous(dispatch(&house, &self.requests));
         (house, client)
     }
 

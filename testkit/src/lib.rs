@@ -18,6 +18,7 @@ mod client;
 pub mod crash;
 mod image;
 mod process;
+mod requests;
 mod wire;
 
 pub use answer::Answer;
@@ -25,5 +26,6 @@ pub use app::TestApp;
 pub use client::{Client, Request};
 pub use image::{Image, Layer, blob_of};
 pub use process::{Done, ServerProcess, Site};
+pub use requests::{Requests, Seen};
 pub use seawall_blob::files::{Fault, FaultyFiles, Operation};
 pub use wire::Wire;

@@ -13,6 +13,7 @@ use seawall_kernel::{Kernel, Op};
 use seawall_types::{PrincipalId, Result};
 
 use crate::config::Config;
+use crate::credentials::Known;
 use crate::keys::Keys;
 use crate::passwords::Passwords;
 use crate::tokens::Tokens;
@@ -21,6 +22,7 @@ use crate::tokens::Tokens;
 pub struct Directory {
     passwords: Passwords,
     tokens: Tokens,
+    known: Known,
 }
 
 impl std::fmt::Debug for Directory {
@@ -37,6 +39,7 @@ impl Directory {
         let directory = Arc::new(Self {
             passwords: Passwords::new(kernel)?,
             tokens: Tokens::new(kernel, keys, config),
+            known: Known::new(kernel),
         });
         let weak: Weak<Self> = Arc::downgrade(&directory);
         kernel.changes().subscribe(move |heard| {
@@ -55,6 +58,11 @@ impl Directory {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.passwords
+    }
+
+    /// What was read of principals and credentials before.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {

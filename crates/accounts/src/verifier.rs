@@ -1,4 +1,4 @@
-//! Who asks: the `Authorization` header turned into an actor, at most one read each time.
+//! Who asks: the `Authorization` header turned into an actor, by one read or none.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Directory {
     /// An unknown name, a wrong password and a disabled user get the same answer in the same time.
     pub(crate) async fn log_in(&self, op: &Op, user: &str, password: &Secret) -> Result<Identity> {
         let standing = match NamespaceName::parse(user) {
-            Ok(name) => credentials::by_name(op, name.as_str()).await?,
+            Ok(name) => credentials::by_name(op, self.known(), name.as_str()).await?,
             Err(_) => None,
         };
         let phc = standing.as_ref().and_then(|standing| {
@@ -61,7 +61,8 @@ impl Directory {
                 ceiling,
             });
         };
-        credentials::standing(op, principal, credential)
+        let whose = (principal, credential);
+        credentials::standing(op, self.known(), whose)
             .await?
             .filter(|standing| standing.holds(op.now()))
             .map(|standing| known(standing.identity(CredentialKind::Token), ceiling))

@@ -1,9 +1,11 @@
 //! The one shared state: substrate, clock, secrets, settings. Features hold it and nothing global.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_blob::Blobs;
+use seawall_cache::Weigh;
 use seawall_meta::Meta;
 use seawall_types::Result;
 use seawall_types::lane::Lane;
@@ -12,11 +14,13 @@ use seawall_types::work::Tasks;
 use uuid::Uuid;
 
 use crate::auth::Actor;
+use crate::catalog::{FactsKey, RepositoryFacts};
 use crate::changes::Changes;
 use crate::events::Watchers;
 use crate::installation::{self, Installation};
 use crate::jobs::Bell;
-use crate::op::{Op, Origin};
+use crate::lanes::Lanes;
+use crate::op::{Cache, Op, Origin};
 use crate::secrets::Secrets;
 use crate::tasks::Tracker;
 
@@ -66,7 +70,16 @@ pub struct Parts {
     pub secrets: Secrets,
     /// What the installation is set to.
     pub settings: Settings,
+    /// How many bytes all caches together may take; 0 to remember nothing.
+    pub cache_bytes: u64,
 }
+
+/// How the memory for caches is shared out, in percent.
+#[derive(Debug, Clone, Copy)]
+pub struct Share(pub u64);
+
+/// The share of what decides who may do what.
+const FACTS: Share = Share(10);
 
 /// The one shared state of a process.
 pub struct Kernel {
@@ -75,6 +88,14 @@ pub struct Kernel {
     changes: Changes,
     bell: Bell,
     watchers: Watchers,
+    lanes: Arc<Lanes>,
+    facts: Cache<FactsKey, Arc<RepositoryFacts>>,
+}
+
+impl Share {
+    const fn of(self, bytes: u64) -> u64 {
+        bytes / 100 * self.0
+    }
 }
 
 impl Kernel {
@@ -87,12 +108,16 @@ impl Kernel {
             &*parts.random,
         )
         .await?;
+        let changes = Changes::default();
+        let bytes = FACTS.of(parts.cache_bytes);
         Ok(Arc::new(Self {
+            facts: Cache::new("facts", changes.coherence(), bytes),
             parts,
             installation,
-            changes: Changes::default(),
+            changes,
             bell: Bell::default(),
             watchers: Watchers::default(),
+            lanes: Arc::default(),
         }))
     }
 
@@ -155,6 +180,26 @@ impl Kernel {
     /// Who hears of changes that other processes made.
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// Where work under way has its seats.
+    pub fn lanes(&self) -> &Arc<Lanes> {
+        &self.lanes
+    }
+
+    /// A cache called `name` with a share of the memory for caches.
+    pub fn cache<K, V>(&self, name: &'static str, share: Share) -> Cache<K, V>
+    where
+        K: Eq + Hash + Clone + Weigh,
+        V: Clone + Weigh,
+    {
+        let bytes = share.of(self.parts.cache_bytes);
+        Cache::new(name, self.changes.coherence(), bytes)
+    }
+
+    /// What was read about repositories and their callers.
+    pub(crate) fn facts(&self) -> &Cache<FactsKey, Arc<RepositoryFacts>> {
+        &self.facts
     }
 
     /// What wakes the job workers of this process.

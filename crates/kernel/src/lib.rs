@@ -16,6 +16,7 @@ pub mod http;
 pub mod installation;
 pub mod jobs;
 mod kernel;
+pub mod lanes;
 mod op;
 pub mod secrets;
 pub mod tasks;
@@ -23,8 +24,9 @@ pub mod tasks;
 pub use auth::{Actor, Ceiling, Who};
 pub use catalog::{Repo, RepositoryFacts};
 pub use feature::Feature;
-pub use kernel::{Kernel, Parts, Settings};
-pub use op::{Op, Origin};
+pub use kernel::{Kernel, Parts, Settings, Share};
+pub use op::{Cache, Op, Origin};
+pub use seawall_cache::{Loaded, Weigh};
 pub use seawall_types::error::{Error, Reason, Result};
 
 /// The kernel's tables.

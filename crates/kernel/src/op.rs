@@ -4,6 +4,7 @@
 //! run only through the handles it gives out, and [`Op::repo`](crate::catalog) is the only way to a
 //! repository. No request is answered before its `Op` exists.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use seawall_blob::Transfers;
+use seawall_cache::{Got, Loaded, Mark, Position, Weigh};
 use seawall_meta::{Session, Tx};
 use seawall_types::Result;
 use seawall_types::lane::Lane;
@@ -18,7 +20,11 @@ use seawall_types::time::Millis;
 use seawall_types::work::{Context, Cost};
 
 use crate::auth::Actor;
+use crate::changes::Subject;
 use crate::kernel::Kernel;
+
+/// What was read before of the database, by key.
+pub type Cache<K, V> = seawall_cache::Cache<K, V, seawall_types::Error>;
 
 /// Where an operation comes from, as it goes into logs and events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,10 +166,46 @@ impl Op {
                 Box::pin(async move { (owned.2)(tx, &owned.0, &owned.1).await })
             })
             .await?;
+        self.kernel.changes().apply(&committed);
         if let Some(change) = committed.change {
             self.context.seen.fetch_max(change.get(), Ordering::Relaxed);
         }
         Ok(committed.value)
+    }
+
+    /// A value from `cache`, or from `load`, which runs once for all who ask for `key` meanwhile.
+    ///
+    /// The one place that decides what a cached value is worth. What is fresh is given out. What is
+    /// not waits for a look at the change log that all share, and then for the database.
+    pub async fn recall<K, V, F, R>(&self, cache: &Cache<K, V>, key: K, load: F) -> Result<V>
+    where
+        K: Eq + Hash + Clone + Weigh,
+        V: Clone + Weigh,
+        F: Fn() -> R,
+        R: Future<Output = Result<Loaded<V>>>,
+    {
+        let clock = self.kernel.clock();
+        match cache.get(&key, clock.elapsed()) {
+            Got::Fresh(value) => return Ok(value),
+            Got::Stale(..) if self.kernel.changes().catch_up(&**clock).await => {
+                if let Got::Fresh(value) = cache.get(&key, clock.elapsed()) {
+                    return Ok(value);
+                }
+            }
+            Got::Stale(..) | Got::Miss => {}
+        }
+        // The way that is seldom gone is kept out of the futures of those who go the other.
+        Box::pin(cache.load(key, || clock.elapsed(), load)).await
+    }
+
+    /// The position at which a load begins whose value is kept by [`Cache::put`].
+    pub fn position(&self) -> Position {
+        self.kernel.changes().coherence().begin()
+    }
+
+    /// The mark of what a cached value depends on.
+    pub fn mark(&self, subject: &Subject<'_>) -> Mark {
+        self.kernel.changes().coherence().mark(subject)
     }
 
     /// The highest change that this operation has committed; 0 for none.

@@ -11,6 +11,7 @@ use seawall_types::{ChangeId, Context, Tasks};
 use tokio::sync::oneshot;
 
 use crate::args::Args;
+use crate::change::Change;
 use crate::connection::Lease;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
@@ -26,13 +27,15 @@ pub struct Session {
     context: Context,
 }
 
-/// What a transaction returned, and the number of the last change it announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a transaction returned, and what it announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed<T> {
     /// What the body returned.
     pub value: T,
     /// The change that other replicas must have seen before anybody is told of the commit.
     pub change: Option<ChangeId>,
+    /// All changes that it announced, for this process, which need not wait for the log.
+    pub changes: Vec<Change>,
 }
 
 impl Session {

@@ -39,6 +39,7 @@ pub struct Tx {
     context: Context,
     now: Option<Millis>,
     change: Option<ChangeId>,
+    changes: Vec<Change>,
     failed: Option<Failure>,
 }
 
@@ -124,10 +125,11 @@ impl Tx {
             change.kind,
             change.a,
             change.b,
-            change.name
+            change.name.as_deref()
         ];
         let id = ChangeId::from(self.insert(&change::APPEND, args).await?);
         self.change = Some(id);
+        self.changes.push(change);
         Ok(id)
     }
 
@@ -243,6 +245,7 @@ where
         context: context.clone(),
         now: None,
         change: None,
+        changes: Vec::new(),
         failed: None,
     };
     // A panic in the body must not take the connection's transaction with it into the pool.
@@ -284,6 +287,7 @@ async fn end<T, E: From<Error>>(tx: Tx, outcome: Result<T, E>) -> Result<Committ
     let Tx {
         mut lease,
         change,
+        changes,
         failed,
         ..
     } = tx;
@@ -291,7 +295,11 @@ async fn end<T, E: From<Error>>(tx: Tx, outcome: Result<T, E>) -> Result<Committ
         (Ok(value), None) => match lease.command("COMMIT").await {
             Ok(()) => {
                 lease.finish().await;
-                return Ok(Committed { value, change });
+                return Ok(Committed {
+                    value,
+                    change,
+                    changes,
+                });
             }
             Err(failure) if failure.lost => {
                 return Err(Aborted {

@@ -69,12 +69,19 @@ pub fn statements() -> Vec<&'static Statement> {
 pub struct Content {
     kernel: Arc<Kernel>,
     config: Config,
+    shelf: manifest::Shelf,
+    links: blob::Links,
 }
 
 impl Content {
     /// The registry over a kernel.
     pub fn new(kernel: Arc<Kernel>, config: Config) -> Arc<Self> {
-        Arc::new(Self { kernel, config })
+        Arc::new(Self {
+            shelf: manifest::Shelf::new(&kernel),
+            links: blob::Links::new(&kernel),
+            kernel,
+            config,
+        })
     }
 
     /// The kernel that it runs in.

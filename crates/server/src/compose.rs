@@ -12,7 +12,7 @@ use seawall_accounts::Directory;
 use seawall_blob::files::{Disk, Files};
 use seawall_blob::{Blobs, Host};
 use seawall_kernel::auth::Verifier;
-use seawall_kernel::http::{Dispatcher, Route, Table};
+use seawall_kernel::http::{Dispatcher, Journal, Route, Table};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{Feature, Kernel, Parts, Settings, house};
@@ -128,6 +128,7 @@ impl House {
             tracker: Arc::clone(&ground.tracker),
             secrets,
             settings: settings(config),
+            cache_bytes: config.cache.bytes,
         };
         let kernel = Kernel::open(parts).await?;
         let accounts = seawall_accounts::Config {
@@ -149,8 +150,13 @@ impl House {
         })
     }
 
-    /// The dispatcher over every feature's routes, and those of the process itself.
-    pub fn dispatcher(&self, own: Vec<Route>) -> Arc<Dispatcher> {
+    /// The dispatcher over every feature's routes and those of the process itself; `journal` writes the
+    /// request log.
+    pub fn dispatcher(
+        &self,
+        own: Vec<Route>,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Arc<Dispatcher> {
         let routes = self
             .features
             .iter()
@@ -160,6 +166,7 @@ impl House {
             Arc::clone(&self.kernel),
             Table::new(own.into_iter().chain(routes)),
             verifier,
+            journal,
         )
     }
 

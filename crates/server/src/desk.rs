@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use seawall_kernel::Op;
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::Repo;
+use seawall_kernel::changes::FRESH;
 use seawall_types::RepositoryName;
 use seawall_types::lane::Lane;
 use serde::Serialize;
@@ -72,8 +73,12 @@ impl Desk {
         })
     }
 
-    /// Closes the house.
+    /// Closes the house. Before, it waits until no server gives out any more what this command has
+    /// changed: for so long a server trusts its last look at the change log.
     async fn close(self) {
+        if self.op.seen() > 0 {
+            tokio::time::sleep(FRESH).await;
+        }
         drop(self.op);
         self.house.close(AFTERWORK).await;
     }

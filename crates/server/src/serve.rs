@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use seawall_kernel::Kernel;
+use seawall_kernel::http::Dispatcher;
 use seawall_meta::{Dialect, Meta};
 use seawall_types::lane::Lane;
 use seawall_types::work::Spawn;
@@ -43,7 +44,7 @@ const AFTERWORK: Duration = Duration::from_secs(10);
 pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal) -> Result<()> {
     let config = common.load(listen)?;
     let ground = Ground::machine();
-    let _log = crate::log::install(&config.log, Arc::clone(&ground.clock))?;
+    let logging = crate::log::install(&config.log, Arc::clone(&ground.clock))?;
     let telemetry = Telemetry::install()?;
     raise_open_files();
     let data = config.data.clone();
@@ -57,7 +58,9 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let lifecycle = Lifecycle::new();
     let health = Arc::new(checks(Health::new(&lifecycle), &house.kernel));
     let ops = Ops::new(Arc::clone(&health), telemetry.clone());
-    let mut server = listeners(&config, &house, &ops, &lifecycle, &ground)?;
+    let own = config.management.address.is_none().then_some(&ops);
+    let dispatcher = house.dispatcher(front::routes(own), logging.requests.clone());
+    let mut server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;
     let addresses = server.addresses();
     watch(&ground, &lifecycle, &health, &telemetry);
     health.check().await;
@@ -136,7 +139,7 @@ fn keep(path: &Path, secret: &Secret) -> std::io::Result<()> {
 
 fn listeners(
     config: &Config,
-    house: &House,
+    dispatcher: Arc<Dispatcher>,
     ops: &Ops,
     lifecycle: &Lifecycle,
     ground: &Ground,
@@ -147,8 +150,6 @@ fn listeners(
         .map(|network| network.net())
         .collect();
     let mut server = Server::new(&config.limits, &networks, lifecycle);
-    let own = config.management.address.is_none().then_some(ops);
-    let dispatcher = house.dispatcher(front::routes(own));
     let random = Arc::clone(&ground.random);
     let front: Arc<dyn Serve> = Arc::new(Front::new(dispatcher, Trusted::new(networks), random));
     server.listen(&config.listeners, &front)?;

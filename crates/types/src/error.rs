@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -16,8 +17,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The cause of an error, for the log only.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a request was not served.
-#[derive(Debug)]
+/// Why a request was not served. Clones share the cause, for callers who waited for the same work.
+#[derive(Debug, Clone)]
 pub struct Error {
     /// What happened, in the domain's words.
     pub reason: Reason,
@@ -27,7 +28,7 @@ pub struct Error {
     /// Machine-readable particulars for the caller, e.g. the digests that are missing.
     pub detail: Option<Value>,
     /// What caused it, for the log only.
-    pub source: Option<Cause>,
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     /// After how many seconds it may be worth trying again.
     pub retry_after: Option<u32>,
 }
@@ -52,7 +53,7 @@ impl Error {
 
     /// The same with a cause for the log.
     pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

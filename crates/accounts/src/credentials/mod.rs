@@ -9,13 +9,32 @@ pub(crate) mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_kernel::Op;
 use seawall_kernel::auth::{CredentialKind, Identity};
 use seawall_kernel::catalog::store::ACTIVE;
+use seawall_kernel::changes::{self, Subject};
+use seawall_kernel::{Cache, Kernel, Loaded, Op, Share, Weigh};
 use seawall_meta::{Row, Tx, args};
 use seawall_types::permission::PrincipalKind;
 use seawall_types::time::Millis;
 use seawall_types::{CredentialId, Error, PrincipalId, Reason, Result};
+
+/// The share of the memory for caches that each of the two maps may take.
+const SHARE: Share = Share(4);
+
+/// What was read before: whoever proves themselves again and again costs no read.
+pub(crate) struct Known {
+    by_name: Cache<Box<str>, Option<Arc<Standing>>>,
+    by_id: Cache<i64, Option<Arc<Standing>>>,
+}
+
+impl Known {
+    pub(crate) fn new(kernel: &Kernel) -> Self {
+        Self {
+            by_name: kernel.cache("logins", SHARE),
+            by_id: kernel.cache("credentials", SHARE),
+        }
+    }
+}
 
 /// A principal and one of its credentials, as they stand at this moment.
 pub(crate) struct Standing {
@@ -82,10 +101,31 @@ impl Standing {
     }
 }
 
-/// The principal called `name` with its password. One read.
-pub(crate) async fn by_name(op: &Op, name: &str) -> Result<Option<Standing>> {
-    let row = op.sql().optional(&store::LOGIN, args![name]).await?;
-    row.map(Standing::read_whole).transpose()
+impl Weigh for Standing {
+    fn weight(&self) -> usize {
+        self.name.len() + self.secret.len()
+    }
+}
+
+/// Somebody who is there depends on their own changes only; that nobody is there is not kept.
+fn remembered(op: &Op, standing: Option<Standing>) -> Loaded<Option<Arc<Standing>>> {
+    match standing {
+        None => Loaded::passing(None),
+        Some(standing) => {
+            let subject = Subject::Principal(standing.principal.get());
+            Loaded::new(Some(Arc::new(standing)), [op.mark(&subject)])
+        }
+    }
+}
+
+/// The principal called `name` with its password. One read, or none if it was read before.
+pub(crate) async fn by_name(op: &Op, known: &Known, name: &str) -> Result<Option<Arc<Standing>>> {
+    let read = || async move {
+        let row = op.sql().optional(&store::LOGIN, args![name]).await?;
+        let standing = row.map(Standing::read_whole).transpose()?;
+        Ok(remembered(op, standing))
+    };
+    op.recall(&known.by_name, name.into(), read).await
 }
 
 /// A credential with its secret and its principal. One read.
@@ -94,19 +134,20 @@ pub(crate) async fn by_id(op: &Op, id: CredentialId) -> Result<Option<Standing>>
     row.map(Standing::read_whole).transpose()
 }
 
-/// A credential and its principal without the secret, if they belong together. One read.
+/// A credential and its principal without the secret, if they belong together. One read, or none
+/// if it was read before.
 pub(crate) async fn standing(
     op: &Op,
-    principal: PrincipalId,
-    credential: CredentialId,
-) -> Result<Option<Standing>> {
-    let row = op
-        .sql()
-        .optional(&store::STANDING, args![credential])
-        .await?;
-    let standing = row
-        .map(|row| Standing::read(&row, Vec::new()))
-        .transpose()?;
+    known: &Known,
+    (principal, credential): (PrincipalId, CredentialId),
+) -> Result<Option<Arc<Standing>>> {
+    let read = || async move {
+        let arguments = args![credential];
+        let row = op.sql().optional(&store::STANDING, arguments).await?;
+        let read = |row: Row| Standing::read(&row, Vec::new());
+        Ok(remembered(op, row.map(read).transpose()?))
+    };
+    let standing = op.recall(&known.by_id, credential.get(), read).await?;
     Ok(standing.filter(|standing| standing.principal == principal))
 }
 
@@ -170,6 +211,9 @@ async fn thin_out(op: &Op, principal: PrincipalId) -> Result<()> {
             if let Some(row) = tx.optional(&store::NTH_NEWEST, arguments).await? {
                 let arguments = args![principal, store::REFRESH, row.int(0)?];
                 tx.execute(&store::REVOKE_UP_TO, arguments).await?;
+                // The tokens that were made by them end as well.
+                tx.change(changes::change(changes::PRINCIPAL, principal.get(), 0))
+                    .await?;
             }
             Ok(())
         })

@@ -78,12 +78,13 @@ impl House {
             tracker: Arc::clone(&tracker),
             secrets: Secrets::from_bytes(&[5; 32]),
             settings,
+            cache_bytes: 16 << 20,
         };
         let kernel = Kernel::open(parts).await.unwrap();
         let directory = Directory::new(&kernel, Config::default()).await.unwrap();
         let table = Table::new(feature(&directory).routes);
         let verifier = Arc::clone(&directory) as Arc<dyn Verifier>;
-        let dispatcher = Dispatcher::new(Arc::clone(&kernel), table, verifier);
+        let dispatcher = Dispatcher::new(Arc::clone(&kernel), table, verifier, None);
         Self {
             kernel,
             directory,

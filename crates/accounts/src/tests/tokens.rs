@@ -359,7 +359,7 @@ async fn what_has_ended_is_swept_and_what_holds_stays() {
     assert!(credentials::sweep(&operator).await.unwrap());
     assert!(!credentials::sweep(&operator).await.unwrap());
     assert!(
-        credentials::by_name(&operator, "ann")
+        credentials::by_name(&operator, house.directory.known(), "ann")
             .await
             .unwrap()
             .is_some()

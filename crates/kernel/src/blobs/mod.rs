@@ -15,6 +15,8 @@ use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::time::Millis;
 use seawall_types::{Error, Reason, Result};
 
+use crate::changes;
+
 /// What kind of thing keeps a blob alive; stored, so numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnerKind {
@@ -115,7 +117,12 @@ pub async fn replace(tx: &mut Tx, digest: &Digest, from: &Place, to: &Place) -> 
         to.key.as_str(),
         PRESENT,
     ];
-    Ok(tx.execute(&store::PLACE_MOVE, arguments).await? > 0)
+    let moved = tx.execute(&store::PLACE_MOVE, arguments).await? > 0;
+    if moved {
+        let change = changes::named(changes::BLOB, 0, 0, &digest.to_string());
+        tx.change(change).await?;
+    }
+    Ok(moved)
 }
 
 /// Where a blob is, if its bytes are here. One read.

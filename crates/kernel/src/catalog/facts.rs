@@ -1,11 +1,18 @@
 //! What one read tells about a repository and its caller.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use seawall_cache::Weigh;
 use seawall_meta::Row;
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
+use seawall_types::name::RepositoryName;
 use seawall_types::permission::{
     NamespaceKind, NamespaceRole, RepositoryKind, RepositoryState, Role, Visibility,
 };
 use seawall_types::{Error, Reason, Result};
+
+use crate::changes::Subject;
 
 /// A namespace as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +80,56 @@ impl RepositoryFacts {
                 .map(|code| stored(Role::from_code(code)))
                 .transpose()?,
         })
+    }
+}
+
+impl RepositoryFacts {
+    /// What has to stay as it is for these facts about `name` and `caller` (0 for nobody) to hold.
+    pub(super) fn depend_on<'n>(&self, name: &'n RepositoryName, caller: i64) -> Vec<Subject<'n>> {
+        let Some(namespace) = &self.namespace else {
+            return vec![Subject::NamespaceName(Cow::Borrowed(name.namespace()))];
+        };
+        let namespace = namespace.id.get();
+        let mut on = vec![Subject::Namespace(namespace), Subject::Principal(caller)];
+        match &self.repository {
+            None => on.push(Subject::RepositoryName(
+                namespace,
+                Cow::Borrowed(name.path()),
+            )),
+            Some(row) => {
+                on.push(Subject::Repository(row.id.get()));
+                on.push(Subject::Grant(row.id.get(), caller));
+            }
+        }
+        on
+    }
+}
+
+/// Whose facts about which name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct FactsKey {
+    name: Arc<str>,
+    caller: i64,
+}
+
+impl FactsKey {
+    pub(super) fn new(name: &RepositoryName, caller: i64) -> Self {
+        Self {
+            name: name.as_canonical().into(),
+            caller,
+        }
+    }
+}
+
+impl Weigh for FactsKey {
+    fn weight(&self) -> usize {
+        self.name.len()
+    }
+}
+
+impl Weigh for RepositoryFacts {
+    fn weight(&self) -> usize {
+        0
     }
 }
 

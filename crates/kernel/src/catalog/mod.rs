@@ -14,5 +14,6 @@ pub mod repositories;
 pub mod store;
 
 pub use access::Allowed;
+pub(crate) use facts::FactsKey;
 pub use facts::{NamespaceFacts, RepositoryFacts, RepositoryRow};
 pub use repo::Repo;

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use seawall_cache::Loaded;
 use seawall_meta::{Tx, args};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
@@ -10,7 +11,7 @@ use seawall_types::permission::{NamespaceKind, NamespaceRole, RepositoryState, R
 use seawall_types::{Error, Reason, Result};
 
 use super::access::{Allowed, accepts, judge};
-use super::facts::{RepositoryFacts, RepositoryRow, stored};
+use super::facts::{FactsKey, RepositoryFacts, RepositoryRow, stored};
 use super::store;
 use crate::auth::{Act, ActKind, Existing, Push};
 use crate::changes;
@@ -45,7 +46,7 @@ impl Op {
     /// Opens `name` for `A`, or says why not: the one place that tells hidden from forbidden.
     ///
     /// Errors: `Unauthenticated`, `Hidden`, `Forbidden`, `InsufficientScope`, `ReadOnly`,
-    /// `NameUnknown` (design: who may do what). Costs one read.
+    /// `NameUnknown` (design: who may do what). Costs one read, or none if the facts were read before.
     pub async fn repo<A: Act>(&self, name: &RepositoryName) -> Result<Repo<A>> {
         let facts = self.repository_facts(name).await?;
         judge(
@@ -60,8 +61,8 @@ impl Op {
         }
         let inner = Inner {
             name: name.clone(),
-            namespace: facts.namespace.map(|namespace| namespace.id),
-            row: facts.repository,
+            namespace: facts.namespace.as_ref().map(|namespace| namespace.id),
+            row: facts.repository.clone(),
             creator: facts.namespace_role == Some(NamespaceRole::Creator),
             made: OnceLock::new(),
         };
@@ -77,14 +78,29 @@ impl Op {
         Ok(Allowed::of(self.actor(), &facts, self.kernel().settings()))
     }
 
-    async fn repository_facts(&self, name: &RepositoryName) -> Result<RepositoryFacts> {
+    async fn repository_facts(&self, name: &RepositoryName) -> Result<Arc<RepositoryFacts>> {
         let caller = self.actor().principal().map_or(0, PrincipalId::get);
+        let key = FactsKey::new(name, caller);
+        let facts = self.kernel().facts();
+        self.recall(facts, key, || self.read_facts(name, caller))
+            .await
+    }
+
+    async fn read_facts(
+        &self,
+        name: &RepositoryName,
+        caller: i64,
+    ) -> Result<Loaded<Arc<RepositoryFacts>>> {
         let row = self
             .sql()
             .optional(&store::FACTS, args![name.namespace(), name.path(), caller])
             .await?;
-        row.as_ref()
-            .map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)
+        let facts = row
+            .as_ref()
+            .map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)?;
+        let on = facts.depend_on(name, caller);
+        let marks: Vec<_> = on.iter().map(|subject| self.mark(subject)).collect();
+        Ok(Loaded::new(Arc::new(facts), marks))
     }
 }
 

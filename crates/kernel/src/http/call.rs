@@ -13,7 +13,7 @@ use seawall_types::{Error, Reason, Result};
 use super::Response;
 use super::body::{BodyStream, refuse};
 use super::dialect::{Asked, Dialect};
-use super::params::{Query, decode};
+use super::params::{Places, Query, decode};
 use crate::op::Op;
 
 /// A body that a handler may take; what it leaves can still be drained afterwards.
@@ -33,12 +33,17 @@ impl BodySlot {
 /// Where a handler says who acted, when its body told and not its head.
 pub(super) type Acted = Arc<OnceLock<Op>>;
 
+/// A request's head, and where its parameters stand in the path.
+pub(super) struct Head {
+    pub(super) parts: Parts,
+    pub(super) places: Places,
+}
+
 /// One request on its way through a handler.
 pub struct Call {
     /// The operation, its actor known.
     pub op: Op,
-    parts: Parts,
-    params: Vec<(&'static str, String)>,
+    head: Arc<Head>,
     query: Query,
     body: BodySlot,
     dialect: Dialect,
@@ -48,16 +53,14 @@ pub struct Call {
 impl Call {
     pub(super) fn new(
         op: Op,
-        parts: Parts,
-        (params, dialect): (Vec<(&'static str, String)>, Dialect),
+        (head, dialect): (Arc<Head>, Dialect),
         body: BodySlot,
         acted: Acted,
     ) -> Result<Self> {
-        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        let query = Query::parse(head.parts.uri.query().unwrap_or_default())?;
         Ok(Self {
             op,
-            parts,
-            params,
+            head,
             query,
             body,
             dialect,
@@ -86,17 +89,17 @@ impl Call {
 
     /// The request's method.
     pub fn method(&self) -> &Method {
-        &self.parts.method
+        &self.head.parts.method
     }
 
     /// The request's target as it came.
     pub fn uri(&self) -> &Uri {
-        &self.parts.uri
+        &self.head.parts.uri
     }
 
     /// The request's headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.parts.headers
+        &self.head.parts.headers
     }
 
     /// The query's parameters.
@@ -106,7 +109,8 @@ impl Call {
 
     /// A header's text. Errors: `BadRequest` for bytes that are no visible ASCII.
     pub fn header(&self, name: &HeaderName) -> Result<Option<&str>> {
-        self.parts
+        self.head
+            .parts
             .headers
             .get(name)
             .map(|value| {
@@ -129,10 +133,8 @@ impl Call {
     }
 
     fn raw(&self, name: &str) -> &str {
-        self.params
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map_or("", |(_, value)| value)
+        let Head { parts, places } = &*self.head;
+        places.raw(parts.uri.path(), name)
     }
 
     /// The body's length as `Content-Length` declares it. Errors: `SizeInvalid`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::request::Parts;
-use ::http::{HeaderValue, Method, Request, header};
+use ::http::{HeaderName, HeaderValue, Method, Request, header};
 use axum::body::{Body, HttpBody};
 use futures::{FutureExt, StreamExt};
 use seawall_types::lane::Lane;
@@ -19,8 +19,11 @@ use seawall_types::{Error, Reason, Result};
 use tokio::sync::oneshot;
 
 use super::Response;
-use super::call::{Acted, BodySlot, Call};
+use super::call::{Acted, BodySlot, Call, Head};
 use super::dialect::{Asked, Dialect};
+use super::journal::Journal;
+use super::meters::Meters;
+use super::params::Places;
 use super::record::Record;
 use super::route::{Access, Found, Route, Table};
 use crate::auth::{Actor, Verifier};
@@ -33,20 +36,36 @@ use crate::op::{Op, Origin};
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Serves requests from a route table.
 pub struct Dispatcher {
     kernel: Arc<Kernel>,
     table: Table,
     verifier: Arc<dyn Verifier>,
+    journal: Option<Arc<dyn Journal>>,
+    /// The metrics of requests for what is not served.
+    unknown: Arc<Meters>,
+    wrong_method: Arc<Meters>,
 }
 
 impl Dispatcher {
-    /// A dispatcher over `table`, with `verifier` to tell who asks.
-    pub fn new(kernel: Arc<Kernel>, table: Table, verifier: Arc<dyn Verifier>) -> Arc<Self> {
+    /// A dispatcher over `table`, with `verifier` to tell who asks, and without a request log if there
+    /// is no `journal`.
+    pub fn new(
+        kernel: Arc<Kernel>,
+        table: Table,
+        verifier: Arc<dyn Verifier>,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             kernel,
             table,
             verifier,
+            journal,
+            unknown: Arc::new(Meters::new("unknown-route")),
+            wrong_method: Arc::new(Meters::new("wrong-method")),
         })
     }
 
@@ -60,72 +79,64 @@ impl Dispatcher {
         let started = self.kernel.clock().elapsed();
         let (parts, body) = request.into_parts();
         let slot = BodySlot::new(body);
-        let (name, lane, dialect) = match self.table.find(&parts.method, parts.uri.path()) {
-            Found::Route(route, _) => (route.name, route.lane.lane(&parts), route.dialect),
-            Found::Methods(route, _) => ("wrong-method", Lane::Listing, route.dialect),
-            Found::Nothing => (
-                "unknown-route",
-                Lane::Listing,
-                Dialect::of_path(parts.uri.path()),
-            ),
+        let path = parts.uri.path();
+        let (target, lane, dialect) = match self.table.find(&parts.method, path) {
+            Found::Route(route, meters, places) => {
+                let lane = route.lane.lane(&parts);
+                (Target::Route(route, meters, places), lane, route.dialect)
+            }
+            Found::Methods(route, allow) => (Target::Methods(allow), Lane::Listing, route.dialect),
+            Found::Nothing => (Target::Nothing, Lane::Listing, Dialect::of_path(path)),
         };
         let op = self.kernel.op(lane, Actor::anonymous(), origin, None);
-        let mut record = Record::new(&op, name, &parts, started);
-        let answered = self.answer(&op, &parts, &slot, &mut record).await;
+        let (meters, places) = match &target {
+            Target::Route(_, meters, places) => (*meters, places.clone()),
+            Target::Methods(_) => (&self.wrong_method, Places::default()),
+            Target::Nothing => (&self.unknown, Places::default()),
+        };
+        let head = Arc::new(Head { parts, places });
+        let mut record = Record::new(&op, (&head, meters), self.journal.as_ref(), started);
+        let answered = match target {
+            Target::Route(route, ..) => self.answer(&op, (route, &head), &slot, &mut record).await,
+            Target::Methods(allow) => Err(Failure {
+                allow: Some(allow),
+                ..Error::new(Reason::MethodNotAllowed, "the path has no such method").into()
+            }),
+            Target::Nothing => {
+                Err(Error::new(Reason::NotFound, "nothing is served at this path").into())
+            }
+        };
         if answered
             .as_ref()
             .map_or(true, |response| response.status().is_client_error())
         {
-            self.linger(&parts, &slot);
+            self.linger(&head.parts, &slot);
         }
         let mut response = match answered {
             Ok(response) => response,
             Err(failure) => {
                 record.failed(&failure.error);
                 let asked = Asked {
-                    method: &parts.method,
+                    method: &head.parts.method,
                     challenge: failure.challenge,
                     allow: failure.allow,
                 };
                 dialect.render(&failure.error, &asked)
             }
         };
-        if dialect == Dialect::Oci {
-            let version = HeaderValue::from_static("registry/2.0");
-            response
-                .headers_mut()
-                .insert("docker-distribution-api-version", version);
-        }
-        if let Ok(id) = HeaderValue::try_from(op.origin().request_id.as_str()) {
-            response.headers_mut().insert("x-request-id", id);
-        }
-        self.settle(&op);
+        sign(&mut response, dialect, &op);
         record.answer(response)
     }
 
     async fn answer(
         self: &Arc<Self>,
         op: &Op,
-        parts: &Parts,
+        (route, head): (&Route, &Arc<Head>),
         slot: &BodySlot,
         record: &mut Record,
     ) -> std::result::Result<Response, Failure> {
-        let (route, params) = match self.table.find(&parts.method, parts.uri.path()) {
-            Found::Route(route, params) => (route, params.into_owned()),
-            Found::Methods(_, allow) => {
-                let error = Error::new(Reason::MethodNotAllowed, "the path has no such method");
-                return Err(Failure {
-                    allow: Some(allow),
-                    ..Failure::from(error)
-                });
-            }
-            Found::Nothing => {
-                return Err(Error::new(Reason::NotFound, "nothing is served at this path").into());
-            }
-        };
-        let challenge = challenge(op, route.access, &params);
         let refused = |error: Error| Failure {
-            challenge: challenge.clone(),
+            challenge: challenge(op, route.access, head),
             // Whatever is refused with 405 names what is left (RFC 9110 §15.5.6): to look at it.
             allow: forbids_changes(error.reason).then(|| self.table.looking_at(route)),
             error,
@@ -134,20 +145,20 @@ impl Dispatcher {
             Access::Open => Actor::anonymous(),
             _ => self
                 .verifier
-                .verify(op, &parts.headers)
+                .verify(op, &head.parts.headers)
                 .await
                 .map_err(refused)?,
         };
-        let op = op.acting_as(actor);
-        record.actor(&op);
+        let op = &op.acting_as(actor);
+        record.actor(op);
         if route.access == Access::Known && op.actor().is_anonymous() {
             let error = Error::new(Reason::Unauthenticated, "authentication required");
             return Err(refused(error));
         }
-        let (head, spoken) = (parts.clone(), (params, route.dialect));
         let acted = Acted::default();
+        let spoken = (Arc::clone(head), route.dialect);
         let call =
-            Call::new(op, head, spoken, slot.clone(), Arc::clone(&acted)).map_err(refused)?;
+            Call::new(op.clone(), spoken, slot.clone(), Arc::clone(&acted)).map_err(refused)?;
         let answered = self.run(route, call).await;
         if let Some(op) = acted.get() {
             record.actor(op);
@@ -174,16 +185,6 @@ impl Dispatcher {
             .ok()
             .and_then(std::result::Result::ok)
             .unwrap_or_else(|| Err(fell()))
-    }
-
-    /// The one place where an answer waits for what its operation has committed to be seen.
-    ///
-    /// A lone server serves what is committed, so there is nothing to wait for; the follower is told
-    /// to look now, for what this process holds in memory.
-    fn settle(&self, op: &Op) {
-        if op.seen() > 0 {
-            self.kernel.changes().nudge();
-        }
     }
 
     /// Reads on, beside the answer, in a body that no handler took.
@@ -218,6 +219,25 @@ fn forbids_changes(reason: Reason) -> bool {
     matches!(reason, R::BlobReferenced | R::ReadOnly | R::Unsupported)
 }
 
+/// What a request is for.
+enum Target<'t> {
+    Route(&'t Route, &'t Arc<Meters>, Places),
+    Methods(String),
+    Nothing,
+}
+
+/// The headers that every answer has.
+fn sign(response: &mut Response, dialect: Dialect, op: &Op) {
+    let headers = response.headers_mut();
+    if dialect == Dialect::Oci {
+        let version = HeaderValue::from_static("registry/2.0");
+        headers.insert(API_VERSION, version);
+    }
+    if let Ok(id) = HeaderValue::try_from(op.origin().request_id.as_str()) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
 /// An error with what its rendering needs.
 struct Failure {
     error: Error,
@@ -237,16 +257,16 @@ impl From<Error> for Failure {
 
 /// The challenge for a route: the scopes that the route needs, whatever the method (distribution
 /// §13.1). A name that cannot exist asks for no scope.
-fn challenge(op: &Op, access: Access, params: &[(&'static str, String)]) -> Option<String> {
+fn challenge(op: &Op, access: Access, head: &Head) -> Option<String> {
     let scope = match access {
         Access::Open => return None,
         Access::Anyone | Access::Known => None,
         Access::Catalog => Some("registry:catalog:*".to_owned()),
-        Access::Repository(act) => params
-            .iter()
-            .find(|(key, _)| *key == "name")
-            .and_then(|(_, name)| RepositoryName::parse(name).ok())
-            .map(|name| format!("repository:{}:{}", name.as_written(), act.scope_actions())),
+        Access::Repository(act) => {
+            let name = head.places.raw(head.parts.uri.path(), "name");
+            let name = RepositoryName::parse(name).ok();
+            name.map(|name| format!("repository:{}:{}", name.as_written(), act.scope_actions()))
+        }
     };
     let realm = challenge_realm(op);
     let service = op.kernel().installation();

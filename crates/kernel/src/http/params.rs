@@ -1,36 +1,56 @@
 //! What a path and a query hold, decoded exactly once.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use seawall_types::{Error, Reason, Result};
 
+/// No pattern has more parameters.
+pub(super) const MOST_PARAMS: usize = 4;
+
 /// The parameters that a pattern captured, still percent-encoded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Params<'p>(Vec<(&'static str, &'p str)>);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Params<'p> {
+    held: [(&'static str, &'p str); MOST_PARAMS],
+    count: usize,
+}
 
 impl<'p> Params<'p> {
     pub(super) fn set(&mut self, name: &'static str, value: &'p str) {
-        self.0.push((name, value));
-    }
-
-    /// The parameter as it stood in the path, or nothing.
-    pub fn raw(&self, name: &str) -> &'p str {
-        self.0
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map_or("", |(_, value)| value)
+        if let Some(place) = self.held.get_mut(self.count) {
+            *place = (name, value);
+            self.count += 1;
+        }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'p str)> + '_ {
-        self.0.iter().copied()
+        self.held.iter().take(self.count).copied()
     }
 
-    pub(super) fn into_owned(self) -> Vec<(&'static str, String)> {
-        self.0
-            .into_iter()
-            .map(|(name, value)| (name, value.to_owned()))
-            .collect()
+    /// Where they stand in `path`, from which they were captured.
+    pub(super) fn places(&self, path: &str) -> Places {
+        let mut places = Places::default();
+        for (place, (name, value)) in places.0.iter_mut().zip(self.iter()) {
+            let start = value.as_ptr().addr().saturating_sub(path.as_ptr().addr());
+            *place = (name, start..start + value.len());
+        }
+        places
+    }
+}
+
+/// Parameters as places in the path that they were captured from.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places([(&'static str, Range<usize>); MOST_PARAMS]);
+
+impl Places {
+    /// The parameter as it stands in `path`, or nothing.
+    pub(super) fn raw<'p>(&self, path: &'p str, name: &str) -> &'p str {
+        let mut places = self.0.iter();
+        let place = places.find(|(key, _)| *key == name);
+        place
+            .and_then(|(_, range)| path.get(range.clone()))
+            .unwrap_or_default()
     }
 }
 

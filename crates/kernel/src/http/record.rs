@@ -1,27 +1,33 @@
 //! One line in the log and one count in the metrics per request, once its body is out.
-//!
-//! Never writes credentials, queries or header values other than the agent.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::http::header::CONTENT_LENGTH;
-use ::http::request::Parts;
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use seawall_types::{Error, Reason};
 
 use super::Response;
+use super::call::Head;
+use super::journal::{Journal, Line};
+use super::meters::Meters;
+use crate::lanes::Seat;
 use crate::op::Op;
+
+/// The most bytes of a path in the log.
+const PATH_BYTES: usize = 512;
 
 /// What is known of a request while it is under way.
 pub(super) struct Record {
     op: Op,
-    route: &'static str,
-    method: String,
-    path: String,
+    seat: Seat,
+    meters: Arc<Meters>,
+    journal: Option<Arc<dyn Journal>>,
+    head: Arc<Head>,
     started: Duration,
     status: u16,
     sent: u64,
@@ -32,12 +38,18 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(op: &Op, route: &'static str, parts: &Parts, started: Duration) -> Self {
+    pub(super) fn new(
+        op: &Op,
+        (head, meters): (&Arc<Head>, &Arc<Meters>),
+        journal: Option<&Arc<dyn Journal>>,
+        started: Duration,
+    ) -> Self {
         Self {
             op: op.clone(),
-            route,
-            method: parts.method.to_string(),
-            path: parts.uri.path().chars().take(512).collect(),
+            seat: op.kernel().lanes().take(op.lane()),
+            meters: Arc::clone(meters),
+            journal: journal.map(Arc::clone),
+            head: Arc::clone(head),
             started,
             status: 0,
             sent: 0,
@@ -48,6 +60,7 @@ impl Record {
     }
 
     pub(super) fn actor(&mut self, op: &Op) {
+        self.seat.move_to(op.lane());
         self.op = op.clone();
     }
 
@@ -65,7 +78,7 @@ impl Record {
                 .unwrap_or_default();
             tracing::error!(
                 request_id = self.op.origin().request_id,
-                route = self.route,
+                route = self.meters.route(),
                 reason = error.reason.name(),
                 error = %error.public,
                 cause,
@@ -99,52 +112,36 @@ impl Record {
 
     fn write(&self, first_byte: Duration) {
         let cost = self.op.cost().snapshot();
-        let took = self
-            .op
-            .kernel()
-            .clock()
-            .elapsed()
-            .saturating_sub(self.started);
-        let status = if self.reason == Some(Reason::ClientGone) {
-            499
-        } else {
-            self.status
-        };
-        tracing::info!(
-            target: "request",
-            id = self.op.origin().request_id,
-            lane = self.op.lane().name(),
-            actor = self.op.actor().name(),
-            address = self.op.origin().address.map(tracing::field::display),
-            route = self.route,
-            method = self.method,
-            path = self.path,
+        let elapsed = self.op.kernel().clock().elapsed();
+        let took = elapsed.saturating_sub(self.started);
+        let gone = self.reason == Some(Reason::ClientGone);
+        let status = if gone { 499 } else { self.status };
+        self.meters
+            .count(self.op.lane(), status, took, (self.sent, cost));
+        let Some(journal) = &self.journal else { return };
+        let parts = &self.head.parts;
+        let path = parts.uri.path();
+        journal.note(&Line {
+            id: &self.op.origin().request_id,
+            lane: self.op.lane().name(),
+            actor: self.op.actor().name(),
+            address: self.op.origin().address,
+            route: self.meters.route(),
+            method: parts.method.as_str(),
+            path: path
+                .get(..path.floor_char_boundary(PATH_BYTES))
+                .unwrap_or_default(),
             status,
-            whole = self.whole,
-            bytes_in = cost.bytes_in,
-            bytes_out = self.sent,
-            first_byte_ms = millis(first_byte),
-            took_ms = millis(took),
-            db_ms = cost.db_micros / 1000,
-            reads = cost.reads,
-            writes = cost.writes,
-            agent = self.op.origin().agent,
-        );
-        let labels = [("route", self.route), ("lane", self.op.lane().name())];
-        let class = match status {
-            100..=199 => "1xx",
-            200..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
-        };
-        metrics::counter!("seawall_requests_total", "route" => self.route, "lane" => self.op.lane().name(), "status" => class)
-            .increment(1);
-        metrics::histogram!("seawall_request_seconds", &labels).record(took.as_secs_f64());
-        metrics::counter!("seawall_sent_bytes_total", &labels).increment(self.sent);
-        metrics::counter!("seawall_received_bytes_total", &labels).increment(cost.bytes_in);
-        metrics::counter!("seawall_sql_statements_total", &labels)
-            .increment(cost.reads + cost.writes);
+            whole: self.whole,
+            bytes_in: cost.bytes_in,
+            bytes_out: self.sent,
+            first_byte_ms: millis(first_byte),
+            took_ms: millis(took),
+            db_ms: cost.db_micros / 1000,
+            reads: cost.reads,
+            writes: cost.writes,
+            agent: &self.op.origin().agent,
+        });
     }
 }
 

@@ -15,7 +15,8 @@ use seawall_types::lane::Lane;
 use super::Response;
 use super::call::Call;
 use super::dialect::Dialect;
-use super::params::Params;
+use super::meters::Meters;
+use super::params::Places;
 use super::pattern::Pattern;
 use crate::auth::ActKind;
 
@@ -104,9 +105,9 @@ impl Route {
 }
 
 /// What the table says of a path and a method.
-pub(super) enum Found<'t, 'p> {
-    /// This route, with these parameters.
-    Route(&'t Route, Params<'p>),
+pub(super) enum Found<'t> {
+    /// This route, with its metrics and the places of its parameters.
+    Route(&'t Route, &'t Arc<Meters>, Places),
     /// The path is known, but only with these methods.
     Methods(&'t Route, String),
     /// Nothing is there.
@@ -115,22 +116,37 @@ pub(super) enum Found<'t, 'p> {
 
 /// All routes of a process.
 #[derive(Clone, Default)]
-pub struct Table(Vec<Route>);
+pub struct Table {
+    routes: Vec<(Route, Arc<Meters>)>,
+    /// The places of the routes of each pattern. A later pattern is looser: once a stricter one knows
+    /// the path, only its own routes may answer.
+    patterns: Vec<(Pattern, Vec<usize>)>,
+}
 
 impl Table {
-    /// A table of `routes`; where two match, the earlier one counts.
+    /// A table of `routes`; where two patterns match, the earlier one counts.
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
-        Self(routes.into_iter().collect())
+        let mut table = Self::default();
+        for (place, route) in routes.into_iter().enumerate() {
+            let mut patterns = table.patterns.iter_mut();
+            match patterns.find(|(pattern, _)| *pattern == route.pattern) {
+                Some((_, places)) => places.push(place),
+                None => table.patterns.push((route.pattern.clone(), vec![place])),
+            }
+            let meters = Arc::new(Meters::new(route.name));
+            table.routes.push((route, meters));
+        }
+        table
     }
 
     /// All routes, in the order of matching.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.0.iter()
+        self.routes.iter().map(|(route, _)| route)
     }
 
     /// The methods that change nothing, of the path that `route` serves.
     pub(super) fn looking_at(&self, route: &Route) -> String {
-        let kin = self.0.iter().filter(|kin| kin.pattern == route.pattern);
+        let kin = self.iter().filter(|kin| kin.pattern == route.pattern);
         let methods: Vec<&str> = kin
             .filter(|kin| kin.method.is_safe())
             .map(|kin| kin.method.as_str())
@@ -138,24 +154,21 @@ impl Table {
         methods.join(", ")
     }
 
-    pub(super) fn find<'p>(&self, method: &Method, path: &'p str) -> Found<'_, 'p> {
-        let mut other: Option<&Route> = None;
-        let mut methods: Vec<&str> = Vec::new();
-        for route in &self.0 {
-            // A later pattern is looser: once a stricter one knew the path, only its kin may answer.
-            if other.is_some_and(|known| known.pattern != route.pattern) {
-                continue;
-            }
-            if let Some(params) = route.pattern.capture(path) {
-                if route.method == *method {
-                    return Found::Route(route, params);
-                }
-                other = Some(route);
-                methods.push(route.method.as_str());
-            }
+    pub(super) fn find(&self, method: &Method, path: &str) -> Found<'_> {
+        let captured = self
+            .patterns
+            .iter()
+            .find_map(|(pattern, places)| Some((pattern.capture(path)?, places)));
+        let Some((params, places)) = captured else {
+            return Found::Nothing;
+        };
+        let kin = || places.iter().filter_map(|place| self.routes.get(*place));
+        if let Some((route, meters)) = kin().find(|(route, _)| route.method == *method) {
+            return Found::Route(route, meters, params.places(path));
         }
-        match other {
-            Some(route) => Found::Methods(route, methods.join(", ")),
+        let methods: Vec<&str> = kin().map(|(route, _)| route.method.as_str()).collect();
+        match kin().next() {
+            Some((route, _)) => Found::Methods(route, methods.join(", ")),
             None => Found::Nothing,
         }
     }

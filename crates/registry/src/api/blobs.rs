@@ -20,7 +20,8 @@ use seawall_types::{Digest, Error, Lane, Reason, Result};
 use super::answer::{Answer, is_known};
 use super::bind;
 use super::multipart::Boundary;
-use crate::{Content, blob};
+use crate::Content;
+use crate::blob::{self, Link};
 
 const BLOB: &str = "/v2/{name...}/blobs/{digest}";
 
@@ -56,20 +57,16 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
 struct Wanted {
     repo: Repo<Pull>,
     digest: Digest,
-    facts: BlobFacts,
+    link: Arc<Link>,
 }
 
 impl Wanted {
-    /// Two reads: what the caller may do, and where the blob is.
-    async fn find(call: &Call) -> Result<Self> {
+    /// What the caller may do, and where the blob is.
+    async fn find(content: &Content, call: &Call) -> Result<Self> {
         let repo = call.op.repo::<Pull>(&call.name()?).await?;
         let digest = Digest::parse(&call.param("digest")?)?;
-        let facts = blob::find(&call.op, &repo, &digest).await?;
-        Ok(Self {
-            repo,
-            digest,
-            facts,
-        })
+        let link = blob::find(&call.op, &content.links, &repo, &digest).await?;
+        Ok(Self { repo, digest, link })
     }
 
     /// The entity tag, without its quotes.
@@ -94,23 +91,29 @@ impl Wanted {
     }
 }
 
-async fn head(_: Arc<Content>, call: Call) -> Result<Response> {
-    let wanted = Wanted::find(&call).await?;
+async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
+    let wanted = Wanted::find(&content, &call).await?;
     blob::promise(&call.op, &wanted.repo, &wanted.digest).await?;
     if is_known(call.headers(), &wanted.etag()) {
         return wanted.answer(StatusCode::NOT_MODIFIED).empty();
     }
     wanted
-        .octets(StatusCode::OK, wanted.facts.size)
+        .octets(StatusCode::OK, wanted.link.size())
         .body(Body::empty())
 }
 
-async fn get(_: Arc<Content>, call: Call) -> Result<Response> {
-    let wanted = Wanted::find(&call).await?;
+async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
+    let wanted = Wanted::find(&content, &call).await?;
     if is_known(call.headers(), &wanted.etag()) {
         return wanted.answer(StatusCode::NOT_MODIFIED).empty();
     }
     match ranges(&call, &wanted) {
+        RangeAnswer::Whole if wanted.link.size() <= blob::SMALL => {
+            let bytes = blob::whole(&call.op, &content.links, &wanted.digest, &wanted.link).await?;
+            wanted
+                .octets(StatusCode::OK, wanted.link.size())
+                .body(bytes)
+        }
         RangeAnswer::Whole => whole(&call, &wanted).await,
         RangeAnswer::Unsatisfiable => unsatisfiable(&call, &wanted),
         RangeAnswer::Parts(parts) => match parts.as_slice() {
@@ -134,11 +137,11 @@ fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
     if text(header::IF_RANGE).is_some_and(|condition| !if_range(condition, &wanted.etag())) {
         return RangeAnswer::Whole;
     }
-    ByteRanges::parse(range, wanted.facts.size)
+    ByteRanges::parse(range, wanted.link.size())
 }
 
 async fn whole(call: &Call, wanted: &Wanted) -> Result<Response> {
-    let BlobFacts { size, place } = &wanted.facts;
+    let BlobFacts { size, place } = wanted.link.facts();
     let download = call.op.transfers().open(place, *size, None).await?;
     wanted
         .octets(StatusCode::OK, *size)
@@ -146,7 +149,7 @@ async fn whole(call: &Call, wanted: &Wanted) -> Result<Response> {
 }
 
 async fn one_part(call: &Call, wanted: &Wanted, part: ByteRange) -> Result<Response> {
-    let BlobFacts { size, place } = &wanted.facts;
+    let BlobFacts { size, place } = wanted.link.facts();
     let (start, end, length) = (part.start, part.end, part.length());
     let download = call
         .op
@@ -160,7 +163,7 @@ async fn one_part(call: &Call, wanted: &Wanted, part: ByteRange) -> Result<Respo
 }
 
 fn several_parts(call: &Call, wanted: &Wanted, parts: Vec<ByteRange>) -> Result<Response> {
-    let BlobFacts { size, place } = &wanted.facts;
+    let BlobFacts { size, place } = wanted.link.facts();
     let mut random = [0; 16];
     call.op.kernel().random().fill(&mut random);
     let boundary = Boundary::of(random);
@@ -176,7 +179,7 @@ fn unsatisfiable(call: &Call, wanted: &Wanted) -> Result<Response> {
     let headers = Answer::new(StatusCode::RANGE_NOT_SATISFIABLE)
         .header(
             header::CONTENT_RANGE,
-            format!("bytes */{}", wanted.facts.size),
+            format!("bytes */{}", wanted.link.size()),
         )
         .header(header::ACCEPT_RANGES, "bytes")
         .into_headers()?;

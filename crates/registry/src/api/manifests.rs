@@ -62,16 +62,16 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     ]
 }
 
-async fn head(_: Arc<Content>, call: Call) -> Result<Response> {
-    let found = Found::find(&call, false).await?;
+async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
+    let found = Found::find(&content, &call).await?;
     if is_known(call.headers(), &found.etag()) {
         return found.answer(StatusCode::NOT_MODIFIED).empty();
     }
     found.whole().body(Body::empty())
 }
 
-async fn get(_: Arc<Content>, call: Call) -> Result<Response> {
-    let found = Found::find(&call, true).await?;
+async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
+    let found = Found::find(&content, &call).await?;
     if is_known(call.headers(), &found.etag()) {
         return found.answer(StatusCode::NOT_MODIFIED).empty();
     }
@@ -84,22 +84,22 @@ async fn get(_: Arc<Content>, call: Call) -> Result<Response> {
             principal,
         });
     }
-    found.whole().body(found.served.body)
+    found.whole().body(found.served.body.clone())
 }
 
 /// A manifest that a request asks for, and how it asks.
 struct Found {
     repo: Repo<Pull>,
     reference: Reference,
-    served: Served,
+    served: Arc<Served>,
 }
 
 impl Found {
-    /// Two reads: what the caller may do, and the manifest.
-    async fn find(call: &Call, with_body: bool) -> Result<Self> {
+    /// What the caller may do, and the manifest.
+    async fn find(content: &Content, call: &Call) -> Result<Self> {
         let repo = call.op.repo::<Pull>(&call.name()?).await?;
         let reference = existing(&call.param("reference")?)?;
-        let served = manifest::find(&call.op, &repo, &reference, with_body).await?;
+        let served = manifest::find(&call.op, &content.shelf, &repo, &reference).await?;
         Ok(Self {
             repo,
             reference,

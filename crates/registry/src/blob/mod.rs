@@ -5,50 +5,32 @@
 //! them serve it. Nothing here may answer for a blob without that row, and nothing removes bytes:
 //! what nobody keeps is for the collector.
 
+mod link;
 mod mount;
 pub(crate) mod store;
 mod walk;
 
+pub(crate) use link::{Link, Links, SMALL, find, whole};
 pub(crate) use mount::mount;
 pub use walk::links;
 
 use std::time::Duration;
 
 use seawall_kernel::auth::{Delete, Pull, Push};
-use seawall_kernel::blobs::{self, BlobFacts, Owner};
+use seawall_kernel::blobs::{self, Owner};
 use seawall_kernel::events::{Event, EventKind};
 use seawall_kernel::{Op, Repo, changes};
 use seawall_meta::{Tx, args};
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 
-/// The size of a blob that this repository serves, and where its bytes are. One read.
-///
-/// Errors: `BlobUnknown`, whether the blob exists elsewhere or nowhere (distribution §5.3).
-pub(crate) async fn find(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Result<BlobFacts> {
-    let row = op
-        .sql()
-        .optional(&store::VISIBLE, args![repo.id(), digest])
-        .await?;
-    blobs::read(&row.ok_or_else(unknown)?, 0)
-}
-
 /// Keeps what a HEAD says true until the manifest comes, if the caller may push (DESIGN §5.16).
 ///
-/// A puller's HEAD costs nothing here. A pusher's costs one read, and writes only if nothing keeps
-/// the blob for this repository much longer.
+/// A puller's HEAD costs nothing here, whatever its token covers. A pusher's costs one read, and
+/// writes only if nothing keeps the blob for this repository much longer.
 pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Result<()> {
     let actor = op.actor();
     if actor.is_anonymous() || !actor.ceiling.admits(repo.name(), Action::Push) {
-        return Ok(());
-    }
-    let half = millis(op.kernel().settings().blob_lease / 2);
-    if op
-        .sql()
-        .optional(&store::KEPT, args![digest, repo.id(), half])
-        .await?
-        .is_some()
-    {
         return Ok(());
     }
     let pushed = match op.repo::<Push>(repo.name()).await {
@@ -65,6 +47,15 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
     if id != repo.id() {
         // The name went to another repository meanwhile, which does not serve this blob.
         return Err(unknown());
+    }
+    let half = millis(op.kernel().settings().blob_lease / 2);
+    if op
+        .sql()
+        .optional(&store::KEPT, args![digest, repo.id(), half])
+        .await?
+        .is_some()
+    {
+        return Ok(());
     }
     op.transaction(
         (Owner::lease(namespace, id), *digest),

@@ -24,21 +24,20 @@ mod delete;
 mod draft;
 mod forget;
 mod put;
+mod served;
 pub(crate) mod store;
 mod walk;
 
-use seawall_kernel::auth::Pull;
-use seawall_kernel::{Op, Repo};
-use seawall_meta::{Row, Tx, args};
+use seawall_meta::{Tx, args};
 use seawall_types::ids::RepositoryId;
 use seawall_types::media_type::MediaType;
-use seawall_types::reference::Reference;
 use seawall_types::{Digest, Error, Reason, Result};
 
 pub(crate) use delete::delete;
 pub(crate) use draft::Draft;
 pub(crate) use forget::{FORGET_FIRST, Forget, forget};
 pub(crate) use put::{Conditions, Put, put};
+pub(crate) use served::{DigestKey, Served, Shelf, find};
 pub use walk::{Walked, walk_manifests};
 
 /// How a manifest refers to something; stored, so numbers are never reused.
@@ -69,61 +68,6 @@ impl EdgeKind {
             .find(|kind| kind.code() == code)
             .ok_or_else(unknown)
     }
-}
-
-/// A manifest as it is served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Served {
-    /// The digest under which it was pushed.
-    pub(crate) digest: Digest,
-    /// The media type with which it was pushed.
-    pub(crate) media_type: String,
-    /// Its length in bytes.
-    pub(crate) size: u64,
-    /// Its bytes; empty if only the head was asked for.
-    pub(crate) body: Vec<u8>,
-}
-
-impl Served {
-    fn read(mut row: Row, with_body: bool) -> Result<Self> {
-        Ok(Self {
-            digest: row.digest(0)?,
-            media_type: row.string(1)?,
-            size: row.size(2)?,
-            body: if with_body {
-                row.take_bytes(3)?
-            } else {
-                Vec::new()
-            },
-        })
-    }
-}
-
-/// Finds what `reference` names, with its bytes or without. One read.
-///
-/// Errors: `ManifestUnknown`.
-pub(crate) async fn find(
-    op: &Op,
-    repo: &Repo<Pull>,
-    reference: &Reference,
-    with_body: bool,
-) -> Result<Served> {
-    let statement = match (reference, with_body) {
-        (Reference::Tag(_), true) => &store::GET_BY_TAG,
-        (Reference::Tag(_), false) => &store::HEAD_BY_TAG,
-        (Reference::Digest(_), true) => &store::GET_BY_DIGEST,
-        (Reference::Digest(_), false) => &store::HEAD_BY_DIGEST,
-    };
-    let arguments = match reference {
-        Reference::Tag(tag) => args![repo.id(), tag],
-        Reference::Digest(digest) => args![repo.id(), digest],
-    };
-    let row = op
-        .sql()
-        .optional(statement, arguments)
-        .await?
-        .ok_or_else(unknown)?;
-    Served::read(row, with_body)
 }
 
 /// Whether a manifest that can be pulled from the repository refers to the blob.

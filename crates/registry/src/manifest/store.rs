@@ -16,17 +16,11 @@ pub(super) const HIDDEN: i64 = 2;
 pub(crate) const SHORT_REFERRER: i64 = 4096;
 
 seawall_meta::statements! {
-    /// A live manifest's head. Arguments: repository, digest.
-    HEAD_BY_DIGEST: |_d| by_digest(&[]);
-
     /// A live manifest. Arguments: repository, digest.
-    GET_BY_DIGEST: |_d| by_digest(&["body"]);
-
-    /// The head of the manifest that a tag points to. Arguments: repository, tag.
-    HEAD_BY_TAG: |d| by_tag(d, &[]);
+    BY_DIGEST: |_d| by_digest();
 
     /// The manifest that a tag points to. Arguments: repository, tag.
-    GET_BY_TAG: |d| by_tag(d, &["body"]);
+    BY_TAG: |d| by_tag(d);
 
     /// Stores a manifest unless it is there. Arguments: repository, digest, media type, size,
     /// artifact type, subject, referrer, length of referrer, body.
@@ -228,10 +222,9 @@ seawall_meta::statements! {
 }
 
 /// The columns of a manifest as it is served: digest, media type, size, and `more`.
-fn by_digest(more: &[&'static str]) -> SelectStatement {
+fn by_digest() -> SelectStatement {
     Query::select()
-        .columns(["digest", "media_type", "size"])
-        .columns(more.iter().copied())
+        .columns(["digest", "media_type", "size", "body"])
         .from("manifest")
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("digest").eq(arg(1)))
@@ -239,13 +232,13 @@ fn by_digest(more: &[&'static str]) -> SelectStatement {
         .to_owned()
 }
 
-fn by_tag(d: &Draft, more: &[&'static str]) -> SelectStatement {
+fn by_tag(d: &Draft) -> SelectStatement {
     let unexpired = Cond::any()
         .add(Expr::col(("t", "expires_at")).is_null())
         .add(Expr::col(("t", "expires_at")).gt(d.now()));
     Query::select()
-        .columns([("m", "digest"), ("m", "media_type"), ("m", "size")])
-        .columns(more.iter().map(|column| ("m", *column)))
+        .columns(["digest", "media_type", "size", "body"].map(|column| ("m", column)))
+        .column(("t", "expires_at"))
         .from_as("tag", "t")
         .join_as(
             JoinType::InnerJoin,

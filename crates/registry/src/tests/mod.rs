@@ -32,6 +32,7 @@ use crate::{blob, tag};
 /// A registry on a database of its own, and a repository to push to.
 pub(super) struct House {
     pub(super) kernel: Arc<Kernel>,
+    pub(super) shelf: manifest::Shelf,
     pub(super) name: RepositoryName,
     _directory: tempfile::TempDir,
     _database: TestDatabase,
@@ -62,9 +63,12 @@ impl House {
             tracker,
             secrets: Secrets::from_bytes(&[7; 32]),
             settings: Settings::default(),
+            cache_bytes: 16 << 20,
         };
+        let kernel = Kernel::open(parts).await.unwrap();
         Self {
-            kernel: Kernel::open(parts).await.unwrap(),
+            shelf: manifest::Shelf::new(&kernel),
+            kernel,
             name: RepositoryName::parse("ann/app").unwrap(),
             _directory: directory,
             _database: database,
@@ -156,7 +160,8 @@ impl House {
     /// What a pull of `reference` finds.
     pub(super) async fn found(&self, reference: &str) -> Result<Digest> {
         let reference = Reference::parse(reference)?;
-        let served = manifest::find(&self.op(), &self.pull().await, &reference, true).await?;
+        let (op, repo) = (self.op(), self.pull().await);
+        let served = manifest::find(&op, &self.shelf, &repo, &reference).await?;
         assert_eq!(served.size, served.body.len() as u64);
         assert_eq!(
             Digest::of(served.digest.algorithm(), &served.body),

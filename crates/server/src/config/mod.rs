@@ -12,6 +12,7 @@
 
 mod access;
 pub mod address;
+mod cache;
 mod database;
 mod environment;
 pub mod error;
@@ -34,6 +35,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use access::Access;
+pub use cache::Cache;
 pub use database::Database;
 pub use error::{ConfigError, Problem};
 pub use limits::Limits;
@@ -80,6 +82,9 @@ pub struct Config {
     /// Where the bytes of blobs are kept.
     pub storage: Storage,
 
+    /// What was read before, kept in memory.
+    pub cache: Cache,
+
     /// What may be done without having been granted it first.
     pub access: Access,
 
@@ -112,6 +117,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             database: Database::default(),
             storage: Storage::default(),
+            cache: Cache::default(),
             access: Access::default(),
             tokens: Tokens::default(),
             uploads: Uploads::default(),
@@ -146,6 +152,7 @@ impl Config {
         }
         found.extend(self.database.validate());
         found.extend(self.storage.validate());
+        found.extend(self.cache.validate());
         found.extend(self.tokens.validate());
         found.extend(self.uploads.validate());
         found.extend(self.limits.validate());

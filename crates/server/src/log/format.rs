@@ -1,7 +1,7 @@
 //! How a line looks: one JSON object, or text for people.
 //!
-//! It is written by hand and not with tracing-subscriber's own formats, because the line per request is on the hot path, where those
-//! cost more than the request itself, and because the time comes from the process's clock.
+//! It is written by hand and not with tracing-subscriber's own formats, because the time comes from the process's clock and a text
+//! from outside must neither end a line nor paint a terminal. The line per request does not come this way.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -12,9 +12,6 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
-
-/// The target of the one line per request.
-const REQUEST: &str = "request";
 
 /// The format of all lines.
 pub(super) struct Lines {
@@ -61,13 +58,10 @@ where
         };
         write!(out, "{dim}{time}{off} ")?;
         paint(&mut out, *level)?;
-        if target != REQUEST {
-            write!(out, " {dim}{target}:{off}")?;
-        }
+        write!(out, " {dim}{target}:{off}")?;
         let mut fields = TextFields {
             message: String::new(),
             fields: String::new(),
-            bare: target == REQUEST,
         };
         event.record(&mut fields);
         write!(out, "{}{}", fields.message, fields.fields)?;
@@ -180,7 +174,7 @@ impl Visit for JsonFields<'_, '_> {
 }
 
 /// Writes a text as JSON.
-fn quote(out: &mut Writer<'_>, text: &str) -> fmt::Result {
+pub(super) fn quote(out: &mut impl Write, text: &str) -> fmt::Result {
     out.write_char('"')?;
     let mut done = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -210,11 +204,10 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Collects ` message` and ` name=value`. The line per request leaves out the names of the fields that say what they are.
+/// Collects ` message` and ` name=value`.
 struct TextFields {
     message: String,
     fields: String,
-    bare: bool,
 }
 
 impl TextFields {
@@ -223,14 +216,8 @@ impl TextFields {
             let _ = write!(self.message, " {}", printable(value));
             return;
         }
-        let bare = self.bare && matches!(field.name(), "method" | "path" | "status");
-        if bare {
-            self.fields.push(' ');
-        } else {
-            let _ = write!(self.fields, " {}=", field.name());
-        }
-        let plain = !value.is_empty() && !value.contains([' ', '"', '=']);
-        if plain {
+        let _ = write!(self.fields, " {}=", field.name());
+        if is_plain(value) {
             self.fields.push_str(&printable(value));
         } else {
             let _ = write!(self.fields, "{value:?}");
@@ -252,8 +239,13 @@ impl Visit for TextFields {
     }
 }
 
+/// Whether a value needs no quotes.
+pub(super) fn is_plain(value: &str) -> bool {
+    !value.is_empty() && !value.contains([' ', '"', '='])
+}
+
 /// The text without characters that would move the cursor: a request's path must not paint a terminal.
-fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     if text.chars().any(char::is_control) {
         text.chars()
             .flat_map(|letter| {
@@ -321,14 +313,14 @@ mod tests {
     }
 
     fn request() {
-        tracing::info!(target: "request", method = "GET", path = "/v2/a\u{1b}[2J", status = 200_u16, ms = 1.5, agent = "a \"b\"");
+        tracing::info!(target: "other", path = "/v2/a\u{1b}[2J", status = 200_u16, ms = 1.5, agent = "a \"b\"");
     }
 
     #[test]
-    fn requests_are_read_at_a_glance() {
+    fn lines_are_read_at_a_glance() {
         assert_eq!(
             logged(false, request),
-            "2020-05-28T13:37:00.123Z  INFO GET /v2/a\\u{1b}[2J 200 ms=1.5 agent=\"a \\\"b\\\"\"\n",
+            "2020-05-28T13:37:00.123Z  INFO other: path=/v2/a\\u{1b}[2J status=200 ms=1.5 agent=\"a \\\"b\\\"\"\n",
         );
     }
 
@@ -339,7 +331,7 @@ mod tests {
         assert_eq!(value["time"], "2020-05-28T13:37:00.123Z");
         assert_eq!(
             (value["level"].as_str(), value["target"].as_str()),
-            (Some("INFO"), Some("request"))
+            (Some("INFO"), Some("other"))
         );
         assert_eq!(value["status"], 200);
         assert_eq!(value["ms"], 1.5);

@@ -1,15 +1,17 @@
 //! The log: what is written, how a line looks, and a writer that never holds up a request.
 //!
-//! Lines are readable on a terminal and JSON elsewhere. The one line per request has the target `request`; its fields are
-//! written first and in the order in which the kernel gives them. Nothing here can tell a secret from another text: what must not be
+//! Lines are readable on a terminal and JSON elsewhere. The one line per request has the target `request` and a short way of its own.
+//! Nothing here can tell a secret from another text: what must not be
 //! seen never gets into a field, since [`seawall_types::Secret`] does not show itself.
 
 mod format;
+mod journal;
 mod writer;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
+use seawall_kernel::http::Journal;
 use seawall_types::Clock;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -18,24 +20,36 @@ use crate::config::{Log, LogFormat};
 
 pub use writer::LogWriter;
 
-/// Sets up the log of the process. The writer that is returned writes what is left when it is dropped.
-pub fn install(config: &Log, clock: Arc<dyn Clock>) -> io::Result<LogWriter> {
+/// The log of the process. When it is dropped, what is left is written.
+pub struct Logging {
+    /// Who writes the line per request; nobody if the level says so.
+    pub requests: Option<Arc<dyn Journal>>,
+    _writer: LogWriter,
+}
+
+/// Sets up the log of the process.
+pub fn install(config: &Log, clock: Arc<dyn Clock>) -> io::Result<Logging> {
     let terminal = io::stderr().is_terminal();
     let json = match config.format {
         LogFormat::Auto => !terminal,
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    let (lines, writer) = writer::start(io::stderr(), json)?;
+    let (queue, writer) = writer::start(io::stderr(), json)?;
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(lines)
+        .with_writer(queue.clone())
         .with_ansi(terminal && !json)
-        .event_format(format::Lines::new(json, clock));
+        .event_format(format::Lines::new(json, Arc::clone(&clock)));
     let filter = config.filter().map_err(io::Error::other)?;
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
         .try_init()
         .map_err(io::Error::other)?;
-    Ok(writer)
+    let wanted = tracing::enabled!(target: "request", tracing::Level::INFO);
+    let requests = journal::RequestLog { queue, clock, json };
+    Ok(Logging {
+        requests: wanted.then(|| Arc::new(requests) as Arc<dyn Journal>),
+        _writer: writer,
+    })
 }

@@ -1,107 +1,115 @@
-//! Writes lines in a thread of its own, behind a bounded queue.
+//! Writes lines in a thread of its own, behind a bounded buffer.
 //!
-//! A terminal that was stopped with Ctrl-S, or a log collector that does not read, must not hold up requests. So when the queue
+//! A terminal that was stopped with Ctrl-S, or a log collector that does not read, must not hold up requests. So when the buffer
 //! is full, the newest lines are dropped, whatever their level; they are counted in `seawall_log_lines_dropped_total`, and a
-//! line says how many they were as soon as there is room again.
+//! line says how many they were as soon as there is room again. Lines are gathered for some milliseconds and written at once, since
+//! waking the thread costs more than most lines.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many lines may wait: some seconds of a busy server.
-const QUEUE: usize = 16_384;
+/// How many bytes may wait: some seconds of a busy server.
+const MOST: usize = 8 << 20;
+
+/// So many bytes are written without waiting for more.
+const ENOUGH: usize = 64 << 10;
+
+/// How long the first line waits for others.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// How long the end of the process waits for the last lines.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-enum Message {
-    Line(Vec<u8>),
-    End,
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    dropped: u64,
+    ending: bool,
+    done: bool,
 }
 
-/// Where the subscriber writes to.
-#[derive(Clone)]
-pub(super) struct Queue {
-    sender: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
+#[derive(Default)]
+struct Shared {
+    buffer: Mutex<Buffer>,
+    changed: Condvar,
 }
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where lines go.
+#[derive(Clone)]
+pub(super) struct Queue(Arc<Shared>);
 
 /// The writing thread. Dropping it waits, for a bounded time, until all is written.
-pub struct LogWriter {
-    sender: SyncSender<Message>,
-    ending: Arc<AtomicBool>,
-    done: Receiver<()>,
-}
-
-/// What the writing thread works with.
-struct Work<W> {
-    out: W,
-    json: bool,
-    receiver: Receiver<Message>,
-    dropped: Arc<AtomicU64>,
-    ending: Arc<AtomicBool>,
-}
+pub struct LogWriter(Arc<Shared>);
 
 /// Starts writing to `out`; `json` says how the thread's own words are to look.
 pub(super) fn start(
     out: impl Write + Send + 'static,
     json: bool,
 ) -> io::Result<(Queue, LogWriter)> {
-    let (sender, receiver) = sync_channel(QUEUE);
-    let (finished, done) = sync_channel(1);
-    let queue = Queue {
-        sender: sender.clone(),
-        dropped: Arc::default(),
-    };
-    let writer = LogWriter {
-        sender,
-        ending: Arc::default(),
-        done,
-    };
+    let shared = Arc::new(Shared::default());
     let work = Work {
         out,
         json,
-        receiver,
-        dropped: Arc::clone(&queue.dropped),
-        ending: Arc::clone(&writer.ending),
+        shared: Arc::clone(&shared),
     };
     std::thread::Builder::new()
         .name("seawall-log".to_owned())
-        .spawn(move || {
-            work.run();
-            // The process may have given up waiting, which is its right.
-            let _ = finished.try_send(());
-        })?;
-    Ok((queue, writer))
+        .spawn(move || work.run())?;
+    Ok((Queue(Arc::clone(&shared)), LogWriter(shared)))
+}
+
+/// What the writing thread works with.
+struct Work<W> {
+    out: W,
+    json: bool,
+    shared: Arc<Shared>,
 }
 
 impl<W: Write> Work<W> {
     fn run(mut self) {
-        while let Ok(Message::Line(line)) = self.receiver.recv() {
-            self.write(&line);
-            // The wish to end may have found the queue full.
-            if self.ending.load(Ordering::Relaxed) {
-                while let Ok(Message::Line(line)) = self.receiver.try_recv() {
-                    self.write(&line);
-                }
+        let mut bytes = Vec::new();
+        loop {
+            let (dropped, ending) = self.gather(&mut bytes);
+            // Errors cannot be logged, and a log that nobody takes is no reason to stop.
+            let _ = self.out.write_all(&bytes);
+            self.confess(dropped);
+            bytes.clear();
+            if ending {
                 break;
             }
         }
         let _ = self.out.flush();
+        self.shared.lock().done = true;
+        self.shared.changed.notify_all();
     }
 
-    /// Errors cannot be logged, and a log that nobody takes is no reason to stop.
-    fn write(&mut self, line: &[u8]) {
-        let _ = self.out.write_all(line);
-        let missing = self.dropped.swap(0, Ordering::Relaxed);
-        if missing == 0 {
+    /// Waits for lines and takes them; says how many were dropped, and whether these are the last.
+    fn gather(&self, bytes: &mut Vec<u8>) -> (u64, bool) {
+        let shared = &self.shared;
+        let idle = |buffer: &mut Buffer| buffer.bytes.is_empty() && !buffer.ending;
+        let buffer = shared.changed.wait_while(shared.lock(), idle);
+        let buffer = buffer.unwrap_or_else(PoisonError::into_inner);
+        let few = |buffer: &mut Buffer| buffer.bytes.len() < ENOUGH && !buffer.ending;
+        let gathered = shared.changed.wait_timeout_while(buffer, GATHER, few);
+        let (mut buffer, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut buffer.bytes, bytes);
+        (std::mem::take(&mut buffer.dropped), buffer.ending)
+    }
+
+    fn confess(&mut self, dropped: u64) {
+        if dropped == 0 {
             return;
         }
-        let text = format!("{missing} lines of the log were dropped");
+        let text = format!("{dropped} lines of the log were dropped");
         let _ = if self.json {
             let head = "{\"level\":\"WARN\",\"target\":\"seawall::log\",\"message\":";
             writeln!(self.out, "{head}\"{text}\"}}")
@@ -111,16 +119,30 @@ impl<W: Write> Work<W> {
     }
 }
 
+impl Queue {
+    /// Takes one whole line.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut buffer = self.0.lock();
+        if buffer.bytes.len() + line.len() > MOST {
+            buffer.dropped += 1;
+            drop(buffer);
+            metrics::counter!("seawall_log_lines_dropped_total").increment(1);
+            return;
+        }
+        let before = buffer.bytes.len();
+        buffer.bytes.extend_from_slice(line);
+        let enough = before < ENOUGH && buffer.bytes.len() >= ENOUGH;
+        drop(buffer);
+        if before == 0 || enough {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
 impl Write for Queue {
     /// The subscriber gives one whole line at a time.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self.sender.try_send(Message::Line(line.to_vec())) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-            Err(TrySendError::Full(_)) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                metrics::counter!("seawall_log_lines_dropped_total").increment(1);
-            }
-        }
+        self.push(line);
         Ok(line.len())
     }
 
@@ -139,9 +161,14 @@ impl<'a> MakeWriter<'a> for Queue {
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        let _ = self.sender.try_send(Message::End);
-        let _ = self.done.recv_timeout(LAST_WORDS);
+        let mut buffer = self.0.lock();
+        buffer.ending = true;
+        self.0.changed.notify_all();
+        let waiting = |buffer: &mut Buffer| !buffer.done;
+        let _ = self
+            .0
+            .changed
+            .wait_timeout_while(buffer, LAST_WORDS, waiting);
     }
 }
 
@@ -170,14 +197,16 @@ mod tests {
         let out = Slow::default();
         let (mut queue, writer) = start(out.clone(), true).unwrap();
         let held = out.0.lock().unwrap();
-        for _ in 0..QUEUE + 100 {
-            queue.write_all(b"line\n").unwrap();
+        // What fits, twice: once the thread may hold a full buffer, and another one waits.
+        let line = [b"line".repeat(1000), b"\n".to_vec()].concat();
+        for _ in 0..2 * MOST / line.len() + 100 {
+            queue.write_all(&line).unwrap();
         }
-        assert!(queue.dropped.load(Ordering::Relaxed) >= 99);
+        assert!(queue.0.lock().dropped >= 99);
         drop(held);
         drop(writer);
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
-        assert!(text.starts_with("line\n"));
+        assert!(text.starts_with("line"));
         assert!(text.contains("lines of the log were dropped"));
     }
 

@@ -9,6 +9,7 @@ mod artifacts;
 mod auth;
 mod blobs;
 mod chunked;
+mod coherence;
 mod deletion;
 mod disks;
 mod errors;

@@ -2,7 +2,9 @@
 //! bounds of statements.
 
 use seawall::compose;
-use seawall_testkit::TestApp;
+use seawall_testkit::{Client, Image, Request, TestApp};
+use seawall_types::permission::{Role, Visibility};
+use seawall_types::{Algorithm, Digest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_is_prepared_by_this_database() {
@@ -15,5 +17,93 @@ async fn every_statement_is_prepared_by_this_database() {
     );
     let refused = app.house.kernel.meta().check(&statements).await.unwrap();
     assert!(refused.is_empty(), "{refused:#?}");
+    app.finish().await;
+}
+
+/// The last request's statements: (reads, writes).
+async fn spent(app: &TestApp, request: Request) -> (u64, u64) {
+    app.requests.take();
+    let answer = request.send().await;
+    assert!(answer.status.is_success(), "{}", answer.status);
+    let seen = app.requests.take();
+    let [seen] = seen.as_slice() else {
+        panic!("one request, and the log has {seen:?}");
+    };
+    (seen.reads, seen.writes)
+}
+
+/// Requests for all that a pull is made of, by tag and by digest, whole and in part.
+fn pulls(client: &Client, name: &str, image: &Image) -> Vec<Request> {
+    let manifests = ["v1".to_owned(), image.digest().to_string()]
+        .map(|reference| format!("/v2/{name}/manifests/{reference}"));
+    let blobs: Vec<_> = image
+        .blobs()
+        .iter()
+        .map(|bytes| Digest::of(Algorithm::Sha256, bytes))
+        .map(|digest| format!("/v2/{name}/blobs/{digest}"))
+        .collect();
+    let paths = manifests.iter().chain(&blobs);
+    let both = paths.flat_map(|path| [client.get(path), client.head(path)]);
+    let part = client.get(&blobs[0]).header("range", "bytes=1-2");
+    both.chain([part]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_pull_and_a_warm_token_ask_the_database_nothing() {
+    let app = TestApp::new().await;
+    if app.config().cache.bytes == 0 {
+        return app.finish().await;
+    }
+    let ann = app.user("ann").await;
+    app.user("bob").await;
+    let image = Image::new(1, 2);
+    ann.push("ann/app", "v1", &image).await;
+    ann.push("ann/open", "v1", &image).await;
+    app.grant("ann/app", "bob", Role::Read).await;
+    app.set_visibility("ann/open", Visibility::Public).await;
+    let pulling = app
+        .known("bob")
+        .token_for(&["repository:ann/app:pull"])
+        .await;
+    let nobody = app
+        .anonymous()
+        .token_for(&["repository:ann/open:pull"])
+        .await;
+    let all = || {
+        let scope = "/v2/auth?service=x&scope=repository:ann/app:pull";
+        let own = [ann.get(scope), pulling.get("/v2/"), nobody.get("/v2/")];
+        let pulls = [
+            pulls(&pulling, "ann/app", &image),
+            pulls(&app.known("bob"), "ann/app", &image),
+            pulls(&app.anonymous(), "ann/open", &image),
+            pulls(&nobody, "ann/open", &image),
+        ];
+        pulls.into_iter().flatten().chain(own).collect::<Vec<_>>()
+    };
+    for place in 0..all().len() {
+        // Whether a look at the change log was late is the machine's doing, and only costs a read.
+        let warm = || async { spent(&app, all().swap_remove(place)).await == (0, 0) };
+        app.eventually(&format!("request {place} asks nothing"), warm)
+            .await;
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_of_a_cold_pull_reads_more_than_three_times_or_writes() {
+    let app = TestApp::with(|config| config.cache.bytes = 0).await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 2);
+    ann.push("ann/app", "v1", &image).await;
+    let pulling = ann.token_for(&["repository:ann/app:pull"]).await;
+    for client in [&ann, &pulling] {
+        let path = format!("/v2/ann/app/manifests/{}", image.digest());
+        let first = spent(&app, client.get(&path)).await;
+        assert!(first.0 > 0, "a cache that forgets everything asks");
+        for request in pulls(&pulling, "ann/app", &image) {
+            let (reads, writes) = spent(&app, request).await;
+            assert!(reads <= 3 && writes == 0, "{reads} reads, {writes} writes");
+        }
+    }
     app.finish().await;
 }

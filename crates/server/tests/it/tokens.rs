@@ -1,16 +1,9 @@
 //! The token service, question by question (distribution §13.2, §13.3).
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
 use http::Method;
 use seawall_testkit::{Answer, Client, Image, Request, TestApp};
 use seawall_types::permission::{Role, Visibility};
 use serde_json::{Value, json};
-use tracing::field::{Field, Visit};
-use tracing::instrument::WithSubscriber;
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, SubscriberExt};
 
 /// What a token says that it may be used for.
 fn access(answer: &Answer) -> Value {
@@ -231,37 +224,10 @@ async fn a_token_is_no_credential_for_another() {
     app.finish().await;
 }
 
-/// What the log has of a request: its fields by name.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<BTreeMap<&'static str, String>>>>);
-
-impl<S: tracing::Subscriber> Layer<S> for Lines {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        struct Fields(BTreeMap<&'static str, String>);
-        impl Visit for Fields {
-            fn record_str(&mut self, field: &Field, value: &str) {
-                self.0.insert(field.name(), value.to_owned());
-            }
-            fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
-        }
-        if event.metadata().target() == "request" {
-            let mut fields = Fields(BTreeMap::new());
-            event.record(&mut fields);
-            self.0.lock().unwrap().push(fields.0);
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_knows_who_asked_by_form_and_for_what() {
     let app = TestApp::new().await;
     app.user("ann").await;
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::registry().with(lines.clone());
-    let subscriber = tracing::Dispatch::new(subscriber);
-    // With one subscriber only, `tracing` asks the thread that comes first to a line whether anybody
-    // wants it, and other tests' threads would say no for all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let fields = "grant_type=password&service=x&client_id=c&username=ann\
                   &password=correct+horse+battery+staple";
     for scope in [
@@ -271,22 +237,16 @@ async fn the_log_knows_who_asked_by_form_and_for_what() {
     ] {
         let fields = format!("{fields}{scope}");
         let nobody = app.anonymous();
-        let asking = form(&nobody, &fields).send();
-        asking.with_subscriber(subscriber.clone()).await.expect(200);
+        form(&nobody, &fields).send().await.expect(200);
     }
     let wrong = fields.replace("horse", "house");
     let nobody = app.anonymous();
-    let asking = form(&nobody, &wrong).send();
-    asking.with_subscriber(subscriber).await.expect(401);
-    let lines = lines.0.lock().unwrap().clone();
-    let of = |name: &str| {
-        lines
-            .iter()
-            .map(|line| line[name].clone())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(of("lane"), ["interactive", "pull", "push", "interactive"]);
-    assert_eq!(of("actor"), ["ann", "ann", "ann", "anonymous"]);
-    assert!(lines.iter().all(|line| line["route"] == "token.post"));
+    form(&nobody, &wrong).send().await.expect(401);
+    let seen = app.requests.take();
+    let lanes: Vec<_> = seen.iter().map(|one| one.lane).collect();
+    let actors: Vec<_> = seen.iter().map(|one| one.actor.as_str()).collect();
+    assert_eq!(lanes, ["interactive", "pull", "push", "interactive"]);
+    assert_eq!(actors, ["ann", "ann", "ann", "anonymous"]);
+    assert!(seen.iter().all(|one| one.route == "token.post"));
     app.finish().await;
 }

@@ -56,6 +56,7 @@ impl House {
             tracker: Arc::clone(&tracker),
             secrets: Secrets::from_bytes(&[5; 32]),
             settings: Settings::default(),
+            cache_bytes: 16 << 20,
         };
         Self {
             kernel: Kernel::open(parts).await.unwrap(),

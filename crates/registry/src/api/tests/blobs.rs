@@ -134,13 +134,14 @@ async fn a_blob_is_pulled_in_parts() {
 }
 
 #[tokio::test]
-async fn a_pull_reads_twice_and_writes_nothing() {
+async fn a_cold_pull_reads_twice_and_writes_nothing() {
     let rig = Rig::new().await;
     let digest = rig.push("ann", "ann/app", b"layer").await;
     let op = rig.op("ann");
     let name = RepositoryName::parse("ann/app").unwrap();
     let repo = op.repo::<Pull>(&name).await.unwrap();
-    blob::find(&op, &repo, &digest).await.unwrap();
+    let links = blob::Links::new(op.kernel());
+    blob::find(&op, &links, &repo, &digest).await.unwrap();
     let spent = op.cost().snapshot();
     assert_eq!((spent.reads, spent.writes), (2, 0));
 }

@@ -105,13 +105,14 @@ impl Rig {
             random,
             secrets: Secrets::from_bytes(&[7; 32]),
             settings: Settings::default(),
+            cache_bytes: 16 << 20,
             tracker,
         };
         let kernel = Kernel::open(parts).await.unwrap();
         let content = Content::new(Arc::clone(&kernel), config);
         let known = Arc::new(Known::default());
         let table = Table::new(crate::feature(&content).routes);
-        let dispatcher = Dispatcher::new(kernel, table, Arc::clone(&known) as _);
+        let dispatcher = Dispatcher::new(kernel, table, Arc::clone(&known) as _, None);
         let rig = Self {
             content,
             clock,

@@ -1,0 +1,17 @@
+//! What was read before, in process memory: it saves reads and never decides anything.
+//!
+//! A [`Cache`] holds values by key, bounded by bytes, and lets one caller load what many ask for.
+//! What a value depends on is told when it is loaded, as [`Mark`]s in the one [`Coherence`] of the
+//! process; a change strikes the mark, and every value that was loaded before is gone at that
+//! moment, without being looked for. A cache that forgets everything changes the speed of an
+//! answer and never the answer.
+//!
+//! Nothing here knows the database, the change log or a clock: whoever follows the log strikes
+//! marks and says how far it has come, and every time is handed in.
+
+mod cache;
+mod coherence;
+mod flight;
+
+pub use cache::{Cache, Got, Loaded, Weigh};
+pub use coherence::{Coherence, FRESH, Mark, Position};

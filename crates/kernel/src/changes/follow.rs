@@ -1,0 +1,89 @@
+//! Follows the change log for what other processes do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_meta::CHANGES;
+use seawall_meta::log::{Follower, LogRow};
+use seawall_types::Result;
+use seawall_types::work::Spawn;
+
+use super::{BLOB, Heard, NAMESPACE_MADE};
+use crate::kernel::Kernel;
+
+/// How often the log is asked when nothing says "sooner".
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// Follows the change log until the process stops.
+///
+/// Starts at the log's stored floor, never at its highest id. A poll that fails is logged once per
+/// outage and tried again; what the caches hold is not fresh meanwhile, and they know its age.
+pub async fn follow(kernel: &Arc<Kernel>) -> Result<()> {
+    let floor = kernel.meta().log_floor(&CHANGES).await?;
+    let mut follower = kernel.meta().changes(floor).await?;
+    let kernel = Arc::clone(kernel);
+    let tracker = Arc::clone(kernel.tracker());
+    tracker.spawn("change-follower", {
+        let tracker = Arc::clone(&tracker);
+        Box::pin(async move {
+            let mut failing = false;
+            while !tracker.is_stopping() {
+                if look(&kernel, &mut follower, &mut failing).await {
+                    continue;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(PERIOD) => {}
+                    () = kernel.changes().bell.notified() => {}
+                    () = tracker.stopping() => {}
+                }
+            }
+        })
+    });
+    Ok(())
+}
+
+/// Looks at the log once; says whether there is more to see at once.
+async fn look(kernel: &Kernel, follower: &mut Follower, failing: &mut bool) -> bool {
+    let began = kernel.clock().elapsed();
+    let poll = match follower.poll().await {
+        Ok(poll) => poll,
+        Err(error) => {
+            if !std::mem::replace(failing, true) {
+                tracing::warn!(%error, "the change log cannot be followed");
+            }
+            return false;
+        }
+    };
+    if std::mem::take(failing) {
+        tracing::info!("the change log is followed again");
+    }
+    if poll.history_changed {
+        kernel.changes().tell(&Heard::Everything);
+    }
+    for row in &poll.rows {
+        kernel.changes().tell(&hear(row));
+    }
+    if !poll.more {
+        kernel.changes().looked(began);
+    }
+    poll.more
+}
+
+fn hear(row: &LogRow) -> Heard {
+    let known = (NAMESPACE_MADE..=BLOB).contains(&row.kind);
+    let read = || -> seawall_meta::Result<Heard> {
+        let (a, b) = (row.row.int(0)?, row.row.int(1)?);
+        Ok(Heard::Change {
+            kind: row.kind,
+            a,
+            b,
+            name: row.row.opt_string(2)?,
+        })
+    };
+    // What cannot be understood may mean anything, so nothing that is held may be trusted.
+    if known {
+        read().unwrap_or(Heard::Everything)
+    } else {
+        Heard::Everything
+    }
+}

@@ -1,0 +1,70 @@
+//! The metrics of requests: their handles are looked up once for each route and lane.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, counter, histogram};
+use seawall_types::lane::Lane;
+use seawall_types::work::CostSnapshot;
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The metrics of one route.
+pub(super) struct Meters {
+    route: &'static str,
+    lanes: [OnceLock<Handles>; Lane::ALL.len()],
+}
+
+struct Handles {
+    requests: [Counter; CLASSES.len()],
+    seconds: Histogram,
+    sent: Counter,
+    received: Counter,
+    statements: Counter,
+}
+
+impl Handles {
+    fn new(route: &'static str, lane: Lane) -> Self {
+        let labels = [("route", route), ("lane", lane.name())];
+        let requests = |class| counter!("seawall_requests_total", "route" => route, "lane" => lane.name(), "status" => class);
+        Self {
+            requests: CLASSES.map(requests),
+            seconds: histogram!("seawall_request_seconds", &labels),
+            sent: counter!("seawall_sent_bytes_total", &labels),
+            received: counter!("seawall_received_bytes_total", &labels),
+            statements: counter!("seawall_sql_statements_total", &labels),
+        }
+    }
+}
+
+impl Meters {
+    /// The metrics of the route called `route`.
+    pub(super) fn new(route: &'static str) -> Self {
+        Self {
+            route,
+            lanes: Default::default(),
+        }
+    }
+
+    /// The route's name.
+    pub(super) fn route(&self) -> &'static str {
+        self.route
+    }
+
+    /// Counts a request that has ended.
+    pub(super) fn count(&self, lane: Lane, status: u16, took: Duration, cost: (u64, CostSnapshot)) {
+        let Some(place) = self.lanes.get(lane.index()) else {
+            return;
+        };
+        let handles = place.get_or_init(|| Handles::new(self.route, lane));
+        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        if let Some(requests) = handles.requests.get(class) {
+            requests.increment(1);
+        }
+        let (sent, cost) = cost;
+        handles.seconds.record(took.as_secs_f64());
+        handles.sent.increment(sent);
+        handles.received.increment(cost.bytes_in);
+        handles.statements.increment(cost.reads + cost.writes);
+    }
+}

@@ -1,0 +1,124 @@
+//! Blobs as they are served, remembered: which repository links which, and the bytes of small ones.
+//!
+//! That a repository does not link a blob is never remembered, since a push may bring it by a way
+//! that tells nobody. Bytes are remembered by their digest alone, since they never change; who may
+//! have them is asked first, each time.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use seawall_kernel::auth::Pull;
+use seawall_kernel::blobs::{self, BlobFacts};
+use seawall_kernel::changes::Subject;
+use seawall_kernel::{Cache, Kernel, Loaded, Op, Repo, Share, Weigh};
+use seawall_meta::args;
+use seawall_types::{Digest, Result};
+
+use super::{store, unknown};
+use crate::manifest::DigestKey;
+
+/// Blobs up to this many bytes (configs, small layers) are kept in memory.
+pub(crate) const SMALL: u64 = 64 * 1024;
+
+const LINKS: Share = Share(12);
+const BYTES: Share = Share(20);
+
+/// A link as it was read.
+#[derive(Debug)]
+pub(crate) struct Link(BlobFacts);
+
+impl Weigh for Link {
+    fn weight(&self) -> usize {
+        self.0.place.location.len() + self.0.place.key.len()
+    }
+}
+
+impl Link {
+    /// The blob's size, and where its bytes are.
+    pub(crate) fn facts(&self) -> &BlobFacts {
+        &self.0
+    }
+
+    /// The blob's length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.0.size
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Content(Digest);
+
+impl Weigh for Content {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+/// What was read of blobs before.
+pub(crate) struct Links {
+    links: Cache<DigestKey, Option<Arc<Link>>>,
+    bytes: Cache<Content, Bytes>,
+}
+
+impl Links {
+    pub(crate) fn new(kernel: &Kernel) -> Self {
+        Self {
+            links: kernel.cache("links", LINKS),
+            bytes: kernel.cache("bytes", BYTES),
+        }
+    }
+}
+
+/// The size of a blob that this repository serves, and where its bytes are. One read, or none if it
+/// was read before.
+///
+/// Errors: `BlobUnknown`, whether the blob exists elsewhere or nowhere (distribution §5.3).
+pub(crate) async fn find(
+    op: &Op,
+    links: &Links,
+    repo: &Repo<Pull>,
+    digest: &Digest,
+) -> Result<Arc<Link>> {
+    let repository = repo.id();
+    let read = || async {
+        let arguments = args![repository, digest];
+        let Some(row) = op.sql().optional(&store::VISIBLE, arguments).await? else {
+            return Ok(Loaded::passing(None));
+        };
+        let text = digest.to_string();
+        let on = [
+            Subject::Blob(repository.get(), Cow::Borrowed(&text)),
+            Subject::Blob(0, Cow::Borrowed(&text)),
+            Subject::Repository(repository.get()),
+        ];
+        let link = Arc::new(Link(blobs::read(&row, 0)?));
+        Ok(Loaded::new(Some(link), on.map(|subject| op.mark(&subject))))
+    };
+    let key = DigestKey(repository, *digest);
+    op.recall(&links.links, key, read)
+        .await?
+        .ok_or_else(unknown)
+}
+
+/// The bytes of a blob of at most [`SMALL`] bytes.
+pub(crate) async fn whole(op: &Op, links: &Links, digest: &Digest, link: &Link) -> Result<Bytes> {
+    let key = Content(*digest);
+    if let Some(bytes) = links.bytes.get_constant(&key) {
+        op.cost().charge_bytes_out(bytes.len() as u64);
+        return Ok(bytes);
+    }
+    let read = || async {
+        let BlobFacts { size, place } = link.facts();
+        let download = op.transfers().open(place, *size, None).await?;
+        let pieces = download
+            .stream
+            .try_fold(BytesMut::new(), |mut all, piece| async move {
+                all.extend_from_slice(&piece);
+                Ok(all)
+            });
+        Ok(Loaded::new(pieces.await?.freeze(), []))
+    };
+    op.recall(&links.bytes, key, read).await
+}

@@ -1,0 +1,203 @@
+//! Manifests as they are served, remembered by tag and by digest.
+//!
+//! A digest never means anything else, so what is remembered of it is only whether the repository
+//! shows it. A tag may mean something else the next moment: what is remembered of it ends with the
+//! change that moves it. What is not there is remembered, too, until it comes.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use seawall_kernel::auth::Pull;
+use seawall_kernel::changes::Subject;
+use seawall_kernel::{Cache, Kernel, Loaded, Op, Repo, Share, Weigh};
+use seawall_meta::{Row, args};
+use seawall_types::reference::Reference;
+use seawall_types::tag::Tag;
+use seawall_types::time::Millis;
+use seawall_types::{Digest, RepositoryId, Result};
+
+use super::{store, unknown};
+
+const TAGS: Share = Share(10);
+const MANIFESTS: Share = Share(40);
+
+/// A manifest as it is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// The digest under which it was pushed.
+    pub(crate) digest: Digest,
+    /// The media type with which it was pushed.
+    pub(crate) media_type: String,
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// Its bytes.
+    pub(crate) body: Bytes,
+}
+
+impl Served {
+    fn read(row: &mut Row) -> Result<Self> {
+        Ok(Self {
+            digest: row.digest(0)?,
+            media_type: row.string(1)?,
+            size: row.size(2)?,
+            body: row.take_bytes(3)?.into(),
+        })
+    }
+}
+
+impl Weigh for Served {
+    fn weight(&self) -> usize {
+        self.media_type.len() + self.body.len()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TagKey(RepositoryId, Tag);
+
+impl Weigh for TagKey {
+    fn weight(&self) -> usize {
+        self.1.as_str().len()
+    }
+}
+
+/// What a tag points to, and until when.
+#[derive(Debug, Clone, Copy)]
+struct Pointed {
+    to: Digest,
+    until: Option<Millis>,
+}
+
+impl Weigh for Pointed {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+/// A digest in a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct DigestKey(pub(crate) RepositoryId, pub(crate) Digest);
+
+impl Weigh for DigestKey {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+/// What was read of manifests before.
+pub(crate) struct Shelf {
+    tags: Cache<TagKey, Option<Pointed>>,
+    manifests: Cache<DigestKey, Option<Arc<Served>>>,
+}
+
+impl Shelf {
+    pub(crate) fn new(kernel: &Kernel) -> Self {
+        Self {
+            tags: kernel.cache("tags", TAGS),
+            manifests: kernel.cache("manifests", MANIFESTS),
+        }
+    }
+}
+
+/// Finds what `reference` names. One read, or none if it was read before.
+///
+/// Errors: `ManifestUnknown`.
+pub(crate) async fn find(
+    op: &Op,
+    shelf: &Shelf,
+    repo: &Repo<Pull>,
+    reference: &Reference,
+) -> Result<Arc<Served>> {
+    let found = match reference {
+        Reference::Digest(digest) => by_digest(op, shelf, repo.id(), digest).await?,
+        Reference::Tag(tag) => by_tag(op, shelf, repo.id(), tag).await?,
+    };
+    found.ok_or_else(unknown)
+}
+
+async fn by_digest(
+    op: &Op,
+    shelf: &Shelf,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Option<Arc<Served>>> {
+    let key = DigestKey(repository, *digest);
+    let read = || async {
+        let arguments = args![repository, digest];
+        let row = op.sql().optional(&store::BY_DIGEST, arguments).await?;
+        let served = row.map(|mut row| Served::read(&mut row)).transpose()?;
+        Ok(shown(op, repository, digest, served.map(Arc::new)))
+    };
+    op.recall(&shelf.manifests, key, read).await
+}
+
+async fn by_tag(
+    op: &Op,
+    shelf: &Shelf,
+    repository: RepositoryId,
+    tag: &Tag,
+) -> Result<Option<Arc<Served>>> {
+    let just_read = OnceLock::new();
+    let read = || async {
+        let since = op.position();
+        let found = read_by_tag(op, repository, tag).await?;
+        let pointed = found.map(|(served, until)| {
+            let to = served.digest;
+            let loaded = shown(op, repository, &to, Some(Arc::clone(&served)));
+            let key = DigestKey(repository, to);
+            shelf.manifests.put(key, since, loaded);
+            let _ = just_read.set(served);
+            Pointed { to, until }
+        });
+        let on = [
+            Subject::Tag(repository.get(), Cow::Borrowed(tag.as_str())),
+            Subject::Repository(repository.get()),
+        ];
+        Ok(Loaded::new(pointed, on.map(|subject| op.mark(&subject))))
+    };
+    let key = TagKey(repository, tag.clone());
+    let pointed = op.recall(&shelf.tags, key, read).await?;
+    let Some(Pointed { to, until }) = pointed else {
+        return Ok(None);
+    };
+    if until.is_some_and(|until| until <= op.now()) {
+        return Ok(None);
+    }
+    if let Some(served) = just_read.into_inner() {
+        return Ok(Some(served));
+    }
+    match by_digest(op, shelf, repository, &to).await? {
+        Some(served) => Ok(Some(served)),
+        // The tag moved on, and what it pointed to went, between the two looks.
+        None => Ok(read_by_tag(op, repository, tag)
+            .await?
+            .map(|(served, _)| served)),
+    }
+}
+
+/// What a tag points to now, and until when. One read.
+async fn read_by_tag(
+    op: &Op,
+    repository: RepositoryId,
+    tag: &Tag,
+) -> Result<Option<(Arc<Served>, Option<Millis>)>> {
+    let arguments = args![repository, tag];
+    let Some(mut row) = op.sql().optional(&store::BY_TAG, arguments).await? else {
+        return Ok(None);
+    };
+    let until = row.opt_millis(4)?;
+    Ok(Some((Arc::new(Served::read(&mut row)?), until)))
+}
+
+fn shown(
+    op: &Op,
+    repository: RepositoryId,
+    digest: &Digest,
+    served: Option<Arc<Served>>,
+) -> Loaded<Option<Arc<Served>>> {
+    let on = [
+        Subject::Manifest(repository.get(), Cow::Owned(digest.to_string())),
+        Subject::Repository(repository.get()),
+    ];
+    Loaded::new(served, on.map(|subject| op.mark(&subject)))
+}

@@ -1,0 +1,47 @@
+//! What the request log says, kept for tests to look at.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use seawall_kernel::http::{Journal, Line};
+
+/// One request, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The route's name.
+    pub route: &'static str,
+    /// The lane it ran in.
+    pub lane: &'static str,
+    /// Who asked.
+    pub actor: String,
+    /// The status.
+    pub status: u16,
+    /// SQL statements that only read.
+    pub reads: u64,
+    /// SQL statements that write.
+    pub writes: u64,
+}
+
+/// The log of all requests of a test.
+#[derive(Clone, Default)]
+pub struct Requests(Arc<Mutex<Vec<Seen>>>);
+
+impl Requests {
+    /// What was answered since the last call, in the order in which the answers' bodies were out.
+    pub fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Journal for Requests {
+    fn note(&self, line: &Line<'_>) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push(Seen {
+            route: line.route,
+            lane: line.lane,
+            actor: line.actor.to_owned(),
+            status: line.status,
+            reads: line.reads,
+            writes: line.writes,
+        });
+    }
+}
