@@ -20,7 +20,7 @@ use crate::flight::{Flights, Seat, arrival};
 const OVERHEAD: usize = 128;
 
 /// An expected entry, for the size of the tables that are made in advance.
-const TYPICAL: usize = 1024;
+const TYPICAL: usize = 4096;
 
 /// A shard holds at least so much, so that the largest manifests fit into one.
 const SHARD: u64 = 8 << 20;

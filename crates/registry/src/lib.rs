@@ -14,6 +14,7 @@ mod blob;
 mod clear;
 mod config;
 mod manifest;
+mod names;
 mod referrer;
 mod tag;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! They stand in the route table like any other, with their lane.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use futures::FutureExt;
@@ -14,7 +15,7 @@ use seawall_kernel::http::{Access, Dialect, Dispatcher, Route};
 use seawall_kernel::{Error, Op, Origin, Reason};
 use seawall_types::host::Host;
 use seawall_types::lane::Lane;
-use seawall_types::time::{Random, uuid};
+use seawall_types::time::Random;
 
 use crate::config::address::PublicUrl;
 use crate::landing::{self, Door};
@@ -25,20 +26,43 @@ use crate::proxy::{Trusted, request_id};
 /// The longest agent that goes into logs and events.
 const AGENT_CHARS: usize = 256;
 
+/// Ids of requests: a random number of this process and a running one. They are unique and no secret, so the operating system need
+/// not be asked for each.
+struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new(random: &dyn Random) -> Self {
+        let mut process = [0; 8];
+        random.fill(&mut process);
+        Self {
+            process: u64::from_be_bytes(process),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    fn next(&self) -> String {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}{next:016x}", self.process)
+    }
+}
+
 /// What the listeners serve.
 pub struct Front {
     dispatcher: Arc<Dispatcher>,
     trusted: Trusted,
-    random: Arc<dyn Random>,
+    ids: RequestIds,
 }
 
 impl Front {
     /// The dispatcher behind `trusted` proxies.
-    pub fn new(dispatcher: Arc<Dispatcher>, trusted: Trusted, random: Arc<dyn Random>) -> Self {
+    pub fn new(dispatcher: Arc<Dispatcher>, trusted: Trusted, random: &dyn Random) -> Self {
         Self {
             dispatcher,
             trusted,
-            random,
+            ids: RequestIds::new(random),
         }
     }
 
@@ -48,8 +72,7 @@ impl Front {
         let client = self
             .trusted
             .client(peer.address, peer.tls, authority, headers);
-        let id = request_id(headers, client.proxied)
-            .map_or_else(|| uuid(&*self.random).simple().to_string(), str::to_owned);
+        let id = request_id(headers, client.proxied).map_or_else(|| self.ids.next(), str::to_owned);
         Origin {
             address: Some(client.address),
             secure: client.tls,
@@ -64,11 +87,12 @@ fn agent(headers: &HeaderMap) -> String {
     let agent = headers
         .get(header::USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
+    let agent = agent.unwrap_or_default();
+    // Header values are visible ASCII here, but a boundary costs nothing to ask for.
     agent
+        .get(..agent.floor_char_boundary(AGENT_CHARS))
         .unwrap_or_default()
-        .chars()
-        .take(AGENT_CHARS)
-        .collect()
+        .to_owned()
 }
 
 impl Serve for Front {

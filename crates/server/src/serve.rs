@@ -150,8 +150,11 @@ fn listeners(
         .map(|network| network.net())
         .collect();
     let mut server = Server::new(&config.limits, &networks, lifecycle);
-    let random = Arc::clone(&ground.random);
-    let front: Arc<dyn Serve> = Arc::new(Front::new(dispatcher, Trusted::new(networks), random));
+    let front: Arc<dyn Serve> = Arc::new(Front::new(
+        dispatcher,
+        Trusted::new(networks),
+        &*ground.random,
+    ));
     server.listen(&config.listeners, &front)?;
     if let Some(address) = &config.management.address {
         let ops: Arc<dyn Serve> = Arc::new(ops.clone());

@@ -63,8 +63,14 @@ impl Meters {
         }
         let (sent, cost) = cost;
         handles.seconds.record(took.as_secs_f64());
-        handles.sent.increment(sent);
-        handles.received.increment(cost.bytes_in);
-        handles.statements.increment(cost.reads + cost.writes);
+        for (counter, amount) in [
+            (&handles.sent, sent),
+            (&handles.received, cost.bytes_in),
+            (&handles.statements, cost.reads + cost.writes),
+        ] {
+            if amount > 0 {
+                counter.increment(amount);
+            }
+        }
     }
 }

@@ -6,13 +6,26 @@ use seawall_kernel::http::Response;
 use seawall_types::condition::ETags;
 use seawall_types::{Digest, Error, RepositoryName, Result};
 
+use crate::names::Names;
+
 /// The digest of the content that the answer is about (distribution §4.2, §5.1).
 pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
 
 /// What never changes may be kept for a year, which is as long as anything may be.
-const FOREVER: &str = "max-age=31536000, immutable";
-const FOREVER_PRIVATE: &str = "private, max-age=31536000, immutable";
+const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+const FOREVER_PRIVATE: HeaderValue =
+    HeaderValue::from_static("private, max-age=31536000, immutable");
+
+/// Nobody may serve it again without asking.
+pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+/// What was pushed is of the type that its pusher said, and no page of ours (distribution §14.16).
+pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// Should a browser show it all the same, it may do nothing.
+pub(super) const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
+
+/// How many headers most answers have, the dispatcher's among them.
+const TYPICAL: usize = 12;
 
 /// An answer in the making. A value that is no header makes the answer an internal error, when it is
 /// finished: so nothing unchecked ever leaves as a header (distribution §14.14).
@@ -27,7 +40,7 @@ impl Answer {
     pub(super) fn new(status: StatusCode) -> Self {
         Self {
             status,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::with_capacity(TYPICAL),
             failure: None,
         }
     }
@@ -38,6 +51,12 @@ impl Answer {
             Ok(value) => drop(self.headers.insert(name, value)),
             Err(failure) => self.failure = Some(failure),
         }
+        self
+    }
+
+    /// Sets a header to a value that was checked when it was made.
+    pub(super) fn value(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
         self
     }
 
@@ -52,12 +71,13 @@ impl Answer {
         self.header(DOCKER_CONTENT_DIGEST, digest.to_string())
     }
 
-    /// Says that the content is named by its digest and never changes: `ETag` and `Cache-Control`.
-    pub(super) fn immutable(self, digest: &Digest, public: bool) -> Self {
-        self.header(header::ETAG, format!("\"{digest}\"")).header(
-            header::CACHE_CONTROL,
-            if public { FOREVER } else { FOREVER_PRIVATE },
-        )
+    /// Says what the content is called, and that what has this name never changes:
+    /// `Docker-Content-Digest`, `ETag` and `Cache-Control`.
+    pub(super) fn immutable(self, names: &Names, public: bool) -> Self {
+        let keep = if public { FOREVER } else { FOREVER_PRIVATE };
+        self.value(DOCKER_CONTENT_DIGEST, names.digest.clone())
+            .value(header::ETAG, names.etag.clone())
+            .value(header::CACHE_CONTROL, keep)
     }
 
     /// The headers alone, for an error that is rendered elsewhere.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use futures::TryStreamExt;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use seawall_blob::ByteStream;
 use seawall_kernel::Repo;
 use seawall_kernel::auth::{ActKind, Delete, Pull};
@@ -17,12 +17,14 @@ use seawall_types::condition::if_range;
 use seawall_types::range::{ByteRange, ByteRanges, RangeAnswer};
 use seawall_types::{Digest, Error, Lane, Reason, Result};
 
-use super::answer::{Answer, is_known};
+use super::answer::{Answer, NOSNIFF, SANDBOX, is_known};
 use super::bind;
 use super::multipart::Boundary;
 use crate::Content;
 use crate::blob::{self, Link};
 
+const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const BLOB: &str = "/v2/{name...}/blobs/{digest}";
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
@@ -70,23 +72,22 @@ impl Wanted {
     }
 
     /// The entity tag, without its quotes.
-    fn etag(&self) -> String {
-        self.digest.to_string()
+    fn etag(&self) -> &str {
+        self.link.names().tag()
     }
 
     /// What every answer says of the content.
     fn answer(&self, status: StatusCode) -> Answer {
         Answer::new(status)
-            .digest(&self.digest)
-            .immutable(&self.digest, self.repo.is_public())
-            .header(header::ACCEPT_RANGES, "bytes")
-            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-            .header(header::CONTENT_SECURITY_POLICY, "sandbox")
+            .immutable(self.link.names(), self.repo.is_public())
+            .value(header::ACCEPT_RANGES, BYTES)
+            .value(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)
+            .value(header::CONTENT_SECURITY_POLICY, SANDBOX)
     }
 
     fn octets(&self, status: StatusCode, length: u64) -> Answer {
         self.answer(status)
-            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .value(header::CONTENT_TYPE, OCTETS)
             .number(header::CONTENT_LENGTH, length)
     }
 }
@@ -94,7 +95,7 @@ impl Wanted {
 async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
     let wanted = Wanted::find(&content, &call).await?;
     blob::promise(&call.op, &wanted.repo, &wanted.digest).await?;
-    if is_known(call.headers(), &wanted.etag()) {
+    if is_known(call.headers(), wanted.etag()) {
         return wanted.answer(StatusCode::NOT_MODIFIED).empty();
     }
     wanted
@@ -104,7 +105,7 @@ async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
 
 async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
     let wanted = Wanted::find(&content, &call).await?;
-    if is_known(call.headers(), &wanted.etag()) {
+    if is_known(call.headers(), wanted.etag()) {
         return wanted.answer(StatusCode::NOT_MODIFIED).empty();
     }
     match ranges(&call, &wanted) {
@@ -134,7 +135,7 @@ fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
     let Some(range) = text(header::RANGE) else {
         return RangeAnswer::Whole;
     };
-    if text(header::IF_RANGE).is_some_and(|condition| !if_range(condition, &wanted.etag())) {
+    if text(header::IF_RANGE).is_some_and(|condition| !if_range(condition, wanted.etag())) {
         return RangeAnswer::Whole;
     }
     ByteRanges::parse(range, wanted.link.size())
@@ -181,7 +182,7 @@ fn unsatisfiable(call: &Call, wanted: &Wanted) -> Result<Response> {
             header::CONTENT_RANGE,
             format!("bytes */{}", wanted.link.size()),
         )
-        .header(header::ACCEPT_RANGES, "bytes")
+        .value(header::ACCEPT_RANGES, BYTES)
         .into_headers()?;
     let error = Error::new(Reason::RangeInvalid, "the blob has no such bytes");
     Ok(call.refuse(&error, headers))

@@ -16,7 +16,7 @@ use seawall_types::manifest::MAX_MANIFEST_BYTES;
 use seawall_types::reference::ReferenceError;
 use seawall_types::{Lane, Reference, Result};
 
-use super::answer::{Answer, is_known};
+use super::answer::{Answer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
 use super::bind;
 use super::pushed::Pushed;
 use crate::manifest::{self, Served};
@@ -64,7 +64,7 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
 
 async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
     let found = Found::find(&content, &call).await?;
-    if is_known(call.headers(), &found.etag()) {
+    if is_known(call.headers(), found.etag()) {
         return found.answer(StatusCode::NOT_MODIFIED).empty();
     }
     found.whole().body(Body::empty())
@@ -72,7 +72,7 @@ async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
 
 async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
     let found = Found::find(&content, &call).await?;
-    if is_known(call.headers(), &found.etag()) {
+    if is_known(call.headers(), found.etag()) {
         return found.answer(StatusCode::NOT_MODIFIED).empty();
     }
     if let Some(namespace) = found.repo.namespace() {
@@ -108,28 +108,26 @@ impl Found {
     }
 
     /// The entity tag, without its quotes.
-    fn etag(&self) -> String {
-        self.served.digest.to_string()
+    fn etag(&self) -> &str {
+        self.served.names.tag()
     }
 
     /// What every answer says of the manifest. A digest never means anything else; a tag may the
     /// next moment, so nobody may serve it without asking (§4.8).
     fn answer(&self, status: StatusCode) -> Answer {
-        let digest = &self.served.digest;
         let answer = Answer::new(status)
-            .digest(digest)
-            .immutable(digest, self.repo.is_public())
-            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-            .header(header::CONTENT_SECURITY_POLICY, "sandbox");
+            .immutable(&self.served.names, self.repo.is_public())
+            .value(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)
+            .value(header::CONTENT_SECURITY_POLICY, SANDBOX);
         match self.reference {
             Reference::Digest(_) => answer,
-            Reference::Tag(_) => answer.header(header::CACHE_CONTROL, "no-cache"),
+            Reference::Tag(_) => answer.value(header::CACHE_CONTROL, NO_CACHE),
         }
     }
 
     fn whole(&self) -> Answer {
         self.answer(StatusCode::OK)
-            .header(header::CONTENT_TYPE, &self.served.media_type)
+            .value(header::CONTENT_TYPE, self.served.media_type.clone())
             .number(header::CONTENT_LENGTH, self.served.size)
     }
 }

@@ -18,6 +18,7 @@ use seawall_types::{Digest, Result};
 
 use super::{store, unknown};
 use crate::manifest::DigestKey;
+use crate::names::Names;
 
 /// Blobs up to this many bytes (configs, small layers) are kept in memory.
 pub(crate) const SMALL: u64 = 64 * 1024;
@@ -27,23 +28,32 @@ const BYTES: Share = Share(20);
 
 /// A link as it was read.
 #[derive(Debug)]
-pub(crate) struct Link(BlobFacts);
+pub(crate) struct Link {
+    facts: BlobFacts,
+    names: Names,
+}
 
 impl Weigh for Link {
     fn weight(&self) -> usize {
-        self.0.place.location.len() + self.0.place.key.len()
+        let place = &self.facts.place;
+        self.names.weight() + place.location.len() + place.key.len()
     }
 }
 
 impl Link {
     /// The blob's size, and where its bytes are.
     pub(crate) fn facts(&self) -> &BlobFacts {
-        &self.0
+        &self.facts
+    }
+
+    /// Its digest as headers say it.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// The blob's length in bytes.
     pub(crate) fn size(&self) -> u64 {
-        self.0.size
+        self.facts.size
     }
 }
 
@@ -93,7 +103,10 @@ pub(crate) async fn find(
             Subject::Blob(0, Cow::Borrowed(&text)),
             Subject::Repository(repository.get()),
         ];
-        let link = Arc::new(Link(blobs::read(&row, 0)?));
+        let link = Arc::new(Link {
+            facts: blobs::read(&row, 0)?,
+            names: Names::of(digest)?,
+        });
         Ok(Loaded::new(Some(link), on.map(|subject| op.mark(&subject))))
     };
     let key = DigestKey(repository, *digest);

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use seawall_kernel::auth::Pull;
 use seawall_kernel::changes::Subject;
 use seawall_kernel::{Cache, Kernel, Loaded, Op, Repo, Share, Weigh};
@@ -15,9 +16,10 @@ use seawall_meta::{Row, args};
 use seawall_types::reference::Reference;
 use seawall_types::tag::Tag;
 use seawall_types::time::Millis;
-use seawall_types::{Digest, RepositoryId, Result};
+use seawall_types::{Digest, Error, RepositoryId, Result};
 
 use super::{store, unknown};
+use crate::names::Names;
 
 const TAGS: Share = Share(10);
 const MANIFESTS: Share = Share(40);
@@ -27,8 +29,10 @@ const MANIFESTS: Share = Share(40);
 pub(crate) struct Served {
     /// The digest under which it was pushed.
     pub(crate) digest: Digest,
+    /// The digest as headers say it.
+    pub(crate) names: Names,
     /// The media type with which it was pushed.
-    pub(crate) media_type: String,
+    pub(crate) media_type: HeaderValue,
     /// Its length in bytes.
     pub(crate) size: u64,
     /// Its bytes.
@@ -37,9 +41,11 @@ pub(crate) struct Served {
 
 impl Served {
     fn read(row: &mut Row) -> Result<Self> {
+        let digest = row.digest(0)?;
         Ok(Self {
-            digest: row.digest(0)?,
-            media_type: row.string(1)?,
+            digest,
+            names: Names::of(&digest)?,
+            media_type: HeaderValue::try_from(row.text(1)?).map_err(Error::internal)?,
             size: row.size(2)?,
             body: row.take_bytes(3)?.into(),
         })
@@ -48,7 +54,7 @@ impl Served {
 
 impl Weigh for Served {
     fn weight(&self) -> usize {
-        self.media_type.len() + self.body.len()
+        self.names.weight() + self.media_type.len() + self.body.len()
     }
 }
 

@@ -23,8 +23,11 @@ where
     F: FnOnce(SocketAddr) -> R,
     R: Future<Output = ()>,
 {
-    let random = Arc::new(SystemRandom);
-    let front = Front::new(Arc::clone(app.dispatcher()), Trusted::new([]), random);
+    let front = Front::new(
+        Arc::clone(app.dispatcher()),
+        Trusted::new([]),
+        &SystemRandom,
+    );
     let service: Arc<dyn Serve> = Arc::new(front);
     let lifecycle = Lifecycle::new();
     let mut server = Server::new(&Limits::default(), &[], &lifecycle);
