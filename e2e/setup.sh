@@ -38,7 +38,7 @@ BASE_PACKAGES=(
 CLIENT_PACKAGES=(
     buildah containerd crun docker.io iptables podman python3-venv runc skopeo uidmap
 )
-BENCH_PACKAGES=(docker-registry python3-venv util-linux)
+BENCH_PACKAGES=(docker-registry python3-venv sqlite3 util-linux)
 # Debian starts these on installation and at each boot; the tests start their own.
 SERVICES=(containerd docker docker-registry docker.socket mariadb podman.socket podman postgresql)
 

@@ -1,12 +1,10 @@
-//! One HTTP/1.1 connection that is kept alive, and what is sent over it.
+//! What is sent, and what comes back.
 //!
-//! It must cost as little as possible: bodies of answers are counted and dropped unless they are
-//! asked for, and what a request needs is made before the clock runs. It never retries: a request
-//! that fails is a result.
+//! It must cost as little as possible: what a request needs is made before the clock runs, and
+//! nothing is copied when it is sent once more.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context as Waker, Poll};
 
@@ -14,14 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-
-/// The longest answer that is kept, in bytes.
-const MAX_KEPT: usize = 16 << 20;
+use hyper::body::{Body, Frame, SizeHint};
 
 /// The bytes of a request: pieces whose length is known beforehand.
 #[derive(Clone, Debug, Default)]
@@ -113,11 +104,21 @@ impl Ask {
         self
     }
 
-    fn request(&self) -> Result<Request<Payload>> {
+    /// The request as HTTP/1.1 wants it: a path, and the host in a header.
+    pub(crate) fn request(&self) -> Result<Request<Payload>> {
         let mut request = Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.parse().context("a path that is no path")?;
         *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+
+    /// The request as HTTP/2 wants it: the host is part of the address.
+    pub(crate) fn absolute(&self) -> Result<Request<Payload>> {
+        let mut request = self.request()?;
+        let host = request.headers_mut().remove(HOST).context("no host")?;
+        let address = format!("https://{}{}", host.to_str()?, self.path);
+        *request.uri_mut() = address.parse().context("a path that is no path")?;
         Ok(request)
     }
 }
@@ -145,63 +146,4 @@ impl Answer {
         );
         Ok(self)
     }
-}
-
-/// A connection. Dropping it closes it.
-pub(crate) struct Connection {
-    sender: SendRequest<Payload>,
-    /// Drives the connection; ends with it.
-    _driver: JoinSet<()>,
-}
-
-impl Connection {
-    /// Opens a connection to `host`, which is `address:port`.
-    pub(crate) async fn open(host: &str) -> Result<Self> {
-        let stream = TcpStream::connect(host)
-            .await
-            .with_context(|| format!("connecting to {host}"))?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let mut driver = JoinSet::new();
-        driver.spawn(async move {
-            // How it ends is seen by whoever waits for an answer.
-            let _ = connection.await;
-        });
-        Ok(Self {
-            sender,
-            _driver: driver,
-        })
-    }
-
-    /// Sends a request and reads the answer to its end. The body is kept only where `keep` says so,
-    /// and where the answer is no success.
-    pub(crate) async fn send(&mut self, ask: &Ask, keep: bool) -> Result<Answer> {
-        self.sender.ready().await?;
-        let response = self.sender.send_request(ask.request()?).await?;
-        let (head, body) = response.into_parts();
-        let keep = keep || !head.status.is_success();
-        let (length, body) = read(body, keep).await?;
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            length,
-            body,
-        })
-    }
-}
-
-async fn read(mut body: Incoming, keep: bool) -> Result<(u64, Vec<u8>)> {
-    let (mut length, mut kept) = (0, Vec::new());
-    while let Some(frame) = poll_fn(|waker| Pin::new(&mut body).poll_frame(waker)).await {
-        let frame = frame.context("an answer broke off")?;
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
-        length += data.len() as u64;
-        if keep {
-            ensure!(kept.len() + data.len() <= MAX_KEPT, "an answer is too long");
-            kept.extend_from_slice(data);
-        }
-    }
-    Ok((length, kept))
 }

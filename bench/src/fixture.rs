@@ -7,10 +7,10 @@ use http::Method;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::client::{Ask, Connection};
+use crate::client::Ask;
+use crate::connection::Connection;
 use crate::content::{Content, INDEX, Image, LARGE, SMALL, empty_index};
 use crate::push::Pusher;
-use crate::rows::{Row, Work};
 use crate::target::{Target, scope};
 
 /// How many clients prepare at once.
@@ -19,8 +19,8 @@ const CLIENTS: usize = 8;
 /// So many repositories of the long list share a token.
 const REPOSITORIES_PER_TOKEN: usize = 50;
 
-/// The page that is asked for.
-const PAGE: usize = 100;
+/// How many entries a page is asked to have.
+pub(crate) const PAGE: usize = 100;
 
 /// What was prepared in one registry.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,8 @@ pub(crate) struct Fixture {
     pub(crate) small: String,
     /// The digest of the blob of 64 MiB.
     pub(crate) large: String,
+    /// The digest of a blob that nobody pushed.
+    pub(crate) missing: String,
     /// The path of a page in the middle of the long list of tags.
     pub(crate) tags: String,
     /// The path of a page in the middle of the catalog.
@@ -43,16 +45,26 @@ pub(crate) struct Fixture {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Prepares what these rows need, with long lists of `entries`.
+/// What has to be there beside a small image.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needs {
+    /// A blob of 64 MiB.
+    pub(crate) large: bool,
+    /// A repository of many tags.
+    pub(crate) tags: bool,
+    /// Many repositories.
+    pub(crate) catalog: bool,
+}
+
+/// Prepares what is needed, with long lists of `entries`.
 pub(crate) async fn prepare(
     target: &Arc<Target>,
     content: &Arc<Content>,
-    rows: &[&Row],
+    needs: Needs,
     entries: usize,
 ) -> Result<Fixture> {
-    let needs = |work: Work| rows.iter().any(|row| row.work == work);
-    let mut fixture = pull(target, content, needs(Work::BlobLarge)).await?;
-    if needs(Work::TagsPage) {
+    let mut fixture = pull(target, content, needs.large).await?;
+    if needs.tags {
         let repository = target.repository("tags");
         many_tags(target, &repository, entries).await?;
         let last = tag(entries / 2);
@@ -61,9 +73,9 @@ pub(crate) async fn prepare(
         let ask = target
             .ask(Method::GET, &fixture.tags)?
             .authorized(ticket.as_ref());
-        fixture.remark(target, "tags/list", "tags", &ask).await?;
+        fixture.remark(target, "tags/list", &ask).await?;
     }
-    if needs(Work::CatalogPage) {
+    if needs.catalog {
         many_repositories(target, content, entries).await?;
         let last = repository(target, entries / 2);
         fixture.catalog = format!("/v2/_catalog?n={PAGE}&last={last}");
@@ -71,9 +83,7 @@ pub(crate) async fn prepare(
         let ask = target
             .ask(Method::GET, &fixture.catalog)?
             .authorized(ticket.as_ref());
-        fixture
-            .remark(target, "the catalog", "repositories", &ask)
-            .await?;
+        fixture.remark(target, "the catalog", &ask).await?;
     }
     Ok(fixture)
 }
@@ -82,23 +92,39 @@ pub(crate) async fn prepare(
 pub(crate) const CATALOG: &str = "registry:catalog:*";
 
 impl Fixture {
-    async fn remark(&mut self, target: &Target, what: &str, key: &str, ask: &Ask) -> Result<()> {
-        let answer = Connection::open(&target.host)
-            .await?
-            .send(ask, true)
-            .await?;
+    /// The path of a manifest of the image to pull.
+    pub(crate) fn manifest(&self, reference: &str) -> String {
+        format!("/v2/{}/manifests/{reference}", self.pull)
+    }
+
+    /// The path of one of its blobs.
+    pub(crate) fn blob(&self, digest: &str) -> String {
+        format!("/v2/{}/blobs/{digest}", self.pull)
+    }
+
+    async fn remark(&mut self, target: &Target, what: &str, ask: &Ask) -> Result<()> {
+        let mut connection = Connection::open(&target.host).await?;
+        let answer = connection.send(ask, true).await?;
         let answer = answer.expect_status(http::StatusCode::OK)?;
-        let document: Value = serde_json::from_slice(&answer.body)?;
-        let found = document
-            .get(key)
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len);
+        let found = entries_of(&answer.body)?.len();
         if found != PAGE {
             let text = format!("a page of {PAGE} of {what} has {found} entries");
             self.remarks.push(text);
         }
         Ok(())
     }
+}
+
+/// The names in a page of tags or repositories.
+pub(crate) fn entries_of(page: &[u8]) -> Result<Vec<String>> {
+    let document: Value = serde_json::from_slice(page)?;
+    let found = ["tags", "repositories"]
+        .iter()
+        .find_map(|key| document.get(key)?.as_array());
+    let names = found.into_iter().flatten();
+    Ok(names
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect())
 }
 
 async fn pull(target: &Arc<Target>, content: &Arc<Content>, large: bool) -> Result<Fixture> {
@@ -136,6 +162,11 @@ async fn pull(target: &Arc<Target>, content: &Arc<Content>, large: bool) -> Resu
         manifest_length: image.manifest.len() as u64,
         small: small.digest.to_string(),
         large: large_digest,
+        missing: content
+            .layer(SMALL)
+            .context("making a blob")?
+            .digest
+            .to_string(),
         ..Fixture::default()
     })
 }

@@ -10,9 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use http::Method;
 use tokio::time::sleep;
 
-use crate::client::Connection;
-use crate::process::{Process, output_of};
+use crate::connection::Connection;
+use crate::process::{Process, feed, output_of};
 use crate::target::{Kind, Login, Target};
+use crate::tls::{CERTIFICATE, KEY, Secure};
 
 /// How often a starting registry is asked whether it is there, and how many times.
 const POLL: Duration = Duration::from_millis(50);
@@ -31,9 +32,12 @@ http: {addr: '127.0.0.1:PORT', headers: {X-Content-Type-Options: [nosniff]}}
 health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}}
 ";
 
-/// Everything as shipped, but for the limits of connections: the load comes from one address.
+/// Everything as shipped, but for a second listener with TLS, and for the limits of connections: the
+/// load comes from one address.
 const SEAWALL: &str = "\
-listeners: [{address: '127.0.0.1:PORT'}]
+listeners:
+- {address: '127.0.0.1:PORT'}
+- {address: '127.0.0.1:SECURE', tls: {certificate_file: 'CERTIFICATE', key_file: 'KEY'}}
 limits: {connections: 20000, connections_per_address: 20000}
 ";
 
@@ -79,10 +83,22 @@ impl Program {
             ),
             _ => (PEER, vec!["serve", &config_text]),
         };
+        let secure_port = free_port()?;
+        let inside = |name: &str| folder.join(name).display().to_string();
         let text = template
             .replace("PORT", &port.to_string())
+            .replace("SECURE", &secure_port.to_string())
+            .replace("CERTIFICATE", &inside(CERTIFICATE))
+            .replace("KEY", &inside(KEY))
             .replace("ROOT", &root);
         fs::write(&config, text)?;
+        let secure = match self.kind {
+            Kind::Seawall => {
+                let address = format!("127.0.0.1:{secure_port}");
+                Some(Secure::prepare(folder, &address)?)
+            }
+            _ => None,
+        };
         let mut process = Process::start(&self.path, &arguments, &log)?;
         let host = format!("127.0.0.1:{port}");
         if let Err(error) = wait_until_ready(&host, self.kind, &mut process).await {
@@ -94,8 +110,21 @@ impl Program {
         let mut target = Target::new(self.name, self.kind, &host, login);
         target.version = self.version();
         target.pid = Some(process.pid());
+        target.secure = secure;
         target.discover().await?;
         Ok(Running { target, process })
+    }
+
+    /// Adds a user to the installation in `folder`, which may be running.
+    pub(crate) fn add_user(&self, folder: &Path, login: &Login, admin: bool) -> Result<()> {
+        let inside = |name: &str| folder.join(name).display().to_string();
+        let (data, config) = (inside("data"), inside("config.yaml"));
+        let mut arguments = vec!["user", "add", &login.user, "--password-stdin"];
+        arguments.extend(["--data", &data, "--config", &config]);
+        if admin {
+            arguments.push("--admin");
+        }
+        feed(&self.path, &arguments, &login.password)
     }
 
     fn login(&self, data: &Path) -> Result<Option<Login>> {

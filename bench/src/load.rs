@@ -43,10 +43,15 @@ pub(crate) trait Step: Send + 'static {
 /// What came of a load.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// Steps per second, all clients together.
+    /// Steps per second, all clients together; of an open loop, those that were done in time.
     pub(crate) rate: f64,
     /// How long the steps took, ascending.
     pub(crate) latencies: Vec<Duration>,
+    /// Of an open loop: which share of what was due was done when the schedule ended.
+    pub(crate) kept: Option<f64>,
+    /// Of an open loop: how late steps began though they were due and their client was free,
+    /// ascending. This the generator has to answer for, or whoever takes its CPU.
+    pub(crate) lags: Vec<Duration>,
 }
 
 /// Lets all clients run for `window`, each at least once; with `warm`, each does one step before
@@ -117,14 +122,34 @@ pub(crate) async fn open<S: Step>(
         let (due, taken) = (Arc::clone(&due), Arc::clone(&taken));
         running.spawn(serve_due(client, schedule, total, due, taken));
     }
-    let mut latencies: Vec<_> = gather(running, window).await?.concat();
+    let done = gather(running, window).await?.concat();
     drop(pacer);
-    latencies.sort_unstable();
-    let last = schedule.due(total).saturating_sub(schedule.due(0));
-    Ok(Outcome {
-        rate: count(latencies.len()) / last.as_secs_f64().max(1e-9),
-        latencies,
-    })
+    Ok(judge(&done, schedule, total))
+}
+
+/// A step of an open loop.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    number: u64,
+    lag: Duration,
+    at: Duration,
+}
+
+fn judge(done: &[Done], schedule: Schedule, total: u64) -> Outcome {
+    let end = schedule.due(total);
+    let in_time = count(done.iter().filter(|done| done.at <= end).count());
+    let sorted = |of: &dyn Fn(&Done) -> Duration| {
+        let mut all: Vec<_> = done.iter().map(of).collect();
+        all.sort_unstable();
+        all
+    };
+    let passed = end.saturating_sub(schedule.due(0)).as_secs_f64();
+    Outcome {
+        rate: in_time / passed.max(1e-9),
+        latencies: sorted(&|done| schedule.latency(done.number, done.at)),
+        kept: Some(in_time / count(done.len()).max(1.0)),
+        lags: sorted(&|done| done.lag),
+    }
 }
 
 async fn serve_due<S: Step>(
@@ -133,19 +158,27 @@ async fn serve_due<S: Step>(
     total: u64,
     due: Arc<Semaphore>,
     taken: Arc<AtomicU64>,
-) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::new();
-    // The pacer closes the semaphore behind the last request.
+) -> Result<Vec<Done>> {
+    let mut all = Vec::new();
+    let mut free = Duration::ZERO;
+    // The pacer closes nothing: whoever takes the last request does.
     while let Ok(permit) = due.acquire().await {
         permit.forget();
         let number = taken.fetch_add(1, Ordering::Relaxed);
+        let begun = SystemClock.elapsed();
         client.step().await?;
-        latencies.push(schedule.latency(number, SystemClock.elapsed()));
+        let at = SystemClock.elapsed();
+        all.push(Done {
+            number,
+            lag: begun.saturating_sub(schedule.due(number).max(free)),
+            at,
+        });
+        free = at;
         if number + 1 == total {
             due.close();
         }
     }
-    Ok(latencies)
+    Ok(all)
 }
 
 /// A thread that says when requests are due. The runtime's timers have a grain of a millisecond,
@@ -258,9 +291,32 @@ mod tests {
         // One client that needs 20 ms, asked every 10 ms: the queue grows.
         let clients = vec![Pause(Duration::from_millis(20))];
         let outcome = open(clients, Duration::from_millis(200), 100.0).await;
-        let latencies = outcome.unwrap().latencies;
-        assert_eq!(latencies.len(), 20);
-        assert!(*latencies.last().unwrap() >= Duration::from_millis(150));
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.latencies.len(), outcome.lags.len()), (20, 20));
+        assert!(*outcome.latencies.last().unwrap() >= Duration::from_millis(150));
+        assert!(outcome.kept.unwrap() <= 0.5, "{outcome:?}");
+    }
+
+    #[test]
+    fn what_is_done_after_the_end_was_not_kept_and_waiting_for_a_client_is_no_lag() {
+        let millis = Duration::from_millis;
+        let schedule = Schedule::new(millis(0), 100.0);
+        let done = |number, lag, at| Done {
+            number,
+            lag: millis(lag),
+            at: millis(at),
+        };
+        let all = [
+            done(0, 2, 5),
+            done(1, 0, 20),
+            done(2, 1, 31),
+            done(3, 0, 41),
+        ];
+        let outcome = judge(&all, schedule, 4);
+        assert_eq!(outcome.kept, Some(0.75));
+        assert!((outcome.rate - 75.0).abs() < 1e-6, "{outcome:?}");
+        assert_eq!(outcome.lags, [0, 0, 1, 2].map(millis));
+        assert_eq!(outcome.latencies, [5, 10, 11, 11].map(millis));
     }
 
     #[tokio::test]

@@ -4,25 +4,34 @@
 //! `make bench` runs it. It must never flatter: what it could not measure it says, and every figure
 //! comes with what is needed to doubt it.
 
+mod attack;
 mod bare;
 mod client;
+mod connection;
 mod content;
 mod fixture;
 mod launch;
+mod lists;
 mod load;
 mod machine;
 mod measure;
 mod options;
+mod oracle;
 mod output;
+mod parts;
 mod process;
 mod push;
 mod report;
 mod rest;
+mod results;
 mod rounds;
 mod rows;
+mod siege;
 mod statistics;
 mod steps;
+mod store;
 mod target;
+mod tls;
 
 use std::fs;
 
@@ -36,6 +45,7 @@ use machine::Machine;
 use options::Options;
 use output::{note, say};
 use report::Report;
+use rows::Plan;
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -52,8 +62,9 @@ fn main() -> Result<()> {
 }
 
 async fn bench(options: &Options) -> Result<()> {
-    let rows = rows::chosen(&options.rows)?;
-    open_files(options.connections);
+    let plan = Plan::chosen(&options.rows)?;
+    let begun = SystemClock.elapsed();
+    open_files(options.connections());
     let mut builder = tempfile::Builder::new();
     builder.prefix("seawall-bench.");
     let folder = match &options.directory {
@@ -63,14 +74,15 @@ async fn bench(options: &Options) -> Result<()> {
     .context("making a folder for the registries' data")?;
     let machine = Machine::look(folder.path())?;
     let before = machine::load();
-    let results = rounds::run(options, &rows, folder.path()).await?;
+    let results = rounds::run(options, &plan, folder.path()).await?;
     let report = Report {
         options,
-        rows: &rows,
+        plan: &plan,
         results: &results,
         machine: &machine,
         load: [before, machine::load()],
         date: SystemClock.wall().to_string(),
+        took: SystemClock.elapsed().saturating_sub(begun),
     };
     let text = report.render();
     say(&text)?;

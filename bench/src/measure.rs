@@ -11,13 +11,14 @@ use seawall_types::time::Clock;
 
 use crate::bare::Bare;
 use crate::client::Ask;
-use crate::content::{Content, INDEX, LARGE, MANIFEST, SMALL, noise};
+use crate::connection::Door;
+use crate::content::{ACCEPTED, Content, LARGE, SMALL, noise};
 use crate::fixture::{CATALOG, Fixture};
-use crate::load::{Outcome, closed, count, open};
+use crate::load::{Outcome, Step, closed, count, open};
 use crate::process::cpu_time;
-use crate::rows::{Row, Work, Yardstick};
+use crate::rows::{Row, Way, Work, Yardstick};
 use crate::statistics::percentile;
-use crate::steps::{Fetch, NewRepository, PushImage, PushLayer, PushTag};
+use crate::steps::{Fetch, NewRepository, PushImage, PushLayer, PushTag, Wanted};
 use crate::target::{Target, scope};
 
 /// What was measured once.
@@ -35,6 +36,20 @@ pub(crate) struct Sample {
     pub(crate) server: Option<f64>,
     /// The CPU time that a step cost the registry, if it runs here, in microseconds.
     pub(crate) cost: Option<f64>,
+    /// Of an open loop: which share of what was due was done when the schedule ended.
+    pub(crate) kept: Option<f64>,
+    /// Of an open loop: the 99th percentile of how late the generator began.
+    pub(crate) lag: Option<Duration>,
+}
+
+impl Sample {
+    /// A figure that was not timed.
+    pub(crate) fn plain(value: f64) -> Self {
+        Self {
+            value,
+            ..Self::default()
+        }
+    }
 }
 
 /// What all measurements have in common.
@@ -93,7 +108,35 @@ fn sample(outcome: &Outcome, factor: f64, meter: &Meter) -> Sample {
         own: own.unwrap_or_default() / passed,
         server: server.map(|seconds| seconds / passed),
         cost: server.map(|seconds| seconds * 1e6 / steps),
+        kept: outcome.kept,
+        lag: percentile(&outcome.lags, 990),
     }
+}
+
+/// Lets these clients do one thing after the other for `window`; the figure is their rate.
+pub(crate) async fn as_fast_as_possible<S: Step>(
+    steps: Vec<S>,
+    window: Duration,
+    server: Option<u32>,
+) -> Result<Sample> {
+    let meter = Meter::start(server);
+    let outcome = closed(steps, window, true).await?;
+    Ok(sample(&outcome, 1.0, &meter))
+}
+
+/// Lets these clients begin at `rate` for `window`; the figure is the 99th percentile in
+/// milliseconds.
+pub(crate) async fn paced<S: Step>(
+    steps: Vec<S>,
+    window: Duration,
+    rate: f64,
+    server: Option<u32>,
+) -> Result<Sample> {
+    let meter = Meter::start(server);
+    let outcome = open(steps, window, rate).await?;
+    let mut sample = sample(&outcome, 1.0, &meter);
+    sample.value = sample.tail.as_secs_f64() * 1e3;
+    Ok(sample)
 }
 
 impl Bench {
@@ -137,19 +180,16 @@ impl Bench {
                 meter = Meter::start(target.pid);
                 closed(steps, window, true).await?
             }
-            Work::MemoryAtRest | Work::MemoryPerConnection => bail!("not a matter of load"),
+            Work::MemoryAtRest | Work::MemoryPerConnection(_) => bail!("not a matter of load"),
             _ => {
-                let Some(read) = read(row.work, target, fixture).await? else {
+                let Some((door, wanted)) = read(row.work, target, fixture).await? else {
                     return Ok(None);
                 };
-                let steps = Fetch::clients(clients, &read.host, &read.ask, read.length).await?;
-                meter = Meter::start(target.pid);
+                let steps = Fetch::clients(clients, &door, vec![wanted]).await?;
                 if row.work == Work::ManifestPaced {
-                    let outcome = open(steps, window, self.rate).await?;
-                    let mut sample = sample(&outcome, 1.0, &meter);
-                    sample.value = sample.tail.as_secs_f64() * 1000.0;
-                    return Ok(Some(sample));
+                    return paced(steps, window, self.rate, target.pid).await.map(Some);
                 }
+                meter = Meter::start(target.pid);
                 closed(steps, window, true).await?
             }
         };
@@ -186,11 +226,12 @@ impl Bench {
                 (&bare.receiver, ask, 1, 64.0)
             }
         };
-        let wanted = match yardstick {
+        let status = match yardstick {
             Yardstick::BareReceive => StatusCode::CREATED,
             _ => StatusCode::OK,
         };
-        let steps = Fetch::wanting(clients, host, &ask, (wanted, None)).await?;
+        let wanted = vec![Wanted::ok(ask).status(status)];
+        let steps = Fetch::clients(clients, &Door::plain(host), wanted).await?;
         let meter = Meter::start(pid);
         let outcome = closed(steps, self.window, true).await?;
         Ok(sample(&outcome, factor, &meter))
@@ -200,51 +241,57 @@ impl Bench {
 /// The pieces in which a large body is sent.
 const PIECE: usize = 256 << 10;
 
-/// A request that is sent over and over.
-struct Read {
-    host: String,
-    ask: Ask,
-    length: Option<u64>,
-}
-
-async fn read(work: Work, target: &Target, fixture: &Fixture) -> Result<Option<Read>> {
+/// Where a row reads, and what; `None` if the registry has nothing of the kind.
+async fn read(work: Work, target: &Target, fixture: &Fixture) -> Result<Option<(Door, Wanted)>> {
     let pull = &fixture.pull;
-    let manifest = |reference: &str| format!("/v2/{pull}/manifests/{reference}");
-    let blob = |digest: &str| format!("/v2/{pull}/blobs/{digest}");
+    if work == Work::Token {
+        let request = target.token_request(&[scope(pull, "pull")])?;
+        return Ok(request.map(|(host, ask)| (Door::plain(&host), Wanted::ok(ask))));
+    }
+    let way = match work {
+        Work::ManifestByTag(way) => way,
+        _ => Way::Plain,
+    };
+    let Some(door) = target.door(way)? else {
+        return Ok(None);
+    };
     let (method, path, length) = match work {
-        Work::ManifestByTag | Work::ManifestPaced => {
-            (Method::GET, manifest("v1"), Some(fixture.manifest_length))
-        }
+        Work::ManifestByTag(_) | Work::ManifestPaced => (
+            Method::GET,
+            fixture.manifest("v1"),
+            Some(fixture.manifest_length),
+        ),
         Work::ManifestByDigest => {
-            let path = manifest(&fixture.manifest);
+            let path = fixture.manifest(&fixture.manifest);
             (Method::GET, path, Some(fixture.manifest_length))
         }
-        Work::ManifestHead => (Method::HEAD, manifest("v1"), Some(0)),
-        Work::BlobHead => (Method::HEAD, blob(&fixture.small), Some(0)),
-        Work::BlobSmall => (Method::GET, blob(&fixture.small), Some(SMALL as u64)),
-        Work::BlobLarge => (Method::GET, blob(&fixture.large), Some(LARGE as u64)),
+        Work::ManifestHead => (Method::HEAD, fixture.manifest("v1"), Some(0)),
+        Work::BlobHead => (Method::HEAD, fixture.blob(&fixture.small), Some(0)),
+        Work::BlobSmall => (
+            Method::GET,
+            fixture.blob(&fixture.small),
+            Some(SMALL as u64),
+        ),
+        Work::BlobLarge => (
+            Method::GET,
+            fixture.blob(&fixture.large),
+            Some(LARGE as u64),
+        ),
         Work::TagsPage => (Method::GET, fixture.tags.clone(), None),
         Work::CatalogPage => (Method::GET, fixture.catalog.clone(), None),
-        Work::Token => {
-            let request = target.token_request(&[scope(pull, "pull")])?;
-            return Ok(request.map(|(host, ask)| Read {
-                host,
-                ask,
-                length: None,
-            }));
-        }
         _ => bail!("not a request that can be sent over and over"),
     };
-    let wanted = match work {
+    let needed = match work {
         Work::CatalogPage => CATALOG.to_owned(),
         Work::TagsPage => scope(&target.repository("tags"), "pull"),
         _ => scope(pull, "pull"),
     };
-    let ticket = target.ticket(&[wanted]).await?;
+    let ticket = target.ticket(&[needed]).await?;
     let ask = target.ask(method, path)?.authorized(ticket.as_ref());
-    Ok(Some(Read {
-        host: target.host.clone(),
-        ask: ask.header(ACCEPT, &format!("{MANIFEST}, {INDEX}"))?,
-        length,
-    }))
+    let wanted = Wanted::ok(ask.header(ACCEPT, ACCEPTED)?);
+    let wanted = match length {
+        Some(length) => wanted.length(length),
+        None => wanted,
+    };
+    Ok(Some((door, wanted)))
 }

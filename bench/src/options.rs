@@ -9,7 +9,8 @@ use clap::Parser;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "seawall-bench", max_term_width = 100)]
 pub(crate) struct Options {
-    /// The rows to measure, such as manifest-tag,push-64m; all if none is named.
+    /// The rows to measure, such as manifest-tag,push-64m, and the parts lists, attacks and oracle;
+    /// all if none is named.
     #[arg(long, value_delimiter = ',')]
     pub(crate) rows: Vec<String>,
     /// How long each measurement takes, in seconds [default: 1.5; quick: 0.5].
@@ -27,9 +28,16 @@ pub(crate) struct Options {
     /// How many tags, and how many repositories, the long lists have [default: 10000; quick: 1000].
     #[arg(long)]
     entries: Option<usize>,
-    /// How many idle connections are opened to see what they cost; 10000 for the whole truth.
-    #[arg(long, default_value_t = 1000)]
-    pub(crate) connections: usize,
+    /// How long the longest lists are, which are written into Seawall's database [default: 1000000;
+    /// quick: 20000].
+    #[arg(long)]
+    many: Option<usize>,
+    /// How many uploads are opened and forgotten [default: 10000; quick: 1000].
+    #[arg(long)]
+    uploads: Option<usize>,
+    /// How many idle connections are opened to see what they cost [default: 10000; quick: 1000].
+    #[arg(long)]
+    connections: Option<usize>,
     /// The rate of the paced row [default: half of what the slowest registry can do].
     #[arg(long)]
     pub(crate) rate: Option<f64>,
@@ -64,14 +72,37 @@ impl Options {
 
     /// How many times everything is measured.
     pub(crate) fn rounds(&self) -> usize {
-        self.rounds.unwrap_or(if self.quick { 1 } else { 5 }).max(1)
+        self.or(self.rounds, 5, 1).max(1)
     }
 
     /// How long the long lists are.
     pub(crate) fn entries(&self) -> usize {
-        self.entries
-            .unwrap_or(if self.quick { 1000 } else { 10_000 })
-            .max(200)
+        self.or(self.entries, 10_000, 1000).max(200)
+    }
+
+    fn or(&self, given: Option<usize>, whole: usize, quick: usize) -> usize {
+        given.unwrap_or(if self.quick { quick } else { whole })
+    }
+
+    /// How long the longest lists are.
+    pub(crate) fn many(&self) -> usize {
+        // Seven digits number them in twos.
+        self.or(self.many, 1_000_000, 20_000).clamp(2000, 5_000_000)
+    }
+
+    /// How many uploads are forgotten.
+    pub(crate) fn uploads(&self) -> usize {
+        self.or(self.uploads, 10_000, 1000)
+    }
+
+    /// How many requests of each kind are timed in a round to tell hidden from missing.
+    pub(crate) fn timings(&self) -> usize {
+        self.or(None, 1000, 400)
+    }
+
+    /// How many connections are idle.
+    pub(crate) fn connections(&self) -> usize {
+        self.or(self.connections, 10_000, 1000).max(1)
     }
 
     /// Where the report goes, if anywhere.

@@ -2,11 +2,12 @@
 //! kernel what they cost.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
@@ -76,6 +77,25 @@ impl Drop for Process {
     }
 }
 
+/// Runs a program to its end with this text as its input. Errors say what the program said.
+pub(crate) fn feed(program: &Path, arguments: &[&str], input: &str) -> Result<()> {
+    let name = program.display();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {name}"))?;
+    let mut pipe = child.stdin.take().context("no pipe")?;
+    pipe.write_all(input.as_bytes())?;
+    drop(pipe);
+    let ended = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "{name}: {}", said.trim());
+    Ok(())
+}
+
 /// What a program prints when it is run with these arguments, trimmed; `None` if it cannot be run.
 pub(crate) fn output_of(program: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
@@ -116,6 +136,14 @@ mod tests {
         assert!(cpu_time(own).is_some());
         assert!(resident(own).unwrap() > 100_000);
         assert!(resident(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn a_program_that_fails_is_heard() {
+        let shell = |input| feed(Path::new("sh"), &["-s"], input);
+        assert!(shell("exit 0").is_ok());
+        let error = shell("echo no such luck >&2; exit 3").unwrap_err();
+        assert!(error.to_string().ends_with("no such luck"), "{error}");
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use seawall_types::digest::Digest;
 
-use crate::client::{Answer, Ask, Connection};
+use crate::client::{Answer, Ask};
+use crate::connection::Connection;
 use crate::content::{Blob, Image, MANIFEST};
 use crate::target::Target;
 
@@ -115,7 +116,7 @@ impl Pusher {
 }
 
 /// The path and query of the place where an upload goes on.
-fn location(answer: &Answer) -> Result<String> {
+pub(crate) fn location(answer: &Answer) -> Result<String> {
     let value = answer.headers.get(LOCATION).context("no Location")?;
     let uri: Uri = value.to_str()?.parse()?;
     let path = uri.path_and_query().context("a Location without a path")?;

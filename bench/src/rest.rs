@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use http::Method;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client::Connection;
+use crate::client::Ask;
+use crate::connection::{Connection, Door};
 use crate::launch::{Program, Running};
+use crate::load::count;
 use crate::process::resident;
+use crate::rows::Way;
+use crate::target::Kind;
 
 /// How long a fresh server is left alone before it is looked at.
 const REST: Duration = Duration::from_secs(2);
@@ -17,41 +22,64 @@ const REST: Duration = Duration::from_secs(2);
 /// How long connections are left alone; shorter than any server waits for a request.
 const IDLE: Duration = Duration::from_millis(1500);
 
+/// How many connections are opened at once.
+const OPENERS: usize = 16;
+
 /// Resident memory in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     /// Of the fresh server.
     pub(crate) rest: f64,
-    /// Per connection that has made one request.
+    /// Per connection that has made one request, if there were any.
     pub(crate) connection: Option<f64>,
 }
 
-/// Starts each program anew, with an empty store, and measures it; then ends it.
+/// A registry, and what was found over one transport.
+pub(crate) struct Found {
+    /// Which registry.
+    pub(crate) kind: Kind,
+    /// What was spoken.
+    pub(crate) way: Way,
+    /// What was found.
+    pub(crate) memory: Result<Memory>,
+}
+
+/// Starts each program anew, with an empty store, and measures it; then ends it. Connections of
+/// another kind get a server of their own, for memory that was used once is used again.
 pub(crate) async fn measure(
     programs: &[Program],
-    connections: Option<usize>,
+    connections: usize,
+    ways: &[Way],
     folder: &Path,
-) -> Vec<Result<Memory>> {
+) -> Vec<Found> {
     let mut started = Vec::new();
     for program in programs {
-        started.push(program.start(&folder.join(program.name)).await);
+        for way in [Way::Plain, Way::Tls, Way::Two] {
+            let is_asked = ways.contains(&way) && program.kind == Kind::Seawall;
+            if way == Way::Plain || is_asked {
+                let place = folder.join(format!("{}-{way:?}", program.name));
+                started.push((program.kind, way, program.start(&place).await));
+            }
+        }
     }
     sleep(REST).await;
     let mut found = Vec::new();
-    for running in started {
-        found.push(match running {
+    for (kind, way, running) in started {
+        let number = ways.contains(&way).then_some(connections);
+        let memory = match running {
             Ok(running) => {
-                let memory = one(&running, connections).await;
+                let memory = one(&running, way, number).await;
                 running.process.stop().await;
                 memory
             }
             Err(error) => Err(error),
-        });
+        };
+        found.push(Found { kind, way, memory });
     }
     found
 }
 
-async fn one(running: &Running, connections: Option<usize>) -> Result<Memory> {
+async fn one(running: &Running, way: Way, connections: Option<usize>) -> Result<Memory> {
     let look = || {
         let bytes = resident(running.process.pid()).context("the registry has ended")?;
         anyhow::Ok(f64::from(u32::try_from(bytes >> 10)?) * 1024.0)
@@ -63,24 +91,39 @@ async fn one(running: &Running, connections: Option<usize>) -> Result<Memory> {
             connection: None,
         });
     };
+    let door = running.target.door(way)?.context("no such transport")?;
     let ask = running.target.ask(Method::GET, "/v2/")?;
-    let mut idle = Vec::with_capacity(number);
-    for _ in 0..number {
-        let mut connection = Connection::open(&running.target.host).await?;
-        // Whatever it answers: it has been spoken to.
-        connection.send(&ask, false).await?;
-        idle.push(connection);
-    }
+    let mut idle = open(number, &door, &ask).await?;
     sleep(IDLE).await;
-    let each = (look()? - rest) / f64::from(u32::try_from(number)?.max(1));
+    let each = (look()? - rest) / count(idle.len()).max(1.0);
     for connection in &mut idle {
-        connection
-            .send(&ask, false)
-            .await
-            .context("an idle connection was closed")?;
+        let answer = connection.send(&ask, false).await;
+        answer.context("an idle connection was closed")?;
     }
     Ok(Memory {
         rest,
         connection: Some(each),
     })
+}
+
+/// So many connections that have each been spoken to once, whatever was answered.
+async fn open(number: usize, door: &Door, ask: &Ask) -> Result<Vec<Connection>> {
+    let mut running = JoinSet::new();
+    for opener in 0..OPENERS {
+        let (door, ask) = (door.clone(), ask.clone());
+        running.spawn(async move {
+            let mut opened = Vec::new();
+            for _ in (opener..number).step_by(OPENERS) {
+                let mut connection = Connection::through(&door).await?;
+                connection.send(&ask, false).await?;
+                opened.push(connection);
+            }
+            anyhow::Ok(opened)
+        });
+    }
+    let mut all = Vec::with_capacity(number);
+    while let Some(opened) = running.join_next().await {
+        all.extend(opened??);
+    }
+    Ok(all)
 }

@@ -2,11 +2,22 @@
 
 use anyhow::{Result, bail};
 
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// HTTP/1.1.
+    Plain,
+    /// HTTP/1.1 over TLS.
+    Tls,
+    /// HTTP/2 over TLS.
+    Two,
+}
+
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     /// GET of a manifest by its tag.
-    ManifestByTag,
+    ManifestByTag(Way),
     /// GET of a manifest by its digest.
     ManifestByDigest,
     /// The same at a fixed rate, below what the slowest can do.
@@ -36,7 +47,14 @@ pub(crate) enum Work {
     /// Memory of a fresh server.
     MemoryAtRest,
     /// Memory per idle connection.
-    MemoryPerConnection,
+    MemoryPerConnection(Way),
+}
+
+impl Work {
+    /// Whether servers that do nothing are looked at; else they are under load.
+    pub(crate) fn is_rest(self) -> bool {
+        matches!(self, Self::MemoryAtRest | Self::MemoryPerConnection(_))
+    }
 }
 
 /// What the machine itself can do, to compare with.
@@ -135,10 +153,7 @@ impl Row {
 
     /// Whether less is better.
     pub(crate) fn less_is_better(&self) -> bool {
-        matches!(
-            self.work,
-            Work::ManifestPaced | Work::MemoryAtRest | Work::MemoryPerConnection
-        )
+        self.work.is_rest() || self.work == Work::ManifestPaced
     }
 }
 
@@ -147,7 +162,7 @@ pub(crate) static ROWS: &[Row] = &[
     Row::new(
         "manifest-tag",
         "manifest GET by tag",
-        Work::ManifestByTag,
+        Work::ManifestByTag(Way::Plain),
         0,
     )
     .beats(40.0, 6.0)
@@ -167,6 +182,18 @@ pub(crate) static ROWS: &[Row] = &[
         0,
     )
     .unit("ms"),
+    Row::new(
+        "manifest-tls",
+        "manifest GET by tag over TLS",
+        Work::ManifestByTag(Way::Tls),
+        0,
+    ),
+    Row::new(
+        "manifest-http2",
+        "manifest GET by tag over HTTP/2 and TLS",
+        Work::ManifestByTag(Way::Two),
+        0,
+    ),
     Row::new(
         "manifest-head",
         "manifest HEAD by tag",
@@ -228,46 +255,106 @@ pub(crate) static ROWS: &[Row] = &[
     Row::new(
         "connections",
         "memory per idle HTTP/1.1 connection ({C})",
-        Work::MemoryPerConnection,
+        Work::MemoryPerConnection(Way::Plain),
         0,
     )
     .at_most(20.0, "kB"),
+    Row::new(
+        "connections-tls",
+        "memory per idle TLS connection ({C})",
+        Work::MemoryPerConnection(Way::Tls),
+        0,
+    )
+    .unit("kB"),
+    Row::new(
+        "connections-http2",
+        "memory per idle HTTP/2 connection over TLS ({C})",
+        Work::MemoryPerConnection(Way::Two),
+        0,
+    )
+    .unit("kB"),
 ];
 
-/// The rows with these names; all, if there is no name.
-pub(crate) fn chosen(names: &[String]) -> Result<Vec<&'static Row>> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| ROWS.iter().all(|row| row.id != **name))
-    {
-        let all: Vec<_> = ROWS.iter().map(|row| row.id).collect();
-        bail!("there is no row {unknown}; there are {}", all.join(", "));
+/// What is measured at Seawall alone; each has a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// Pages of short and of very long lists.
+    Lists,
+    /// Pulls beside attackers.
+    Attacks,
+    /// Whether time tells a hidden repository from a missing one.
+    Oracle,
+}
+
+const PARTS: &[(&str, Part)] = &[
+    ("lists", Part::Lists),
+    ("attacks", Part::Attacks),
+    ("oracle", Part::Oracle),
+];
+
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Rows of the table.
+    pub(crate) rows: Vec<&'static Row>,
+    /// Parts.
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Plan {
+    /// What has these names; all, if there is no name.
+    pub(crate) fn chosen(names: &[String]) -> Result<Self> {
+        let rows = ROWS.iter().map(|row| row.id);
+        let all: Vec<_> = rows.chain(PARTS.iter().map(|part| part.0)).collect();
+        if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
+            bail!("there is no row {unknown}; there are {}", all.join(", "));
+        }
+        let wanted = |id: &str| names.is_empty() || names.iter().any(|name| name == id);
+        let parts = PARTS.iter().filter(|part| wanted(part.0));
+        Ok(Self {
+            rows: ROWS.iter().filter(|row| wanted(row.id)).collect(),
+            parts: parts.map(|part| part.1).collect(),
+        })
     }
-    let wanted = |row: &&Row| names.is_empty() || names.iter().any(|name| name == row.id);
-    Ok(ROWS.iter().filter(wanted).collect())
+
+    /// Whether a part is to be measured.
+    pub(crate) fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// Whether one of the rows is of this kind.
+    pub(crate) fn any(&self, is_wanted: impl Fn(Work) -> bool) -> bool {
+        self.rows.iter().any(|row| is_wanted(row.work))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn plan(names: &[&str]) -> Result<Plan> {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        Plan::chosen(&names)
+    }
+
     #[test]
     fn rows_are_chosen_by_name_in_the_order_of_the_table() {
-        assert_eq!(chosen(&[]).unwrap().len(), ROWS.len());
-        let names = ["tokens", "blob-1k"].map(str::to_owned);
-        let ids: Vec<_> = chosen(&names).unwrap().iter().map(|row| row.id).collect();
+        let all = plan(&[]).unwrap();
+        assert_eq!((all.rows.len(), all.parts.len()), (ROWS.len(), PARTS.len()));
+        let some = plan(&["tokens", "oracle", "blob-1k"]).unwrap();
+        let ids: Vec<_> = some.rows.iter().map(|row| row.id).collect();
         assert_eq!(ids, ["blob-1k", "tokens"]);
-        assert!(chosen(&["nothing".to_owned()]).is_err());
+        assert!(some.has(Part::Oracle) && !some.has(Part::Attacks));
+        assert!(plan(&["nothing"]).is_err());
     }
 
     #[test]
     fn no_two_rows_have_one_name() {
-        for (at, row) in ROWS.iter().enumerate() {
-            assert!(
-                ROWS[at + 1..].iter().all(|other| other.id != row.id),
-                "{}",
-                row.id
-            );
-        }
+        let rows = ROWS.iter().map(|row| row.id);
+        let mut all: Vec<_> = rows.chain(PARTS.iter().map(|part| part.0)).collect();
+        let number = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), number);
     }
 }

@@ -32,6 +32,47 @@ pub(crate) fn spread(values: &[f64]) -> Option<f64> {
     (middle > 0.0).then(|| (most - least) / middle)
 }
 
+/// How far two sets of durations can be told apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Overlap {
+    /// The largest distance of their distribution functions (Kolmogorov and Smirnov): 0 if they are
+    /// the same, 1 if they do not overlap.
+    pub(crate) distance: f64,
+    /// How often one of the first is shorter than one of the second, equal ones counted half: 0.5 if
+    /// neither tends to be shorter.
+    pub(crate) shorter: f64,
+}
+
+/// Compares two sets, in any order; `None` if one is empty.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "products of two counts of measurements are far below 2^52"
+)]
+pub(crate) fn overlap(first: &[Duration], second: &[Duration]) -> Option<Overlap> {
+    let (mut one, mut two) = (first.to_vec(), second.to_vec());
+    one.sort_unstable();
+    two.sort_unstable();
+    let (all_one, all_two) = (one.len() as f64, two.len() as f64);
+    let (mut at_one, mut at_two) = (0, 0);
+    let (mut distance, mut shorter) = (0.0_f64, 0.0);
+    // In steps of equal values: all of one value are taken at once.
+    while let (Some(a), Some(b)) = (one.get(at_one), two.get(at_two)) {
+        let value = *a.min(b);
+        let same = |rest: &[Duration]| rest.iter().take_while(|found| **found == value).count();
+        let of_one = same(one.get(at_one..).unwrap_or_default());
+        let of_two = same(two.get(at_two..).unwrap_or_default());
+        at_one += of_one;
+        at_two += of_two;
+        let behind = two.len() - at_two;
+        shorter += of_one as f64 * (behind as f64 + of_two as f64 / 2.0);
+        distance = distance.max((at_one as f64 / all_one - at_two as f64 / all_two).abs());
+    }
+    (!one.is_empty() && !two.is_empty()).then(|| Overlap {
+        distance,
+        shorter: shorter / (all_one * all_two),
+    })
+}
+
 /// When the requests of an open loop are due: evenly, whatever the server does.
 ///
 /// Latency counts from the moment a request was due, not from the moment it could be sent. So a
@@ -96,6 +137,34 @@ mod tests {
         assert_eq!(spread(&[2.0, 2.0]), Some(0.0));
         assert_eq!(spread(&[1.0, 2.0, 4.0]), Some(1.5));
         assert_eq!(spread(&[0.0]), None);
+    }
+
+    fn millis(values: &[u64]) -> Vec<Duration> {
+        values.iter().copied().map(Duration::from_millis).collect()
+    }
+
+    #[test]
+    fn sets_that_are_the_same_cannot_be_told_apart_and_those_that_do_not_meet_can() {
+        let (low, high) = (millis(&[1, 2, 3, 4]), millis(&[5, 6, 7]));
+        let told = |first: &[Duration], second: &[Duration]| {
+            let found = overlap(first, second).unwrap();
+            (found.distance, found.shorter)
+        };
+        assert_eq!(told(&low, &low), (0.0, 0.5));
+        assert_eq!(told(&low, &high), (1.0, 1.0));
+        assert_eq!(told(&high, &low), (1.0, 0.0));
+        assert_eq!(overlap(&low, &[]), None);
+    }
+
+    #[test]
+    fn half_an_overlap_is_half_a_distance() {
+        // Of nine pairs the first is shorter in six (1<2, 1<3, 1<9, 2<3, 2<9, 3<9), and equal in two.
+        let found = overlap(&millis(&[3, 1, 2]), &millis(&[2, 9, 3])).unwrap();
+        assert!((found.shorter - 7.0 / 9.0).abs() < 1e-9, "{found:?}");
+        assert!((found.distance - 1.0 / 3.0).abs() < 1e-9, "{found:?}");
+        // The same middle but another width: neither tends to be shorter, yet they differ.
+        let found = overlap(&millis(&[1, 9]), &millis(&[5, 5])).unwrap();
+        assert_eq!((found.distance, found.shorter), (0.5, 0.5));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use http::StatusCode;
 
-use crate::client::{Ask, Connection};
+use crate::client::{Answer, Ask};
+use crate::connection::{Connection, Door};
 use crate::content::{Blob, Content, Image, LARGE, MANIFEST};
 use crate::load::Step;
 use crate::push::Pusher;
@@ -14,39 +15,67 @@ use crate::target::{Target, scope};
 /// So many new repositories share a token.
 const REPOSITORIES_PER_TOKEN: usize = 10;
 
-/// Sends the same request, and wants the same answer.
-pub(crate) struct Fetch {
-    connection: Connection,
+/// A request, and what has to come back.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
     ask: Ask,
     status: StatusCode,
     length: Option<u64>,
 }
 
-impl Fetch {
-    /// So many clients that send this request to `host` and want 200 or 201, and `length` bytes.
-    pub(crate) async fn clients(
-        number: usize,
-        host: &str,
-        ask: &Ask,
-        length: Option<u64>,
-    ) -> Result<Vec<Self>> {
-        Self::wanting(number, host, ask, (StatusCode::OK, length)).await
+impl Wanted {
+    /// Any body with status 200.
+    pub(crate) fn ok(ask: Ask) -> Self {
+        Self {
+            ask,
+            status: StatusCode::OK,
+            length: None,
+        }
     }
 
-    /// The same with another status.
-    pub(crate) async fn wanting(
+    /// Another status.
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// A body of so many bytes.
+    pub(crate) fn length(mut self, length: u64) -> Self {
+        self.length = Some(length);
+        self
+    }
+
+    /// Sends it, and fails if anything else comes back; the body is kept where `keep` says so.
+    pub(crate) async fn fetch(&self, connection: &mut Connection, keep: bool) -> Result<Answer> {
+        let answer = connection.send(&self.ask, keep).await?;
+        let answer = answer.expect_status(self.status)?;
+        let (found, wanted) = (answer.length, self.length.unwrap_or(answer.length));
+        ensure!(found == wanted, "{found} bytes instead of {wanted}");
+        Ok(answer)
+    }
+}
+
+/// Sends the same requests over and over.
+pub(crate) struct Fetch {
+    connection: Connection,
+    wanted: Arc<[Wanted]>,
+    next: usize,
+}
+
+impl Fetch {
+    /// So many clients, each of which begins with another of these requests.
+    pub(crate) async fn clients(
         number: usize,
-        host: &str,
-        ask: &Ask,
-        (status, length): (StatusCode, Option<u64>),
+        door: &Door,
+        wanted: Vec<Wanted>,
     ) -> Result<Vec<Self>> {
+        let wanted: Arc<[Wanted]> = wanted.into();
         let mut clients = Vec::new();
-        for _ in 0..number {
+        for client in 0..number {
             clients.push(Self {
-                connection: Connection::open(host).await?,
-                ask: ask.clone(),
-                status,
-                length,
+                connection: Connection::through(door).await?,
+                next: client * wanted.len() / number,
+                wanted: Arc::clone(&wanted),
             });
         }
         Ok(clients)
@@ -55,16 +84,10 @@ impl Fetch {
 
 impl Step for Fetch {
     async fn step(&mut self) -> Result<()> {
-        let answer = self.connection.send(&self.ask, false).await?;
-        let answer = answer.expect_status(self.status)?;
-        if let Some(length) = self.length {
-            ensure!(
-                answer.length == length,
-                "{} bytes instead of {length}",
-                answer.length
-            );
-        }
-        Ok(())
+        let wanted = self.wanted.get(self.next % self.wanted.len().max(1));
+        let wanted = wanted.context("nothing to ask for")?;
+        self.next = self.next.wrapping_add(1);
+        wanted.fetch(&mut self.connection, false).await.map(drop)
     }
 }
 

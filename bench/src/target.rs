@@ -12,7 +12,10 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::Value;
 
-use crate::client::{Ask, Connection};
+use crate::client::Ask;
+use crate::connection::{Connection, Door};
+use crate::rows::Way;
+use crate::tls::Secure;
 
 /// The repositories of the benchmark lie below this name, if a peer's address says no other.
 const PREFIX: &str = "bench";
@@ -73,6 +76,8 @@ pub(crate) struct Target {
     pub(crate) host: String,
     /// Its process, if it was started here.
     pub(crate) pid: Option<u32>,
+    /// Where it speaks TLS, if it was started here with a certificate.
+    pub(crate) secure: Option<Secure>,
     prefix: String,
     login: Option<Login>,
     realm: Option<Realm>,
@@ -87,6 +92,7 @@ impl Target {
             version: "?".to_owned(),
             host: host.to_owned(),
             pid: None,
+            secure: None,
             prefix: PREFIX.to_owned(),
             login,
             realm: None,
@@ -144,6 +150,23 @@ impl Target {
             );
         }
         Ok(())
+    }
+
+    /// The same registry for another user.
+    pub(crate) fn seen_by(&self, login: Login) -> Self {
+        let mut other = self.clone();
+        other.login = Some(login);
+        other
+    }
+
+    /// The way in over this transport; `None` if it is not spoken there.
+    pub(crate) fn door(&self, way: Way) -> Result<Option<Door>> {
+        match (way, &self.secure) {
+            (Way::Plain, _) => Ok(Some(Door::plain(&self.host))),
+            (_, None) => Ok(None),
+            (Way::Tls, Some(secure)) => secure.one().map(Some),
+            (Way::Two, Some(secure)) => secure.two().map(Some),
+        }
     }
 
     /// The full name of a repository of the benchmark.

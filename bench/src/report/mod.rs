@@ -3,69 +3,29 @@
 //! It hides nothing: a missed goal says so, a failed row gives its reason, an absent registry is
 //! named. The same text goes to the terminal and to the file.
 
+mod parts;
+mod table;
+mod text;
+
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::machine::Machine;
+use crate::measure::Sample;
 use crate::options::Options;
-use crate::rounds::{Cell, Contestant, Results};
-use crate::rows::{Row, Yardstick};
+use crate::results::{Cell, Contestant, Results};
+use crate::rows::{Plan, Row, Work, Yardstick};
 use crate::statistics::{median, spread};
 use crate::target::Kind;
-
-/// A table in Markdown, its columns aligned.
-#[derive(Default)]
-struct Table(Vec<Vec<String>>);
-
-impl Table {
-    fn row<I: IntoIterator<Item = String>>(&mut self, cells: I) {
-        self.0.push(cells.into_iter().collect());
-    }
-
-    fn render(&self) -> String {
-        let columns = self.0.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            let cells = self.0.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<_> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for (number, row) in self.0.iter().enumerate() {
-            let cells = row.iter().zip(&widths);
-            let line: Vec<_> = cells
-                .map(|(cell, width)| format!("{cell:<width$}"))
-                .collect();
-            let _ = writeln!(text, "| {} |", line.join(" | ").trim_end());
-            if number == 0 {
-                let rules: Vec<_> = widths
-                    .iter()
-                    .map(|width| "-".repeat((*width).max(3)))
-                    .collect();
-                let _ = writeln!(text, "| {} |", rules.join(" | "));
-            }
-        }
-        text
-    }
-}
-
-/// A figure with three digits that count.
-fn figure(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
-}
-
-fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
-}
+use table::{Table, figure, verdict};
+use text::{DETAILS, LATE, METHOD, READING};
 
 /// Everything the report is made of.
 pub(crate) struct Report<'a> {
     /// How it was run.
     pub(crate) options: &'a Options,
     /// What was measured.
-    pub(crate) rows: &'a [&'static Row],
+    pub(crate) plan: &'a Plan,
     /// What was found.
     pub(crate) results: &'a Results,
     /// On what.
@@ -74,36 +34,42 @@ pub(crate) struct Report<'a> {
     pub(crate) load: [String; 2],
     /// When it ended, in UTC.
     pub(crate) date: String,
+    /// How long it took.
+    pub(crate) took: Duration,
 }
 
 impl Report<'_> {
     /// The text of the report.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
-        let _ = write!(
-            text,
-            "# Benchmarks\n\nWritten by `make bench` ({}); everything here is measured, nothing is \
-             edited.\n\n{}",
-            self.date,
-            self.goals().render()
-        );
-        text.push_str(READING);
-        let _ = write!(
-            text,
-            "\n## How it came about\n\n{}",
-            self.details().render()
-        );
-        text.push_str(DETAILS);
-        let _ = write!(
-            text,
-            "\n## What the machine can do\n\n{}\n",
-            self.limits().render()
-        );
-        text.push_str(&self.headroom());
+        if !self.plan.rows.is_empty() {
+            let _ = write!(
+                text,
+                "\n## Beside other registries\n\n{}",
+                self.goals().render()
+            );
+            text.push_str(READING);
+        }
+        self.parts(&mut text);
+        if !self.plan.rows.is_empty() {
+            let _ = write!(
+                text,
+                "\n## How it came about\n\n{}{DETAILS}\n## What the machine can do\n\n{}",
+                self.details().render(),
+                self.limits().render()
+            );
+        }
+        self.generator(&mut text);
         self.surroundings(&mut text);
         self.remarks(&mut text);
         text.push_str(METHOD);
-        text
+        let [met, missed] = [true, false].map(|met| text.matches(&said(verdict(met))).count());
+        format!(
+            "# Benchmarks\n\nWritten by `make bench` ({}); everything here is measured, nothing is \
+             edited. Of {} goals {met} are met and {missed} MISSED.\n{text}",
+            self.date,
+            met + missed
+        )
     }
 
     fn cell(&self, row: &Row, place: usize) -> Option<&Cell> {
@@ -111,7 +77,7 @@ impl Report<'_> {
     }
 
     fn median_of(&self, row: &Row, place: usize) -> Option<f64> {
-        median(&self.cell(row, place)?.values())
+        self.cell(row, place)?.median()
     }
 
     fn title(&self, row: &Row) -> String {
@@ -119,14 +85,14 @@ impl Report<'_> {
         row.title
             .replace("{N}", &self.options.entries().to_string())
             .replace("{R}", &rate)
-            .replace("{C}", &self.options.connections.to_string())
+            .replace("{C}", &self.options.connections().to_string())
     }
 
     fn shown(&self, row: &Row, place: usize) -> String {
         match self.cell(row, place) {
             Some(Cell::Failed(_)) => "failed".to_owned(),
             Some(Cell::NotApplicable) | None => "n/a".to_owned(),
-            Some(cell) => median(&cell.values()).map_or_else(|| "n/a".to_owned(), figure),
+            Some(cell) => cell.median().map_or_else(|| "n/a".to_owned(), figure),
         }
     }
 
@@ -152,7 +118,13 @@ impl Report<'_> {
         };
         goal.map_or_else(
             || format!("{}x", figure(ratio)),
-            |goal| format!("{}x of {goal}x: {}", figure(ratio), verdict(ratio >= goal)),
+            |goal| {
+                format!(
+                    "{}x of {goal}x{}",
+                    figure(ratio),
+                    said(verdict(ratio >= goal))
+                )
+            },
         )
     }
 
@@ -160,7 +132,7 @@ impl Report<'_> {
     fn share(&self, row: &Row) -> String {
         let ours = self.median_of(row, 0);
         if let (Some(most), Some(ours)) = (row.most, ours) {
-            return format!("at most {most} {}: {}", row.unit, verdict(ours <= most));
+            return format!("at most {most} {}{}", row.unit, said(verdict(ours <= most)));
         }
         let Some((yardstick, goal)) = row.machine else {
             return String::new();
@@ -169,11 +141,11 @@ impl Report<'_> {
             .results
             .yardsticks
             .get(&yardstick)
-            .and_then(|cell| median(&cell.values()));
+            .and_then(Cell::median);
         match (ours, all) {
             (Some(ours), Some(all)) if all > 0.0 => {
-                let (share, met) = (ours / all, verdict(ours / all >= goal));
-                format!("{:.0} % of {:.0} %: {met}", share * 100.0, goal * 100.0)
+                let (share, met) = (ours / all, said(verdict(ours / all >= goal)));
+                format!("{:.0} % of {:.0} %{met}", share * 100.0, goal * 100.0)
             }
             _ => "n/a".to_owned(),
         }
@@ -189,7 +161,7 @@ impl Report<'_> {
         }
         head.push("of the machine, goal".to_owned());
         table.row(head);
-        for row in self.rows {
+        for row in &self.plan.rows {
             let mut cells = vec![self.title(row), row.unit.to_owned(), self.shown(row, 0)];
             for (place, peer) in peers() {
                 let ratio = self.ratio(row, place, peer.target.kind);
@@ -213,8 +185,8 @@ impl Report<'_> {
             "generator's cores",
             "spread",
         ];
-        table.row(heads.map(str::to_owned));
-        for row in self.rows {
+        table.head(heads);
+        for row in &self.plan.rows {
             for (place, one) in self.results.contestants.iter().enumerate() {
                 let Some(cell) = self
                     .cell(row, place)
@@ -242,13 +214,13 @@ impl Report<'_> {
             "generator's cores",
             "spread",
         ];
-        table.row(heads.map(str::to_owned));
+        table.head(heads);
         for (yardstick, cell) in &self.results.yardsticks {
             let unit = match yardstick {
                 Yardstick::Ceiling | Yardstick::EmptyRoute => "/s",
                 _ => " MiB/s",
             };
-            let value = median(&cell.values()).map_or_else(|| "failed".to_owned(), figure);
+            let value = cell.median().map_or_else(|| "failed".to_owned(), figure);
             let mut cells = vec![yardstick.title().to_owned(), format!("{value}{unit}")];
             cells.extend(costs(cell));
             table.row(cells);
@@ -256,30 +228,54 @@ impl Report<'_> {
         table
     }
 
-    /// How far the fastest small requests stay below what the generator can make.
-    fn headroom(&self) -> String {
-        let small = self
+    /// What shows whether the generator held things up.
+    fn generator(&self, text: &mut String) {
+        let _ = write!(text, "\n## Whether the generator held things up\n\n");
+        text.push_str(&self.headroom());
+        let mut table = Table::default();
+        table.head([
+            "open loop",
+            "due/s",
+            "done in time",
+            "median ms",
+            "p99 ms",
+            "generator late, p99 ms",
+        ]);
+        for row in self
+            .plan
             .rows
             .iter()
-            .filter(|row| row.clients == 0 && row.unit == "/s");
+            .filter(|row| row.work == Work::ManifestPaced)
+        {
+            for (place, one) in self.results.contestants.iter().enumerate() {
+                let samples = self.cell(row, place).map_or(&[][..], Cell::samples);
+                let mut cells = vec![one.target.name.clone(), figure(self.results.rate)];
+                cells.extend(punctuality(samples));
+                table.row(cells);
+            }
+        }
+        self.attacks_punctuality(&mut table);
+        let _ = write!(text, "{}{LATE}", table.render());
+    }
+
+    /// How far the fastest small requests stay below what the generator can make.
+    fn headroom(&self) -> String {
+        let small = self.plan.rows.iter();
+        let small = small.filter(|row| row.clients == 0 && row.unit == "/s");
         let places = 0..self.results.contestants.len();
         let best = small
             .flat_map(|row| {
-                places
-                    .clone()
-                    .filter_map(|place| self.median_of(row, place))
+                let places = places.clone();
+                places.filter_map(|place| self.median_of(row, place))
             })
             .max_by(f64::total_cmp);
         let ceiling = self.results.yardsticks.get(&Yardstick::Ceiling);
-        let (Some(best), Some(ceiling)) = (best, ceiling.and_then(|cell| median(&cell.values())))
-        else {
+        let (Some(best), Some(ceiling)) = (best, ceiling.and_then(Cell::median)) else {
             return String::new();
         };
         format!(
             "The generator makes {} requests per second where the server does nothing, though that \
-             server takes its share of the same cores; the fastest row here has {}: {}x below. In \
-             the rows of bare loops and of the empty server the loop's own CPU counts as the \
-             generator's.\n",
+             server takes its share of the same cores; the fastest row here has {}: {}x below.\n\n",
             figure(ceiling),
             figure(best),
             figure(ceiling / best.max(1e-9))
@@ -292,7 +288,7 @@ impl Report<'_> {
             text,
             "\n## Machine and versions\n\n* {} cores ({}), {} of memory, Linux {}\n* data on {}; 4 KiB \
              durable in {:.2} ms\n* load averages before: {}; after: {}\n* {} rounds, {} s for each \
-             measurement, {} clients where no number is given\n",
+             measurement, {} clients where no number is given; {} minutes in all\n",
             machine.cores,
             machine.processor,
             machine.memory,
@@ -304,6 +300,7 @@ impl Report<'_> {
             self.options.rounds(),
             self.options.window().as_secs_f64(),
             self.options.clients,
+            self.took.as_secs().div_ceil(60),
         );
         for one in &self.results.contestants {
             let memory = one
@@ -321,15 +318,19 @@ impl Report<'_> {
         for (place, one) in self.results.contestants.iter().enumerate() {
             let name = &one.target.name;
             lines.extend(
-                one.remarks
+                one.fixture
+                    .remarks
                     .iter()
                     .map(|remark| format!("* {name}: {remark}")),
             );
-            for row in self.rows {
+            for row in &self.plan.rows {
                 if let Some(Cell::Failed(why)) = self.cell(row, place) {
                     lines.push(format!("* {name}: {} failed: {why}", row.id));
                 }
             }
+        }
+        for (part, why) in &self.results.failed {
+            lines.push(format!("* {part:?} failed: {why}"));
         }
         if !lines.is_empty() {
             let _ = write!(text, "\n## Remarks\n\n{}\n", lines.join("\n"));
@@ -341,16 +342,44 @@ fn name(one: &Contestant) -> String {
     format!("{} {}", one.target.name, one.target.version)
 }
 
+/// A verdict as it stands behind a goal.
+fn said(verdict: &str) -> String {
+    format!(": {verdict}")
+}
+
+/// Of an open loop: what was kept, latencies, and how late the generator was.
+fn punctuality(samples: &[Sample]) -> Vec<String> {
+    let middle = |of: fn(&Sample) -> Option<f64>| {
+        let values: Vec<_> = samples.iter().filter_map(of).collect();
+        median(&values)
+    };
+    let millis = |of: fn(&Sample) -> Option<f64>| {
+        middle(of).map_or_else(|| "n/a".to_owned(), |seconds| figure(seconds * 1e3))
+    };
+    let kept = middle(|sample| sample.kept);
+    vec![
+        kept.map_or_else(|| "n/a".to_owned(), percent),
+        millis(|sample| Some(sample.half.as_secs_f64())),
+        millis(|sample| Some(sample.tail.as_secs_f64())),
+        millis(|sample| sample.lag.map(|lag| lag.as_secs_f64())),
+    ]
+}
+
+/// A share, as a percentage.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 /// Latencies, cores and spread.
 fn costs(cell: &Cell) -> Vec<String> {
     let samples = cell.samples();
-    let middle = |of: fn(&crate::measure::Sample) -> Option<f64>| {
+    let middle = |of: fn(&Sample) -> Option<f64>| {
         let values: Vec<_> = samples.iter().filter_map(of).collect();
         median(&values).map_or_else(|| "n/a".to_owned(), figure)
     };
     let apart = spread(&cell.values());
     // What was not timed has no latency.
-    let timed = |of: fn(&crate::measure::Sample) -> Option<f64>| {
+    let timed = |of: fn(&Sample) -> Option<f64>| {
         let is_timed = samples.iter().any(|sample| !sample.half.is_zero());
         if is_timed { middle(of) } else { String::new() }
     };
@@ -362,76 +391,4 @@ fn costs(cell: &Cell) -> Vec<String> {
         timed(|sample| Some(sample.own)),
         apart.map_or_else(String::new, |apart| format!("{:.0} %", apart * 100.0)),
     ]
-}
-
-const READING: &str = "
-Figures are medians of the rounds. A ratio says how many times as good Seawall is; where less is
-better, it is turned round. Beside it stands its goal.
-";
-
-const DETAILS: &str = "
-Medians over the rounds. Spread is the largest figure less the smallest, as a share of the median:
-ratios that differ by less mean nothing. A core is one CPU busy all the time, in user or kernel mode;
-the CPU time of a step depends less on what else the machine does than rates do.
-";
-
-const METHOD: &str = "
-## Method
-
-* One program makes the load and starts the registries, all on 127.0.0.1 over plain HTTP/1.1. All
-  run side by side, only one is under load at a time; each row is measured at all of them before the
-  next row begins, and who is first changes from round to round.
-* Seawall is as shipped: release build, SQLite and local files, everything durable before it is
-  acknowledged, token authorization on, one line of log for each request to a file. Only the limits
-  of connections are raised, since all load comes from one address. Its repositories are private.
-* The peers have their packaged configuration (local files, a cache of descriptors in memory) without
-  authorization and without logs.
-* Closed loop: each client has one connection and sends its next request when the last is answered.
-  A rate is the sum over the clients of steps per time spent in steps. Any unexpected status or
-  length fails the row. Connections are open and warm before the clock runs.
-* Open loop (the paced row): requests are due at fixed times, half as often as the slowest registry
-  managed in its closed loop, and latency counts from the time when they were due, so a stall is
-  charged to all that had to wait (no coordinated omission).
-* A 64 MiB layer is pushed by POST, PATCH and PUT; other blobs by POST and PUT; an image by HEAD, POST
-  and PUT for each blob and one PUT for the manifest. Every layer is new bytes; making and hashing
-  them is not timed. A tag push is one PUT of a new manifest under a new tag, all in one repository.
-  A new repository is a configuration blob and a manifest, three requests.
-* Tokens are fetched before the clock runs; new repositories share one token for ten, fetched while
-  it runs. What tokens cost is a row of its own.
-* Pages are asked for in the middle of the list (`n=100` and `last`).
-* Memory is resident memory of servers started afresh, with an empty store, in each round; an idle
-  connection has made one request.
-* The empty route is GET /health/live of the same Seawall. The bare loops are blocking, with one
-  buffer of 256 KiB, and measured by the same clients.
-
-## Limits
-
-* Generator and registry share the cores. A registry that needs little CPU leaves more to the
-  generator, and a fast row is limited by both: see the cores each used.
-* Loopback has no latency and no loss; real networks hide part of what is measured here.
-* The peers check no permissions and write no log, so rows of theirs do less than Seawall's.
-* Everything that is read lies in the page cache. Nobody deletes, nothing is collected meanwhile.
-* A virtual machine with other tenants is noisy, its disk above all: look at the spread.
-";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_have_three_digits_that_count() {
-        let shown = [0.123_4, 1.0, 12.34, 123.4, 123_456.0].map(figure);
-        assert_eq!(shown, ["0.12", "1.00", "12.3", "123", "123456"]);
-    }
-
-    #[test]
-    fn a_table_is_aligned() {
-        let mut table = Table::default();
-        table.row(["a", "long"].map(str::to_owned));
-        table.row(["wide", "b"].map(str::to_owned));
-        assert_eq!(
-            table.render(),
-            "| a    | long |\n| ---- | ---- |\n| wide | b |\n"
-        );
-    }
 }

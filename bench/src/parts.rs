@@ -1,0 +1,103 @@
+//! The parts that only Seawall takes part in, and the servers that they need.
+//!
+//! What cannot be prepared or measured fails its own part and nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::content::Content;
+use crate::launch::Program;
+use crate::lists::{self, Shelves};
+use crate::measure::Bench;
+use crate::options::Options;
+use crate::oracle;
+use crate::results::Results;
+use crate::rows::{Part, Plan};
+use crate::siege::Siege;
+
+/// What the parts need.
+pub(crate) struct Parts<'a> {
+    options: &'a Options,
+    plan: &'a Plan,
+    shelves: Option<Shelves>,
+    siege: Option<Siege>,
+}
+
+impl<'a> Parts<'a> {
+    /// Prepares what the plan asks for, with data in the folder.
+    pub(crate) async fn prepare(
+        program: &Program,
+        plan: &'a Plan,
+        options: &'a Options,
+        (folder, content): (&Path, &Arc<Content>),
+        results: &mut Results,
+    ) -> Self {
+        let mut parts = Self {
+            options,
+            plan,
+            shelves: None,
+            siege: None,
+        };
+        if plan.has(Part::Lists) || plan.has(Part::Oracle) {
+            match Shelves::prepare(program, folder, content, options.many()).await {
+                Ok(shelves) => parts.shelves = Some(shelves),
+                Err(error) => results.fail(Part::Lists, &error),
+            }
+        }
+        if plan.has(Part::Attacks) {
+            match Siege::prepare(program, folder, content, options.uploads()).await {
+                Ok(siege) => parts.siege = Some(siege),
+                Err(error) => results.fail(Part::Attacks, &error),
+            }
+        }
+        parts
+    }
+
+    /// One round of each.
+    pub(crate) async fn round(&self, bench: &Bench, round: usize, results: &mut Results) {
+        if let Some(shelves) = &self.shelves
+            && let Err(error) = self.read(shelves, bench, round, results).await
+        {
+            results.fail(Part::Lists, &error);
+        }
+        if let Some(siege) = &self.siege
+            && let Err(error) = siege.round(bench, round, &mut results.besieged).await
+        {
+            results.fail(Part::Attacks, &error);
+        }
+    }
+
+    async fn read(
+        &self,
+        shelves: &Shelves,
+        bench: &Bench,
+        round: usize,
+        results: &mut Results,
+    ) -> Result<()> {
+        let open = shelves.open().await?;
+        if self.plan.has(Part::Lists) {
+            lists::round(bench, &open, round, &mut results.pages).await;
+        }
+        let [few, many] = open;
+        few.close().await;
+        if self.plan.has(Part::Oracle) {
+            let number = self.options.timings();
+            let timings = &mut results.timings;
+            let timed = oracle::round(&many, &shelves.stranger, number, timings).await;
+            if let Err(error) = timed {
+                results.fail(Part::Oracle, &error);
+            }
+        }
+        many.close().await;
+        Ok(())
+    }
+
+    /// Ends the servers that are still there.
+    pub(crate) async fn end(self) {
+        if let Some(siege) = self.siege {
+            siege.end().await;
+        }
+    }
+}
