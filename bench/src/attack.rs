@@ -67,7 +67,7 @@ impl Attack {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Trickle => "1000 connections, each a byte a second",
-            Self::HangUps => "200 clients that hang up twice a second",
+            Self::HangUps => "200 clients that hang up, each once a second",
             Self::Opening => "uploads opened and forgotten, 200 a second",
             Self::Forgotten => "{N} forgotten uploads lying there",
             Self::Logins => "200 wrong logins at once, every second",
@@ -86,7 +86,6 @@ impl Attack {
     /// How often each of them does it.
     fn pace(self) -> Duration {
         match self {
-            Self::HangUps => Duration::from_millis(500),
             Self::Opening => Duration::from_millis(100),
             _ => Duration::from_secs(1),
         }

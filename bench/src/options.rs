@@ -13,7 +13,7 @@ pub(crate) struct Options {
     /// all if none is named.
     #[arg(long, value_delimiter = ',')]
     pub(crate) rows: Vec<String>,
-    /// How long each measurement takes, in seconds [default: 1.5; quick: 0.5].
+    /// How long each measurement takes, in seconds [default: 1.2; quick: 0.5].
     #[arg(long)]
     seconds: Option<f64>,
     /// How many times everything is measured; figures are medians [default: 5; quick: 1].
@@ -66,7 +66,7 @@ pub(crate) struct Options {
 impl Options {
     /// How long each measurement takes.
     pub(crate) fn window(&self) -> Duration {
-        let seconds = self.seconds.unwrap_or(if self.quick { 0.5 } else { 1.5 });
+        let seconds = self.seconds.unwrap_or(if self.quick { 0.5 } else { 1.2 });
         Duration::from_secs_f64(seconds.clamp(0.05, 3600.0))
     }
 

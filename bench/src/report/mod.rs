@@ -96,59 +96,49 @@ impl Report<'_> {
         }
     }
 
-    /// How many times as good Seawall is, and whether that is the goal.
+    /// How many times as good Seawall is, and whether that is the goal. What could not be measured
+    /// at Seawall misses its goal.
     fn ratio(&self, row: &Row, place: usize, kind: Kind) -> String {
-        let (Some(ours), Some(theirs)) = (self.median_of(row, 0), self.median_of(row, place))
-        else {
-            return "n/a".to_owned();
-        };
-        let (over, under) = if row.less_is_better() {
-            (theirs, ours)
-        } else {
-            (ours, theirs)
-        };
-        if under <= 0.0 {
-            return "n/a".to_owned();
-        }
-        let ratio = over / under;
         let goal = match kind {
             Kind::Two => row.two,
             Kind::Three => row.three,
             _ => None,
         };
+        let Some(theirs) = self.median_of(row, place) else {
+            return "n/a".to_owned();
+        };
+        let ratio = self.median_of(row, 0).and_then(|ours| {
+            let (over, under) = if row.less_is_better() {
+                (theirs, ours)
+            } else {
+                (ours, theirs)
+            };
+            (under > 0.0).then(|| over / under)
+        });
+        let shown = ratio.map_or_else(|| "n/a".to_owned(), |ratio| format!("{}x", figure(ratio)));
+        let met = |goal| said(verdict(ratio.is_some_and(|ratio| ratio >= goal)));
         goal.map_or_else(
-            || format!("{}x", figure(ratio)),
-            |goal| {
-                format!(
-                    "{}x of {goal}x{}",
-                    figure(ratio),
-                    said(verdict(ratio >= goal))
-                )
-            },
+            || shown.clone(),
+            |goal| format!("{shown} of {goal}x{}", met(goal)),
         )
     }
 
     /// What share of the machine Seawall reaches, or whether it is within its bound.
     fn share(&self, row: &Row) -> String {
         let ours = self.median_of(row, 0);
-        if let (Some(most), Some(ours)) = (row.most, ours) {
-            return format!("at most {most} {}{}", row.unit, said(verdict(ours <= most)));
+        if let Some(most) = row.most {
+            let met = said(verdict(ours.is_some_and(|ours| ours <= most)));
+            return format!("at most {most} {}{met}", row.unit);
         }
         let Some((yardstick, goal)) = row.machine else {
             return String::new();
         };
-        let all = self
-            .results
-            .yardsticks
-            .get(&yardstick)
-            .and_then(Cell::median);
-        match (ours, all) {
-            (Some(ours), Some(all)) if all > 0.0 => {
-                let (share, met) = (ours / all, said(verdict(ours / all >= goal)));
-                format!("{:.0} % of {:.0} %{met}", share * 100.0, goal * 100.0)
-            }
-            _ => "n/a".to_owned(),
-        }
+        let all = self.results.yardsticks.get(&yardstick);
+        let all = all.and_then(Cell::median).filter(|all| *all > 0.0);
+        let share = ours.zip(all).map(|(ours, all)| ours / all);
+        let shown = share.map_or_else(|| "n/a".to_owned(), whole);
+        let met = said(verdict(share.is_some_and(|share| share >= goal)));
+        format!("{shown} of {}{met}", whole(goal))
     }
 
     fn goals(&self) -> Table {
@@ -329,6 +319,7 @@ impl Report<'_> {
                 }
             }
         }
+        lines.extend(self.failed_pages());
         for (part, why) in &self.results.failed {
             lines.push(format!("* {part:?} failed: {why}"));
         }
@@ -365,6 +356,11 @@ fn punctuality(samples: &[Sample]) -> Vec<String> {
     ]
 }
 
+/// A share, as a percentage without a fraction.
+fn whole(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
 /// A share, as a percentage.
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
@@ -391,4 +387,93 @@ fn costs(cell: &Cell) -> Vec<String> {
         timed(|sample| Some(sample.own)),
         apart.map_or_else(String::new, |apart| format!("{:.0} %", apart * 100.0)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::fixture::Fixture;
+    use crate::target::Target;
+
+    fn results(ours: &[(&'static str, f64)], theirs: &[(&'static str, f64)]) -> Results {
+        let contestant = |kind| Contestant {
+            target: Target::new("one", kind, "127.0.0.1:1", None).into(),
+            fixture: Fixture::default(),
+            memory_after: None,
+        };
+        let mut results = Results {
+            contestants: [Kind::Seawall, Kind::Two].map(contestant).into(),
+            ..Results::default()
+        };
+        for (place, figures) in [ours, theirs].into_iter().enumerate() {
+            for (row, value) in figures {
+                let cell = results.cells.entry((row, place)).or_default();
+                cell.add(Ok(Some(Sample::plain(*value))));
+            }
+        }
+        let empty = results.yardsticks.entry(Yardstick::EmptyRoute).or_default();
+        empty.add(Ok(Some(Sample::plain(1000.0))));
+        results
+    }
+
+    fn rendered(results: &Results) -> String {
+        let rows = "manifest-tag,blob-head,memory";
+        let options = Options::parse_from(["bench", "--rows", rows]);
+        let machine = Machine::look(&std::env::temp_dir()).unwrap();
+        let report = Report {
+            plan: &Plan::chosen(&options.rows).unwrap(),
+            options: &options,
+            results,
+            machine: &machine,
+            load: ["before".to_owned(), "after".to_owned()],
+            date: "today".to_owned(),
+            took: Duration::from_secs(61),
+        };
+        report.render()
+    }
+
+    #[test]
+    fn a_goal_is_met_by_the_figure_and_not_by_less() {
+        let ours = [
+            ("manifest-tag", 600.0),
+            ("blob-head", 349.0),
+            ("memory", 40.0),
+        ];
+        let theirs = [
+            ("manifest-tag", 15.0),
+            ("blob-head", 10.0),
+            ("memory", 20.0),
+        ];
+        let text = rendered(&results(&ours, &theirs));
+        for wanted in [
+            "40.0x of 40x: met",
+            "60 % of 60 %: met",
+            "34.9x of 35x: MISSED",
+            "at most 40 MB: met",
+            "| 0.50x ",
+            "Of 4 goals 3 are met and 1 MISSED.",
+            "; 2 minutes in all",
+        ] {
+            assert!(text.contains(wanted), "{wanted} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_measured_is_missed_and_says_why() {
+        let mut results = results(&[("blob-head", 350.0)], &[("manifest-tag", 1.0)]);
+        let cell = results.cells.entry(("manifest-tag", 0)).or_default();
+        cell.add(Err(anyhow::anyhow!("no answer")));
+        let text = rendered(&results);
+        for wanted in [
+            "n/a of 40x: MISSED",
+            "n/a of 60 %: MISSED",
+            "at most 40 MB: MISSED",
+            "manifest-tag failed: no answer",
+            "Of 3 goals 0 are met and 3 MISSED.",
+        ] {
+            assert!(text.contains(wanted), "{wanted} is not in\n{text}");
+        }
+    }
 }

@@ -22,13 +22,11 @@ const KEPT: f64 = 0.99;
 const DISTANCE: f64 = 0.1;
 const SHORTER: f64 = 0.05;
 
-/// A ratio that may grow to [`WORSE`].
-fn bounded(ratio: f64) -> String {
-    format!(
-        "{}x of at most {WORSE}x{}",
-        figure(ratio),
-        said(verdict(ratio <= WORSE))
-    )
+/// A ratio that may grow to [`WORSE`]; without one, the goal is missed.
+fn bounded(ratio: Option<f64>) -> String {
+    let met = said(verdict(ratio.is_some_and(|ratio| ratio <= WORSE)));
+    let shown = ratio.map_or_else(|| "n/a".to_owned(), |ratio| format!("{}x", figure(ratio)));
+    format!("{shown} of at most {WORSE}x{met}")
 }
 
 impl Report<'_> {
@@ -61,17 +59,14 @@ impl Report<'_> {
                 Page::Anywhere => ("anywhere", "/s"),
             };
             let shown = |cell: &Cell| match cell {
-                Cell::Failed(why) => format!("failed: {why}"),
+                Cell::Failed(_) => "failed".to_owned(),
                 cell => cell.median().map_or_else(|| "n/a".to_owned(), figure),
             };
             let ratio = slower(*page, cells);
-            let ratio = ratio.map_or_else(
-                || "n/a".to_owned(),
-                |ratio| match page {
-                    Page::Start | Page::Middle => bounded(ratio),
-                    _ => format!("{}x", figure(ratio)),
-                },
-            );
+            let ratio = match page {
+                Page::Start | Page::Middle => bounded(ratio),
+                _ => ratio.map_or_else(|| "n/a".to_owned(), |ratio| format!("{}x", figure(ratio))),
+            };
             let [few, many] = cells;
             table.row([
                 format!("{list}, {page_title}"),
@@ -122,7 +117,7 @@ impl Report<'_> {
                 ),
                 figure(judged.tails[0]),
                 figure(judged.tails[1]),
-                bounded(judged.worse),
+                bounded(Some(judged.worse)),
                 most.to_string(),
             ]);
         }
@@ -142,6 +137,19 @@ impl Report<'_> {
             median(&found.rates).map_or_else(|| "n/a".to_owned(), figure),
         );
         Some(text)
+    }
+
+    /// Why pages of lists could not be measured, for the remarks.
+    pub(super) fn failed_pages(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for ((list, page), cells) in &self.results.pages {
+            for cell in cells {
+                if let Cell::Failed(why) = cell {
+                    lines.push(format!("* Seawall: {list:?}, {page:?} failed: {why}"));
+                }
+            }
+        }
+        lines
     }
 
     /// How punctual the pulls were, for the table of open loops.
@@ -216,8 +224,9 @@ mod tests {
 
     #[test]
     fn a_fifth_more_is_the_most() {
-        assert_eq!(bounded(1.2), "1.20x of at most 1.2x: met");
-        assert_eq!(bounded(1.21), "1.21x of at most 1.2x: MISSED");
+        assert_eq!(bounded(Some(1.2)), "1.20x of at most 1.2x: met");
+        assert_eq!(bounded(Some(1.21)), "1.21x of at most 1.2x: MISSED");
+        assert_eq!(bounded(None), "n/a of at most 1.2x: MISSED");
     }
 
     #[test]

@@ -28,8 +28,11 @@ not said otherwise, due at fixed times (open loop), in windows twice as long as 
 they are measured alone and beside each attack, one right after the other; who is first changes. The
 rate that is kept is the share of what was due that was answered when the schedule ended; latency
 counts from when it was due. Attackers come from 127.0.0.2. They take CPU of the same cores for
-themselves, which no server can prevent. Put off is what was answered with 429 or 503. Memory is the
-most of all rounds.
+themselves, which no server can prevent. What they did is connections made, clients hung up, uploads
+opened, and logins answered; put off is what was answered with 429 or 503. Memory is the most of all
+rounds. Half of the slow connections are within their headers, half within the body of a login; who
+hangs up does so within headers, before the answer, within a download of 64 MiB, within an upload, and
+behind a request that opens one. Every tenth forgotten upload has a first chunk.
 ";
 
 /// The oracle.
@@ -52,10 +55,9 @@ generator's own delay, or that of the cores which it shares with the server. Lat
 pub(super) const METHOD: &str = "
 ## Method
 
-* One program makes the load and starts the registries, all on 127.0.0.1 over plain HTTP/1.1 where
-  nothing else is said. All
-  run side by side, only one is under load at a time; each row is measured at all of them before the
-  next row begins, and who is first changes from round to round.
+* One program makes the load and starts the registries, all on 127.0.0.1, over plain HTTP/1.1 where
+  nothing else is said. All run side by side, only one is under load at a time; each row is measured
+  at all of them before the next row begins, and who is first changes from round to round.
 * Seawall is as shipped: release build, SQLite and local files, everything durable before it is
   acknowledged, token authorization on, one line of log for each request to a file. Only the limits
   of connections are raised, since all load comes from one address, and a second listener speaks TLS
@@ -78,9 +80,8 @@ pub(super) const METHOD: &str = "
 * Memory is resident memory of servers started afresh, with an empty store, in each round, each
   transport at a server of its own; an idle connection has made one request.
 * The empty route is GET /health/live of the same Seawall, through the same listener and with a line in
-  the same log, without authorization. The bare loops are blocking, with one
-  buffer of 256 KiB, and measured by the same clients; their CPU and that of the
-  empty server counts as the generator's.
+  the same log, without authorization. The bare loops are blocking, with one buffer of 256 KiB, and
+  measured by the same clients; their CPU and that of the empty server counts as the generator's.
 
 ## Limits
 
