@@ -379,7 +379,10 @@ fn catalog_page() -> sea_query::SelectStatement {
                 .add(Expr::col(("ng", "role")).eq(NamespaceRole::Admin.code()))
                 .add(Expr::col(("rg", "role")).is_not_null()),
         )
+        // The id changes no order, but with it SQLite sees that its two indices give the rows in
+        // order; without it, it sorts all repositories for each page.
         .order_by(("n", "name"), Order::Asc)
+        .order_by(("n", "id"), Order::Asc)
         .order_by(("r", "name"), Order::Asc)
         .limit(arg_limit(5))
         .to_owned()
