@@ -338,3 +338,43 @@ pub(crate) async fn open_upload(
     }
     Ok(answer.status)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::target::Kind;
+
+    #[tokio::test]
+    async fn attackers_come_from_elsewhere_send_something_and_leave_with_their_attack() {
+        for attack in Attack::ALL {
+            if attack.clients() == 0 {
+                continue;
+            }
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let host = listener.local_addr().unwrap().to_string();
+            let weapons = Weapons {
+                target: Target::new("one", Kind::Other, &host, None).into(),
+                fixture: Fixture::default(),
+                tickets: vec![HeaderValue::from_static("Bearer x")],
+                user: "ann".to_owned(),
+            };
+            let assault = Assault::begin(attack, &weapons).unwrap();
+            let mut streams = Vec::new();
+            for _ in 0..20 {
+                let (mut stream, peer) = listener.accept().await.unwrap();
+                assert_eq!(peer.ip(), SOURCE, "{attack:?}");
+                let mut begin = [0; 4];
+                stream.read_exact(&mut begin).await.unwrap();
+                assert!([b"GET ", b"POST"].contains(&&begin), "{attack:?}");
+                streams.push(stream);
+            }
+            drop(assault);
+            for mut stream in streams {
+                // Closed or cut off: but for what is still on its way, nothing comes any more.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        }
+    }
+}

@@ -136,3 +136,20 @@ impl Results {
         self.failed.push((part, format!("{error:#}")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_not_forgotten_in_the_next_round() {
+        let mut cell = Cell::default();
+        cell.add(Ok(Some(Sample::plain(1.0))));
+        assert_eq!(cell.median(), Some(1.0));
+        cell.add(Err(anyhow::anyhow!("broken")));
+        cell.add(Ok(Some(Sample::plain(1.0))));
+        cell.add(Ok(None));
+        assert_eq!(cell.median(), None);
+        assert_eq!(cell.last(), "failed: broken");
+    }
+}

@@ -36,7 +36,13 @@ const REPOSITORIES: &str = "INSERT INTO repository \
 
 /// Copies the tag and the repository with these first names until there are `number` of each; the
 /// last digits of names are counted up in twos.
-pub(crate) fn multiply(database: &Path, number: usize, [tag, repository]: [&str; 2]) -> Result<()> {
+pub(crate) fn multiply(database: &Path, number: usize, first: [&str; 2]) -> Result<()> {
+    let database = database.display().to_string();
+    let script = script(number, first);
+    feed(Path::new(SQLITE), &["-batch", "-bail", &database], &script)
+}
+
+fn script(number: usize, [tag, repository]: [&str; 2]) -> String {
     let mut script = String::from("PRAGMA synchronous = OFF;\nBEGIN;\n");
     let numbers = NUMBERS.replace("COUNT", &number.to_string());
     for (numbers, statement, first) in [
@@ -51,6 +57,21 @@ pub(crate) fn multiply(database: &Path, number: usize, [tag, repository]: [&str;
         let _ = writeln!(script, "{numbers}{statement}");
     }
     script.push_str("COMMIT;\nPRAGMA wal_checkpoint(TRUNCATE);\n");
-    let database = database.display().to_string();
-    feed(Path::new(SQLITE), &["-batch", "-bail", &database], &script)
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_digits_and_nothing_is_left_to_fill_in() {
+        let script = script(500, ["t000", "many/r0000"]);
+        assert!(script.contains("printf('t%03d', 2 * n)"), "{script}");
+        assert!(script.contains("printf('many/r%04d', 2 * n)"), "{script}");
+        assert!(script.contains("n + 1 < 500"), "{script}");
+        for word in ["COUNT", "NAME", "FIRST"] {
+            assert!(!script.contains(word), "{word} in {script}");
+        }
+    }
 }
