@@ -31,6 +31,9 @@ impl Process {
             .args(["--pdeathsig", "KILL"])
             .arg(program)
             .args(arguments)
+            // Nothing of this environment changes how a registry is set up.
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("OTEL_TRACES_EXPORTER", "none")
             .env("OTEL_METRICS_EXPORTER", "none")
             .env("OTEL_LOGS_EXPORTER", "none")
