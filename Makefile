@@ -72,6 +72,7 @@ outside: ## The official conformance program on each database, and real clients
 	$(CARGO) build --locked --package seawall
 	SEAWALL_BIN=$(CARGO_TARGET_DIR)/debug/seawall $(E2E)/servers.sh run -- $(E2E)/run.sh
 
+# ARGS="--rows lists,attacks,oracle" measures a part, ARGS=--rounds=1 once, ARGS=--help says what there is.
 bench: ## Measure beside other registries (ARGS=--quick for two minutes, PEERS="name=url …" for more)
 	$(E2E)/setup.sh bench
 	$(CARGO) build --release --locked --package seawall --package seawall-bench

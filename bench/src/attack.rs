@@ -91,6 +91,11 @@ impl Attack {
         }
     }
 
+    /// Whether attackers are users who may push.
+    pub(crate) fn is_by_users(self) -> bool {
+        matches!(self, Self::HangUps | Self::Opening)
+    }
+
     /// Whether all begin at the same moment; else they are spread over the pace.
     fn is_at_once(self) -> bool {
         self == Self::Logins

@@ -139,7 +139,7 @@ impl Siege {
     /// Opens so many uploads, and says how many were opened and how many refused.
     async fn forget(&self, uploads: usize) -> Result<[usize; 2]> {
         note(format_args!("forgetting {uploads} uploads"));
-        let weapons = Arc::new(self.weapons(&self.laden).await?);
+        let weapons = Arc::new(self.weapons(&self.laden, true).await?);
         let mut running = JoinSet::new();
         for opener in 0..OPENERS {
             let weapons = Arc::clone(&weapons);
@@ -167,9 +167,9 @@ impl Siege {
         Ok(all)
     }
 
-    async fn weapons(&self, fort: &Fort) -> Result<Weapons> {
+    async fn weapons(&self, fort: &Fort, by_users: bool) -> Result<Weapons> {
         let mut tickets = Vec::new();
-        for user in &self.users {
+        for user in self.users.iter().filter(|_| by_users) {
             let target = fort.target.seen_by(user.clone());
             let ticket = target.ticket_for(&fort.fixture.pull, "pull,push").await?;
             tickets.push(ticket.context("Seawall gives no tokens")?);
@@ -226,7 +226,7 @@ impl Siege {
                 pair.alone = paced(steps, window, rate, quiet.target.pid).await?;
                 continue;
             }
-            let weapons = self.weapons(attacked).await?;
+            let weapons = self.weapons(attacked, attack.is_by_users()).await?;
             let steps = attacked.pulls(bench.clients).await?;
             let assault = Assault::begin(attack, &weapons)?;
             sleep(SETTLE).await;

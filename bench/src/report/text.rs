@@ -62,8 +62,9 @@ pub(super) const METHOD: &str = "
   acknowledged, token authorization on, one line of log for each request to a file. Only the limits
   of connections are raised, since all load comes from one address, and a second listener speaks TLS
   (a certificate made for the run). Its repositories are private, and so asked for with tokens.
-* The peers have their packaged configuration (local files, a cache of descriptors in memory) without
-  authorization and without logs.
+* The peers have the configuration that Debian packages (local files, a cache of descriptors in
+  memory, a health check) without authorization and without logs; those given by address are taken as
+  they are.
 * Closed loop: each client has one connection and sends its next request when the last is answered.
   A rate is the sum over the clients of steps per time spent in steps. Any unexpected status or
   length fails the row. Connections are open and warm before the clock runs.
