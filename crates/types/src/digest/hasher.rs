@@ -4,6 +4,8 @@
 //! The saved state holds the unhashed tail of the input (less than one block), so it is as
 //! confidential as the content.
 
+use std::ops::Range;
+
 use sha2::Digest as _;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Sha256, Sha512};
@@ -129,8 +131,8 @@ impl Hasher {
             return Err(StateError);
         }
         let set = AlgorithmSet(*set);
-        let (sha256, rest) = resume_one(set.contains(Algorithm::Sha256), rest)?;
-        let (sha512, rest) = resume_one(set.contains(Algorithm::Sha512), rest)?;
+        let (sha256, rest) = resume_one(set.contains(Algorithm::Sha256), rest, 32..40)?;
+        let (sha512, rest) = resume_one(set.contains(Algorithm::Sha512), rest, 64..80)?;
         if rest.is_empty() {
             Ok(Self { sha256, sha512 })
         } else {
@@ -139,16 +141,29 @@ impl Hasher {
     }
 }
 
-/// Reads the state of one algorithm off the front, if it is there at all.
+/// No stream is so long: more blocks are damage, and the hash function would overflow counting their bits.
+const MAX_BLOCKS: u128 = 1 << 53;
+
+/// Reads the state of one algorithm off the front, if it is there at all. The number of blocks that it has seen is at
+/// `count`, little-endian.
 fn resume_one<H: SerializableState>(
     present: bool,
     bytes: &[u8],
+    count: Range<usize>,
 ) -> Result<(Option<H>, &[u8]), StateError> {
     if !present {
         return Ok((None, bytes));
     }
     let mut state = SerializedState::<H>::default();
     let (own, rest) = bytes.split_at_checked(state.len()).ok_or(StateError)?;
+    let blocks = own.get(count).ok_or(StateError)?;
+    let blocks = blocks
+        .iter()
+        .rev()
+        .fold(0, |number, byte| (number << 8) | u128::from(*byte));
+    if blocks > MAX_BLOCKS {
+        return Err(StateError);
+    }
     state.copy_from_slice(own);
     let hasher = H::deserialize(&state).map_err(|_| StateError)?;
     Ok((Some(hasher), rest))
@@ -189,6 +204,26 @@ mod tests {
         let mut longer = state.clone();
         longer.push(0);
         assert!(Hasher::resume(&longer).is_err());
+    }
+
+    #[test]
+    fn a_state_that_has_seen_more_than_there_is_is_refused() {
+        for (set, count) in [
+            (AlgorithmSet::SHA256, 2 + 32..2 + 40),
+            (AlgorithmSet::SHA512, 2 + 64..2 + 80),
+        ] {
+            let mut hasher = Hasher::new(set);
+            hasher.update(&[7; 300]);
+            let mut state = hasher.state();
+            let seen = state[count.clone()].to_vec();
+            assert_eq!(
+                usize::from(seen[0]),
+                300 / if count.len() == 8 { 64 } else { 128 },
+                "{seen:?}"
+            );
+            state[count.end - 1] = 0x40;
+            assert_eq!(Hasher::resume(&state).err(), Some(StateError));
+        }
     }
 
     /// A session row written by this release must be readable by the next: the layout is pinned.
