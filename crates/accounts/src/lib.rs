@@ -15,6 +15,8 @@ mod config;
 mod credentials;
 mod directory;
 mod feature;
+#[cfg(feature = "test-fixture")]
+pub mod fixture;
 mod keys;
 mod passwords;
 mod recent;

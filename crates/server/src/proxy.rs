@@ -205,7 +205,11 @@ fn elements(line: &str) -> Vec<Hop> {
             _ => pair.push(letter),
         }
     }
-    hops.pop();
+    match hops.last_mut() {
+        // A quote that never ends swallows what a proxy appended behind it, and what was before it is the client's.
+        Some(last) if quoted => *last = Hop::default(),
+        _ => drop(hops.pop()),
+    }
     hops
 }
 
@@ -319,6 +323,20 @@ mod tests {
         address(&[("x-forwarded-for", "unknown")], "10.0.0.1");
         address(&[("forwarded", "for=6.6.6.6, for=_hidden")], "10.0.0.1");
         address(&[("x-forwarded-for", "6.6.6.6,")], "10.0.0.1");
+    }
+
+    #[test]
+    fn a_quote_that_is_left_open_makes_nothing_of_the_clients_choice_count() {
+        for swallowed in [
+            "for=6.6.6.6, for=\"x",
+            "for=6.6.6.6;by=\"",
+            "for=6.6.6.6, by=\"\\",
+        ] {
+            let line = format!("{swallowed}, for=9.9.9.9");
+            address(&[("forwarded", &line)], "10.0.0.1");
+            let line = format!("{swallowed}, for=\"9.9.9.9:80\"");
+            address(&[("forwarded", &line)], "10.0.0.1");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@
     reason = "a check that does not hold panics: that is what it is for"
 )]
 
+mod edges;
 mod words;
 
 /// A check: it panics when what it stands for does not hold for these bytes.
@@ -31,6 +32,13 @@ pub const ALL: &[(&str, Check)] = &[
     ("authorization", words::header::authorization),
     ("scopes", words::scope::scopes),
     ("manifest", words::manifest::manifest),
+    ("paths", edges::target::paths),
+    ("query", edges::target::query),
+    ("form", edges::target::form),
+    ("proxy", edges::proxy::proxy),
+    ("token", edges::token::token),
+    ("upload_state", edges::kept::upload_state),
+    ("configuration", edges::kept::configuration),
 ];
 
 /// Runs one check.

@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 const MOST_PAIRS: usize = 256;
 
 /// The pairs of a form.
-pub(super) struct Form(Vec<(String, Secret)>);
+pub(crate) struct Form(Vec<(String, Secret)>);
 
 impl Form {
     /// Parses a body. Errors: `BadRequest`.
-    pub(super) fn parse(body: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self> {
         let bad = || Error::new(Reason::BadRequest, "the body is not a form");
         let text = std::str::from_utf8(body).map_err(|_| bad())?;
         let mut pairs = Vec::new();
@@ -30,7 +30,7 @@ impl Form {
 
     /// The value of `name`; an empty one counts as none. Errors: `BadRequest` for one that is given
     /// twice (RFC 6749 §3.2).
-    pub(super) fn get(&self, name: &str) -> Result<Option<&Secret>> {
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&Secret>> {
         let mut values = self
             .0
             .iter()
@@ -45,13 +45,13 @@ impl Form {
     }
 
     /// The value of `name`. Errors: `BadRequest` if there is none.
-    pub(super) fn need(&self, name: &str) -> Result<&Secret> {
+    pub(crate) fn need(&self, name: &str) -> Result<&Secret> {
         let missing = || Error::new(Reason::BadRequest, format!("{name} is missing"));
         self.get(name)?.ok_or_else(missing)
     }
 
     /// Every value of `name`.
-    pub(super) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f Secret> {
+    pub(crate) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f Secret> {
         self.0
             .iter()
             .filter(move |(key, _)| key == name)

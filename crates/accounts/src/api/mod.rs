@@ -1,6 +1,6 @@
 //! The token service over HTTP: `GET` and `POST /v2/auth` (distribution §13.2, §13.3).
 
-mod form;
+pub(crate) mod form;
 mod token;
 
 use std::sync::Arc;

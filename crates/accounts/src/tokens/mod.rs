@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use jsonwebtoken::{Algorithm, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use seawall_kernel::auth::Identity;
 use seawall_kernel::{Kernel, Op};
 use seawall_types::basic::MAX_BEARER_BYTES;
@@ -66,18 +66,11 @@ pub(crate) struct Issued {
 impl Tokens {
     pub(crate) fn new(kernel: &Kernel, keys: Keys, config: Config) -> Self {
         let issuer = kernel.installation().to_string();
-        let mut validation = Validation::new(Algorithm::ES256);
-        validation.set_issuer(&[&issuer]);
-        validation.set_audience(&[&issuer]);
-        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
-        // The library asks the machine's clock; the database's time counts, and is checked below.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
         Self {
             keys,
             config,
+            validation: validation(&issuer),
             issuer,
-            validation,
             verified: Recent::new(MOST_REMEMBERED),
         }
     }
@@ -165,33 +158,9 @@ impl Tokens {
     }
 
     async fn read(&self, op: &Op, token: &Secret) -> Result<Verified> {
-        let head = jsonwebtoken::decode_header(token.expose()).map_err(|_| refusal())?;
-        // A critical extension is one that must be understood, and none is.
-        let is_ours = head.alg == Algorithm::ES256
-            && head.typ.as_deref() == Some("JWT")
-            && head.crit.is_none();
-        let kid = head.kid.filter(|_| is_ours).ok_or_else(refusal)?;
+        let kid = key_named_in(token.expose()).ok_or_else(refusal)?;
         let key = self.keys.accepting(op, &kid).await.ok_or_else(refusal)?;
-        let data = jsonwebtoken::decode::<Claims>(token.expose(), &key.verifier, &self.validation)
-            .map_err(|_| refusal())?;
-        let claims = data.claims;
-        if claims.v != VERSION {
-            return Err(refusal());
-        }
-        let subject = match (claims.pid, claims.cid) {
-            (Some(principal), Some(credential)) if !claims.sub.is_empty() => {
-                Some((principal, credential))
-            }
-            (None, None) if claims.sub.is_empty() => None,
-            _ => return Err(refusal()),
-        };
-        Ok(Verified {
-            subject,
-            access: Arc::new(claims.access),
-            kid,
-            from: Millis::from_seconds(claims.nbf),
-            until: Millis::from_seconds(claims.exp),
-        })
+        prove(token.expose(), kid, &key.verifier, &self.validation)
     }
 
     /// Makes a key that signs from soon on. See [`crate::Directory::rotate_keys`].
@@ -200,6 +169,56 @@ impl Tokens {
         self.expire();
         Ok(())
     }
+}
+
+/// What a token of this issuer has to be, whenever it is.
+pub(crate) fn validation(issuer: &str) -> Validation {
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(&[issuer]);
+    validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+    // The library asks the machine's clock; the database's time counts, and is checked at each use.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}
+
+/// The name of the key that a token's head asks for, if the head is one of ours. Nothing else in it is believed.
+pub(crate) fn key_named_in(token: &str) -> Option<String> {
+    let head = jsonwebtoken::decode_header(token).ok()?;
+    // A critical extension is one that must be understood, and none is.
+    let is_ours =
+        head.alg == Algorithm::ES256 && head.typ.as_deref() == Some("JWT") && head.crit.is_none();
+    head.kid.filter(|_| is_ours)
+}
+
+/// What `token` says, if this key signed it. Errors: `InvalidToken`.
+pub(crate) fn prove(
+    token: &str,
+    kid: String,
+    verifier: &DecodingKey,
+    validation: &Validation,
+) -> Result<Verified> {
+    let data =
+        jsonwebtoken::decode::<Claims>(token, verifier, validation).map_err(|_| refusal())?;
+    let claims = data.claims;
+    if claims.v != VERSION {
+        return Err(refusal());
+    }
+    let subject = match (claims.pid, claims.cid) {
+        (Some(principal), Some(credential)) if !claims.sub.is_empty() => {
+            Some((principal, credential))
+        }
+        (None, None) if claims.sub.is_empty() => None,
+        _ => return Err(refusal()),
+    };
+    Ok(Verified {
+        subject,
+        access: Arc::new(claims.access),
+        kid,
+        from: Millis::from_seconds(claims.nbf),
+        until: Millis::from_seconds(claims.exp),
+    })
 }
 
 /// The answer to any token that is not good; which rule it broke is nobody's business.

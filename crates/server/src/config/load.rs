@@ -12,7 +12,7 @@ use yaml_serde::Value;
 
 use super::address::Address;
 use super::environment::{self, Variable};
-use super::error::{ConfigError, Problem, reword};
+use super::error::{ConfigError, Invalid, Problem, reword};
 use super::locate::{locate, steps};
 use super::{Config, Listener};
 
@@ -57,16 +57,37 @@ pub fn load(sources: Sources) -> Result<Config, ConfigError> {
     if let Some(address) = sources.listen {
         problems.extend(listen_on(&mut config, address));
     }
-    problems.extend(config.validate().into_iter().map(|invalid| Problem {
-        place: place(&invalid.path, source.as_ref(), &variables),
-        path: invalid.path,
-        message: invalid.expected,
-    }));
+    problems.extend(broken_rules(&config, source.as_ref(), &variables));
     if problems.is_empty() {
         Ok(config)
     } else {
         Err(ConfigError { problems })
     }
+}
+
+/// Checks the text of a file alone: no environment, and nothing else is opened. `name` is what errors call it.
+pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
+    let source = Source {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let (_, config) = parse_file(&source)?;
+    let problems = broken_rules(&config, Some(&source), &[]);
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError { problems })
+    }
+}
+
+/// What the types alone cannot say, each with the place of its key.
+fn broken_rules(config: &Config, source: Option<&Source>, variables: &[Variable]) -> Vec<Problem> {
+    let problem = |invalid: Invalid| Problem {
+        place: place(&invalid.path, source, variables),
+        path: invalid.path,
+        message: invalid.expected,
+    };
+    config.validate().into_iter().map(problem).collect()
 }
 
 fn read(path: &Path) -> Result<Source, ConfigError> {

@@ -40,7 +40,7 @@ pub use database::Database;
 pub use error::{ConfigError, Problem};
 pub use limits::Limits;
 pub use listener::{Listener, Management, Tls};
-pub use load::{Sources, load};
+pub use load::{Sources, load, parse};
 pub use log::{Log, LogFormat};
 pub use shutdown::Shutdown;
 pub use storage::{Location, Storage};

@@ -1,0 +1,5 @@
+//! Feeds the check `proxy` of `testkit/parsers` what the fuzzer invents.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| seawall_parsers::check("proxy", bytes));
