@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use seawall_types::work::Context;
 use seawall_types::{Clock, Random, Tasks};
@@ -49,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) holds: Arc<Holds>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) host: Host,
+    /// Whether somebody is finding out how the disks are.
+    looking: AtomicBool,
 }
 
 impl Blobs {
@@ -94,20 +98,28 @@ impl Blobs {
             holds: Arc::default(),
             pool: Arc::default(),
             host,
+            looking: AtomicBool::new(false),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
     }
 
-    /// Whether every location takes new blobs now. What is stored can be read in any case.
-    pub async fn health(&self) -> Result<()> {
+    /// Whether every location takes new blobs now. What is stored can be read in any case. `durably` makes a file
+    /// durable as a blob is, and waits for the disk; without it, only what the system says at once is heard.
+    ///
+    /// A disk that does not answer holds one look at it, however often it is asked for: the others fail.
+    pub async fn health(&self, durably: bool) -> Result<()> {
         let inner = Arc::clone(&self.inner);
+        if inner.looking.swap(true, Ordering::AcqRel) {
+            let busy = Error::io("waiting for the last look at the disk");
+            return Err(busy(io::ErrorKind::WouldBlock.into()));
+        }
         blocking(move || {
-            inner
-                .locations
-                .values()
-                .try_for_each(|location| location.probe())
+            let mut locations = inner.locations.values();
+            let found = locations.try_for_each(|location| location.probe(durably));
+            inner.looking.store(false, Ordering::Release);
+            found
         })
         .await
     }

@@ -39,8 +39,17 @@ pub(crate) struct Filesystem {
 }
 
 impl Filesystem {
-    /// Whether the directory takes new files now: writes one and removes it, without waiting for a disk.
-    pub(crate) fn probe(&self) -> Result<()> {
+    /// Whether the directory takes new files now: writes one and removes it. `durably` goes the whole way of a blob,
+    /// fsync and rename included, since there are disks on which only those fail; it waits for the disk.
+    pub(crate) fn probe(&self, durably: bool) -> Result<()> {
+        match self.try_probe(durably) {
+            // Another server is at the same place at this very moment: what it finds, the next probe finds here.
+            Err(Error::Io { source, .. }) if in_the_way(&source) => Ok(()),
+            probed => probed,
+        }
+    }
+
+    fn try_probe(&self, durably: bool) -> Result<()> {
         let path = self.uploads.with_file_name("probe");
         // What an earlier probe left behind, if its process died in between.
         let _ = self.files.remove(&path);
@@ -52,11 +61,26 @@ impl Filesystem {
             .files
             .write_at(&file, b"probe", 0)
             .map_err(Error::io("writing"));
+        if durably && written.is_ok() {
+            return self.keep_probe(&file, &path);
+        }
+        let removed = self.files.remove(&path);
+        written.and(removed.map_err(Error::io("removing a file")))
+    }
+
+    fn keep_probe(&self, file: &OpenFile, path: &Path) -> Result<()> {
+        let kept = path.with_file_name("probe.kept");
+        let root = path.parent().unwrap_or(Path::new("."));
+        let synced = self.files.fsync(file);
+        let renamed = self.files.rename(path, &kept);
+        let named = self.files.fsync_directory(root);
         let removed = self
             .files
-            .remove(&path)
-            .map_err(Error::io("removing a file"));
-        written.and(removed)
+            .remove(if renamed.is_ok() { &kept } else { path });
+        synced.map_err(Error::io("making a file durable"))?;
+        renamed.map_err(Error::io("renaming a file"))?;
+        named.map_err(Error::io("making a name durable"))?;
+        removed.map_err(Error::io("removing a file"))
     }
 
     /// Makes the directories that are missing and makes them durable.
@@ -404,6 +428,11 @@ impl Filesystem {
     fn broken(&self) -> MutexGuard<'_, HashSet<Uuid>> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn in_the_way(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, NotFound};
+    matches!(error.kind(), AlreadyExists | NotFound)
 }
 
 fn not_found(place: &Place, error: io::Error, doing: &'static str) -> Error {

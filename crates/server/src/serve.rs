@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -166,10 +167,16 @@ fn listeners(
     Ok(server)
 }
 
+/// After a look at the disk that waited for an fsync and found nothing wrong, so many do without: with the pace of
+/// [`Health::watch`] that makes one fsync in ten seconds, which no disk feels.
+const CHEAP_LOOKS: u32 = 4;
+
 /// What readiness looks at. Only what pulls need may fail it; the rest degrades (design 5.22).
 pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
     let database = Arc::clone(kernel);
     let storage = Arc::clone(kernel);
+    // How many looks at the disk may do without waiting for it; none while something was wrong the last time.
+    let cheap = Arc::new(AtomicU32::new(0));
     health
         .with("database", move || {
             let kernel = Arc::clone(&database);
@@ -183,10 +190,17 @@ pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
             .boxed()
         })
         .with("storage", move || {
-            let kernel = Arc::clone(&storage);
+            let (kernel, cheap) = (Arc::clone(&storage), Arc::clone(&cheap));
             async move {
-                match kernel.blobs().health().await {
-                    Ok(()) => Finding::Ok,
+                let left = cheap.load(Ordering::Relaxed);
+                // Until this look has ended well, the next one is no cheap one.
+                cheap.store(0, Ordering::Relaxed);
+                match kernel.blobs().health(left == 0).await {
+                    Ok(()) => {
+                        let next = left.checked_sub(1).unwrap_or(CHEAP_LOOKS);
+                        cheap.store(next, Ordering::Relaxed);
+                        Finding::Ok
+                    }
                     Err(error) => Finding::Degraded(error.to_string()),
                 }
             }
