@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::client::Client;
+use crate::disk::SmallDisk;
 use crate::wire::Wire;
 
 /// How long a process may take to start or to end; more than it ever needs.
@@ -27,6 +28,7 @@ pub struct Site {
     binary: PathBuf,
     environment: Vec<(String, String)>,
     starts: std::sync::atomic::AtomicU32,
+    disk: Option<SmallDisk>,
     // Fields are dropped in order: the database is in no use when it goes.
     database: Option<TestDatabase>,
     directory: tempfile::TempDir,
@@ -65,6 +67,7 @@ impl Site {
             binary: binary.into(),
             environment,
             starts: 0.into(),
+            disk: None,
             database,
             directory: tempfile::tempdir().expect("a directory"),
         }
@@ -105,6 +108,18 @@ impl Site {
         self.set("SEAWALL_CONFIG", "seawall.yaml");
     }
 
+    /// Mounts a small file system on this directory for every server that starts from now on; `false` where nobody may.
+    /// Commands do not see it.
+    pub async fn mount(&mut self, place: &Path, mebibytes: u32) -> bool {
+        self.disk = SmallDisk::at(place, mebibytes).await;
+        self.disk.is_some()
+    }
+
+    /// The file system that was mounted.
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("a mounted file system")
+    }
+
     /// Writes a file beside the data directory; says its path.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.directory().join(name);
@@ -114,10 +129,14 @@ impl Site {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
+        command.env_clear();
+        self.prepare(command, arguments)
+    }
+
+    fn prepare(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .args(arguments)
             .current_dir(self.directory())
-            .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .kill_on_drop(true);
         command
@@ -175,18 +194,23 @@ impl Site {
         let path = |kind| self.directory().join(format!("{kind}-{count}.txt"));
         let (out, err) = (path("out"), path("err"));
         let file = |path: &Path| fs::File::create(path).expect("a file");
-        let child = self
-            .command(&[&["serve"], arguments].concat())
+        let arguments = [&["serve"], arguments].concat();
+        let mut command = match &self.disk {
+            Some(disk) => self.prepare(disk.command(&self.binary), &arguments),
+            None => self.command(&arguments),
+        };
+        let child = command
             .stdin(Stdio::null())
             .stdout(file(&out))
             .stderr(file(&err))
             .spawn()
             .expect("the binary runs");
+        let id = child.id().expect("a process that runs");
         ServerProcess {
             child,
             out,
             err,
-            admin_password: self.data().join("admin-password"),
+            admin_password: SmallDisk::seen_by(id, &self.data().join("admin-password")),
             addresses: Vec::new(),
             management: None,
         }

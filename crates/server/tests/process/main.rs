@@ -8,6 +8,7 @@
 mod commands;
 mod configuration;
 mod damage;
+mod disks;
 mod listeners;
 mod observing;
 mod raw;
