@@ -164,3 +164,60 @@ async fn what_rows_contradict_is_listed() {
     );
     assert!(!text.contains("ann/whole"), "{found}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_that_differs_is_listed_wherever_it_differs() {
+    let site = site().await;
+    let server = site.serve().await;
+    add_user(&site, "ann").await;
+    let ann = server.anonymous().with_password("ann", PASSWORD);
+    let (rows, files, gone) = (Image::new(1, 1), Image::new(2, 1), Image::new(3, 1));
+    for (image, name) in [
+        (&rows, "ann/rows"),
+        (&files, "ann/files"),
+        (&gone, "ann/gone"),
+    ] {
+        ann.push(name, "v1", image).await;
+    }
+    server.stop().await;
+    let digest = |image: &Image| Digest::of(Algorithm::Sha256, &image.layers[0]);
+    let url = site.database_url();
+    let statements = [
+        store::resize_blob(&url, &digest(&rows), 1000),
+        // Neither a row nor a link is left; only the manifest still names it.
+        store::unlink(&url, &digest(&gone)),
+        store::forget_blob(&url, &digest(&gone)),
+    ];
+    damage(&url, &statements).await.unwrap();
+    let longer = [files.layers[0].as_slice(), b"x"].concat();
+    fs::write(file_of(&site, &files.layers[0]), longer).unwrap();
+
+    let found = report(&site, 1).await;
+    let said: Vec<_> = found["damage"].as_array().unwrap().iter().collect();
+    let says = |what: String, why: String| {
+        let same = |one: &&&Value| one["what"] == what.as_str() && one["why"] == why.as_str();
+        assert_eq!(
+            said.iter().filter(same).count(),
+            1,
+            "{what}: {why}: {found}"
+        );
+    };
+    let named = |name: &str, image: &Image| format!("{name}@{}", image.digest());
+    let stored = |found, wanted| format!("{found} bytes are stored where {wanted} should be");
+    says(digest(&rows).to_string(), stored(512, 1000));
+    says(digest(&files).to_string(), stored(513, 512));
+    says(
+        named("ann/rows", &rows),
+        format!("it says that {} has 512 bytes", digest(&rows)),
+    );
+    says(
+        named("ann/gone", &gone),
+        format!(
+            "it refers to {}, which the repository does not link",
+            digest(&gone)
+        ),
+    );
+    // The bytes that nothing but a manifest names are an orphan as well.
+    assert_eq!(counts(&found), (4, 1), "{found}");
+    site.run(&["verify", "--quick"]).await.expect(1);
+}

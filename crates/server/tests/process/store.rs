@@ -15,6 +15,13 @@ pub(crate) fn forget_blob(url: &str, digest: &Digest) -> String {
     format!("DELETE FROM {quote}blob{quote} WHERE digest = {key}")
 }
 
+/// A blob's row says another size.
+pub(crate) fn resize_blob(url: &str, digest: &Digest, size: usize) -> String {
+    let quote = if url.starts_with("mysql") { '`' } else { '"' };
+    let key = literal(url, &digest.to_bytes());
+    format!("UPDATE {quote}blob{quote} SET size = {size} WHERE digest = {key}")
+}
+
 /// A manifest's bytes are others.
 pub(crate) fn bite_manifest(url: &str, digest: &Digest) -> String {
     let key = literal(url, &digest.to_bytes());
