@@ -230,6 +230,18 @@ mod tests {
 
     proptest! {
         #[test]
+        fn tags_lead_back(list in proptest::collection::vec(
+            ("[!#-~\u{e4}]{0,12}", any::<bool>()), 1..=MAX_ETAGS
+        )) {
+            let tags: Vec<_> = list.into_iter().map(|(opaque, weak)| ETag { weak, opaque }).collect();
+            let written: Vec<_> = tags
+                .iter()
+                .map(|tag| format!("{}\"{}\"", if tag.weak { "W/" } else { "" }, tag.opaque))
+                .collect();
+            prop_assert_eq!(ETags::parse(&written.join(" ,\t")), Ok(ETags::List(tags)));
+        }
+
+        #[test]
         fn nothing_panics(text in "[W/\"a*, \u{e4}]{0,20}") {
             let _ = ETags::parse(&text);
         }

@@ -211,6 +211,23 @@ mod tests {
 
     proptest! {
         #[test]
+        fn hosts_lead_back(
+            name in "[a-z_]([a-z0-9_-]{0,9}[a-z0-9])?(\\.[a-z]{1,9}){0,3}\\.?",
+            address: [u8; 16],
+            port in proptest::option::of(1u16..),
+        ) {
+            let address = std::net::Ipv6Addr::from(address);
+            let four = std::net::Ipv4Addr::from(u32::from(port.unwrap_or(7)));
+            for host in [name, format!("[{address}]"), four.to_string()] {
+                let text = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+                let parsed = Host::parse(&text).unwrap();
+                prop_assert_eq!((parsed.as_str(), parsed.host(), parsed.port()), (&*text, &*host, port));
+                let json = serde_json::to_string(&parsed).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Host>(&json).unwrap(), parsed);
+            }
+        }
+
+        #[test]
         fn what_passes_is_harmless_in_a_header_and_a_url(text in "[a1.:\\[\\]\"/@ -]{0,20}") {
             if let Ok(host) = Host::parse(&text) {
                 let harmless = |b: u8| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b);

@@ -65,7 +65,26 @@ fn parse_number(text: &str) -> Result<u32, PageError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn pages_lead_back(n: Option<u32>, last in proptest::option::of("\\PC{1,128}")) {
+            let number = n.map(|n| n.to_string());
+            let page = Page::parse(number.as_deref(), last.as_deref());
+            prop_assert_eq!(page, Ok(Page { n, last }));
+        }
+
+        #[test]
+        fn nothing_panics(n in "[0-9+-]{0,30}|\\PC{0,9}", last in "[\\x00-\\x7f]{0,600}") {
+            if let Ok(page) = Page::parse(Some(&n), Some(&last)) {
+                prop_assert!(page.limit(100, 1000) <= 1000);
+                prop_assert!(page.last.is_none_or(|last| last.len() <= MAX_LAST_BYTES));
+            }
+        }
+    }
 
     #[test]
     fn numbers_are_clamped_and_checked() {

@@ -376,6 +376,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn ranges_lead_back(start in 0..=i64::MAX as u64, length in 0..=i64::MAX as u64, size: u32) {
+            let end = start.saturating_add(length).min(i64::MAX as u64);
+            let chunk = ContentRange { start, end };
+            for text in [format!("{start}-{end}"), format!("bytes {start}-{end}/{size}")] {
+                prop_assert_eq!(ContentRange::parse(&text), Ok(chunk));
+            }
+            let whole = ByteRanges::parse(&format!("bytes={start}-{end}"), end + 1);
+            prop_assert_eq!(whole, RangeAnswer::Parts(vec![ByteRange { start, end }]));
+        }
+
+        #[test]
         fn parts_lie_within_and_apart(
             specs in proptest::collection::vec((0u64..40, 0u64..40), 1..8),
             size in 0u64..40,

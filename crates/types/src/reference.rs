@@ -73,7 +73,30 @@ text_form!(Reference, ReferenceError);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::digest::Algorithm;
+
+    proptest! {
+        #[test]
+        fn references_lead_back(tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", wide: bool) {
+            let algorithm = if wide { Algorithm::Sha512 } else { Algorithm::Sha256 };
+            let digest = Digest::of(algorithm, tag.as_bytes());
+            for reference in [Reference::from(Tag::parse(&tag).unwrap()), Reference::from(digest)] {
+                prop_assert_eq!(Reference::parse(&reference.to_string()), Ok(reference.clone()));
+                let json = serde_json::to_string(&reference).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Reference>(&json).unwrap(), reference);
+            }
+        }
+
+        #[test]
+        fn nothing_panics(text in "\\PC{0,200}") {
+            if let Ok(reference) = Reference::parse(&text) {
+                prop_assert_eq!(reference.to_string(), text);
+            }
+        }
+    }
 
     #[test]
     fn a_colon_makes_a_digest() {

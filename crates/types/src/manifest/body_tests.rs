@@ -495,6 +495,41 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    /// What a manifest says is what was read of it, in their order.
+    #[test]
+    fn what_is_written_leads_back(
+        layers in proptest::collection::vec(("[a-z]{1,9}/[a-z]{1,9}", any::<u32>(), "\\PC{0,9}"), 0..9),
+        annotations in proptest::collection::btree_map("\\PC{0,9}", "\\PC{0,9}", 0..5),
+        artifact_type in proptest::option::of("[a-z]{1,9}/[a-z+.]{1,9}"),
+    ) {
+        let layers: Vec<_> = layers
+            .into_iter()
+            .map(|(media_type, size, text)| Descriptor {
+                digest: Digest::of(Algorithm::Sha512, text.as_bytes()),
+                size: size.into(),
+                urls: vec![text.clone()],
+                artifact_type: Some(media_type.clone()),
+                annotations: BTreeMap::from([(text, media_type.clone())]),
+                media_type,
+                platform: None,
+            })
+            .collect();
+        let written = |layer: &Descriptor| json!({
+            "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size,
+            "urls": layer.urls, "artifactType": layer.artifact_type, "annotations": layer.annotations,
+        });
+        let body = json!({
+            "schemaVersion": 2, "config": descriptor(OCI_CONFIG), "artifactType": artifact_type,
+            "layers": layers.iter().map(written).collect::<Vec<_>>(), "annotations": annotations,
+        });
+        let bytes = body.to_string();
+        let manifest = Manifest::parse(Some(&MediaType::OCI_MANIFEST), bytes.as_bytes()).unwrap();
+        prop_assert_eq!(manifest.layers, layers);
+        prop_assert_eq!(manifest.annotations, annotations);
+        let own = artifact_type.unwrap_or_else(|| OCI_CONFIG.to_owned());
+        prop_assert_eq!(manifest.artifact_type, Some(own));
+    }
+
     /// Whatever else is in a manifest, it is accepted, and a platform comes back as it was.
     #[test]
     fn unknown_members_are_no_obstacle(extra in any_json(), platform in any_json()) {
