@@ -9,9 +9,10 @@ CARGO ?= cargo
 DATA ?= ./data
 E2E = e2e
 KILLS ?= 20
+SECONDS ?= 60
 CRASH = SEAWALL_KILLS=$(KILLS) $(CARGO) test --locked --package seawall --test crash -- --nocapture
 
-.PHONY: help run build check fmt lint deny advisories tidy test unit http crash outside bench clean
+.PHONY: help run build check fmt lint deny advisories tidy test unit http crash outside fuzz bench clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +72,10 @@ crash: ## Kill the server KILLS times on each database, and ask it for all that 
 outside: ## The official conformance program on each database, and real clients
 	$(CARGO) build --locked --package seawall
 	SEAWALL_BIN=$(CARGO_TARGET_DIR)/debug/seawall $(E2E)/servers.sh run -- $(E2E)/run.sh
+
+fuzz: ## Fuzz every parser of outside bytes for SECONDS each (TARGETS="manifest token" for some, JOBS=2 at once)
+	$(E2E)/setup.sh fuzz
+	fuzz/run.sh $(SECONDS) $(TARGETS)
 
 # ARGS="--rows lists,attacks,oracle" measures a part, ARGS=--rounds=1 once, ARGS=--help says what there is.
 bench: ## Measure beside other registries (ARGS=--quick for two minutes, PEERS="name=url …" for more)

@@ -5,6 +5,7 @@
 #   e2e/setup.sh clients    the real clients and the conformance program
 #   e2e/setup.sh            both
 #   e2e/setup.sh bench      the registries that the benchmark measures Seawall beside
+#   e2e/setup.sh fuzz       what runs the fuzz targets
 #
 # Only the ordinary package clients reach outside: apt-get, cargo, go and pip.
 # What is not a Debian package goes to $SEAWALL_TOOLS (see lib.sh), outside the
@@ -15,6 +16,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 CARGO_TOOLS=(cargo-deny@0.20.2)
+CARGO_FUZZ=cargo-fuzz@0.13.2
 
 GO_TOOLS=(
     github.com/google/go-containerregistry/cmd/crane@v0.22.1
@@ -169,11 +171,18 @@ bench() {
     once "distribution@$DISTRIBUTION" distribution
 }
 
+fuzz() {
+    packages ca-certificates gcc g++ make cmake
+    need cargo
+    once "$CARGO_FUZZ" cargo_tool "$CARGO_FUZZ"
+}
+
 mkdir -p "$SEAWALL_TOOLS/bin"
 case "${1:-all}" in
 base) base ;;
 clients) clients ;;
 bench) bench ;;
+fuzz) fuzz ;;
 all) base; clients ;;
-*) die "usage: e2e/setup.sh [base|clients|bench]" ;;
+*) die "usage: e2e/setup.sh [base|clients|bench|fuzz]" ;;
 esac
