@@ -5,6 +5,7 @@
 )]
 
 mod faults;
+mod health;
 mod memory;
 mod order;
 mod power;
