@@ -83,7 +83,7 @@ fn a_disk_that_hangs_holds_one_look() {
         let data = tempfile::tempdir().unwrap();
         let blobs = store(data.path(), &Arc::new(FaultyFiles::new())).await;
         // The only thread that may wait for a disk waits for us.
-        let (answer, disk) = mpsc::channel::<()>();
+        let (answer, disk) = mpsc::sync_channel::<()>(1);
         let hanging = tokio::task::spawn_blocking(move || disk.recv());
         let mut first = std::pin::pin!(blobs.health(true));
         assert!(futures::poll!(&mut first).is_pending());
