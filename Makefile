@@ -57,8 +57,9 @@ unit: ## Unit and property tests, those of the database layer on all three datab
 
 # A snapshot that is missing or differs fails; without this, insta would write it where it is not told that this is CI.
 http: export INSTA_UPDATE ?= no
-http: ## The HTTP suite and the stories of the process on each database
+http: ## The HTTP suite and the stories of the process on each database, once with a cache that forgets everything
 	SEAWALL_TEST_DB=sqlite $(CARGO) test --locked --package seawall --test it --test process
+	SEAWALL_TEST_DB=sqlite SEAWALL_TEST_CACHE=0 $(CARGO) test --locked --package seawall --test it
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=postgres $(CARGO) test --locked --package seawall --test it --test process
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test process -- \

@@ -23,6 +23,13 @@ impl<'p> Params<'p> {
         }
     }
 
+    /// The parameter as it stood in the path, or nothing.
+    pub fn raw(&self, name: &str) -> &'p str {
+        let mut held = self.iter();
+        held.find(|(key, _)| *key == name)
+            .map_or("", |(_, value)| value)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'p str)> + '_ {
         self.held.iter().take(self.count).copied()
