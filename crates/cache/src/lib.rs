@@ -12,6 +12,8 @@
 mod cache;
 mod coherence;
 mod flight;
+#[cfg(test)]
+mod tests;
 
 pub use cache::{Cache, Got, Loaded, Weigh};
 pub use coherence::{Coherence, FRESH, Mark, Position};

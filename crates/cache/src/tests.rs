@@ -1,0 +1,193 @@
+//! Stories of readers and changes that race.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::sync::Notify;
+
+use crate::{Cache, Coherence, Got, Loaded};
+
+const NOW: Duration = Duration::from_secs(1);
+
+fn cache(bytes: u64) -> (Arc<Coherence>, Cache<i64, i64, &'static str>) {
+    let coherence = Arc::new(Coherence::default());
+    coherence.looked(NOW);
+    let cache = Cache::new("test", &coherence, bytes);
+    (coherence, cache)
+}
+
+fn now() -> Duration {
+    NOW
+}
+
+#[tokio::test]
+async fn what_was_read_is_told_until_it_changes() {
+    let (coherence, cache) = cache(1 << 20);
+    let mark = coherence.mark(&"a");
+    let read = |value| move || async move { Ok(Loaded::new(value, [mark])) };
+    assert_eq!(cache.get(&1, NOW), Got::Miss);
+    assert_eq!(cache.load(1, now, read(7)).await, Ok(7));
+    assert_eq!(cache.get(&1, NOW), Got::Fresh(7));
+    let later = NOW + Duration::from_secs(3);
+    let age = Some(Duration::from_secs(3));
+    assert_eq!(cache.get(&1, later), Got::Stale(7, age));
+    coherence.strike(mark);
+    assert_eq!(cache.get(&1, NOW), Got::Miss);
+    assert_eq!(cache.load(1, now, read(8)).await, Ok(8));
+    assert_eq!(cache.get(&1, NOW), Got::Fresh(8));
+}
+
+#[tokio::test]
+async fn what_changes_while_it_is_read_is_not_kept() {
+    let (coherence, cache) = cache(1 << 20);
+    let mark = coherence.mark(&"a");
+    let read = || async {
+        coherence.strike(mark);
+        Ok(Loaded::new(7, [mark]))
+    };
+    assert_eq!(cache.load(1, now, read).await, Ok(7));
+    assert_eq!(cache.get(&1, NOW), Got::Miss);
+    // The same for what comes along with another value.
+    let since = coherence.begin();
+    coherence.strike(mark);
+    cache.put(2, since, Loaded::new(7, [mark]));
+    assert_eq!(cache.get(&2, NOW), Got::Miss);
+    cache.put(2, coherence.begin(), Loaded::new(7, [mark]));
+    assert_eq!(cache.get(&2, NOW), Got::Fresh(7));
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_cost_one_read() {
+    let (_, cache) = cache(1 << 20);
+    let (reads, go) = (AtomicU64::new(0), Notify::new());
+    let read = || async {
+        reads.fetch_add(1, Ordering::Relaxed);
+        go.notified().await;
+        Ok(Loaded::new(7, []))
+    };
+    let asking = futures::future::join_all((0..100).map(|_| cache.load(1, now, read)));
+    let (told, ()) = tokio::join!(asking, async {
+        tokio::task::yield_now().await;
+        go.notify_one();
+    });
+    assert_eq!(told, vec![Ok(7); 100]);
+    assert_eq!(reads.into_inner(), 1);
+}
+
+#[tokio::test]
+async fn whoever_asks_after_a_change_is_not_told_what_was_read_before_it() {
+    let (coherence, cache) = cache(1 << 20);
+    let mark = coherence.mark(&"a");
+    let (truth, go) = (AtomicU64::new(1), Notify::new());
+    let read = || async {
+        let value = truth.load(Ordering::SeqCst);
+        go.notified().await;
+        Ok(Loaded::new(i64::try_from(value).unwrap(), [mark]))
+    };
+    let early = cache.load(1, now, read);
+    let late = async {
+        // The early reader has read by now, and waits.
+        truth.store(2, Ordering::SeqCst);
+        coherence.strike(mark);
+        let asked = cache.load(1, now, read);
+        let released = async {
+            go.notify_one();
+            tokio::task::yield_now().await;
+            go.notify_one();
+        };
+        tokio::join!(asked, released).0
+    };
+    let (early, late) = tokio::join!(early, late);
+    assert_eq!((early, late), (Ok(1), Ok(2)));
+    assert_eq!(cache.get(&1, NOW), Got::Fresh(2));
+}
+
+#[tokio::test]
+async fn a_failure_is_shared_and_not_kept() {
+    let (_, cache) = cache(1 << 20);
+    let tries = AtomicU64::new(0);
+    let fail = || async {
+        tries.fetch_add(1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        Err("ill")
+    };
+    let told = futures::future::join_all((0..100).map(|_| cache.load(1, now, fail))).await;
+    assert_eq!(told, vec![Err("ill"); 100]);
+    assert_eq!(tries.into_inner(), 1);
+    let read = || async { Ok(Loaded::new(7, [])) };
+    assert_eq!(cache.load(1, now, read).await, Ok(7));
+}
+
+#[tokio::test]
+async fn a_cache_never_outgrows_its_bytes_and_one_of_none_forgets_at_once() {
+    let (coherence, cache) = cache(64 << 10);
+    for key in 0..10_000 {
+        cache.put(key, coherence.begin(), Loaded::new(key, []));
+        assert!(cache.bytes() <= 64 << 10);
+    }
+    assert!(cache.bytes() > 32 << 10, "it keeps what it can");
+    let (_, none) = self::cache(0);
+    let read = || async { Ok(Loaded::new(7, [])) };
+    assert_eq!(none.load(1, now, read).await, Ok(7));
+    assert_eq!(none.get(&1, NOW), Got::Miss);
+}
+
+#[tokio::test]
+async fn what_passes_is_not_kept() {
+    let (_, cache) = cache(1 << 20);
+    let read = || async { Ok(Loaded::passing(7)) };
+    assert_eq!(cache.load(1, now, read).await, Ok(7));
+    assert_eq!(cache.get(&1, NOW), Got::Miss);
+}
+
+/// A moment in the life of a value: it changes, somebody begins to read it, or ends.
+#[derive(Debug, Clone)]
+enum Moment {
+    Change(i64),
+    Begin(i64),
+    End(usize),
+}
+
+fn moment() -> impl Strategy<Value = Moment> {
+    prop_oneof![
+        (0..3i64).prop_map(Moment::Change),
+        (0..3i64).prop_map(Moment::Begin),
+        (0..8usize).prop_map(Moment::End),
+    ]
+}
+
+proptest! {
+    /// Reads that begin and end around changes in any order never leave an old value behind.
+    #[test]
+    fn no_order_of_reads_and_changes_leaves_an_old_value(
+        moments in prop::collection::vec(moment(), 1..60),
+    ) {
+        let (coherence, cache) = cache(1 << 20);
+        let mut truth = [0i64; 3];
+        let mut under_way = Vec::new();
+        for moment in moments {
+            match moment {
+                Moment::Change(key) => {
+                    truth[usize::try_from(key).unwrap()] += 1;
+                    coherence.strike(coherence.mark(&key));
+                }
+                Moment::Begin(key) => {
+                    let value = truth[usize::try_from(key).unwrap()];
+                    under_way.push((key, coherence.begin(), value));
+                }
+                Moment::End(at) if !under_way.is_empty() => {
+                    let (key, since, value) = under_way.swap_remove(at % under_way.len());
+                    cache.put(key, since, Loaded::new(value, [coherence.mark(&key)]));
+                }
+                Moment::End(_) => {}
+            }
+            for key in 0..3i64 {
+                if let Got::Fresh(value) = cache.get(&key, NOW) {
+                    prop_assert_eq!(value, truth[usize::try_from(key).unwrap()]);
+                }
+            }
+        }
+    }
+}
