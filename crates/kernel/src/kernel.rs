@@ -17,6 +17,7 @@ use crate::auth::Actor;
 use crate::catalog::{FactsKey, RepositoryFacts};
 use crate::changes::Changes;
 use crate::events::Watchers;
+use crate::http::Patience;
 use crate::installation::{self, Installation};
 use crate::jobs::Bell;
 use crate::lanes::Lanes;
@@ -35,8 +36,8 @@ pub struct Settings {
     pub create_repository_on_push: bool,
     /// The address under which clients reach us, without a path; the request's host otherwise.
     pub public_url: Option<String>,
-    /// How long a body may stand still before the request ends.
-    pub body_idle: Duration,
+    /// How slowly a body may come before the request ends.
+    pub patience: Patience,
     /// How long a blob stays without a manifest that refers to it.
     pub blob_lease: Duration,
 }
@@ -48,7 +49,10 @@ impl Default for Settings {
             create_namespace_on_push: true,
             create_repository_on_push: true,
             public_url: None,
-            body_idle: Duration::from_mins(1),
+            patience: Patience {
+                idle: Duration::from_mins(1),
+                bytes_per_second: 1024,
+            },
             blob_lease: Duration::from_hours(24),
         }
     }

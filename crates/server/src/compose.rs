@@ -12,7 +12,7 @@ use seawall_accounts::Directory;
 use seawall_blob::files::{Disk, Files};
 use seawall_blob::{Blobs, Host};
 use seawall_kernel::auth::Verifier;
-use seawall_kernel::http::{Dispatcher, Journal, Route, Table};
+use seawall_kernel::http::{Dispatcher, Journal, Patience, Route, Table};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{Feature, Kernel, Parts, Settings, house};
@@ -243,7 +243,10 @@ fn settings(config: &Config) -> Settings {
         create_namespace_on_push: config.access.create_namespace_on_push,
         create_repository_on_push: config.access.create_repository_on_push,
         public_url: config.public_url.as_ref().map(ToString::to_string),
-        body_idle: Duration::from_secs(u64::from(config.limits.body_idle_timeout_seconds)),
+        patience: Patience {
+            idle: config.limits.body_idle_timeout(),
+            bytes_per_second: config.limits.body_min_rate_bytes_per_second,
+        },
         ..Settings::default()
     }
 }

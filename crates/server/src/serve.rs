@@ -61,7 +61,7 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let ops = Ops::new(Arc::clone(&health), telemetry.clone());
     let own = config.management.address.is_none().then_some(&ops);
     let dispatcher = house.dispatcher(front::routes(own), logging.requests.clone());
-    let mut server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;
+    let server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;
     let addresses = server.addresses();
     watch(&ground, &lifecycle, &health, &telemetry);
     health.check().await;
@@ -80,9 +80,7 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
         database = house.kernel.meta().server(),
         "serving"
     );
-    let ended = std::mem::replace(&mut server, Server::new(&config.limits, &[], &lifecycle))
-        .run(&config.shutdown)
-        .await;
+    let ended = server.run(&config.shutdown).await;
     house.close(AFTERWORK).await;
     tracing::info!(cut_off = ended.cut_off, "stopped");
     Ok(())
@@ -150,7 +148,8 @@ fn listeners(
         .iter()
         .map(|network| network.net())
         .collect();
-    let mut server = Server::new(&config.limits, &networks, lifecycle);
+    let clock = Arc::clone(&ground.clock);
+    let mut server = Server::new(&config.limits, &networks, lifecycle, clock);
     let front: Arc<dyn Serve> = Arc::new(Front::new(
         dispatcher,
         Trusted::new(networks),

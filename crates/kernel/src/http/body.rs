@@ -1,6 +1,7 @@
-//! Request bodies as bounded streams: a client that stands still or hangs up is noticed here.
+//! Request bodies as bounded streams: a client that stands still, trickles or hangs up is noticed here.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -8,22 +9,31 @@ use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::Stream;
 use seawall_blob::BodyError;
-use seawall_types::{Error, Reason};
+use seawall_types::{Clock, Error, Reason};
 use tokio::time::Sleep;
+
+/// How slowly a body may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long it may stand still.
+    pub idle: Duration,
+    /// How many bytes a second must come on average, over each `idle` of waiting for them; 0 for any.
+    pub bytes_per_second: u32,
+}
 
 /// A request's body, piece by piece.
 pub struct BodyStream {
     body: BodyDataStream,
-    idle: Duration,
+    pace: Pace,
     timer: Pin<Box<Sleep>>,
 }
 
 impl BodyStream {
-    pub(super) fn new(body: Body, idle: Duration) -> Self {
-        let timer = Box::pin(tokio::time::sleep(idle));
+    pub(super) fn new(body: Body, patience: Patience, clock: Arc<dyn Clock>) -> Self {
+        let timer = Box::pin(tokio::time::sleep(patience.idle));
         Self {
             body: body.into_data_stream(),
-            idle,
+            pace: Pace::new(patience, clock),
             timer,
         }
     }
@@ -34,29 +44,157 @@ impl Stream for BodyStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        // What came is handed on before its slowness is: whoever reads can keep it.
+        if this.pace.is_too_slow {
+            return Poll::Ready(Some(Err(BodyError::TooSlow)));
+        }
         match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(piece) => {
-                this.timer.set(tokio::time::sleep(this.idle));
+                if let Some(Ok(bytes)) = &piece {
+                    this.pace.came(bytes.len());
+                }
                 // Whatever breaks a body, it is the client or the way to it.
                 Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::ClientGone)))
             }
-            Poll::Pending => this
-                .timer
-                .as_mut()
-                .poll(cx)
-                .map(|()| Some(Err(BodyError::TooSlow))),
+            Poll::Pending => {
+                if this.pace.begins_to_wait() {
+                    this.timer.set(tokio::time::sleep(this.pace.patience.idle));
+                }
+                this.timer
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Some(Err(BodyError::TooSlow)))
+            }
         }
+    }
+}
+
+/// How fast a body comes while it is waited for. A body that always brings a byte before it has stood
+/// still for too long would hold its request for ever.
+struct Pace {
+    patience: Patience,
+    clock: Arc<dyn Clock>,
+    /// Since when the next piece is waited for; not while it is us who do not ask.
+    since: Option<Duration>,
+    waited: Duration,
+    bytes: u64,
+    is_too_slow: bool,
+}
+
+impl Pace {
+    fn new(patience: Patience, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            patience,
+            clock,
+            since: None,
+            waited: Duration::ZERO,
+            bytes: 0,
+            is_too_slow: false,
+        }
+    }
+
+    /// Notes that the next piece is waited for; says whether it was not before.
+    fn begins_to_wait(&mut self) -> bool {
+        let begins = self.since.is_none();
+        if begins {
+            self.since = Some(self.clock.elapsed());
+        }
+        begins
+    }
+
+    fn came(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        let Some(since) = self.since.take() else {
+            return;
+        };
+        self.waited += self.clock.elapsed().saturating_sub(since);
+        if self.waited < self.patience.idle {
+            return;
+        }
+        let rate = u128::from(self.patience.bytes_per_second);
+        self.is_too_slow = u128::from(self.bytes) * 1000 < rate * self.waited.as_millis();
+        self.waited = Duration::ZERO;
+        self.bytes = 0;
     }
 }
 
 /// The answer to a body that broke.
 pub fn refuse(error: &BodyError) -> Error {
     match error {
-        BodyError::TooSlow => Error::new(Reason::Timeout, "the body stood still for too long"),
+        BodyError::TooSlow => Error::new(
+            Reason::Timeout,
+            "the body came too slowly, or stood still for too long",
+        ),
         BodyError::TooLarge => Error::new(Reason::TooLarge, "the body is too large"),
         _ => Error::new(
             Reason::ClientGone,
             "the client went before the body was complete",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use seawall_types::time::Millis;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Stands still, but for the seconds that a test lets pass.
+    #[derive(Default)]
+    struct Seconds(AtomicU64);
+
+    impl Clock for Seconds {
+        fn wall(&self) -> Millis {
+            Millis(0)
+        }
+
+        fn elapsed(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    /// Sends `piece` bytes a second; says how many came before the body was given up, if it was.
+    async fn trickle(piece: usize, seconds: u64, asked: bool) -> (usize, bool) {
+        let clock = Arc::new(Seconds::default());
+        let (send, mut pieces) = mpsc::channel(1);
+        let pieces = futures::stream::poll_fn(move |cx| pieces.poll_recv(cx));
+        let patience = Patience {
+            idle: Duration::from_mins(1),
+            bytes_per_second: 100,
+        };
+        let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+        let mut body = BodyStream::new(Body::from_stream(pieces), patience, shared);
+        let mut came = 0;
+        for _ in 0..seconds {
+            if asked && let Poll::Ready(early) = futures::poll!(body.next()) {
+                assert!(matches!(early, Some(Err(BodyError::TooSlow))));
+                return (came, true);
+            }
+            clock.0.fetch_add(1, Ordering::Relaxed);
+            let bytes = Ok::<_, std::io::Error>(Bytes::from(vec![0; piece]));
+            send.send(bytes).await.unwrap();
+            came += body.next().await.unwrap().unwrap().len();
+        }
+        (came, false)
+    }
+
+    #[tokio::test]
+    async fn a_trickle_is_given_up_and_what_came_is_handed_on() {
+        assert_eq!(trickle(1, 1000, true).await, (60, true));
+        assert_eq!(trickle(99, 1000, true).await, (60 * 99, true));
+    }
+
+    #[tokio::test]
+    async fn slow_is_not_too_slow() {
+        assert_eq!(trickle(110, 1000, true).await, (110_000, false));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_blamed_for_what_we_do_not_ask_for() {
+        assert_eq!(trickle(1, 1000, false).await, (1000, false));
     }
 }

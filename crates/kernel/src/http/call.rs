@@ -146,11 +146,12 @@ impl Call {
         text.parse().map(Some).map_err(|_| invalid())
     }
 
-    /// The body as a stream of pieces; each must come within the idle timeout. Empty when it was
+    /// The body as a stream of pieces, which must come as fast as the settings say. Empty when it was
     /// taken before.
     pub fn stream(&self) -> BodyStream {
         let body = self.body.take().unwrap_or_default();
-        BodyStream::new(body, self.op.kernel().settings().body_idle)
+        let kernel = self.op.kernel();
+        BodyStream::new(body, kernel.settings().patience, Arc::clone(kernel.clock()))
     }
 
     /// The whole body, if it is at most `limit` bytes long.

@@ -15,7 +15,7 @@ mod pattern;
 mod record;
 mod route;
 
-pub use body::{BodyStream, refuse};
+pub use body::{BodyStream, Patience, refuse};
 pub use call::Call;
 pub use dialect::Dialect;
 pub use dispatch::{Dispatcher, challenge_realm};

@@ -29,11 +29,23 @@ pub struct Limits {
     /// After how many seconds without a byte of its body a request is given up, and a response that its client does not take.
     pub body_idle_timeout_seconds: u32,
 
+    /// How many bytes a second of its body a client must send on average, over every `body_idle_timeout_seconds` of waiting
+    /// for it; the request is given up otherwise. Time in which the server itself is busy does not count. 0: no such limit.
+    pub body_min_rate_bytes_per_second: u32,
+
     /// How many seconds a client may take for the TLS handshake.
     pub handshake_timeout_seconds: u32,
 
     /// The most requests at once on one HTTP/2 connection.
     pub http2_streams: u32,
+
+    /// How much memory, in MiB, all HTTP/2 connections may come to hold for bodies that are under way. Each gets a part of what
+    /// is left when it comes, for its windows and requests at once, but never less than 1 MiB.
+    pub http2_memory_mebibytes: u32,
+
+    /// How many HTTP/2 frames a second that carry nothing (resets, pings, settings, window updates beyond what its answers
+    /// call for) a connection may send; ten times as many at once. One that sends more is closed.
+    pub http2_control_frames_per_second: u32,
 }
 
 impl Default for Limits {
@@ -45,8 +57,11 @@ impl Default for Limits {
             headers: 128,
             header_timeout_seconds: 60,
             body_idle_timeout_seconds: 60,
+            body_min_rate_bytes_per_second: 1_024,
             handshake_timeout_seconds: 10,
             http2_streams: 128,
+            http2_memory_mebibytes: 2_048,
+            http2_control_frames_per_second: 100,
         }
     }
 }
@@ -60,6 +75,11 @@ impl Limits {
     /// The time that a body may stand still.
     pub fn body_idle_timeout(&self) -> Duration {
         Duration::from_secs(self.body_idle_timeout_seconds.into())
+    }
+
+    /// The memory that all HTTP/2 connections share, in bytes.
+    pub fn http2_memory_bytes(&self) -> u64 {
+        u64::from(self.http2_memory_mebibytes) << 20
     }
 
     /// The time for a TLS handshake.
@@ -92,12 +112,30 @@ impl Limits {
                 3_600,
             ),
             (
+                "body_min_rate_bytes_per_second",
+                self.body_min_rate_bytes_per_second,
+                0,
+                1_000_000_000,
+            ),
+            (
                 "handshake_timeout_seconds",
                 self.handshake_timeout_seconds,
                 1,
                 600,
             ),
             ("http2_streams", self.http2_streams, 1, 10_000),
+            (
+                "http2_memory_mebibytes",
+                self.http2_memory_mebibytes,
+                1,
+                1_048_576,
+            ),
+            (
+                "http2_control_frames_per_second",
+                self.http2_control_frames_per_second,
+                10,
+                1_000_000,
+            ),
         ];
         Invalid::ranges("limits", &rules)
     }

@@ -2,24 +2,29 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::Request;
+use axum::body::Body;
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto;
 use metrics::counter;
+use seawall_types::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
+use super::activity::{Activity, Answering, Running};
+use super::flood::Guarded;
+use super::share::Memory;
 use super::stall::Stall;
 use super::{Peer, Serve};
 use crate::config::Limits;
@@ -32,7 +37,10 @@ const FIRST_REQUEST: Duration = Duration::from_millis(500);
 pub(super) struct Shared {
     pub(super) service: Arc<dyn Serve>,
     pub(super) acceptor: Option<TlsAcceptor>,
-    pub(super) builder: Builder<Tracked>,
+    pub(super) builder: Builder,
+    /// What all connections of HTTP/2 share.
+    pub(super) memory: Arc<Memory>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) lifecycle: Lifecycle,
     /// The phase in which connections are asked to end.
@@ -55,8 +63,11 @@ where
     }
 }
 
-/// The HTTP settings of a listener.
-pub(super) fn builder(limits: &Limits, tracker: &TaskTracker) -> Builder<Tracked> {
+/// Serves either protocol.
+pub(super) type Builder = auto::Builder<Tracked>;
+
+/// The HTTP settings of a listener; those of memory come with each connection's share.
+pub(super) fn builder(limits: &Limits, tracker: &TaskTracker) -> Builder {
     let mut builder = Builder::new(Tracked(tracker.clone()));
     builder
         .http1()
@@ -68,12 +79,9 @@ pub(super) fn builder(limits: &Limits, tracker: &TaskTracker) -> Builder<Tracked
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(limits.header_bytes)
-        .max_concurrent_streams(limits.http2_streams)
-        // A push sends several layers at once over one connection: each may have 4 MiB under way, all together 32 MiB, so that
-        // neither a long line nor one slow layer holds up the others.
-        .initial_stream_window_size(4 << 20)
-        .initial_connection_window_size(32 << 20)
         .max_frame_size(64 << 10)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(64)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
@@ -105,57 +113,82 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
     counter!("seawall_tls_handshake_failures_total", "reason" => reason).increment(1);
 }
 
-/// What is known of the requests of a connection.
-#[derive(Default)]
-struct Activity {
-    begun: AtomicUsize,
-    running: AtomicUsize,
-}
-
-/// A request that runs; counted out when its answer begins or its client goes.
-struct Running(Arc<Activity>);
-
-impl Running {
-    fn new(activity: &Arc<Activity>) -> Self {
-        activity.begun.fetch_add(1, Ordering::Relaxed);
-        activity.running.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Speaks HTTP until one side is done.
 async fn exchange<S>(stream: S, peer: Peer, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::default());
+    let share = shared.memory.share();
+    let mut builder = shared.builder.clone();
+    share.allowance().apply(&mut builder);
     let service = service_fn(|request: Request<Incoming>| {
         let running = Running::new(&activity);
-        let answer = shared.service.serve(request, peer);
+        let two = request.version() == Version::HTTP_2;
+        if !two {
+            share.release();
+        }
+        // HTTP/1's parser counts them itself.
+        let many = two && request.headers().len() > shared.limits.headers as usize;
+        let answer = (!many).then(|| shared.service.serve(request, peer));
         async move {
-            let response = answer.await;
-            drop(running);
-            Ok::<_, Infallible>(response)
+            let response = match answer {
+                Some(answer) => answer.await,
+                None => too_many_headers(),
+            };
+            Ok::<_, Infallible>(response.map(|body| running.answering(body)))
         }
     });
-    let mut connection = pin!(
-        shared
-            .builder
-            .serve_connection(TokioIo::new(stream), service)
+    let limits = &shared.limits;
+    let stream = Guarded::new(
+        stream,
+        limits.http2_control_frames_per_second,
+        Arc::clone(&shared.clock),
     );
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    converse(pin!(connection), &activity, peer, shared).await;
+}
+
+fn too_many_headers() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response
+}
+
+/// A connection that can be asked to end after what is under way.
+trait Graceful: Future<Output = Result<(), Fault>> {
+    fn ask_to_end(self: Pin<&mut Self>);
+}
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+impl<I, S> Graceful for auto::Connection<'_, I, S, Tracked>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<Answering>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    fn ask_to_end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Waits for a connection's end, and brings it about when its time has come.
+async fn converse(
+    mut connection: Pin<&mut impl Graceful>,
+    activity: &Activity,
+    peer: Peer,
+    shared: &Shared,
+) {
     let mut draining = pin!(async {
         shared.lifecycle.reached(shared.until).await;
-        if activity.begun.load(Ordering::Relaxed) == 0 {
+        if activity.begun() == 0 {
             tokio::time::sleep(FIRST_REQUEST).await;
         }
     });
     let mut closed = pin!(shared.lifecycle.reached(Phase::Closed));
+    let mut silence = every(shared.limits.header_timeout());
+    let mut stall = every(shared.limits.body_idle_timeout());
     let mut asked_to_end = false;
     let mut begun_before = 0;
     loop {
@@ -172,22 +205,37 @@ where
             }
             () = draining.as_mut(), if !asked_to_end => {
                 asked_to_end = true;
-                connection.as_mut().graceful_shutdown();
+                connection.as_mut().ask_to_end();
             }
             // hyper's own timeout covers the headers of HTTP/1 only once it has seen that it is HTTP/1, and HTTP/2 not at all.
-            () = tokio::time::sleep(shared.limits.header_timeout()), if !asked_to_end => {
-                let begun = activity.begun.load(Ordering::Relaxed);
-                if begun == 0 {
+            _ = silence.tick() => {
+                let begun = activity.begun();
+                let silent = begun == begun_before && activity.running() == 0;
+                // Who has been asked to end and neither does nor asks for anything is not waited for again.
+                if begun == 0 || (silent && asked_to_end) {
                     return;
                 }
-                if begun == begun_before && activity.running.load(Ordering::Relaxed) == 0 {
+                if silent {
                     asked_to_end = true;
-                    connection.as_mut().graceful_shutdown();
+                    connection.as_mut().ask_to_end();
                 }
                 begun_before = begun;
             }
+            _ = stall.tick() => if activity.stalled() {
+                counter!("seawall_connections_stalled_total").increment(1);
+                tracing::debug!(peer = %peer.address, "an answer is not taken");
+                return;
+            }
         }
     }
+}
+
+/// Ticks after each of these times, and not at once.
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval.reset();
+    interval
 }
 
 /// An error with its causes in one line.

@@ -5,11 +5,16 @@
 //! business of this module; it never reads a body and never looks at a path.
 
 mod accept;
+mod activity;
+#[cfg(test)]
+mod attacks;
 mod bind;
 mod caps;
 mod connection;
 mod files;
+mod flood;
 mod server;
+mod share;
 mod stall;
 #[cfg(test)]
 #[expect(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ipnet::IpNet;
+use seawall_types::Clock;
 use tokio::net::TcpListener;
 use tokio::time::{Duration, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::Accept;
 use super::caps::Caps;
 use super::connection::{Shared, builder};
+use super::share::Memory;
 use super::tls::Certificate;
 use super::{Serve, bind};
 use crate::config::{Limits, Listener, Shutdown};
@@ -28,6 +30,8 @@ const CUT_OFF: Duration = Duration::from_secs(1);
 /// Listeners, bound and ready to run.
 pub struct Server {
     limits: Limits,
+    memory: Arc<Memory>,
+    clock: Arc<dyn Clock>,
     exempt: Arc<[IpNet]>,
     lifecycle: Lifecycle,
     caps: Arc<Caps>,
@@ -48,9 +52,16 @@ pub struct Ended {
 
 impl Server {
     /// A server without listeners. Connections from `trusted` networks do not count for the cap of one address.
-    pub fn new(limits: &Limits, trusted: &[IpNet], lifecycle: &Lifecycle) -> Self {
+    pub fn new(
+        limits: &Limits,
+        trusted: &[IpNet],
+        lifecycle: &Lifecycle,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             limits: limits.clone(),
+            memory: Memory::new(limits.http2_memory_bytes(), limits.http2_streams),
+            clock,
             exempt: trusted.into(),
             lifecycle: lifecycle.clone(),
             caps: Caps::new(
@@ -128,6 +139,8 @@ impl Server {
             service: Arc::clone(service),
             acceptor,
             builder: builder(&self.limits, &place.connections),
+            memory: Arc::clone(&self.memory),
+            clock: Arc::clone(&self.clock),
             limits: self.limits.clone(),
             lifecycle: self.lifecycle.clone(),
             until: place.until,

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::ServerName;
+use seawall_kernel::clock::SystemClock;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,6 +28,9 @@ use crate::config::{Limits, Listener, Shutdown, Tls};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::net::tls::{Certificate, Refreshed};
 
+/// How much there is under `/big`.
+pub(super) const BIG: usize = 4 << 20;
+
 /// Answers at once, except under `/slow`, where each piece of the body waits for a permit.
 struct Pieces(Arc<Semaphore>);
 
@@ -34,6 +38,11 @@ impl Serve for Pieces {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
         let gate = Arc::clone(&self.0);
         async move {
+            if request.uri().path() == "/big" {
+                let piece = || Ok::<_, Infallible>(Bytes::from(vec![7; BIG / 64]));
+                let pieces = futures::stream::iter((0..64).map(move |_| piece()));
+                return Response::new(Body::from_stream(pieces));
+            }
             if request.uri().path() != "/slow" {
                 let text = format!("{:?} tls={}", request.version(), peer.tls);
                 return Response::new(Body::from(text));
@@ -52,18 +61,18 @@ impl Serve for Pieces {
     }
 }
 
-struct Running {
-    address: SocketAddr,
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
     gate: Arc<Semaphore>,
     lifecycle: Lifecycle,
     ended: JoinHandle<Ended>,
 }
 
-fn start(limits: &Limits, tls: Option<Tls>, grace_seconds: u32) -> Running {
+pub(super) fn start(limits: &Limits, tls: Option<Tls>, grace_seconds: u32) -> Running {
     let lifecycle = Lifecycle::new();
     let gate = Arc::new(Semaphore::new(0));
     let service: Arc<dyn Serve> = Arc::new(Pieces(Arc::clone(&gate)));
-    let mut server = Server::new(limits, &[], &lifecycle);
+    let mut server = Server::new(limits, &[], &lifecycle, Arc::new(SystemClock));
     let address = "127.0.0.1:0".parse().unwrap();
     server
         .listen(&[Listener { address, tls }], &service)
@@ -82,12 +91,12 @@ fn start(limits: &Limits, tls: Option<Tls>, grace_seconds: u32) -> Running {
     }
 }
 
-async fn ask(stream: &mut TcpStream, path: &str) {
+pub(super) async fn ask(stream: &mut TcpStream, path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
 }
 
-async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
+pub(super) async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(wanted) {
         let mut buffer = [0; 4096];
@@ -105,7 +114,7 @@ async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
     String::from_utf8(seen).unwrap()
 }
 
-async fn closed(stream: &mut TcpStream) -> bool {
+pub(super) async fn closed(stream: &mut TcpStream) -> bool {
     let read = timeout(Duration::from_secs(5), stream.read(&mut [0; 16]))
         .await
         .unwrap();

@@ -11,7 +11,7 @@ use seawall::front::Front;
 use seawall::lifecycle::Lifecycle;
 use seawall::net::{Serve, Server};
 use seawall::proxy::Trusted;
-use seawall_kernel::clock::SystemRandom;
+use seawall_kernel::clock::{SystemClock, SystemRandom};
 use seawall_testkit::{Image, TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,7 +30,7 @@ where
     );
     let service: Arc<dyn Serve> = Arc::new(front);
     let lifecycle = Lifecycle::new();
-    let mut server = Server::new(&Limits::default(), &[], &lifecycle);
+    let mut server = Server::new(&Limits::default(), &[], &lifecycle, Arc::new(SystemClock));
     let address = "127.0.0.1:0".parse().unwrap();
     let listener = Listener { address, tls: None };
     server.listen(&[listener], &service).unwrap();
