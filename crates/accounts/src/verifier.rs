@@ -11,7 +11,7 @@ use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 
 use crate::credentials;
 use crate::directory::Directory;
-use crate::passwords::Stored;
+use crate::passwords::{Claim, Stored};
 use crate::tokens;
 
 impl Verifier for Directory {
@@ -45,7 +45,12 @@ impl Directory {
                 phc,
             })
         });
-        let right = self.passwords().is_right(op, password, phc).await?;
+        let claim = Claim {
+            name: user,
+            password,
+            stored: phc,
+        };
+        let right = self.passwords().is_right(op, claim).await?;
         standing
             .filter(|standing| right && standing.holds(op.now()))
             .map(|standing| standing.identity(CredentialKind::Password))

@@ -1,14 +1,15 @@
 //! Passwords: hashed and verified on few threads, so that a flood of logins costs its own seats and
 //! nothing else.
 //!
-//! An unknown name costs as much time as a wrong password. What was verified is remembered for a
-//! minute under a key that nobody outside this process can compute, and which depends on the stored
-//! hash: a changed password is another key, so a memory can be useless but never wrong.
+//! An unknown name costs as much time as a wrong password. What was verified or refused is remembered
+//! for a minute under a key that nobody outside this process can compute, and which depends on the
+//! name and the stored hash: a changed password is another key, so a memory can be useless but never
+//! wrong. Whoever sends the same login many times, all at once or one by one, makes us hash once.
 
 mod generate;
+mod seats;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use argon2::Argon2;
@@ -17,9 +18,9 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use aws_lc_rs::hmac;
 use seawall_kernel::{Kernel, Op};
 use seawall_types::{Error, PrincipalId, Reason, Result, Secret};
-use tokio::sync::Semaphore;
 
-use crate::recent::Recent;
+use self::seats::{Seat, Seats, Turns};
+use crate::recent::{Key, Recent};
 
 pub(crate) use generate::generate;
 
@@ -28,8 +29,6 @@ pub(crate) const MAX_BYTES: usize = 1024;
 
 /// How long a login waits for a seat.
 const WAIT: Duration = Duration::from_secs(3);
-/// So many wait at most; whoever comes then is told at once.
-const MOST_WAITING: usize = 256;
 const RETRY_SECONDS: u32 = 3;
 const REMEMBERED: Duration = Duration::from_mins(1);
 const MOST_REMEMBERED: usize = 10_000;
@@ -37,12 +36,24 @@ const SALT_BYTES: usize = 16;
 
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
-    seats: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    seats: Seats,
+    turns: Turns,
     /// The hash of a password that nobody knows, for names that nobody has.
     dummy: String,
     key: hmac::Key,
     verified: Recent<PrincipalId>,
+    /// Apart, so that a flood of what is wrong does not push out what is right.
+    refused: Recent<()>,
+}
+
+/// What somebody says who they are, and what is known of them.
+pub(crate) struct Claim<'a> {
+    /// The name, as it was sent.
+    pub(crate) name: &'a str,
+    /// The password.
+    pub(crate) password: &'a Secret,
+    /// What is stored; nothing for a name that nobody has.
+    pub(crate) stored: Option<Stored<'a>>,
 }
 
 /// What is stored of somebody's password.
@@ -62,11 +73,12 @@ impl Passwords {
         let mut salt = [0; SALT_BYTES];
         kernel.random().fill(&mut salt);
         Ok(Self {
-            seats: Arc::new(Semaphore::new((cores / 2).max(1))),
-            waiting: AtomicUsize::new(0),
+            seats: Seats::new(cores),
+            turns: Turns::default(),
             dummy: hash(&secret, &salt)?,
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             verified: Recent::new(MOST_REMEMBERED),
+            refused: Recent::new(MOST_REMEMBERED),
         })
     }
 
@@ -84,36 +96,66 @@ impl Passwords {
             .await?
     }
 
-    /// Whether `password` is the stored one. Without a stored one the answer is no, and takes as
+    /// Whether the password is the stored one. Without a stored one the answer is no, and takes as
     /// long. Errors: `TooMany` when too many log in at once.
-    pub(crate) async fn is_right(
-        &self,
-        op: &Op,
-        password: &Secret,
-        stored: Option<Stored<'_>>,
-    ) -> Result<bool> {
-        if !is_fit(password) {
+    pub(crate) async fn is_right(&self, op: &Op, claim: Claim<'_>) -> Result<bool> {
+        if !is_fit(claim.password) {
             return Ok(false);
         }
-        let now = op.kernel().clock().elapsed();
-        let known = stored
-            .as_ref()
-            .map(|stored| (self.memory(stored, password), stored.principal));
-        if known.is_some_and(|(key, _)| self.verified.get(&key, now).is_some()) {
-            metrics::counter!("seawall_password_checks_total", "how" => "remembered").increment(1);
-            return Ok(true);
+        let key = self.memory(&claim);
+        if let Some(right) = self.remembered(op, &key) {
+            return Ok(right);
         }
-        metrics::counter!("seawall_password_checks_total", "how" => "hashed").increment(1);
+        let waiting = self.seats.queue().ok_or_else(busy)?;
+        let turn = self.turns.of(key);
+        let seat = tokio::time::timeout(WAIT, async {
+            let turn = turn.lock().await;
+            // Whoever had the turn before may have found out.
+            match self.remembered(op, &key) {
+                Some(right) => Err(right),
+                None => Ok((turn, self.seats.take().await)),
+            }
+        });
+        let (_turn, seat) = match seat.await.map_err(|_| busy())? {
+            Ok((turn, seat)) => (turn, seat.ok_or_else(busy)?),
+            Err(right) => return Ok(right),
+        };
+        drop(waiting);
+        checked("hashed");
+        let stored = claim.stored.as_ref();
         let phc = stored.map_or_else(|| self.dummy.clone(), |stored| stored.phc.to_owned());
-        let password = password.clone();
-        let right = self.seated(op, move || verify(&password, &phc)).await?;
-        match known {
-            Some((key, principal)) if right => {
-                self.verified.put(key, principal, now, REMEMBERED);
+        let password = claim.password.clone();
+        let right = work(op, seat, move || verify(&password, &phc)).await?;
+        let now = op.kernel().clock().elapsed();
+        match claim.stored {
+            Some(stored) if right => {
+                self.verified.put(key, stored.principal, now, REMEMBERED);
                 Ok(true)
             }
-            _ => Ok(false),
+            _ => {
+                self.refused.put(key, (), now, REMEMBERED);
+                Ok(false)
+            }
         }
+    }
+
+    /// What was found out a moment ago.
+    fn remembered(&self, op: &Op, key: &Key) -> Option<bool> {
+        let now = op.kernel().clock().elapsed();
+        let right = if self.verified.get(key, now).is_some() {
+            true
+        } else {
+            self.refused.get(key, now)?;
+            false
+        };
+        checked("remembered");
+        Some(right)
+    }
+
+    /// How many seats were ever taken at once, and how often one was.
+    #[cfg(test)]
+    pub(crate) fn load(&self) -> (usize, usize) {
+        self.seats.load()
     }
 
     /// Forgets what was verified of one principal.
@@ -126,63 +168,61 @@ impl Passwords {
         self.verified.clear();
     }
 
-    fn memory(&self, stored: &Stored<'_>, password: &Secret) -> [u8; 32] {
+    fn memory(&self, claim: &Claim<'_>) -> Key {
         let mut context = hmac::Context::with_key(&self.key);
-        context.update(&stored.principal.get().to_be_bytes());
-        context.update(&(stored.phc.len() as u64).to_be_bytes());
-        context.update(stored.phc.as_bytes());
-        context.update(password.expose().as_bytes());
+        let stored = claim.stored.as_ref();
+        let principal = stored.map_or(0, |stored| stored.principal.get());
+        context.update(&principal.to_be_bytes());
+        for part in [claim.name, stored.map_or("", |stored| stored.phc)] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        context.update(claim.password.expose().as_bytes());
         let mut key = [0; 32];
         key.copy_from_slice(context.sign().as_ref());
         key
     }
 
-    /// Runs `work` on a thread where it may take its time, once a seat is free.
+    /// Runs `hashing` once a seat is free.
     async fn seated<T: Send + 'static>(
         &self,
         op: &Op,
-        work: impl FnOnce() -> T + Send + 'static,
+        hashing: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let busy = || {
-            metrics::counter!("seawall_password_checks_total", "how" => "refused").increment(1);
-            Error::new(Reason::TooMany, "too many logins at the moment").retry_after(RETRY_SECONDS)
-        };
-        let waiting = Waiting::join(&self.waiting).ok_or_else(busy)?;
-        let seat = tokio::time::timeout(WAIT, Arc::clone(&self.seats).acquire_owned());
-        let seat = seat
-            .await
-            .ok()
-            .and_then(std::result::Result::ok)
-            .ok_or_else(busy)?;
+        let waiting = self.seats.queue().ok_or_else(busy)?;
+        let seat = tokio::time::timeout(WAIT, self.seats.take()).await;
+        let seat = seat.ok().flatten().ok_or_else(busy)?;
         drop(waiting);
-        let clock = Arc::clone(op.kernel().clock());
-        let running = tokio::task::spawn_blocking(move || {
-            // The seat is given back when the work is done, even if nobody waits for it any more.
-            let _seat = seat;
-            let begun = clock.elapsed();
-            let value = work();
-            (value, clock.elapsed().saturating_sub(begun))
-        });
-        let (value, took) = running.await.map_err(Error::internal)?;
-        op.cost().charge_cpu(took);
-        Ok(value)
+        work(op, seat, hashing).await
     }
 }
 
-/// One of those who wait for a seat.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn join(count: &'a AtomicUsize) -> Option<Self> {
-        let joined = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < MOST_WAITING).then_some(joined)
-    }
+/// Runs `hashing` on a thread where it may take its time.
+async fn work<T: Send + 'static>(
+    op: &Op,
+    seat: Seat,
+    hashing: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let clock = Arc::clone(op.kernel().clock());
+    let running = tokio::task::spawn_blocking(move || {
+        // The seat is given back when the work is done, even if nobody waits for it any more.
+        let _seat = seat;
+        let begun = clock.elapsed();
+        let value = hashing();
+        (value, clock.elapsed().saturating_sub(begun))
+    });
+    let (value, took) = running.await.map_err(Error::internal)?;
+    op.cost().charge_cpu(took);
+    Ok(value)
 }
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+fn busy() -> Error {
+    checked("refused");
+    Error::new(Reason::TooMany, "too many logins at the moment").retry_after(RETRY_SECONDS)
+}
+
+fn checked(how: &'static str) {
+    metrics::counter!("seawall_password_checks_total", "how" => how).increment(1);
 }
 
 fn is_fit(password: &Secret) -> bool {
@@ -224,15 +264,5 @@ mod tests {
         assert!(!is_fit(&Secret::new("")));
         assert!(is_fit(&Secret::new("x".repeat(MAX_BYTES))));
         assert!(!is_fit(&Secret::new("x".repeat(MAX_BYTES + 1))));
-    }
-
-    #[test]
-    fn the_queue_is_bounded() {
-        let count = AtomicUsize::new(MOST_WAITING - 1);
-        let last = Waiting::join(&count);
-        assert!(last.is_some());
-        assert!(Waiting::join(&count).is_none());
-        drop(last);
-        assert_eq!(count.load(Ordering::Relaxed), MOST_WAITING - 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Accounts over a real database and the kernel's own dispatcher.
 
 mod directory;
+mod logins;
 mod service;
 mod tokens;
 
