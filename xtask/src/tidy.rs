@@ -121,6 +121,7 @@ pub fn check(files: &[TextFile]) -> Report {
     }
     findings.extend(migrations::numbers(files));
     findings.extend(invariants::check(files, &rust));
+    findings.extend(invariants::check_security(files, &rust));
     findings.sort();
     Report {
         findings,

@@ -401,3 +401,19 @@ fn invariants_name_tests_that_exist() {
     assert_eq!(check("# Nothing\n"), [0]);
     assert_eq!(lines(&invariants::check(&[], &[])), [0]);
 }
+
+#[test]
+fn the_security_page_names_tests_that_exist() {
+    let source = rust("crates/gc/tests/a.rs", "fn blobs_stay() {}\n");
+    let check = |text: &str| {
+        let files = [TextFile::new(invariants::SECURITY, text)];
+        lines(&invariants::check_security(
+            &files,
+            std::slice::from_ref(&source),
+        ))
+    };
+    let good = "# S\n`cargo test -- a::` | `gc::blobs_stay`, `n`\n";
+    assert_eq!(check(good), [0; 0]);
+    assert_eq!(check(&good.replace("blobs_stay", "blobs_go")), [2]);
+    assert_eq!(lines(&invariants::check_security(&[], &[])), [0]);
+}

@@ -3,6 +3,7 @@
 //! The order is the order of the rings: database, bytes, kernel, accounts, registry, features. What
 //! is decided here is only what is on; nothing here serves a request.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +139,7 @@ impl House {
         let directory = Directory::new(&kernel, accounts).await?;
         let registry = seawall_registry::Config {
             upload_expiry_hours: config.uploads.expire_after_hours,
+            max_uploads_per_user: NonZeroU32::new(config.uploads.max_per_user),
             ..seawall_registry::Config::default()
         };
         let content = Content::new(Arc::clone(&kernel), registry);

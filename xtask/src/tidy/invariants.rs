@@ -1,4 +1,4 @@
-//! Every invariant that ARCHITECTURE.md states is held up by a test that exists.
+//! Every invariant that ARCHITECTURE.md states is held up by a test that exists, and so is what the security page says.
 
 use std::collections::HashSet;
 
@@ -9,6 +9,9 @@ const RULE: &str = "invariants";
 
 /// Where the invariants are.
 pub const FILE: &str = "ARCHITECTURE.md";
+
+/// Where tests stand beside what they hold up, as `module::a_test` in a line of its own or of a table.
+pub const SECURITY: &str = "docs/security.md";
 
 /// An item of the numbered list under the heading "Invariants".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,11 +81,7 @@ pub fn check(files: &[TextFile], rust: &[RustFile]) -> Vec<Finding> {
         let text = "no numbered list under a heading \"Invariants\"";
         return vec![Finding::new(RULE, FILE, 0, text)];
     }
-    let functions: HashSet<String> = rust
-        .iter()
-        .flat_map(RustFile::functions)
-        .map(|function| function.name)
-        .collect();
+    let functions = functions(rust);
     let exists = |test: &str| {
         let name = test.rsplit("::").next().unwrap_or(test);
         functions.contains(name) || files.iter().any(|file| file.path == test)
@@ -97,6 +96,31 @@ pub fn check(files: &[TextFile], rust: &[RustFile]) -> Vec<Finding> {
         for test in tests.into_iter().filter(|test| !exists(test)) {
             let text = format!("no test is called `{test}`");
             findings.push(Finding::new(RULE, FILE, invariant.line, text));
+        }
+    }
+    findings
+}
+
+fn functions(rust: &[RustFile]) -> HashSet<String> {
+    let all = rust.iter().flat_map(RustFile::functions);
+    all.map(|function| function.name).collect()
+}
+
+/// Checks that each test exists that the security page names: whatever has `::` between backquotes.
+pub fn check_security(files: &[TextFile], rust: &[RustFile]) -> Vec<Finding> {
+    let Some(page) = files.iter().find(|file| file.path == SECURITY) else {
+        return vec![Finding::new(RULE, SECURITY, 0, "the file is missing")];
+    };
+    let functions = functions(rust);
+    let mut findings = Vec::new();
+    for (index, line) in page.text.lines().enumerate() {
+        let quoted = line.split('`').skip(1).step_by(2);
+        for test in quoted.filter(|text| text.contains("::") && !text.contains(' ')) {
+            let name = test.rsplit("::").next().unwrap_or(test);
+            if !functions.contains(name) {
+                let text = format!("no test is called `{test}`");
+                findings.push(Finding::new(RULE, SECURITY, index + 1, text));
+            }
         }
     }
     findings

@@ -26,6 +26,7 @@ mod pushing;
 mod referrers;
 mod restart;
 mod routes;
+mod slow;
 mod snapshots;
 mod statements;
 mod tokens;

@@ -10,6 +10,7 @@ mod configuration;
 mod damage;
 mod disks;
 mod listeners;
+mod memory;
 mod observing;
 mod raw;
 mod schema;

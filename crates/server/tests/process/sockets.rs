@@ -4,11 +4,12 @@ use seawall_testkit::{Client, Image, ServerProcess, Wire, blob_of};
 use seawall_types::digest::Digest;
 use tokio::time::{Duration, sleep};
 
+use crate::memory::{grew, resident};
 use crate::raw::Raw;
 use crate::{PASSWORD, add_user, site};
 
 /// How many clients hang up.
-const CLIENTS: usize = 60;
+const CLIENTS: usize = 200;
 
 /// Begins a request and goes away in the middle of it, at a point that the number chooses.
 async fn hang_up(i: usize, ann: &Client, digest: &Digest, wire: Wire) {
@@ -68,6 +69,7 @@ async fn clients_that_hang_up_leave_the_server_healthy() {
     let digest = ann.push_blob("ann/app", &layer).await;
     let image = Image::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
+    let before = resident(&server);
     let hang_ups = (0..CLIENTS).map(|i| hang_up(i, &ann, &digest, server.wire()));
     futures::future::join_all(hang_ups).await;
 
@@ -79,6 +81,7 @@ async fn clients_that_hang_up_leave_the_server_healthy() {
         .expect(200);
     ann.pull("ann/app", "v1", &image).await;
     ann.push("ann/after", "v1", &Image::new(2, 2)).await;
+    grew("200 clients that hung up", before, &server, 64 << 10);
     // The one that asks is the only one left.
     let mut left = open_connections(&server).await;
     for _ in 0..200 {
