@@ -54,7 +54,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 1_000,
             header_bytes: 65_536,
-            headers: 128,
+            headers: 100,
             header_timeout_seconds: 60,
             body_idle_timeout_seconds: 60,
             body_min_rate_bytes_per_second: 1_024,

@@ -63,6 +63,9 @@ where
     }
 }
 
+/// hyper's own limit: for any other, it takes memory for each request.
+const HEADERS_ON_THE_STACK: u32 = 100;
+
 /// Serves either protocol.
 pub(super) type Builder = auto::Builder<Tracked>;
 
@@ -73,8 +76,10 @@ pub(super) fn builder(limits: &Limits, tracker: &TaskTracker) -> Builder {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout())
-        .max_buf_size(limits.header_bytes as usize)
-        .max_headers(limits.headers as usize);
+        .max_buf_size(limits.header_bytes as usize);
+    if limits.headers != HEADERS_ON_THE_STACK {
+        builder.http1().max_headers(limits.headers as usize);
+    }
     builder
         .http2()
         .timer(TokioTimer::new())
