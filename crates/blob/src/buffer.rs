@@ -37,6 +37,12 @@ pub struct BufferUse {
 impl Pool {
     /// Lends an empty buffer with room for `need` bytes, at most [`GATHER`].
     pub(crate) fn lend(self: &Arc<Self>, need: usize) -> Buffer {
+        let mut buffer = self.lend_as_is(need);
+        buffer.bytes.clear();
+        buffer
+    }
+
+    fn lend_as_is(self: &Arc<Self>, need: usize) -> Buffer {
         let bytes = match self.shelf(need) {
             Some((shelf, capacity)) => {
                 let idle = shelf.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -52,6 +58,14 @@ impl Pool {
             counted,
             pool: Arc::clone(self),
         }
+    }
+
+    /// Lends a buffer of exactly `length` bytes, at most [`CHUNK`], whatever they are: to be written over.
+    pub(crate) fn lend_filled(self: &Arc<Self>, length: usize) -> Buffer {
+        let mut buffer = self.lend_as_is(length);
+        // No work for one that was full before: what has been written once need not be zeroed again.
+        buffer.bytes.resize(length, 0);
+        buffer
     }
 
     pub(crate) fn in_use(&self) -> BufferUse {
@@ -97,13 +111,12 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.pool.held.fetch_sub(self.counted, Ordering::Relaxed);
-        let mut bytes = std::mem::take(&mut self.bytes);
+        let bytes = std::mem::take(&mut self.bytes);
         let capacity = bytes.capacity();
         // One that grew fits no shelf exactly and is let go.
         if let Some((shelf, expected)) = self.pool.shelf(capacity)
             && capacity == expected
         {
-            bytes.clear();
             let mut idle = shelf.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < MAX_IDLE {
                 idle.push(bytes);

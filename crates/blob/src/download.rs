@@ -1,8 +1,9 @@
 //! Downloads: exactly the bytes that were asked for, or an error; never a clean end that comes too early
 //! (distribution §5.15).
 //!
-//! A stream reads one chunk ahead of its consumer and no more, since a client may well stop reading (distribution
-//! §5.8). Dropping it closes the file.
+//! What is in memory already is read where it is sent, a chunk at a time: a trip to another thread and back costs as
+//! much as the copy, and two caches. What is not is read on a blocking thread, one chunk ahead of its consumer and no
+//! more, since a client may well stop reading (distribution §5.8). Dropping a stream closes the file.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::blobs::blocking;
 use crate::buffer::{CHUNK, Pool};
 use crate::files::{Files, OpenFile};
 use crate::{Error, Place, Result, Transfers};
+
+/// After so many chunks from the disk memory is asked again.
+const LOOK_AGAIN: u64 = 8;
 
 /// A blob that is being read.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub struct ByteStream {
     /// What was read when the blob was opened.
     first: Option<Bytes>,
     reading: Option<JoinHandle<Result<Bytes>>>,
+    /// Whether the last chunk had to come from the disk, so that the next one most likely has to, too.
+    cold: bool,
     /// The next byte to be read, and one past the last.
     next: u64,
     end: u64,
@@ -90,6 +96,7 @@ impl Transfers {
             cost: Arc::clone(&self.context.cost),
             first: (!first.is_empty()).then_some(first),
             reading: None,
+            cold: false,
             next,
             end,
         };
@@ -116,7 +123,46 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The chunk at `start`, if it is in memory.
+    fn read_cached(&self, start: u64, end: u64) -> Option<Bytes> {
+        let length = usize::try_from(end - start).map_or(CHUNK, |left| left.min(CHUNK));
+        let mut buffer = self.pool.lend_filled(length);
+        let cached = self.files.read_cached(&self.file, &mut buffer.bytes, start);
+        cached.then(|| Bytes::from_owner(buffer))
+    }
+}
+
 impl ByteStream {
+    /// All bytes at once, if they came with the opening of the blob.
+    pub fn take_whole(&mut self) -> Option<Bytes> {
+        if self.next < self.end || self.reading.is_some() {
+            return None;
+        }
+        let whole = self.first.take()?;
+        self.cost.charge_bytes_out(whole.len() as u64);
+        Some(whole)
+    }
+
+    /// The next chunk, from memory or from the disk.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes>> {
+        if self.reading.is_none() {
+            if let Some(chunk) = self.source.read_cached(self.next, self.end) {
+                return Poll::Ready(Ok(chunk));
+            }
+            self.read_ahead();
+        }
+        let Some(reading) = &mut self.reading else {
+            let end = Error::State("a download went on after its end".to_owned());
+            return Poll::Ready(Err(end));
+        };
+        let read = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        // Now and then memory is asked again: somebody else may have read the rest.
+        self.cold = self.next / CHUNK as u64 % LOOK_AGAIN != 0;
+        Poll::Ready(read.map_err(Error::unfinished).flatten())
+    }
+
     fn read_ahead(&mut self) {
         if self.next < self.end {
             let (source, next, end) = (Arc::clone(&self.source), self.next, self.end);
@@ -130,12 +176,10 @@ impl Stream for ByteStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let stream = &mut *self;
-        let chunk = if let Some(first) = stream.first.take() {
-            first
-        } else if let Some(reading) = &mut stream.reading {
-            let read = ready!(Pin::new(reading).poll(context));
-            stream.reading = None;
-            match read.map_err(Error::unfinished).flatten() {
+        let chunk = match stream.first.take() {
+            Some(first) => first,
+            None if stream.next == stream.end => return Poll::Ready(None),
+            None => match ready!(stream.poll_chunk(context)) {
                 Ok(chunk) => {
                     stream.next += chunk.len() as u64;
                     chunk
@@ -144,12 +188,12 @@ impl Stream for ByteStream {
                     stream.end = stream.next;
                     return Poll::Ready(Some(Err(error)));
                 }
-            }
-        } else {
-            return Poll::Ready(None);
+            },
         };
         stream.cost.charge_bytes_out(chunk.len() as u64);
-        stream.read_ahead();
+        if stream.cold {
+            stream.read_ahead();
+        }
         Poll::Ready(Some(Ok(chunk)))
     }
 }

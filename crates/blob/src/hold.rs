@@ -25,6 +25,11 @@ impl Hold {
         self.held.id
     }
 
+    /// Whether the upload has a file, and so perhaps bytes.
+    pub fn has_bytes(&self) -> bool {
+        self.held.file().is_some()
+    }
+
     /// Begins work under this hold. Fails while earlier work goes on, be it beside this or left behind by a future that
     /// was dropped.
     pub(crate) fn work(&self) -> Result<Arc<Held>> {

@@ -50,6 +50,11 @@ pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
         "0015_index_job_by_time",
         "0016_index_namespace_grant_by_principal",
         "0017_index_repository_grant_by_principal",
+        "0018_add_blob_location",
+        "0019_add_blob_place_key",
+        "0020_fill_blob_location",
+        "0021_fill_blob_place_key",
+        "0022_drop_blob_place",
     ]
 );
 

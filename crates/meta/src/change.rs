@@ -31,4 +31,12 @@ crate::statements! {
             .values_panic([arg(0), arg(1), d.now(), arg(2), arg(3), arg(4)]),
         "id",
     );
+
+    /// Two rows; arguments: those of the first, then those of the second.
+    APPEND_TWO: |d| d.append(
+        Query::insert().into_table("change").columns(["nonce", "kind", "at", "a", "b", "name"])
+            .values_panic([arg(0), arg(1), d.now(), arg(2), arg(3), arg(4)])
+            .values_panic([arg(5), arg(6), d.now(), arg(7), arg(8), arg(9)]),
+        "id",
+    );
 }

@@ -109,6 +109,7 @@ mod dialect;
 mod error;
 #[cfg(feature = "test-fixture")]
 pub mod fixture;
+mod joint;
 pub mod log;
 mod meta;
 mod migrate;

@@ -16,6 +16,7 @@ use crate::connection::{Lease, Pools};
 use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
+use crate::joint::Line;
 use crate::session::Session;
 use crate::statement::Statement;
 use crate::{server, session};
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) server: server::Facts,
     pub(crate) tasks: Tasks,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) line: Line,
     shift: AtomicI64,
     observed: Mutex<Observed>,
 }
@@ -119,6 +121,7 @@ impl Meta {
                 server,
                 tasks,
                 clock,
+                line: Line::default(),
                 shift,
                 observed,
             }),

@@ -12,13 +12,14 @@ use seawall_types::{ChangeId, Context, Millis};
 use crate::args::Args;
 use crate::change::{self, Change};
 use crate::connection::Lease;
+use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Shared;
 use crate::row::Row;
 use crate::session::{Committed, batches};
 use crate::statement::{Duplicate, Rendered, Statement};
-use crate::{args, random};
+use crate::{args, joint, random};
 
 /// How often a transaction is run at most.
 const ATTEMPTS: u32 = 8;
@@ -133,6 +134,35 @@ impl Tx {
         Ok(id)
     }
 
+    /// Announces several changes, every two by one statement.
+    pub async fn changes(&mut self, changes: &[Change]) -> Result<()> {
+        let (pairs, rest) = changes.as_chunks::<2>();
+        for [first, second] in pairs {
+            let args = args![
+                random::nonce(),
+                first.kind,
+                first.a,
+                first.b,
+                first.name.as_deref(),
+                random::nonce(),
+                second.kind,
+                second.a,
+                second.b,
+                second.name.as_deref()
+            ];
+            let id = self.insert(&change::APPEND_TWO, args).await?;
+            // The second row's id is the next: rows of one statement are numbered one by one. Where
+            // a server counts in larger steps, whoever has read the first has read both all the
+            // same, since they were committed together.
+            self.change = Some(ChangeId::from(id.saturating_add(1)));
+            self.changes.extend([first.clone(), second.clone()]);
+        }
+        for change in rest {
+            self.change(change.clone()).await?;
+        }
+        Ok(())
+    }
+
     /// The database's time, asked for once per transaction.
     pub async fn now(&mut self) -> Result<Millis> {
         if let Some(now) = self.now {
@@ -186,10 +216,24 @@ fn swallowed<T>(rendered: &Rendered, result: &Result<T, Failure>) -> bool {
             .is_err_and(|failure| failure.error.is_unique())
 }
 
+/// What a transaction runs; it may run several times.
+pub(crate) trait Body<T, E>:
+    for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static
+{
+}
+
+impl<T, E, F> Body<T, E> for F where
+    F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static
+{
+}
+
+/// How a body ended, before its transaction did.
+pub(crate) type Ran<T, E> = Result<Committed<T>, Aborted<E>>;
+
 /// How one attempt ended when it did not commit.
-struct Aborted<E> {
-    error: E,
-    retry: bool,
+pub(crate) struct Aborted<E> {
+    pub(crate) error: E,
+    pub(crate) retry: bool,
 }
 
 impl<E: From<Error>> From<Failure> for Aborted<E> {
@@ -208,14 +252,21 @@ pub(crate) async fn run<T, E, F>(
     body: F,
 ) -> Result<Committed<T>, E>
 where
-    F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    F: Body<T, E>,
     T: Send + 'static,
     E: From<Error> + Send + 'static,
 {
     let begun = shared.clock.elapsed();
+    let body = Arc::new(body);
+    let joint = shared.pools.dialect() == Dialect::Sqlite;
     let mut attempt = 1;
     loop {
-        let aborted = match attempt_once(shared, context, &body).await {
+        let ran = if joint {
+            joint::attempt(shared, context, &body).await
+        } else {
+            attempt_once(shared, context, &*body).await
+        };
+        let aborted = match ran {
             Ok(committed) => return Ok(committed),
             Err(aborted) => aborted,
         };
@@ -229,16 +280,31 @@ where
     }
 }
 
-async fn attempt_once<T, E, F>(
-    shared: &Arc<Shared>,
-    context: &Context,
-    body: &F,
-) -> Result<Committed<T>, Aborted<E>>
+async fn attempt_once<T, E, F>(shared: &Arc<Shared>, context: &Context, body: &F) -> Ran<T, E>
 where
-    F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Sync,
+    F: Body<T, E>,
     E: From<Error>,
 {
     let (lease, held) = begin(shared).await?;
+    let (lease, ran) = run_body(shared, context, lease, body).await;
+    let ended = end(lease, ran).await;
+    context
+        .cost
+        .charge_db(shared.clock.elapsed().saturating_sub(held));
+    ended
+}
+
+/// Runs a body in a transaction that is open; says how it ended, and gives the connection back.
+pub(crate) async fn run_body<T, E, F>(
+    shared: &Arc<Shared>,
+    context: &Context,
+    lease: Lease,
+    body: &F,
+) -> (Lease, Ran<T, E>)
+where
+    F: Body<T, E>,
+    E: From<Error>,
+{
     let mut tx = Tx {
         lease,
         shared: Arc::clone(shared),
@@ -256,15 +322,31 @@ where
         Ok(outcome) => outcome,
         Err(_) => Err(Error::Other("the body of a transaction panicked".into()).into()),
     };
-    let ended = end(tx, outcome).await;
-    context
-        .cost
-        .charge_db(shared.clock.elapsed().saturating_sub(held));
-    ended
+    let Tx {
+        lease,
+        change,
+        changes,
+        failed,
+        ..
+    } = tx;
+    let ran = match (outcome, failed) {
+        (Ok(value), None) => Ok(Committed {
+            value,
+            change,
+            changes,
+        }),
+        // The body overlooked an error; the transaction is lost on every dialect.
+        (Ok(_), Some(failure)) => Err(failure.into()),
+        (Err(error), failed) => Err(Aborted {
+            error,
+            retry: failed.is_some_and(|failure| failure.retry),
+        }),
+    };
+    (lease, ran)
 }
 
 /// A connection in a new transaction, and since when it is held.
-async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure> {
+pub(crate) async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure> {
     let attempts = shared.pools.size().0 + 2;
     let mut attempt = 1;
     loop {
@@ -283,43 +365,37 @@ async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure> {
     }
 }
 
-async fn end<T, E: From<Error>>(tx: Tx, outcome: Result<T, E>) -> Result<Committed<T>, Aborted<E>> {
-    let Tx {
-        mut lease,
-        change,
-        changes,
-        failed,
-        ..
-    } = tx;
-    let aborted = match (outcome, failed) {
-        (Ok(value), None) => match lease.command("COMMIT").await {
-            Ok(()) => {
+async fn end<T, E: From<Error>>(mut lease: Lease, ran: Ran<T, E>) -> Ran<T, E> {
+    match ran {
+        Ok(committed) => commit(lease)
+            .await
+            .map(|()| committed)
+            .map_err(Aborted::from),
+        Err(aborted) => {
+            if lease.command("ROLLBACK").await.is_ok() {
                 lease.finish().await;
-                return Ok(Committed {
-                    value,
-                    change,
-                    changes,
-                });
             }
-            Err(failure) if failure.lost => {
-                return Err(Aborted {
-                    error: uncertain(&failure).into(),
-                    retry: false,
-                });
-            }
-            Err(failure) => failure.into(),
-        },
-        // The body overlooked an error; the transaction is lost on every dialect.
-        (Ok(_), Some(failure)) => failure.into(),
-        (Err(error), failed) => Aborted {
-            error,
-            retry: failed.is_some_and(|failure| failure.retry),
-        },
+            Err(aborted)
+        }
+    }
+}
+
+/// Commits, or rolls back if that fails.
+pub(crate) async fn commit(mut lease: Lease) -> Result<(), Failure> {
+    let failure = match lease.command("COMMIT").await {
+        Ok(()) => {
+            lease.finish().await;
+            return Ok(());
+        }
+        Err(failure) => failure,
     };
+    if failure.lost {
+        return Err(uncertain(&failure).into());
+    }
     if lease.command("ROLLBACK").await.is_ok() {
         lease.finish().await;
     }
-    Err(aborted)
+    Err(failure)
 }
 
 fn uncertain(failure: &Failure) -> Error {

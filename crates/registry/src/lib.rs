@@ -72,6 +72,7 @@ pub struct Content {
     config: Config,
     shelf: manifest::Shelf,
     links: blob::Links,
+    ended: upload::Ended,
 }
 
 impl Content {
@@ -80,9 +81,15 @@ impl Content {
         Arc::new(Self {
             shelf: manifest::Shelf::new(&kernel),
             links: blob::Links::new(&kernel),
+            ended: upload::Ended::default(),
             kernel,
             config,
         })
+    }
+
+    /// Which uploads this process has ended.
+    pub(crate) fn ended(&self) -> &upload::Ended {
+        &self.ended
     }
 
     /// The kernel that it runs in.

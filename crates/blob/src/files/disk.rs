@@ -5,10 +5,12 @@
 //! and therefore belongs to the open file, not to the process.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::io::ReadWriteFlags;
 
 use super::{Facts, Files, OpenFile};
 
@@ -93,6 +95,13 @@ impl Files for Disk {
             }
         }
         Ok(())
+    }
+
+    fn read_cached(&self, file: &OpenFile, into: &mut [u8], offset: u64) -> bool {
+        let (wanted, flags) = (into.len(), ReadWriteFlags::NOWAIT);
+        // Short where the rest is on the disk; an error where the file system does not know how to tell.
+        let read = rustix::io::preadv2(&file.file, &mut [IoSliceMut::new(into)], offset, flags);
+        read == Ok(wanted)
     }
 
     fn write_at(&self, file: &OpenFile, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -220,6 +220,11 @@ impl Files for FaultyFiles {
         Disk.read_at(file, into, length, offset)
     }
 
+    fn read_cached(&self, _: &OpenFile, _: &mut [u8], _: u64) -> bool {
+        // Reads that may fail go the long way.
+        false
+    }
+
     fn write_at(&self, file: &OpenFile, bytes: &[u8], offset: u64) -> io::Result<()> {
         if let Err(error) = self.check(Operation::Write) {
             let half = &bytes[..bytes.len() / 2];

@@ -3,7 +3,7 @@
 //! Everything that this crate does to files goes through [`Files`], so that a test can make any single operation
 //! fail, and can replay what a power loss would have left. Nothing here decides anything: which failure is fatal,
 //! what is retried and what a file means is decided by the callers. No function here may be called on a thread of
-//! the asynchronous runtime; they all may wait for a disk.
+//! the asynchronous runtime, since they all may wait for a disk; all but [`Files::read_cached`].
 
 mod disk;
 #[cfg(feature = "test-fixture")]
@@ -72,6 +72,9 @@ pub trait Files: Debug + Send + Sync + 'static {
         length: usize,
         offset: u64,
     ) -> io::Result<()>;
+    /// Fills `into` from `offset` if that needs no disk; false if it does, or if nobody can tell. The one operation
+    /// that a thread of the runtime may call.
+    fn read_cached(&self, file: &OpenFile, into: &mut [u8], offset: u64) -> bool;
     /// Writes all bytes at `offset`. After an error any part of them may have been written.
     fn write_at(&self, file: &OpenFile, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Asks the system to begin writing these bytes to the disk, without waiting. A hint: it makes nothing durable, and

@@ -3,6 +3,9 @@
 //! What is seen and what is kept are two things: a `blob_ref` row keeps a blob, whoever may see it.
 //! Everyone who keeps a blob writes that row by [`keep`], in the transaction that needs it, so that
 //! garbage collection needs to know no feature.
+//!
+//! A blob's row says where its bytes are: nothing is derived from its digest, and one row is one
+//! statement less for every push than a table of places would cost.
 
 pub mod store;
 
@@ -79,43 +82,48 @@ pub struct BlobFacts {
     pub place: Place,
 }
 
-const PRESENT: i64 = 1;
+/// What [`record`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Where the bytes of the digest are.
+    pub place: Place,
+    /// Whether the blob was unknown before: then its age is promise enough, see [`lease`].
+    pub fresh: bool,
+}
 
-/// Records freshly stored bytes under `digest`, inside `tx`.
+/// Records freshly stored bytes under `digest`, inside `tx`. One write if they are new here.
 ///
 /// Says where the bytes of that digest are: in `stored.place`, or where they were already, in which
 /// case the caller deletes its own copy once the transaction is committed.
-pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Place> {
+pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Recorded> {
     let size = i64::try_from(stored.size).map_err(|_| {
         Error::new(
             Reason::TooLarge,
             "a blob larger than the database can count",
         )
     })?;
-    tx.execute(&store::BLOB_INSERT, args![digest, size]).await?;
     let place = &stored.place;
-    let arguments = args![digest, place.location.as_str(), place.key.as_str(), PRESENT];
-    if tx.execute(&store::PLACE_INSERT, arguments).await? > 0 {
-        return Ok(place.clone());
+    let arguments = args![digest, size, place.location.as_str(), place.key.as_str()];
+    if tx.execute(&store::BLOB_INSERT, arguments).await? > 0 {
+        let place = place.clone();
+        return Ok(Recorded { place, fresh: true });
     }
-    let row = tx
-        .one(&store::PLACE_AT, args![digest, place.location.as_str()])
-        .await?;
-    Ok(Place {
-        location: place.location.clone(),
-        key: row.string(0)?,
-    })
+    let row = tx.optional(&store::BLOB_FIND, args![digest]).await?;
+    let went = || Error::new(Reason::BlobUnknown, "a blob went while it was pushed again");
+    let place = read(&row.ok_or_else(went)?, 0)?.place;
+    let fresh = false;
+    Ok(Recorded { place, fresh })
 }
 
-/// Says that the bytes of `digest` are at `to` and no more at `from`, in the same location; whether
-/// the row still said `from`. For bytes that were lost and came again.
+/// Says that the bytes of `digest` are at `to` and no more at `from`; whether the row still said
+/// `from`. For bytes that were lost and came again.
 pub async fn replace(tx: &mut Tx, digest: &Digest, from: &Place, to: &Place) -> Result<bool> {
     let arguments = args![
         digest,
         from.location.as_str(),
         from.key.as_str(),
+        to.location.as_str(),
         to.key.as_str(),
-        PRESENT,
     ];
     let moved = tx.execute(&store::PLACE_MOVE, arguments).await? > 0;
     if moved {
@@ -127,7 +135,7 @@ pub async fn replace(tx: &mut Tx, digest: &Digest, from: &Place, to: &Place) -> 
 
 /// Where a blob is, if its bytes are here. One read.
 pub async fn find(sql: &Session, digest: &Digest) -> Result<Option<BlobFacts>> {
-    sql.optional(&store::BLOB_FIND, args![digest, PRESENT])
+    sql.optional(&store::BLOB_FIND, args![digest])
         .await?
         .map(|row| read(&row, 0))
         .transpose()
@@ -166,6 +174,10 @@ pub async fn keep(tx: &mut Tx, owner: &Owner, digests: &[Digest]) -> Result<()> 
 }
 
 /// Promises a blob to whoever pushes to `owner`'s repository, for `lease` from now.
+///
+/// A blob that was recorded less than a lease ago is promised to everybody by its age, without a
+/// row: most blobs are new when they come, and their manifest follows at once. Whoever collects
+/// must spare what is so young.
 ///
 /// Errors: as [`keep`].
 pub async fn lease(tx: &mut Tx, owner: &Owner, digest: &Digest, lease: Duration) -> Result<()> {

@@ -1,58 +1,37 @@
-//! Every SQL statement on `blob`, `blob_place` and `blob_ref`. No policy.
+//! Every SQL statement on `blob` and `blob_ref`. No policy.
 
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query};
 use seawall_meta::{arg, arg_limit, item};
 
 seawall_meta::statements! {
-    /// Arguments: digest, size.
+    /// Records a blob and where its bytes are, unless it is known. Arguments: digest, size, location,
+    /// key.
     BLOB_INSERT: |d| {
         let mut insert = Query::insert();
         insert
             .into_table("blob")
-            .columns(["digest", "size", "created_at"])
-            .values_panic([arg(0), arg(1), d.now()]);
+            .columns(["digest", "size", "location", "place_key", "created_at"])
+            .values_panic([arg(0), arg(1), arg(2), arg(3), d.now()]);
         d.insert_ignore(&insert, &["digest"])
     };
 
-    /// Arguments: digest, location, key, state.
-    PLACE_INSERT: |d| {
-        let mut insert = Query::insert();
-        insert
-            .into_table("blob_place")
-            .columns(["digest", "location", "place_key", "state"])
-            .values_panic([arg(0), arg(1), arg(2), arg(3)]);
-        d.insert_ignore(&insert, &["digest", "location"])
-    };
-
-    /// Arguments: digest, location.
-    PLACE_AT: |_d| Query::select()
-        .column("place_key")
-        .from("blob_place")
-        .and_where(Expr::col("digest").eq(arg(0)))
-        .and_where(Expr::col("location").eq(arg(1)))
-        .to_owned();
-
-    /// Says that the bytes are elsewhere in a location, unless somebody else has said so already.
-    /// Arguments: digest, location, key before, key, state.
+    /// Says that the bytes are elsewhere, unless somebody else has said so already.
+    /// Arguments: digest, location before, key before, location, key.
     PLACE_MOVE: |_d| Query::update()
-        .table("blob_place")
-        .value("place_key", arg(3))
-        .value("state", arg(4))
+        .table("blob")
+        .value("location", arg(3))
+        .value("place_key", arg(4))
         .and_where(Expr::col("digest").eq(arg(0)))
         .and_where(Expr::col("location").eq(arg(1)))
         .and_where(Expr::col("place_key").eq(arg(2)))
         .to_owned();
 
-    /// Arguments: digest, state.
+    /// Arguments: digest.
     BLOB_FIND: |_d| Query::select()
-        .column(("b", "size"))
-        .columns([("p", "location"), ("p", "place_key")])
-        .from_as("blob", "b")
-        .join_as(JoinType::InnerJoin, "blob_place", "p",
-            Expr::col(("p", "digest")).equals(("b", "digest")))
-        .and_where(Expr::col(("b", "digest")).eq(arg(0)))
-        .and_where(Expr::col(("p", "state")).eq(arg(1)))
-        .limit(1)
+        .columns(["size", "location", "place_key"])
+        .from("blob")
+        .and_where(Expr::col("digest").eq(arg(0)))
+        .and_where(Expr::col("location").is_not_null())
         .to_owned();
 
     /// Keeps blobs, and leaves what is kept already as it is.
@@ -111,14 +90,11 @@ seawall_meta::statements! {
 
     /// Arguments: digest to begin after, limit.
     WALK: |_d| Query::select()
-        .column(("b", "size"))
-        .columns([("p", "location"), ("p", "place_key")])
-        .column(("b", "digest"))
-        .from_as("blob", "b")
-        .join_as(JoinType::InnerJoin, "blob_place", "p",
-            Expr::col(("p", "digest")).equals(("b", "digest")))
-        .and_where(Expr::col(("b", "digest")).gt(arg(0)))
-        .order_by(("b", "digest"), Order::Asc)
+        .columns(["size", "location", "place_key", "digest"])
+        .from("blob")
+        .and_where(Expr::col("digest").gt(arg(0)))
+        .and_where(Expr::col("location").is_not_null())
+        .order_by("digest", Order::Asc)
         .limit(arg_limit(1))
         .to_owned();
 }

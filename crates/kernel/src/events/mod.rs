@@ -195,7 +195,29 @@ impl Event {
 
 impl Op {
     /// Writes `event` in `tx`, with this operation as its cause.
-    pub async fn emit(&self, tx: &mut Tx, mut event: Event) -> Result<()> {
+    pub async fn emit(&self, tx: &mut Tx, event: Event) -> Result<()> {
+        let (nonce, kind, payload) = self.written(event)?;
+        tx.insert(&store::EVENT_INSERT, args![nonce, kind, payload])
+            .await?;
+        Ok(())
+    }
+
+    /// Writes `events` in `tx`, in their order, every two by one statement.
+    pub async fn emit_all(&self, tx: &mut Tx, events: Vec<Event>) -> Result<()> {
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
+            let Some(next) = events.next() else {
+                return self.emit(tx, event).await;
+            };
+            let (one, two) = (self.written(event)?, self.written(next)?);
+            let arguments = args![one.0, one.1, one.2, two.0, two.1, two.2];
+            tx.insert(&store::EVENT_INSERT_TWO, arguments).await?;
+        }
+        Ok(())
+    }
+
+    /// An event's nonce, kind and payload, with this operation as its cause.
+    fn written(&self, mut event: Event) -> Result<(i64, i64, String)> {
         event.cause = Some(self.cause());
         let payload = serde_json::to_string(&event).map_err(|error| {
             seawall_types::Error::new(seawall_types::Reason::Internal, "an event that is no JSON")
@@ -203,9 +225,7 @@ impl Op {
         })?;
         let mut nonce = [0u8; 8];
         self.kernel().random().fill(&mut nonce);
-        let arguments = args![i64::from_le_bytes(nonce), event.kind.code(), payload];
-        tx.insert(&store::EVENT_INSERT, arguments).await?;
-        Ok(())
+        Ok((i64::from_le_bytes(nonce), event.kind.code(), payload))
     }
 
     fn cause(&self) -> Cause {

@@ -14,6 +14,17 @@ seawall_meta::statements! {
         d.append(&insert, "id")
     };
 
+    /// Two events. Arguments: nonce, kind, payload, and again nonce, kind, payload.
+    EVENT_INSERT_TWO: |d| {
+        let mut insert = Query::insert();
+        insert
+            .into_table("event")
+            .columns(["nonce", "kind", "at", "payload"])
+            .values_panic([arg(0), arg(1), d.now(), arg(2)])
+            .values_panic([arg(3), arg(4), d.now(), arg(5)]);
+        d.append(&insert, "id")
+    };
+
     /// Makes a consumer's cursor unless it has one. Arguments: consumer.
     CURSOR_INSERT: |d| {
         let mut insert = Query::insert();

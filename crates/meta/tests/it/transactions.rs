@@ -73,6 +73,50 @@ on_every_database! {
         assert!(session.optional(&VALUE, args!["a"]).await.unwrap().is_none());
     }
 
+    async fn what_fails_beside_others_takes_nothing_along(fixture: Fixture) {
+        // Many at once: on SQLite they share commits.
+        let one = |number: i64| {
+            let session = fixture.session();
+            async move {
+                let ended = session.transaction::<(), Wrong, _>(move |tx| Box::pin(async move {
+                    let name = format!("number {number}");
+                    tx.execute(&INSERT, args![&name, number]).await?;
+                    match number % 4 {
+                        1 => return Err(Wrong::Refused),
+                        2 => drop(tx.execute(&INSERT, args![&name, number]).await?),
+                        3 => panic!("on purpose"),
+                        _ => {}
+                    }
+                    Ok(())
+                })).await;
+                ended.is_ok()
+            }
+        };
+        let ended = futures::future::join_all((0..64).map(one)).await;
+        for (number, ended) in (0..).zip(ended) {
+            let row = fixture.session().optional(&VALUE, args![format!("number {number}")]).await.unwrap();
+            assert_eq!((ended, row.is_some()), (number % 4 == 0, number % 4 == 0), "{number}");
+        }
+    }
+
+    async fn several_changes_are_announced_in_their_order(fixture: Fixture) {
+        let session = fixture.session();
+        let before = fixture.session().transaction::<_, Error, _>(|tx| Box::pin(async move {
+            tx.change(Change { kind: 9, ..Change::default() }).await
+        })).await.unwrap();
+        let changes: Vec<_> = (1..=5).map(|kind| Change { kind, a: 7, ..Change::default() }).collect();
+        let done = session.transaction::<_, Error, _>(move |tx| {
+            let changes = changes.clone();
+            Box::pin(async move { tx.changes(&changes).await })
+        }).await.unwrap();
+        let mut follower = fixture.meta.changes(before.value.get()).await.unwrap();
+        let seen: Vec<_> = follower.poll().await.unwrap().rows.iter().map(|row| (row.id, row.kind)).collect();
+        let kinds: Vec<_> = seen.iter().map(|(_, kind)| *kind).collect();
+        assert_eq!(kinds, [1, 2, 3, 4, 5]);
+        assert_eq!(done.change.map(seawall_types::ChangeId::get), seen.last().map(|(id, _)| *id));
+        assert_eq!(session.context().cost.snapshot().writes, 3);
+    }
+
     async fn changes_are_numbered(fixture: Fixture) {
         let session = fixture.session();
         let change = |kind| Change { kind, a: 1, b: 2, name: Some("x".into()) };

@@ -143,10 +143,12 @@ fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
 
 async fn whole(call: &Call, wanted: &Wanted) -> Result<Response> {
     let BlobFacts { size, place } = wanted.link.facts();
-    let download = call.op.transfers().open(place, *size, None).await?;
-    wanted
-        .octets(StatusCode::OK, *size)
-        .body(stream(download.stream))
+    let mut download = call.op.transfers().open(place, *size, None).await?;
+    let answer = wanted.octets(StatusCode::OK, *size);
+    match download.stream.take_whole() {
+        Some(bytes) => answer.body(bytes),
+        None => answer.body(stream(download.stream)),
+    }
 }
 
 async fn one_part(call: &Call, wanted: &Wanted, part: ByteRange) -> Result<Response> {

@@ -16,11 +16,14 @@ use uuid::Uuid;
 
 use super::answer::{Answer, blob_location};
 use super::bind;
-use crate::upload::{self, Chunk, Progress, Refusal};
+use crate::upload::{self, Chunk, Named, Progress, Refusal, Ticket};
 use crate::{Content, blob};
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+/// The parameter of a Location that carries what is known of an upload.
+const STATE: &str = "_state";
 
 const UPLOADS: &str = "/v2/{name...}/blobs/uploads/";
 const UPLOADS_BARE: &str = "/v2/{name...}/blobs/uploads";
@@ -136,10 +139,14 @@ fn once<'q>(call: &'q Call, name: &'static str) -> Result<Option<&'q str>> {
     let mut values = call.query().all(name);
     let first = values.next();
     if values.next().is_some() {
-        let text = format!("the parameter {name} may be there only once");
-        return Err(Error::new(Reason::DigestInvalid, text));
+        return Err(repeated(name));
     }
     Ok(first)
+}
+
+fn repeated(name: &str) -> Error {
+    let text = format!("the parameter {name} may be there only once");
+    Error::new(Reason::DigestInvalid, text)
 }
 
 /// POST: mounts, takes a whole blob, or opens an upload.
@@ -156,12 +163,9 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
         upload::push_whole(&content, &call.op, &repo, bytes, call.stream()).await?;
         return created(repo.name(), digest);
     }
-    let uuid = upload::open(&content, &call.op, &repo, opening.algorithm).await?;
-    let answer = told(
-        StatusCode::ACCEPTED,
-        repo.name(),
-        Progress { uuid, offset: 0 },
-    );
+    let (uuid, ticket) = upload::open(&content, &call.op, &repo, opening.algorithm);
+    let progress = Progress { uuid, offset: 0 };
+    let answer = told(StatusCode::ACCEPTED, repo.name(), progress, Some(&ticket));
     match content.config().chunk_min_length {
         Some(length) => answer.number(OCI_CHUNK_MIN_LENGTH, length).empty(),
         None => answer.empty(),
@@ -169,51 +173,92 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
 }
 
 /// GET and HEAD: how far an upload is. Whatever the query says is ignored (distribution §7.10).
-async fn status(_: Arc<Content>, call: Call) -> Result<Response> {
-    let (repo, uuid) = addressed(&call).await?;
-    let progress = upload::progress(&call.op, &repo, uuid).await?;
-    told(StatusCode::NO_CONTENT, repo.name(), progress).empty()
+async fn status(content: Arc<Content>, call: Call) -> Result<Response> {
+    let at = Addressed::read(&call).await?;
+    let progress = upload::progress(&content, &call.op, at.named()).await?;
+    at.told(StatusCode::NO_CONTENT, progress).empty()
 }
 
 /// PATCH: a chunk, or a stream of unknown length.
 async fn append(content: Arc<Content>, call: Call) -> Result<Response> {
-    let (repo, uuid) = addressed(&call).await?;
+    let at = Addressed::read(&call).await?;
     let chunk = chunk(&call)?;
-    match upload::append(&content, &call.op, (&repo, uuid), chunk, call.stream()).await {
-        Ok(progress) => told(StatusCode::ACCEPTED, repo.name(), progress).empty(),
-        Err(refusal) => refuse(&call, repo.name(), refusal),
+    match upload::append(&content, &call.op, at.named(), chunk, call.stream()).await {
+        Ok(progress) => at.told(StatusCode::ACCEPTED, progress).empty(),
+        Err(refusal) => refuse(&call, &at, refusal),
     }
 }
 
 /// PUT: the last bytes, if any, and the digest of all.
 async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
-    let (repo, uuid) = addressed(&call).await?;
+    let at = Addressed::read(&call).await?;
     let missing = || {
         let text = "the parameter digest must name the content; the upload goes on";
         Error::new(Reason::DigestInvalid, text)
     };
-    let digest = Digest::parse(once(&call, "digest")?.ok_or_else(missing)?)?;
+    let digest = Digest::parse(digest(&call)?.ok_or_else(missing)?)?;
     let chunk = chunk(&call)?;
     let last = (chunk, &digest);
-    match upload::finish(&content, &call.op, (&repo, uuid), last, call.stream()).await {
-        Ok(()) => created(repo.name(), &digest),
-        Err(refusal) => refuse(&call, repo.name(), refusal),
+    match upload::finish(&content, &call.op, at.named(), last, call.stream()).await {
+        Ok(()) => created(at.repo.name(), &digest),
+        Err(refusal) => refuse(&call, &at, refusal),
     }
 }
 
 /// DELETE: whoever may push may give up (distribution §7.11).
-async fn cancel(_: Arc<Content>, call: Call) -> Result<Response> {
-    let (repo, uuid) = addressed(&call).await?;
-    upload::cancel(&call.op, &repo, uuid).await?;
+async fn cancel(content: Arc<Content>, call: Call) -> Result<Response> {
+    let at = Addressed::read(&call).await?;
+    upload::cancel(&content, &call.op, at.named()).await?;
     Answer::new(StatusCode::NO_CONTENT).empty()
 }
 
-/// The repository and the upload that the path names. Errors: `UploadUnknown` for what is no UUID.
-async fn addressed(call: &Call) -> Result<(Repo<Push>, Uuid)> {
-    let repo = call.op.repo::<Push>(&call.name()?).await?;
-    let uuid = Uuid::try_parse(&call.param("uuid")?)
-        .map_err(|_| Error::new(Reason::UploadUnknown, "no such upload; begin anew"))?;
-    Ok((repo, uuid))
+/// The upload that a Location names.
+struct Addressed {
+    repo: Repo<Push>,
+    uuid: Uuid,
+    ticket: Option<Ticket>,
+}
+
+impl Addressed {
+    /// Errors: `UploadUnknown` for what is no UUID.
+    async fn read(call: &Call) -> Result<Self> {
+        let repo = call.op.repo::<Push>(&call.name()?).await?;
+        let uuid = Uuid::try_parse(&call.param("uuid")?)
+            .map_err(|_| Error::new(Reason::UploadUnknown, "no such upload; begin anew"))?;
+        let (state, _) = state(call);
+        let ticket = state.and_then(|state| Ticket::read(&call.op, &repo, uuid, state));
+        Ok(Self { repo, uuid, ticket })
+    }
+
+    fn named(&self) -> Named<'_> {
+        (&self.repo, self.uuid, self.ticket.as_ref())
+    }
+
+    /// Tells where the upload goes on, in the words that the client knows it by.
+    fn told(&self, status: StatusCode, progress: Progress) -> Answer {
+        told(status, self.repo.name(), progress, self.ticket.as_ref())
+    }
+}
+
+/// What a Location carried of its upload, and what a client wrote behind it that appends its own
+/// query with a second `?`.
+fn state(call: &Call) -> (Option<&str>, Option<&str>) {
+    match call.query().all(STATE).next() {
+        Some(text) => match text.split_once('?') {
+            Some((state, rest)) => (Some(state), Some(rest)),
+            None => (Some(text), None),
+        },
+        None => (None, None),
+    }
+}
+
+/// The digest that ends an upload, wherever the client has put it.
+fn digest(call: &Call) -> Result<Option<&str>> {
+    let behind = state(call).1.and_then(|rest| rest.strip_prefix("digest="));
+    match (once(call, "digest")?, behind) {
+        (Some(_), Some(_)) => Err(repeated("digest")),
+        (digest, behind) => Ok(digest.or(behind)),
+    }
 }
 
 fn chunk(call: &Call) -> Result<Chunk<'_>> {
@@ -233,25 +278,32 @@ fn created(name: &RepositoryName, digest: &Digest) -> Result<Response> {
 
 /// Where an upload goes on and how far it is. Both ends of the range count, so an empty upload and
 /// one of a single byte look alike: that is what clients know (distribution §7.6).
-fn told(status: StatusCode, name: &RepositoryName, progress: Progress) -> Answer {
+fn told(
+    status: StatusCode,
+    name: &RepositoryName,
+    progress: Progress,
+    ticket: Option<&Ticket>,
+) -> Answer {
     let Progress { uuid, offset } = progress;
+    let mut location = format!("/v2/{}/blobs/uploads/{uuid}", name.as_written());
+    if let Some(ticket) = ticket {
+        location += &format!("?{STATE}={}", ticket.as_str());
+    }
     Answer::new(status)
-        .header(
-            header::LOCATION,
-            format!("/v2/{}/blobs/uploads/{uuid}", name.as_written()),
-        )
+        .header(header::LOCATION, location)
         .header(header::RANGE, format!("0-{}", offset.saturating_sub(1)))
         .header(DOCKER_UPLOAD_UUID, uuid.to_string())
 }
 
 /// A refusal; 416 says where the upload is, so that the client goes on from there (§7.7).
-fn refuse(call: &Call, name: &RepositoryName, refusal: Refusal) -> Result<Response> {
+fn refuse(call: &Call, at: &Addressed, refusal: Refusal) -> Result<Response> {
     match refusal {
         Refusal {
             error,
             at: Some(progress),
         } if error.reason == Reason::RangeInvalid => {
-            let headers = told(StatusCode::RANGE_NOT_SATISFIABLE, name, progress).into_headers()?;
+            let answer = at.told(StatusCode::RANGE_NOT_SATISFIABLE, progress);
+            let headers = answer.into_headers()?;
             Ok(call.refuse(&error, headers))
         }
         Refusal { error, .. } => Err(error),
@@ -296,7 +348,9 @@ mod tests {
                 uuid: Uuid::from_u128(7),
                 offset,
             };
-            told(StatusCode::ACCEPTED, &name, progress).empty().unwrap()
+            told(StatusCode::ACCEPTED, &name, progress, None)
+                .empty()
+                .unwrap()
         };
         let range = |offset| {
             told(offset).headers()[header::RANGE]

@@ -49,12 +49,8 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
         return Err(unknown());
     }
     let half = millis(op.kernel().settings().blob_lease / 2);
-    if op
-        .sql()
-        .optional(&store::KEPT, args![digest, repo.id(), half])
-        .await?
-        .is_some()
-    {
+    let kept = args![digest, repo.id(), half, half];
+    if op.sql().optional(&store::KEPT, kept).await?.is_some() {
         return Ok(());
     }
     op.transaction(
@@ -68,26 +64,38 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
     .await
 }
 
-/// Lets a repository serve a blob, and keeps it there until its manifest comes.
+/// Lets a repository serve a blob, and keeps it there until its manifest comes; makes the repository
+/// if the caller may. One write if all goes as usual, and one more if the blob is not `fresh`.
 ///
-/// Errors: `BlobUnknown` if the blob was collected meanwhile, or the repository is gone.
+/// Errors: `BlobUnknown` if the blob was collected meanwhile; those of [`Repo::ensure`].
 pub(crate) async fn link(
     tx: &mut Tx,
     op: &Op,
-    (namespace, repository): (NamespaceId, RepositoryId),
+    repo: &Repo<Push>,
     (digest, size): (&Digest, u64),
-) -> Result<()> {
-    tx.execute(&store::LINK, args![repository, digest, size])
-        .await
-        .map_err(|error| {
-            if error.is_foreign_key() {
-                unknown()
-            } else {
-                error.into()
-            }
-        })?;
-    let owner = Owner::lease(namespace, repository);
-    blobs::lease(tx, &owner, digest, op.kernel().settings().blob_lease).await
+    fresh: bool,
+) -> Result<(NamespaceId, RepositoryId)> {
+    let (ids, stands) = match (repo.namespace(), repo.existing()) {
+        (Some(namespace), Some(repository)) => ((namespace, repository), false),
+        _ => (repo.ensure(tx, op).await?, true),
+    };
+    let linked = tx.execute(&store::LINK, args![ids.1, digest, size]).await;
+    let linked = linked.map_err(|error| {
+        if error.is_foreign_key() {
+            unknown()
+        } else {
+            error.into()
+        }
+    })?;
+    if linked == 0 && !stands {
+        // It was linked before, or the repository takes nothing; this says which.
+        repo.ensure(tx, op).await?;
+    }
+    if !fresh {
+        let owner = Owner::lease(ids.0, ids.1);
+        blobs::lease(tx, &owner, digest, op.kernel().settings().blob_lease).await?;
+    }
+    Ok(ids)
 }
 
 /// Takes a blob out of a repository (distribution §15.5). Its bytes stay while anybody keeps them.

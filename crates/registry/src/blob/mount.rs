@@ -30,11 +30,7 @@ pub(crate) async fn mount(
         .transaction(
             (repo.clone(), *digest, size),
             |tx, op, (repo, digest, size)| {
-                Box::pin(async move {
-                    let ids = repo.ensure(tx, op).await?;
-                    super::link(tx, op, ids, (digest, *size)).await?;
-                    Ok(ids)
-                })
+                Box::pin(async move { super::link(tx, op, repo, (digest, *size), false).await })
             },
         )
         .await;

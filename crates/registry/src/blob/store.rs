@@ -1,11 +1,9 @@
 //! Every SQL statement on `repository_blob`, and the reads that join it. No policy.
 
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
+use seawall_kernel::catalog::store::ACTIVE;
 use seawall_meta::{arg, arg_limit};
-use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
-
-/// The state of a `blob_place` whose bytes are there.
-const PRESENT: i64 = 1;
+use seawall_types::permission::{NamespaceRole, RepositoryKind, RepositoryState, Visibility};
 
 /// How many repositories that hold a blob are looked at for one that the caller may read.
 const CANDIDATES: u64 = 256;
@@ -13,39 +11,57 @@ const CANDIDATES: u64 = 256;
 seawall_meta::statements! {
     /// A blob that a repository serves, and where its bytes are. Arguments: repository, digest.
     VISIBLE: |_d| Query::select()
-        .column(("b", "size"))
-        .columns([("p", "location"), ("p", "place_key")])
+        .columns([("b", "size"), ("b", "location"), ("b", "place_key")])
         .from_as("repository_blob", "l")
-        .join_as(JoinType::InnerJoin, "blob", "b",
-            Expr::col(("b", "digest")).equals(("l", "digest")))
-        .join_as(JoinType::InnerJoin, "blob_place", "p", Cond::all()
-            .add(Expr::col(("p", "digest")).equals(("l", "digest")))
-            .add(Expr::col(("p", "state")).eq(PRESENT)))
+        .join_as(JoinType::InnerJoin, "blob", "b", Cond::all()
+            .add(Expr::col(("b", "digest")).equals(("l", "digest")))
+            .add(Expr::col(("b", "location")).is_not_null()))
         .and_where(Expr::col(("l", "repository_id")).eq(arg(0)))
         .and_where(Expr::col(("l", "digest")).eq(arg(1)))
-        .limit(1)
         .to_owned();
 
-    /// Whether something keeps a blob for a repository for some time yet, or for good.
-    /// Arguments: digest, repository, time in ms.
-    KEPT: |d| Query::select()
-        .column("owner_kind")
-        .from("blob_ref")
-        .and_where(Expr::col("digest").eq(arg(0)))
-        .and_where(Expr::col("repository_id").eq(arg(1)))
-        .cond_where(Cond::any()
-            .add(Expr::col("until").is_null())
-            .add(Expr::col("until").gt(d.now().add(arg(2)))))
-        .limit(1)
-        .to_owned();
+    /// Whether a blob is kept for a repository for some time yet, or for good: by its own age, or by
+    /// somebody. Arguments: digest, repository, for how long in ms, age in ms that keeps so long.
+    KEPT: |d| {
+        let keeper = Query::select()
+            .column("digest")
+            .from("blob_ref")
+            .and_where(Expr::col("digest").eq(arg(0)))
+            .and_where(Expr::col("repository_id").eq(arg(1)))
+            .cond_where(Cond::any()
+                .add(Expr::col("until").is_null())
+                .add(Expr::col("until").gt(d.now().add(arg(2)))))
+            .to_owned();
+        Query::select()
+            .column("digest")
+            .from("blob")
+            .and_where(Expr::col("digest").eq(arg(0)))
+            .cond_where(Cond::any()
+                .add(Expr::col("created_at").gt(d.now().sub(arg(3))))
+                .add(Expr::exists(keeper)))
+            .to_owned()
+    };
 
-    /// Lets a repository serve a blob. Arguments: repository, digest, size.
+    /// Lets a repository that takes changes serve a blob, and keeps the repository and its namespace
+    /// as they are until the transaction ends. Arguments: repository, digest, size.
     LINK: |d| {
+        let mut standing = Query::select();
+        standing
+            .column(("r", "id"))
+            .exprs([arg(1), arg(2), d.now()])
+            .from_as("repository", "r")
+            .join_as(JoinType::InnerJoin, "namespace", "n",
+                Expr::col(("n", "id")).equals(("r", "namespace_id")))
+            .and_where(Expr::col(("r", "id")).eq(arg(0)))
+            .and_where(Expr::col(("r", "state")).eq(RepositoryState::Normal.code()))
+            .and_where(Expr::col(("n", "state")).eq(ACTIVE))
+            .lock_shared();
         let mut insert = Query::insert();
         insert
             .into_table("repository_blob")
-            .columns(["repository_id", "digest", "size", "created_at"])
-            .values_panic([arg(0), arg(1), arg(2), d.now()]);
+            .columns(["repository_id", "digest", "size", "created_at"]);
+        // Both sides have four columns, which is all that this can fail by.
+        let _ = insert.select_from(standing);
         d.insert_ignore(&insert, &["repository_id", "digest"])
     };
 

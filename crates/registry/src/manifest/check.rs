@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use seawall_meta::{Row, Tx, args, list};
 use seawall_types::ids::RepositoryId;
+use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
 use super::draft::{Draft, Pointer};
@@ -14,16 +15,25 @@ use super::{EdgeKind, store};
 
 type Sizes = BTreeMap<Digest, u64>;
 
-/// Checks every reference of `draft`, and returns the blobs among them: what it will keep alive.
-/// The blobs' links are locked until the transaction ends.
-///
-/// Errors: `MissingReferences` with every missing digest; `ManifestInvalid` for a size that is not
-/// that of the content.
-pub(super) async fn references(
+/// What of a manifest's references is in its repository.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    manifests: Sizes,
+    blobs: Sizes,
+    /// Whether the repository is known to take changes until the transaction ends: the links said so.
+    pub(super) stands: bool,
+    /// Whether the tag that was asked for may be there already; not locked, so it is a hint.
+    pub(super) tagged: bool,
+}
+
+/// Looks for every reference of `draft`, and locks the links to the blobs among them until the
+/// transaction ends. One statement for an image.
+pub(super) async fn look(
     tx: &mut Tx,
     repository: RepositoryId,
     draft: &Draft,
-) -> Result<Vec<Digest>> {
+    tag: Option<&Tag>,
+) -> Result<References> {
     let of = |kinds: &'static [EdgeKind]| {
         let chosen = draft
             .pointers
@@ -44,12 +54,29 @@ pub(super) async fn references(
             .into_iter()
             .filter(|child| !manifests.contains_key(child)),
     );
-    let blobs = sizes(
-        &tx.all(&store::BLOBS, args![repository, list(&wanted)])
-            .await?,
-    )?;
-    judge(&draft.pointers, &manifests, &blobs)?;
-    Ok(blobs.into_keys().collect())
+    let tag = tag.map_or("", Tag::as_str);
+    let rows = tx
+        .all(&store::BLOBS, args![repository, list(&wanted), tag])
+        .await?;
+    let tagged = rows.first().map_or(Ok(1), |row| row.int(2))? != 0;
+    let (blobs, stands) = (sizes(&rows)?, !rows.is_empty());
+    Ok(References {
+        manifests,
+        blobs,
+        stands,
+        tagged,
+    })
+}
+
+impl References {
+    /// The blobs that `draft` will keep alive, if all that it refers to is here.
+    ///
+    /// Errors: `MissingReferences` with every missing digest; `ManifestInvalid` for a size that is
+    /// not that of the content.
+    pub(super) fn judge(self, draft: &Draft) -> Result<Vec<Digest>> {
+        judge(&draft.pointers, &self.manifests, &self.blobs)?;
+        Ok(self.blobs.into_keys().collect())
+    }
 }
 
 fn sizes(rows: &[Row]) -> Result<Sizes> {

@@ -12,8 +12,9 @@ use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
+use super::check::{self, References};
 use super::draft::Draft;
-use super::{check, store};
+use super::store;
 use crate::tag::{self, Moved};
 
 /// How often a row that others insert and remove at the same time is looked at again.
@@ -79,7 +80,7 @@ enum Arrival {
 
 /// Stores a manifest and sets its tags.
 ///
-/// An image of a config, ten layers and one new tag takes 12 statements. A push of what is there
+/// An image of a config, ten layers and one new tag takes 8 statements. A push of what is there
 /// already writes nothing.
 ///
 /// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::ensure`].
@@ -98,38 +99,64 @@ fn apply<'t>(
     put: &'t Put,
 ) -> BoxFuture<'t, Result<(NamespaceId, RepositoryId)>> {
     Box::pin(async move {
-        let ids @ (namespace, repository) = put.repo.ensure(tx, op).await?;
+        let (ids, references) = enter(tx, op, put).await?;
+        let (namespace, repository) = ids;
         let digest = put.draft.digest;
-        let kept = check::references(tx, repository, &put.draft).await?;
+        let sure = !references.tagged && put.conditions == Conditions::default();
+        let kept = references.judge(&put.draft)?;
         let arrival = admit(tx, repository, &put.draft).await?;
         let about_tag = put.by_tag.then_some(&put.conditions);
         if about_tag.is_none() {
             put.conditions
                 .check((arrival == Arrival::Known).then_some(&digest))?;
         }
+        let mut changes = Vec::new();
         if arrival != Arrival::Known {
-            connect(
-                tx,
-                &Owner::manifest(namespace, repository, &digest),
-                put,
-                arrival,
-                &kept,
-            )
-            .await?;
-            tx.change(changes::named(
-                changes::MANIFEST,
-                repository.get(),
-                0,
-                &digest.to_string(),
-            ))
-            .await?;
+            let owner = Owner::manifest(namespace, repository, &digest);
+            connect(tx, &owner, put, arrival, &kept).await?;
+            let (kind, name) = (changes::MANIFEST, digest.to_string());
+            changes.push(changes::named(kind, repository.get(), 0, &name));
         }
-        let moved = tag::set(tx, op, (repository, &digest), &put.tags, about_tag).await?;
+        let moving = tag::Moving {
+            repository,
+            digest: &digest,
+            conditions: about_tag,
+            likely_new: sure,
+        };
+        let moved = tag::set(tx, op, moving, &put.tags).await?;
+        changes.extend(moved.iter().map(|moved| {
+            let (kind, tag) = (changes::TAG, moved.tag.as_str());
+            changes::named(kind, repository.get(), 0, tag)
+        }));
+        tx.changes(&changes).await?;
         if arrival != Arrival::Known || !moved.is_empty() {
             announce(tx, op, put, ids, &moved).await?;
         }
         Ok(ids)
     })
+}
+
+/// The repository, made if it is not there and the caller may, and what of the references is in it.
+/// Nothing is missing before it is certain that there is a repository which takes changes.
+async fn enter(
+    tx: &mut Tx,
+    op: &Op,
+    put: &Put,
+) -> Result<((NamespaceId, RepositoryId), References)> {
+    let tag = match put.tags.as_slice() {
+        [tag] => Some(tag),
+        _ => None,
+    };
+    let known = put.repo.namespace().zip(put.repo.existing());
+    let Some(ids) = known else {
+        let ids = put.repo.ensure(tx, op).await?;
+        return Ok((ids, check::look(tx, ids.1, &put.draft, tag).await?));
+    };
+    let references = check::look(tx, ids.1, &put.draft, tag).await?;
+    if !references.stands {
+        put.repo.ensure(tx, op).await?;
+    }
+    Ok((ids, references))
 }
 
 /// Makes the manifest's row be there and live, whatever it meets.
@@ -232,18 +259,15 @@ async fn announce(
         "media_type": put.draft.media_type.as_str(),
         "tags": put.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
     });
-    op.emit(tx, event(EventKind::ManifestPushed).detail(pushed))
-        .await?;
-    for moved in moved {
-        let detail = serde_json::json!({
+    let mut events = vec![event(EventKind::ManifestPushed).detail(pushed)];
+    events.extend(moved.iter().map(|moved| {
+        event(EventKind::TagMoved).detail(serde_json::json!({
             "tag": moved.tag.as_str(),
             "digest": put.draft.digest,
             "before": moved.before,
-        });
-        op.emit(tx, event(EventKind::TagMoved).detail(detail))
-            .await?;
-    }
-    Ok(())
+        }))
+    }));
+    op.emit_all(tx, events).await
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! manifest refers to. No policy.
 
 use sea_query::{CaseStatement, Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
+use seawall_kernel::catalog::store::ACTIVE;
 use seawall_meta::{Draft, arg, arg_limit, item};
+use seawall_types::permission::RepositoryState;
 
 use super::EdgeKind;
 
@@ -92,17 +94,34 @@ seawall_meta::statements! {
         .and_where(Expr::col("state").eq(LIVE))
         .to_owned();
 
-    /// Which of some blobs the repository serves, and their sizes; their links cannot be deleted
-    /// until the transaction ends. The lock is shared, since many pushes name the same base layers
-    /// and the same empty config at once. Arguments: repository, digests.
-    BLOBS[n]: |_d, n| Query::select()
-        .columns(["digest", "size"])
-        .from("repository_blob")
-        .and_where(Expr::col("repository_id").eq(arg(0)))
-        .and_where(Expr::col("digest").is_in((0..n).map(|k| item(1, k))))
-        .order_by("digest", Order::Asc)
-        .lock_shared()
-        .to_owned();
+    /// Which of some blobs the repository serves, if it takes changes, and their sizes; and whether
+    /// it has a tag, which is not locked. The links cannot be deleted until the transaction ends,
+    /// nor can the repository or its namespace. The lock is shared, since many pushes name the same
+    /// base layers and the same empty config at once. Arguments: repository, digests, tag.
+    BLOBS[n]: |_d, n| {
+        let tagged = Query::select()
+            .column("name")
+            .from("tag")
+            .and_where(Expr::col("repository_id").eq(arg(0)))
+            .and_where(Expr::col("name").eq(arg(2)))
+            .to_owned();
+        let mut select = Query::select();
+        select
+            .columns([("l", "digest"), ("l", "size")])
+            .expr(CaseStatement::new().case(Expr::exists(tagged), 1i64).finally(0i64))
+            .from_as("repository_blob", "l")
+            .join_as(JoinType::InnerJoin, "repository", "r",
+                Expr::col(("r", "id")).equals(("l", "repository_id")))
+            .join_as(JoinType::InnerJoin, "namespace", "n",
+                Expr::col(("n", "id")).equals(("r", "namespace_id")))
+            .and_where(Expr::col(("l", "repository_id")).eq(arg(0)))
+            .and_where(Expr::col(("l", "digest")).is_in((0..n).map(|k| item(1, k))))
+            .and_where(Expr::col(("r", "state")).eq(RepositoryState::Normal.code()))
+            .and_where(Expr::col(("n", "state")).eq(ACTIVE))
+            .order_by(("l", "digest"), Order::Asc)
+            .lock_shared();
+        select
+    };
 
     /// Whether a live manifest has this digest for a config, layer or child.
     /// Arguments: repository, digest.

@@ -18,7 +18,7 @@ use seawall_types::{Digest, Result};
 
 pub(crate) use delete::{delete, delete_of};
 pub(crate) use list::page;
-pub(crate) use set::{Moved, set};
+pub(crate) use set::{Moved, Moving, set};
 
 /// Why a row of history is there; stored, so numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use seawall_kernel::{Op, changes};
+use seawall_kernel::Op;
 use seawall_meta::{Row, Tx, args, list};
 use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
@@ -41,18 +41,37 @@ impl Current {
     }
 }
 
-/// Makes `tags` (sorted, each once) point to a live manifest that the transaction holds; returns
-/// those that did not before. A tag that was to expire stays for good from now on.
+/// Where tags are to point.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moving<'a> {
+    /// The repository.
+    pub(crate) repository: RepositoryId,
+    /// The manifest, live and held by the transaction.
+    pub(crate) digest: &'a Digest,
+    /// What must be true of each tag before.
+    pub(crate) conditions: Option<&'a Conditions>,
+    /// Whether a single tag is most likely not there, so that it is not looked for first.
+    pub(crate) likely_new: bool,
+}
+
+/// Makes `tags` (sorted, each once) point to a manifest; returns those that did not before. A tag
+/// that was to expire stays for good from now on. The caller announces the changes.
 ///
 /// Errors: `Precondition`.
 pub(crate) async fn set(
     tx: &mut Tx,
     op: &Op,
-    (repository, digest): (RepositoryId, &Digest),
+    moving: Moving<'_>,
     tags: &[Tag],
-    conditions: Option<&Conditions>,
 ) -> Result<Vec<Moved>> {
-    let mut current = lock(tx, repository, tags).await?;
+    let Moving {
+        repository, digest, ..
+    } = moving;
+    // Whoever finds that it was there after all locks it then.
+    let mut current = match tags {
+        [_] if moving.likely_new => BTreeMap::new(),
+        tags => lock(tx, repository, tags).await?,
+    };
     let mut moved = Vec::new();
     for tag in tags {
         let spot = Spot {
@@ -61,18 +80,11 @@ pub(crate) async fn set(
             digest,
         };
         let now = current.remove(tag.as_str());
-        if let Some(before) = set_one(tx, op, spot, now, conditions).await? {
+        if let Some(before) = set_one(tx, op, spot, now, moving.conditions).await? {
             moved.push(Moved {
                 tag: tag.clone(),
                 before: before.0,
             });
-            tx.change(changes::named(
-                changes::TAG,
-                repository.get(),
-                0,
-                tag.as_str(),
-            ))
-            .await?;
         }
     }
     Ok(moved)

@@ -108,9 +108,9 @@ impl House {
         let repo = op.repo::<Push>(&self.name).await.unwrap();
         let linking = op.transaction((repo, stored), |tx, op, (repo, stored)| {
             Box::pin(async move {
-                let ids = repo.ensure(tx, op).await?;
-                seawall_kernel::blobs::record(tx, &stored.digest, stored).await?;
-                blob::link(tx, op, ids, (&stored.digest, stored.size)).await
+                let recorded = seawall_kernel::blobs::record(tx, &stored.digest, stored).await?;
+                let linked = (&stored.digest, stored.size);
+                blob::link(tx, op, repo, linked, recorded.fresh).await
             })
         });
         linking.await.unwrap();

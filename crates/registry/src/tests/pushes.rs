@@ -15,7 +15,7 @@ async fn an_image_takes_few_statements_and_a_repetition_writes_nothing() {
     let digest = house.push_on(&op, &image, "v1").await.unwrap();
     let spent = op.cost().snapshot().since(before);
     // One read opens the repository.
-    assert!(spent.reads + spent.writes <= 1 + 12, "{spent:?}");
+    assert!(spent.reads + spent.writes <= 1 + 8, "{spent:?}");
     assert_eq!(house.found("v1").await.unwrap(), digest);
     assert_eq!(house.found(&digest.to_string()).await.unwrap(), digest);
     assert_eq!(house.kept().await.len(), 11);

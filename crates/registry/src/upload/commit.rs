@@ -15,7 +15,7 @@ use seawall_meta::args;
 use seawall_types::{Digest, NamespaceId, Reason, RepositoryId, Result};
 use uuid::Uuid;
 
-use super::session::{self, Chunk, Refusal};
+use super::session::{self, Chunk, Named, Refusal, Session};
 use super::store;
 use crate::{Content, blob};
 
@@ -35,12 +35,12 @@ const ATTEMPTS: u32 = 3;
 pub(crate) async fn finish(
     content: &Content,
     op: &Op,
-    (repo, uuid): (&Repo<Push>, Uuid),
+    named: Named<'_>,
     (chunk, digest): (Chunk<'_>, &Digest),
     body: BodyStream,
 ) -> Result<(), Refusal> {
-    let hold = hold_patiently(op, uuid).await?;
-    let session = session::find(op, repo, uuid).await?;
+    let hold = hold_patiently(op, named.1).await?;
+    let session = session::find_held(content, op, &hold, named).await?;
     let largest = session::largest(content);
     let limit = chunk
         .fit(session.state.offset(), largest)
@@ -52,20 +52,45 @@ pub(crate) async fn finish(
         .await
     {
         Ok(Finished::Stored(stored)) => {
-            let ended = (uuid, session.state.generation());
-            Ok(commit(op, repo, stored, Some(ended)).await?)
+            Ok(commit_ended(content, op, named.0, stored, &session).await?)
         }
         Ok(Finished::Unfinished(appended)) => {
+            if !session.row {
+                session::discard(op, &hold, &appended.state).await;
+            }
             session::refusal_of(appended.outcome, largest).map_err(|error| session.refuse(error))
         }
         Err(error) => {
             use seawall_blob::Error as E;
             if matches!(error, E::DigestMismatch { .. } | E::Lost(_)) {
-                session::end(op, &hold, &session).await?;
+                session::end(content, op, &hold, &session).await?;
             }
             Err(error.into())
         }
     }
+}
+
+/// Makes stored bytes a blob, unless the upload was ended by another request meanwhile.
+async fn commit_ended(
+    content: &Content,
+    op: &Op,
+    repo: &Repo<Push>,
+    stored: Stored,
+    session: &Session,
+) -> Result<()> {
+    let uuid = session.uuid;
+    if !content.ended().claim(uuid) {
+        remove(op, &stored.place).await;
+        return Err(session::unknown());
+    }
+    let ended = session.row.then(|| (uuid, session.state.generation()));
+    let committed = commit(op, repo, stored, ended).await;
+    // What could not be committed may be sent again.
+    committed.inspect_err(|error| {
+        if error.reason != Reason::UploadUnknown {
+            content.ended().release(uuid);
+        }
+    })
 }
 
 async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<Hold> {
@@ -158,10 +183,10 @@ async fn record(
                 {
                     return Err(session::unknown());
                 }
-                let ids = repo.ensure(tx, op).await?;
-                let place = blobs::record(tx, &stored.digest, stored).await?;
-                blob::link(tx, op, ids, (&stored.digest, stored.size)).await?;
-                Ok((ids, place))
+                let recorded = blobs::record(tx, &stored.digest, stored).await?;
+                let linked = (&stored.digest, stored.size);
+                let ids = blob::link(tx, op, repo, linked, recorded.fresh).await?;
+                Ok((ids, recorded.place))
             })
         },
     )

@@ -1,6 +1,7 @@
 //! Uploads: sessions that become blobs (distribution §6 and §7; DESIGN §5.15).
 //!
-//! An upload is a row and, from its first byte on, a file. The row counts: it says how many bytes
+//! An upload is a ticket that its client carries and, from its first byte on, a row and a file: one
+//! that brings all its bytes with its end never has a row. The row counts: it says how many bytes
 //! are durable and what they hash to so far, and it moves on by one statement that compares offset
 //! and generation and sets them. Whoever changes an upload holds it first and reads its row then, so
 //! bytes are never interleaved, and nothing is written once it is committed or cancelled.
@@ -10,13 +11,17 @@
 
 mod append;
 mod commit;
+mod ended;
 mod open;
 mod session;
 pub(crate) mod store;
 mod sweep;
+mod ticket;
 
 pub(crate) use append::append;
 pub(crate) use commit::finish;
+pub(crate) use ended::Ended;
 pub(crate) use open::{open, push_whole};
-pub(crate) use session::{Chunk, Progress, Refusal, cancel, progress};
+pub(crate) use session::{Chunk, Named, Progress, Refusal, cancel, progress};
 pub(crate) use sweep::{SWEEP_FIRST, Sweep, clear, sweep};
+pub(crate) use ticket::Ticket;

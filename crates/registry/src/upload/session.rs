@@ -8,8 +8,11 @@ use seawall_types::range::ContentRange;
 use seawall_types::{Error, PrincipalId, Reason, Result};
 use uuid::Uuid;
 
-use super::store;
+use super::{Ticket, store};
 use crate::Content;
+
+/// The upload that a request names: where, which, and the ticket that came with it.
+pub(crate) type Named<'a> = (&'a Repo<Push>, Uuid, Option<&'a Ticket>);
 
 /// How far an upload is, as its client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +44,12 @@ impl From<seawall_blob::Error> for Refusal {
     }
 }
 
-/// An upload as its row says.
+/// An upload as its row says, or, before its first byte, as its ticket does.
 pub(super) struct Session {
     pub(super) uuid: Uuid,
     pub(super) state: UploadState,
+    /// Whether it has a row.
+    pub(super) row: bool,
 }
 
 impl Session {
@@ -64,20 +69,22 @@ impl Session {
     }
 }
 
-/// The caller's upload `uuid` in this repository. One read.
+/// The caller's upload in this repository. One read at most.
 ///
 /// Errors: `UploadUnknown`, also for another repository's upload or another principal's
 /// (distribution §7.17, §14.6); `UploadInvalid` for one that a later release has written.
-pub(super) async fn find(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<Session> {
-    let Some(repository) = repo.existing() else {
+pub(super) async fn find(content: &Content, op: &Op, named: Named<'_>) -> Result<Session> {
+    let (repo, uuid, _) = named;
+    if content.ended().has(uuid) {
         return Err(unknown());
+    }
+    let Some(repository) = repo.existing() else {
+        return begun(op, named);
     };
     let arguments = args![uuid.to_string(), repository];
-    let row = op
-        .sql()
-        .optional(&store::FIND, arguments)
-        .await?
-        .ok_or_else(unknown)?;
+    let Some(row) = op.sql().optional(&store::FIND, arguments).await? else {
+        return begun(op, named);
+    };
     if row.opt_id::<PrincipalId>(0)? != op.actor().principal() {
         return Err(unknown());
     }
@@ -88,32 +95,66 @@ pub(super) async fn find(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<Sessi
             "the upload cannot go on; begin anew",
         ));
     }
-    Ok(Session { uuid, state })
+    let row = true;
+    Ok(Session { uuid, state, row })
+}
+
+/// The same for a request that holds the upload. Without bytes it has no row either: then a ticket
+/// is enough, and nothing is read.
+pub(super) async fn find_held(
+    content: &Content,
+    op: &Op,
+    hold: &Hold,
+    named: Named<'_>,
+) -> Result<Session> {
+    if named.2.is_some() && !hold.has_bytes() && !content.ended().has(named.1) {
+        return begun(op, named);
+    }
+    find(content, op, named).await
+}
+
+/// An upload of which nothing is known but its ticket.
+fn begun(op: &Op, (_, uuid, ticket): Named<'_>) -> Result<Session> {
+    let ticket = ticket.ok_or_else(unknown)?;
+    let state = op.transfers().begin(uuid, ticket.algorithm);
+    let row = false;
+    Ok(Session { uuid, state, row })
 }
 
 /// How far the caller's upload is (end-13). One read.
-pub(crate) async fn progress(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<Progress> {
-    find(op, repo, uuid).await.map(|session| session.progress())
+pub(crate) async fn progress(content: &Content, op: &Op, named: Named<'_>) -> Result<Progress> {
+    let session = find(content, op, named).await?;
+    Ok(session.progress())
 }
 
 /// Ends the caller's upload and removes its bytes (end-14).
 ///
-/// It does not wait for a request that is working on the upload: that one finds the row gone when
-/// it wants to book its bytes, and removes them itself.
-pub(crate) async fn cancel(op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Result<()> {
-    let session = find(op, repo, uuid).await?;
-    if !remove_row(op, uuid).await? {
+/// It does not wait for a request that is working on the upload: that one finds the upload ended
+/// or its row gone when it wants to book its bytes, and removes them itself.
+pub(crate) async fn cancel(content: &Content, op: &Op, named: Named<'_>) -> Result<()> {
+    let session = find(content, op, named).await?;
+    if !content.ended().claim(session.uuid) {
         return Err(unknown());
     }
-    if let Ok(hold) = op.transfers().hold(uuid).await {
+    // Also without a row: the first chunk may just be writing one.
+    let removed = remove_row(op, session.uuid)
+        .await
+        .inspect_err(|_| content.ended().release(session.uuid))?;
+    if session.row && !removed {
+        return Err(unknown());
+    }
+    if let Ok(hold) = op.transfers().hold(session.uuid).await {
         discard(op, &hold, &session.state).await;
     }
     Ok(())
 }
 
 /// Removes an upload that can never become a blob.
-pub(super) async fn end(op: &Op, hold: &Hold, session: &Session) -> Result<()> {
-    remove_row(op, session.uuid).await?;
+pub(super) async fn end(content: &Content, op: &Op, hold: &Hold, session: &Session) -> Result<()> {
+    content.ended().claim(session.uuid);
+    if session.row {
+        remove_row(op, session.uuid).await?;
+    }
     discard(op, hold, &session.state).await;
     Ok(())
 }

@@ -4,17 +4,14 @@ use sea_query::{Expr, ExprTrait, Order, Query};
 use seawall_meta::{arg, arg_limit, item};
 
 seawall_meta::statements! {
-    /// Arguments: uuid, repository, principal, state, algorithm.
+    /// Arguments: uuid, repository, principal, generation, offset, state.
     INSERT: |d| Query::insert()
         .into_table("upload")
         .columns([
             "uuid", "repository_id", "principal_id", "generation", "upload_offset", "state",
-            "algorithm", "created_at", "active_at",
+            "created_at", "active_at",
         ])
-        .values_panic([
-            arg(0), arg(1), arg(2), Expr::val(0i64), Expr::val(0i64), arg(3), arg(4), d.now(),
-            d.now(),
-        ])
+        .values_panic([arg(0), arg(1), arg(2), arg(3), arg(4), arg(5), d.now(), d.now()])
         .to_owned();
 
     /// Whether a user has more than so many uploads under way.

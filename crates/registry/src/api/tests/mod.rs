@@ -4,6 +4,8 @@
 //! through the dispatcher, as every request does.
 
 mod blobs;
+mod cost;
+mod tickets;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -43,11 +45,15 @@ pub(super) struct Rig {
 
 /// Who there is.
 #[derive(Default)]
-struct Known(Mutex<BTreeMap<String, PrincipalId>>);
+struct Known {
+    users: Mutex<BTreeMap<String, PrincipalId>>,
+    /// Every request that came, for what it has cost.
+    asked: Mutex<Vec<Op>>,
+}
 
 impl Known {
     fn actor(&self, name: &str) -> Actor {
-        let Some(id) = self.0.lock().unwrap().get(name).copied() else {
+        let Some(id) = self.users.lock().unwrap().get(name).copied() else {
             return Actor::anonymous();
         };
         let identity = Identity {
@@ -66,7 +72,8 @@ impl Known {
 }
 
 impl Verifier for Known {
-    fn verify<'a>(&'a self, _op: &'a Op, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Actor>> {
+    fn verify<'a>(&'a self, op: &'a Op, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Actor>> {
+        self.asked.lock().unwrap().push(op.clone());
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap());
         let mut actor = self.actor(text("x-user").unwrap_or_default());
         if let Some(scope) = text("x-scope") {
@@ -136,7 +143,7 @@ impl Rig {
             })
             .await
             .unwrap();
-        self.known.0.lock().unwrap().insert(name.to_owned(), id);
+        self.known.users.lock().unwrap().insert(name.to_owned(), id);
     }
 
     /// An operation of a user.
@@ -184,6 +191,16 @@ impl Rig {
             .expect(StatusCode::ACCEPTED)
             .await
             .text("location")
+    }
+
+    /// How many requests came since this was asked last, and how many statements they took.
+    pub(super) fn spent(&self) -> (u64, u64) {
+        let asked = std::mem::take(&mut *self.known.asked.lock().unwrap());
+        let statements = |op: &Op| {
+            let spent = op.cost().snapshot();
+            spent.reads + spent.writes
+        };
+        (asked.len() as u64, asked.iter().map(statements).sum())
     }
 
     /// Every blob that lies in the store, whether a row names it or not.

@@ -1,0 +1,1 @@
+ALTER TABLE "blob" ADD COLUMN location {name}

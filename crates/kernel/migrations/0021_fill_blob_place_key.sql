@@ -1,0 +1,2 @@
+UPDATE "blob" SET place_key =
+  (SELECT p.place_key FROM blob_place p WHERE p.digest = "blob".digest AND p.location = "blob".location)

@@ -1,0 +1,237 @@
+//! Transactions that share a commit, on SQLite.
+//!
+//! There is one writer at a time, and each commit waits for the disk. So whoever comes while another writes waits in
+//! line, and the next to write takes the whole line along: every transaction runs between savepoints of its own, in the
+//! order in which it came, and one commit makes all of them durable. Nobody is answered before that commit.
+//!
+//! The hard part is that none may notice the others. One that fails is rolled back to its savepoint and the rest go on.
+//! Later ones see what earlier ones of the line wrote, as they would have after a commit; so if the commit fails,
+//! nobody's outcome holds, refusals included, and everybody runs again or fails with it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+use seawall_types::Context;
+use tokio::sync::oneshot;
+
+use crate::connection::Lease;
+use crate::dialect::errors::Failure;
+use crate::error::Error;
+use crate::meta::Shared;
+use crate::session::Committed;
+use crate::transaction::{Aborted, Body, Ran, begin, commit, run_body};
+
+/// How many share a commit at most, so that the first does not wait for long.
+const MOST: usize = 32;
+
+/// The line of those who want to write.
+#[derive(Default)]
+pub(crate) struct Line {
+    waiting: Mutex<VecDeque<Box<dyn Ride>>>,
+    leading: tokio::sync::Mutex<()>,
+}
+
+/// One transaction in the line.
+trait Ride: Send {
+    /// Runs the body; gives the connection back, and whether what was written is to stay.
+    fn run<'r>(&'r mut self, shared: &'r Arc<Shared>, lease: Lease)
+    -> BoxFuture<'r, (Lease, bool)>;
+
+    /// Tells how it ended: as the body did, or because the whole was rolled back.
+    fn end(self: Box<Self>, whole: Result<(), Failure>);
+}
+
+struct Rider<T, E, F> {
+    context: Context,
+    body: Arc<F>,
+    ran: Option<Ran<T, E>>,
+    answer: oneshot::Sender<Result<Committed<T>, Aborted<E>>>,
+}
+
+impl<T, E, F> Ride for Rider<T, E, F>
+where
+    F: Body<T, E>,
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    fn run<'r>(
+        &'r mut self,
+        shared: &'r Arc<Shared>,
+        lease: Lease,
+    ) -> BoxFuture<'r, (Lease, bool)> {
+        Box::pin(async move {
+            let begun = shared.clock.elapsed();
+            let (lease, ran) = run_body(shared, &self.context, lease, &*self.body).await;
+            let spent = shared.clock.elapsed().saturating_sub(begun);
+            self.context.cost.charge_db(spent);
+            let stays = ran.is_ok();
+            self.ran = Some(ran);
+            (lease, stays)
+        })
+    }
+
+    fn end(self: Box<Self>, whole: Result<(), Failure>) {
+        let outcome = match (whole, self.ran) {
+            (Ok(()), Some(ran)) => ran,
+            (Err(failure), _) => Err(failure.into()),
+            (Ok(()), None) => Err(again().into()),
+        };
+        // The caller may have gone; the work is done all the same.
+        drop(self.answer.send(outcome));
+    }
+}
+
+/// Runs a body in the next transaction that is opened.
+pub(crate) async fn attempt<T, E, F>(
+    shared: &Arc<Shared>,
+    context: &Context,
+    body: &Arc<F>,
+) -> Result<Committed<T>, Aborted<E>>
+where
+    F: Body<T, E>,
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    let (answer, mut answered) = oneshot::channel();
+    let rider = Rider {
+        context: context.clone(),
+        body: Arc::clone(body),
+        ran: None,
+        answer,
+    };
+    let line = &shared.line;
+    line.waiting().push_back(Box::new(rider));
+    let lost = || Failure::from(Error::Other("a transaction was left behind".into()));
+    let leading = tokio::select! {
+        biased;
+        outcome = &mut answered => return outcome.unwrap_or_else(|_| Err(lost().into())),
+        leading = line.leading.lock() => leading,
+    };
+    lead(shared).await;
+    drop(leading);
+    // Whoever led took it along: this one, or one who did so a moment ago. Only a very long line is cut.
+    match answered.try_recv() {
+        Ok(outcome) => outcome,
+        Err(oneshot::error::TryRecvError::Closed) => Err(lost().into()),
+        Err(oneshot::error::TryRecvError::Empty) => {
+            answered.await.unwrap_or_else(|_| Err(lost().into()))
+        }
+    }
+}
+
+/// Runs all who wait, until nobody does.
+async fn lead(shared: &Arc<Shared>) {
+    loop {
+        let riders: Vec<_> = {
+            let mut waiting = shared.line.waiting();
+            let count = waiting.len().min(MOST);
+            waiting.drain(..count).collect()
+        };
+        if riders.is_empty() {
+            return;
+        }
+        ride(shared, riders).await;
+    }
+}
+
+/// Runs some transactions as one.
+async fn ride(shared: &Arc<Shared>, mut riders: Vec<Box<dyn Ride>>) {
+    let lease = match begin(shared).await {
+        Ok((lease, _)) => lease,
+        Err(failure) => return end_all(riders, &Err(failure)),
+    };
+    let mut whole = Whole {
+        lease: Some(lease),
+        stays: false,
+        alone: riders.len() == 1,
+    };
+    for at in 0..riders.len() {
+        if let Err(failure) = whole.take_along(shared, riders[at].as_mut()).await {
+            tracing::warn!(error = %failure.error, "a shared transaction is rolled back");
+            whole.abandon().await;
+            // The one that it broke on hears what happened to it; the others try again without it.
+            let broken = riders.remove(at);
+            broken.end(Ok(()));
+            return end_all(riders, &Err(again()));
+        }
+    }
+    end_all(riders, &whole.commit().await);
+}
+
+fn end_all(riders: Vec<Box<dyn Ride>>, whole: &Result<(), Failure>) {
+    for rider in riders {
+        rider.end(whole.clone());
+    }
+}
+
+/// The transaction that all share.
+struct Whole {
+    lease: Option<Lease>,
+    /// Whether anybody's work is to stay.
+    stays: bool,
+    /// One that is alone needs no savepoint.
+    alone: bool,
+}
+
+impl Whole {
+    /// Runs one transaction inside the whole. An error says that the whole is of no further use.
+    async fn take_along(
+        &mut self,
+        shared: &Arc<Shared>,
+        rider: &mut dyn Ride,
+    ) -> Result<(), Failure> {
+        if !self.alone {
+            self.command("SAVEPOINT rider").await?;
+        }
+        let lease = self.lease.take().ok_or_else(again)?;
+        let (lease, stays) = rider.run(shared, lease).await;
+        self.lease = Some(lease);
+        self.stays |= stays;
+        if self.alone {
+            return Ok(());
+        }
+        if !stays {
+            // Fails if the database has rolled back all by itself, as it does when a disk is full.
+            self.command("ROLLBACK TO rider").await?;
+        }
+        self.command("RELEASE rider").await
+    }
+
+    /// Makes durable what is to stay.
+    async fn commit(mut self) -> Result<(), Failure> {
+        if !self.stays {
+            self.abandon().await;
+            return Ok(());
+        }
+        commit(self.lease.take().ok_or_else(again)?).await
+    }
+
+    /// Rolls everything back.
+    async fn abandon(&mut self) {
+        if let Some(mut lease) = self.lease.take()
+            && lease.command("ROLLBACK").await.is_ok()
+        {
+            lease.finish().await;
+        }
+    }
+
+    async fn command(&mut self, text: &str) -> Result<(), Failure> {
+        self.lease.as_mut().ok_or_else(again)?.command(text).await
+    }
+}
+
+impl Line {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Box<dyn Ride>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The work came to nothing through no fault of its own.
+fn again() -> Failure {
+    Failure {
+        error: Error::Unavailable("a shared transaction was rolled back".into()),
+        retry: true,
+        lost: false,
+    }
+}

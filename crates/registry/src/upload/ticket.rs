@@ -1,0 +1,104 @@
+//! What a Location carries of an upload that has no row (distribution §6.3; DESIGN §5.15).
+//!
+//! An upload to local files that has no bytes yet leaves nothing behind when it is forgotten, so
+//! opening one writes nothing: what must be known of it travels with the client, authenticated by a
+//! key of this installation. A ticket is good for one upload, one repository and one principal, and
+//! for as long as an upload may be idle. It gives no right: who may push is asked at every request.
+//! What is altered, expired, another's or of another version is no ticket, and never says why.
+
+use seawall_kernel::auth::Push;
+use seawall_kernel::{Op, Repo};
+use seawall_types::{Algorithm, Millis, PrincipalId, RepositoryId};
+use uuid::Uuid;
+
+use crate::Content;
+
+/// What the key is derived for.
+const PURPOSE: &str = "upload-state";
+const VERSION: u8 = 1;
+
+/// Version, algorithm, repository, opening and expiry, in front of the tag.
+const HEAD: usize = 26;
+const TAG: usize = 32;
+
+/// A ticket that this installation wrote for this upload, repository and principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    /// As it goes into a Location: letters and digits.
+    text: String,
+    /// The algorithm that the opening asked for.
+    pub(super) algorithm: Option<Algorithm>,
+}
+
+impl Ticket {
+    /// A ticket for an upload that is opened now.
+    pub(super) fn issue(
+        content: &Content,
+        op: &Op,
+        (repo, uuid): (&Repo<Push>, Uuid),
+        algorithm: Option<Algorithm>,
+    ) -> Self {
+        let opened = op.now();
+        let lasts = i64::try_from(content.config().upload_expiry().as_millis());
+        let expires = opened.0.saturating_add(lasts.unwrap_or(i64::MAX));
+        let mut bytes = vec![VERSION, algorithm.map_or(0, Algorithm::code)];
+        // Where there is none yet, the name is enough: whoever makes it first makes it for all.
+        let repository = repo.existing().map_or(0, RepositoryId::get);
+        bytes.extend_from_slice(&repository.to_be_bytes());
+        bytes.extend_from_slice(&opened.0.to_be_bytes());
+        bytes.extend_from_slice(&expires.to_be_bytes());
+        let message = message(&bytes, op, repo, uuid);
+        bytes.extend_from_slice(&op.kernel().secrets().tag(PURPOSE, &message));
+        let text = hex::encode(bytes);
+        Self { text, algorithm }
+    }
+
+    /// Reads what a Location carried; `None` for anything but a ticket of the caller's for this
+    /// upload of this repository that has not expired.
+    pub(crate) fn read(op: &Op, repo: &Repo<Push>, uuid: Uuid, text: &str) -> Option<Self> {
+        // The length first: nothing is decoded that cannot be one.
+        if text.len() != 2 * (HEAD + TAG) {
+            return None;
+        }
+        let bytes = hex::decode(text).ok()?;
+        let (head, tag) = bytes.split_at_checked(HEAD)?;
+        let message = message(head, op, repo, uuid);
+        if !op.kernel().secrets().is_tagged(PURPOSE, &message, tag) {
+            return None;
+        }
+        let (&[version, code], rest) = head.split_first_chunk::<2>()?;
+        let (repository, times) = rest.split_first_chunk::<8>()?;
+        let (_, expires) = times.split_last_chunk::<8>()?;
+        let repository = i64::from_be_bytes(*repository);
+        // The name may have gone to another repository meanwhile.
+        if repository != 0 && repo.existing().map(RepositoryId::get) != Some(repository) {
+            return None;
+        }
+        if version != VERSION || Millis(i64::from_be_bytes(*expires)) <= op.now() {
+            return None;
+        }
+        let algorithm = match code {
+            0 => None,
+            code => Some(Algorithm::from_code(code)?),
+        };
+        let text = text.to_owned();
+        Some(Self { text, algorithm })
+    }
+
+    /// As it goes into a Location.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What the tag is over. All parts but the last have a fixed length, so no two meanings share bytes.
+fn message(head: &[u8], op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Vec<u8> {
+    let principal = op.actor().principal().map_or(0, PrincipalId::get);
+    let (namespace, path) = (repo.name().namespace(), repo.name().path());
+    let mut message = head.to_vec();
+    message.extend_from_slice(uuid.as_bytes());
+    message.extend_from_slice(&principal.to_be_bytes());
+    // Neither part of a name holds a space.
+    message.extend_from_slice(format!("{namespace} {path}").as_bytes());
+    message
+}
