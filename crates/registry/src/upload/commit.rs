@@ -62,6 +62,15 @@ pub(crate) async fn finish(
         }
         Err(error) => {
             use seawall_blob::Error as E;
+            if matches!(error, E::DigestMismatch { .. })
+                && !session.row
+                && let Ok(lost) = session::find(content, op, named).await
+                && lost.row
+            {
+                // It had bytes, which a disk has lost; so these were only the rest of them.
+                session::end(content, op, &hold, &lost).await?;
+                return Err(session::unknown().into());
+            }
             if matches!(error, E::DigestMismatch { .. } | E::Lost(_)) {
                 session::end(content, op, &hold, &session).await?;
             }

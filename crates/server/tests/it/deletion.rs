@@ -241,6 +241,9 @@ async fn a_push_that_began_before_the_deletion_ends_with_nothing() {
     let digest = Digest::of(Algorithm::Sha256, &bytes);
     let name = RepositoryName::parse("ann/app").unwrap();
     for round in 0..3 {
+        // The first bytes make the repository.
+        let other = ann.open_upload("ann/app").await;
+        ann.patch(&other).body("x").send().await.expect(202);
         let location = ann.open_upload("ann/app").await;
         let (ring, begun) = futures::channel::oneshot::channel::<()>();
         let (more, rest) = futures::channel::oneshot::channel::<()>();

@@ -86,10 +86,11 @@ async fn what_cannot_be_mounted_is_uploaded_and_nothing_is_told() {
             "{digest} {from:?}"
         );
     }
+    // Nothing was made by that, either.
     bob.get(&format!("/v2/bob/app/blobs/{secret}"))
         .send()
         .await
-        .refused(404, "BLOB_UNKNOWN");
+        .refused(404, "NAME_UNKNOWN");
     app.finish().await;
 }
 
