@@ -159,7 +159,7 @@ impl ByteStream {
         let read = ready!(Pin::new(reading).poll(context));
         self.reading = None;
         // Now and then memory is asked again: somebody else may have read the rest.
-        self.cold = self.next / CHUNK as u64 % LOOK_AGAIN != 0;
+        self.cold = !(self.next / CHUNK as u64).is_multiple_of(LOOK_AGAIN);
         Poll::Ready(read.map_err(Error::unfinished).flatten())
     }
 

@@ -285,10 +285,11 @@ fn told(
     ticket: Option<&Ticket>,
 ) -> Answer {
     let Progress { uuid, offset } = progress;
-    let mut location = format!("/v2/{}/blobs/uploads/{uuid}", name.as_written());
-    if let Some(ticket) = ticket {
-        location += &format!("?{STATE}={}", ticket.as_str());
-    }
+    let path = format!("/v2/{}/blobs/uploads/{uuid}", name.as_written());
+    let location = match ticket {
+        Some(ticket) => format!("{path}?{STATE}={}", ticket.as_str()),
+        None => path,
+    };
     Answer::new(status)
         .header(header::LOCATION, location)
         .header(header::RANGE, format!("0-{}", offset.saturating_sub(1)))
