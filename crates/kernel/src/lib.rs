@@ -54,7 +54,6 @@ pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
         "0019_add_blob_place_key",
         "0020_fill_blob_location",
         "0021_fill_blob_place_key",
-        "0022_drop_blob_place",
     ]
 );
 

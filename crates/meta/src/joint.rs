@@ -108,31 +108,34 @@ where
         outcome = &mut answered => return outcome.unwrap_or_else(|_| Err(lost().into())),
         leading = line.leading.lock() => leading,
     };
-    lead(shared).await;
-    drop(leading);
-    // Whoever led took it along: this one, or one who did so a moment ago. Only a very long line is cut.
-    match answered.try_recv() {
-        Ok(outcome) => outcome,
-        Err(oneshot::error::TryRecvError::Closed) => Err(lost().into()),
-        Err(oneshot::error::TryRecvError::Empty) => {
-            answered.await.unwrap_or_else(|_| Err(lost().into()))
+    // One turn, mostly: the first of those who still wait then leads, so that nobody leads others for
+    // longer than it takes to come to their own end.
+    loop {
+        match answered.try_recv() {
+            Ok(outcome) => return outcome,
+            Err(oneshot::error::TryRecvError::Closed) => return Err(lost().into()),
+            Err(oneshot::error::TryRecvError::Empty) => {}
+        }
+        if !lead(shared).await {
+            break;
         }
     }
+    drop(leading);
+    answered.await.unwrap_or_else(|_| Err(lost().into()))
 }
 
-/// Runs all who wait, until nobody does.
-async fn lead(shared: &Arc<Shared>) {
-    loop {
-        let riders: Vec<_> = {
-            let mut waiting = shared.line.waiting();
-            let count = waiting.len().min(MOST);
-            waiting.drain(..count).collect()
-        };
-        if riders.is_empty() {
-            return;
-        }
-        ride(shared, riders).await;
+/// Takes along those who wait, up to so many; says whether there were any.
+async fn lead(shared: &Arc<Shared>) -> bool {
+    let riders: Vec<_> = {
+        let mut waiting = shared.line.waiting();
+        let count = waiting.len().min(MOST);
+        waiting.drain(..count).collect()
+    };
+    if riders.is_empty() {
+        return false;
     }
+    ride(shared, riders).await;
+    true
 }
 
 /// Runs some transactions as one.
