@@ -1,6 +1,6 @@
 //! Every SQL statement of the catalog. No policy.
 
-use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query};
+use sea_query::{Cond, Expr, ExprTrait, IntoTableRef, JoinType, Order, Query};
 use seawall_meta::{arg, arg_limit};
 use seawall_types::permission::{RepositoryKind, RepositoryState};
 
@@ -343,12 +343,8 @@ fn catalog_page() -> sea_query::SelectStatement {
     Query::select()
         .columns([("n", "name"), ("r", "name")])
         .from_as("namespace", "n")
-        .join_as(
-            JoinType::InnerJoin,
-            "repository",
-            "r",
-            Expr::col(("r", "namespace_id")).equals(("n", "id")),
-        )
+        // A cross join, which SQLite takes in this order.
+        .cross_join("repository".into_table_ref().alias("r"))
         .join_as(
             JoinType::LeftJoin,
             "namespace_grant",
@@ -365,6 +361,7 @@ fn catalog_page() -> sea_query::SelectStatement {
                 .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
                 .add(Expr::col(("rg", "principal_id")).eq(arg(2))),
         )
+        .and_where(Expr::col(("r", "namespace_id")).equals(("n", "id")))
         .and_where(Expr::col(("r", "name")).is_not_null())
         .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()))
         .cond_where(
@@ -379,8 +376,8 @@ fn catalog_page() -> sea_query::SelectStatement {
                 .add(Expr::col(("ng", "role")).eq(NamespaceRole::Admin.code()))
                 .add(Expr::col(("rg", "role")).is_not_null()),
         )
-        // The id changes no order, but with it SQLite sees that its two indices give the rows in
-        // order; without it, it sorts all repositories for each page.
+        // The id changes no order, but with it SQLite sees that two indices give the rows in this
+        // one; else it sorts all repositories for each page.
         .order_by(("n", "name"), Order::Asc)
         .order_by(("n", "id"), Order::Asc)
         .order_by(("r", "name"), Order::Asc)
