@@ -37,7 +37,7 @@ impl Directory {
     pub async fn new(kernel: &Arc<Kernel>, config: Config) -> Result<Arc<Self>> {
         let keys = Keys::open(kernel).await?;
         let directory = Arc::new(Self {
-            passwords: Passwords::new(kernel)?,
+            passwords: Passwords::new(kernel),
             tokens: Tokens::new(kernel, keys, config),
             known: Known::new(kernel),
         });

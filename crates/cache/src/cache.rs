@@ -205,8 +205,8 @@ where
     }
 
     /// Keeps what came along with another value's load, which began at `since`.
-    pub fn put(&self, key: K, since: Position, loaded: Loaded<V>) {
-        self.keep(&key, since, loaded);
+    pub fn put(&self, key: &K, since: Position, loaded: Loaded<V>) {
+        self.keep(key, since, loaded);
     }
 
     /// What is known of `key`, if that is something that never changes.

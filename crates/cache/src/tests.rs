@@ -52,9 +52,9 @@ async fn what_changes_while_it_is_read_is_not_kept() {
     // The same for what comes along with another value.
     let since = coherence.begin();
     coherence.strike(mark);
-    cache.put(2, since, Loaded::new(7, [mark]));
+    cache.put(&2, since, Loaded::new(7, [mark]));
     assert_eq!(cache.get(&2, NOW), Got::Miss);
-    cache.put(2, coherence.begin(), Loaded::new(7, [mark]));
+    cache.put(&2, coherence.begin(), Loaded::new(7, [mark]));
     assert_eq!(cache.get(&2, NOW), Got::Fresh(7));
 }
 
@@ -124,7 +124,7 @@ async fn a_failure_is_shared_and_not_kept() {
 async fn a_cache_never_outgrows_its_bytes_and_one_of_none_forgets_at_once() {
     let (coherence, cache) = cache(64 << 10);
     for key in 0..10_000 {
-        cache.put(key, coherence.begin(), Loaded::new(key, []));
+        cache.put(&key, coherence.begin(), Loaded::new(key, []));
         assert!(cache.bytes() <= 64 << 10);
     }
     assert!(cache.bytes() > 32 << 10, "it keeps what it can");
@@ -179,7 +179,7 @@ proptest! {
                 }
                 Moment::End(at) if !under_way.is_empty() => {
                     let (key, since, value) = under_way.swap_remove(at % under_way.len());
-                    cache.put(key, since, Loaded::new(value, [coherence.mark(&key)]));
+                    cache.put(&key, since, Loaded::new(value, [coherence.mark(&key)]));
                 }
                 Moment::End(_) => {}
             }

@@ -12,10 +12,12 @@ mod seats;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
 use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use seawall_kernel::{Kernel, Op};
 use seawall_types::{Error, PrincipalId, Reason, Result, Secret};
 
@@ -66,20 +68,22 @@ pub(crate) struct Stored<'a> {
 
 impl Passwords {
     /// As many seats as half the cores, and a dummy hash of this start's own.
-    pub(crate) fn new(kernel: &Kernel) -> Result<Self> {
+    pub(crate) fn new(kernel: &Kernel) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut secret = [0; 32];
         kernel.random().fill(&mut secret);
         let mut salt = [0; SALT_BYTES];
         kernel.random().fill(&mut salt);
-        Ok(Self {
+        let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+        kernel.random().fill(&mut output);
+        Self {
             seats: Seats::new(cores),
             turns: Turns::default(),
-            dummy: hash(&secret, &salt)?,
+            dummy: nobodys(&output, &salt),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             verified: Recent::new(MOST_REMEMBERED),
             refused: Recent::new(MOST_REMEMBERED),
-        })
+        }
     }
 
     /// The argon2id string of a new password. Errors: `BadRequest` for one of a forbidden length,
@@ -237,6 +241,18 @@ fn hash(password: &[u8], salt: &[u8]) -> Result<String> {
         .map_err(|error| Error::internal(error.to_string()))
 }
 
+/// A string that costs what [`hash`]'s do to compare with, and that no password is known to have. It is
+/// written and not computed, since computing it would cost every start 19 MiB.
+fn nobodys(output: &[u8], salt: &[u8]) -> String {
+    let (m, t, p) = (
+        Params::DEFAULT_M_COST,
+        Params::DEFAULT_T_COST,
+        Params::DEFAULT_P_COST,
+    );
+    let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
+    format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}")
+}
+
 /// Compares in constant time; a string that is no argon2id hash is nobody's password.
 fn verify(password: &Secret, phc: &str) -> bool {
     PasswordHash::new(phc).is_ok_and(|hash| {
@@ -257,6 +273,17 @@ mod tests {
         assert!(verify(&Secret::new("open sesame"), &phc));
         assert!(!verify(&Secret::new("open sesam"), &phc));
         assert!(!verify(&Secret::new("open sesame"), "plain"));
+    }
+
+    #[test]
+    fn nobodys_hash_costs_what_a_real_one_does() {
+        let real = hash(b"open sesame", &[7; SALT_BYTES]).unwrap();
+        let nobodys = nobodys(&[9; Params::DEFAULT_OUTPUT_LEN], &[7; SALT_BYTES]);
+        let cost = |phc: &str| phc.rsplit_once('$').unwrap().0.to_owned();
+        assert_eq!(cost(&nobodys), cost(&real));
+        assert_eq!(nobodys.len(), real.len());
+        assert!(PasswordHash::new(&nobodys).is_ok());
+        assert!(!verify(&Secret::new("open sesame"), &nobodys));
     }
 
     #[test]

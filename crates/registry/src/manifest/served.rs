@@ -151,7 +151,7 @@ async fn by_tag(
             let to = served.digest;
             let loaded = shown(op, repository, &to, Some(Arc::clone(&served)));
             let key = DigestKey(repository, to);
-            shelf.manifests.put(key, since, loaded);
+            shelf.manifests.put(&key, since, loaded);
             let _ = just_read.set(served);
             Pointed { to, until }
         });

@@ -19,7 +19,7 @@ use seawall_types::permission::{Role, Visibility};
 
 const REPOSITORY: &str = "ann/app";
 const TAGS: [&str; 3] = ["a", "b", "c"];
-const IMAGES: u64 = 3;
+const IMAGES: usize = 3;
 
 /// Something that changes what readers are to be told.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let tag = 0..TAGS.len();
-    let image = 0..IMAGES;
+    let image = 0..IMAGES as u64;
     prop_oneof![
         4 => (tag.clone(), image.clone()).prop_map(|(tag, image)| Step::Push(tag, image)),
         2 => tag.prop_map(Step::DeleteTag),
@@ -51,8 +51,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Default)]
 struct Model {
     tags: BTreeMap<usize, u64>,
-    manifests: [bool; IMAGES as usize],
-    blobs: [bool; IMAGES as usize],
+    manifests: [bool; IMAGES],
+    blobs: [bool; IMAGES],
     granted: bool,
     open: bool,
     disabled: bool,
@@ -159,11 +159,11 @@ impl Model {
             let path = format!("/v2/{REPOSITORY}/manifests/{}", TAGS[tag]);
             (path, self.tags.contains_key(&tag))
         });
-        let manifests = (0..IMAGES).map(|seed| {
+        let manifests = (0..IMAGES as u64).map(|seed| {
             let path = format!("/v2/{REPOSITORY}/manifests/{}", image(seed).digest());
             (path, self.manifests[place(seed)])
         });
-        let blobs = (0..IMAGES).map(|seed| {
+        let blobs = (0..IMAGES as u64).map(|seed| {
             let path = format!("/v2/{REPOSITORY}/blobs/{}", layer(seed));
             (path, self.blobs[place(seed)])
         });

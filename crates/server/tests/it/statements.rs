@@ -26,10 +26,8 @@ async fn spent(app: &TestApp, request: Request) -> (u64, u64) {
     let answer = request.send().await;
     assert!(answer.status.is_success(), "{}", answer.status);
     let seen = app.requests.take();
-    let [seen] = seen.as_slice() else {
-        panic!("one request, and the log has {seen:?}");
-    };
-    (seen.reads, seen.writes)
+    assert_eq!(seen.len(), 1, "one request, and the log has {seen:?}");
+    (seen[0].reads, seen[0].writes)
 }
 
 /// Requests for all that a pull is made of, by tag and by digest, whole and in part.

@@ -95,7 +95,9 @@ fn one_meaning(manifest: &Manifest, body: &[u8]) {
             .map(|one| Some(one.digest.to_string()))
             .collect();
         assert_eq!(ours, theirs_digests, "{key}");
-        theirs.iter().for_each(|one| exact(one, DESCRIPTOR_MEMBERS));
+        for one in theirs {
+            exact(one, DESCRIPTOR_MEMBERS);
+        }
     }
     for key in ["config", "subject"] {
         if let Some(one) = tree.get(key) {
