@@ -20,7 +20,7 @@ impl Verifier for Directory {
             match claimed(headers)? {
                 Credentials::Anonymous => Ok(Actor::anonymous()),
                 Credentials::Basic { user, password } => {
-                    let identity = self.log_in(op, &user, &password).await?;
+                    let identity = Box::pin(self.log_in(op, &user, &password)).await?;
                     Ok(known(identity, Ceiling::Unlimited))
                 }
                 Credentials::Bearer(token) => self.bearer(op, &token).await,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use seawall_blob::Transfers;
 use seawall_cache::{Got, Loaded, Mark, Position, Weigh};
@@ -179,23 +180,27 @@ impl Op {
     /// not waits for a look at the change log that all share, and then for the database.
     pub async fn recall<K, V, F, R>(&self, cache: &Cache<K, V>, key: K, load: F) -> Result<V>
     where
-        K: Eq + Hash + Clone + Weigh,
-        V: Clone + Weigh,
-        F: Fn() -> R,
-        R: Future<Output = Result<Loaded<V>>>,
+        K: Eq + Hash + Clone + Weigh + Send + Sync,
+        V: Clone + Weigh + Send + Sync,
+        F: Fn() -> R + Send + Sync,
+        R: Future<Output = Result<Loaded<V>>> + Send,
     {
         let clock = self.kernel.clock();
-        match cache.get(&key, clock.elapsed()) {
-            Got::Fresh(value) => return Ok(value),
-            Got::Stale(..) if self.kernel.changes().catch_up(&**clock).await => {
+        let got = cache.get(&key, clock.elapsed());
+        if let Got::Fresh(value) = got {
+            return Ok(value);
+        }
+        // The way that is seldom gone is kept out of the futures of those who go the other: they are
+        // made for each request, and this one is large.
+        let looking = async move {
+            if matches!(got, Got::Stale(..)) && self.kernel.changes().catch_up(&**clock).await {
                 if let Got::Fresh(value) = cache.get(&key, clock.elapsed()) {
                     return Ok(value);
                 }
             }
-            Got::Stale(..) | Got::Miss => {}
-        }
-        // The way that is seldom gone is kept out of the futures of those who go the other.
-        Box::pin(cache.load(key, || clock.elapsed(), load)).await
+            cache.load(key, || clock.elapsed(), load).await
+        };
+        looking.boxed().await
     }
 
     /// The position at which a load begins whose value is kept by [`Cache::put`].

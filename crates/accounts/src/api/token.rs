@@ -3,6 +3,7 @@
 //! Wrong credentials are 401; asking for more than is allowed is no error, it only gives less. What
 //! a request says about an account is a hint to people and is not looked at.
 
+use futures::FutureExt;
 use http::{HeaderValue, header};
 use seawall_kernel::auth::Identity;
 use seawall_kernel::http::{Call, Response};
@@ -58,7 +59,7 @@ pub(super) async fn get(directory: &Directory, call: &Call) -> Result<Response> 
         client: query.get("client_id"),
         told: false,
     };
-    answer(directory, &call.op, &wanted).await
+    answer(directory, &call.op, &wanted).boxed().await
 }
 
 /// `POST /v2/auth` (distribution §13.3). Who asks is in the body.
@@ -94,7 +95,7 @@ pub(super) async fn post(directory: &Directory, call: &Call) -> Result<Response>
         client: Some(client),
         told: true,
     };
-    answer(directory, &op, &wanted).await
+    answer(directory, &op, &wanted).boxed().await
 }
 
 /// Errors: `BadRequest` for another type of body; a character set beside it is fine.

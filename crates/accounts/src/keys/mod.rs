@@ -71,7 +71,7 @@ impl Keys {
         if let Some(key) = self.ring().named(kid) {
             return Some(key).filter(|key| key.is_accepted(op.now()));
         }
-        self.reload(op, |ring| ring.named(kid).is_none()).await;
+        Box::pin(self.reload(op, |ring| ring.named(kid).is_none())).await;
         self.ring()
             .named(kid)
             .filter(|key| key.is_accepted(op.now()))
@@ -84,8 +84,7 @@ impl Keys {
     /// Reads the keys again if they have changed. When that fails, those known serve on.
     async fn refresh(&self, op: &Op) {
         if self.stale.load(Ordering::Acquire) {
-            self.reload(op, |_| self.stale.load(Ordering::Acquire))
-                .await;
+            Box::pin(self.reload(op, |_| self.stale.load(Ordering::Acquire))).await;
         }
     }
 

@@ -145,7 +145,7 @@ impl Tokens {
                 .ok_or_else(refusal)?;
             verified
         } else {
-            let verified = Arc::new(self.read(op, token).await?);
+            let verified = Arc::new(Box::pin(self.read(op, token)).await?);
             self.verified
                 .put(memory, Arc::clone(&verified), elapsed, REMEMBERED);
             verified

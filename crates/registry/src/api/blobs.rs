@@ -94,7 +94,10 @@ impl Wanted {
 
 async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
     let wanted = Wanted::find(&content, &call).await?;
-    blob::promise(&call.op, &wanted.repo, &wanted.digest).await?;
+    if blob::may_promise(&call.op, &wanted.repo) {
+        // Seldom gone, and large: see `Op::recall`.
+        Box::pin(blob::promise(&call.op, &wanted.repo, &wanted.digest)).await?;
+    }
     if is_known(call.headers(), wanted.etag()) {
         return wanted.answer(StatusCode::NOT_MODIFIED).empty();
     }
@@ -115,10 +118,10 @@ async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
                 .octets(StatusCode::OK, wanted.link.size())
                 .body(bytes)
         }
-        RangeAnswer::Whole => whole(&call, &wanted).await,
+        RangeAnswer::Whole => Box::pin(whole(&call, &wanted)).await,
         RangeAnswer::Unsatisfiable => unsatisfiable(&call, &wanted),
         RangeAnswer::Parts(parts) => match parts.as_slice() {
-            [part] => one_part(&call, &wanted, *part).await,
+            [part] => Box::pin(one_part(&call, &wanted, *part)).await,
             _ => several_parts(&call, &wanted, parts),
         },
     }

@@ -24,15 +24,17 @@ use seawall_meta::{Tx, args};
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 
+/// Whether the caller's token lets it push, so that its HEAD may be a promise. Costs nothing.
+pub(crate) fn may_promise(op: &Op, repo: &Repo<Pull>) -> bool {
+    let actor = op.actor();
+    !actor.is_anonymous() && actor.ceiling.admits(repo.name(), Action::Push)
+}
+
 /// Keeps what a HEAD says true until the manifest comes, if the caller may push (DESIGN §5.16).
 ///
 /// A puller's HEAD costs nothing here, whatever its token covers. A pusher's costs one read, and
 /// writes only if nothing keeps the blob for this repository much longer.
 pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Result<()> {
-    let actor = op.actor();
-    if actor.is_anonymous() || !actor.ceiling.admits(repo.name(), Action::Push) {
-        return Ok(());
-    }
     let pushed = match op.repo::<Push>(repo.name()).await {
         Ok(pushed) => pushed,
         Err(error) if matches!(error.reason, Reason::Unavailable | Reason::Internal) => {

@@ -175,9 +175,10 @@ async fn by_tag(
     match by_digest(op, shelf, repository, &to).await? {
         Some(served) => Ok(Some(served)),
         // The tag moved on, and what it pointed to went, between the two looks.
-        None => Ok(read_by_tag(op, repository, tag)
-            .await?
-            .map(|(served, _)| served)),
+        None => {
+            let found = Box::pin(read_by_tag(op, repository, tag)).await?;
+            Ok(found.map(|(served, _)| served))
+        }
     }
 }
 

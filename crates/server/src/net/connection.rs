@@ -95,9 +95,15 @@ pub(super) fn builder(limits: &Limits, tracker: &TaskTracker) -> Builder {
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
     let stream = Stall::new(stream, shared.limits.body_idle_timeout());
-    let Some(acceptor) = &shared.acceptor else {
-        return exchange(stream, peer, &shared).await;
-    };
+    match &shared.acceptor {
+        None => exchange(stream, peer, &shared).await,
+        // What TLS takes is not to be taken by those who speak without it.
+        Some(acceptor) => Box::pin(secure(stream, acceptor, peer, &shared)).await,
+    }
+}
+
+/// Serves a connection over TLS.
+async fn secure(stream: Stall<TcpStream>, acceptor: &TlsAcceptor, peer: Peer, shared: &Shared) {
     let handshake = timeout(shared.limits.handshake_timeout(), acceptor.accept(stream));
     let result = tokio::select! {
         result = handshake => result,
@@ -105,7 +111,7 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
         () = shared.lifecycle.reached(Phase::Closed) => return,
     };
     let reason = match result {
-        Ok(Ok(stream)) => return exchange(stream, peer, &shared).await,
+        Ok(Ok(stream)) => return exchange(stream, peer, shared).await,
         Ok(Err(error)) => {
             tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
             "failed"
