@@ -59,6 +59,8 @@ pub(crate) async fn page(op: &Op, repo: &Repo<Pull>, wanted: &Wanted) -> Result<
             let arguments = args![repo.id(), wanted.subject, after, limit];
             op.sql().all(&store::REFERRERS, arguments).await?
         }
+        // No manifest has such a type, and not every database takes such a text.
+        Some(artifact_type) if artifact_type.contains('\0') => Vec::new(),
         Some(artifact_type) => {
             let arguments = args![repo.id(), wanted.subject, after, limit, artifact_type];
             op.sql().all(&store::REFERRERS_OF_TYPE, arguments).await?
