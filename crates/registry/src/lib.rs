@@ -9,6 +9,9 @@
 //! statements in a `store.rs`. The hard part is the order in which an upload becomes a blob: bytes
 //! durable first, then one transaction that makes them visible (`upload::commit`).
 
+// Futures of futures: an optimised build asks deeper than the compiler goes by itself.
+#![recursion_limit = "256"]
+
 mod api;
 mod blob;
 mod clear;
