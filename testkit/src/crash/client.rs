@@ -165,11 +165,13 @@ impl Client {
             after.take(step, None);
             allowed.push(after);
         }
+        allowed.iter_mut().for_each(World::survive);
         let happened = check(&allowed, &seen).map_err(|found| {
             let words: Vec<_> = found.iter().map(|it| last_word(&it.key)).collect();
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();
             self.failure(&found.join("\n"), &words)
         })?;
+        self.world.survive();
         if let Some(step) = unanswered {
             self.settle(&step, allowed, happened);
         }

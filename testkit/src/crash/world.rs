@@ -110,6 +110,12 @@ impl World {
         keys
     }
 
+    /// The world after the server's death: an upload has nothing to lose before its first byte, and
+    /// ends with the process that opened it.
+    pub fn survive(&mut self) {
+        self.uploads.retain(|_, upload| upload.offset > 0);
+    }
+
     /// The world after a step. `opened` is the path of the upload that the answer named; without an
     /// answer nobody knows it.
     pub fn take(&mut self, step: &Step, opened: Option<&str>) {

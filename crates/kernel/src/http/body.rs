@@ -12,6 +12,8 @@ use seawall_blob::BodyError;
 use seawall_types::{Clock, Error, Reason};
 use tokio::time::Sleep;
 
+use super::call::BodySlot;
+
 /// How slowly a body may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -21,20 +23,33 @@ pub struct Patience {
     pub bytes_per_second: u32,
 }
 
-/// A request's body, piece by piece.
+/// A request's body, piece by piece. What is not read of it goes back to where it was taken from, so
+/// that a refused client can be read on beside its answer.
 pub struct BodyStream {
-    body: BodyDataStream,
+    /// None once it has ended, or broken.
+    body: Option<BodyDataStream>,
+    slot: BodySlot,
     pace: Pace,
     timer: Pin<Box<Sleep>>,
 }
 
 impl BodyStream {
-    pub(super) fn new(body: Body, patience: Patience, clock: Arc<dyn Clock>) -> Self {
+    /// The body in `slot`; an empty one if it was taken before.
+    pub(super) fn new(slot: &BodySlot, patience: Patience, clock: Arc<dyn Clock>) -> Self {
         let timer = Box::pin(tokio::time::sleep(patience.idle));
         Self {
-            body: body.into_data_stream(),
+            body: slot.take().map(Body::into_data_stream),
+            slot: slot.clone(),
             pace: Pace::new(patience, clock),
             timer,
+        }
+    }
+}
+
+impl Drop for BodyStream {
+    fn drop(&mut self) {
+        if let Some(rest) = self.body.take() {
+            self.slot.give_back(Body::from_stream(rest));
         }
     }
 }
@@ -46,12 +61,17 @@ impl Stream for BodyStream {
         let this = self.get_mut();
         // What came is handed on before its slowness is: whoever reads can keep it.
         if this.pace.is_too_slow {
+            this.body = None;
             return Poll::Ready(Some(Err(BodyError::TooSlow)));
         }
-        match Pin::new(&mut this.body).poll_next(cx) {
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(body).poll_next(cx) {
             Poll::Ready(piece) => {
-                if let Some(Ok(bytes)) = &piece {
-                    this.pace.came(bytes.len());
+                match &piece {
+                    Some(Ok(bytes)) => this.pace.came(bytes.len()),
+                    _ => this.body = None,
                 }
                 // Whatever breaks a body, it is the client or the way to it.
                 Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::ClientGone)))
@@ -60,10 +80,11 @@ impl Stream for BodyStream {
                 if this.pace.begins_to_wait() {
                     this.timer.set(tokio::time::sleep(this.pace.patience.idle));
                 }
-                this.timer
-                    .as_mut()
-                    .poll(cx)
-                    .map(|()| Some(Err(BodyError::TooSlow)))
+                let too_slow = this.timer.as_mut().poll(cx);
+                if too_slow.is_ready() {
+                    this.body = None;
+                }
+                too_slow.map(|()| Some(Err(BodyError::TooSlow)))
             }
         }
     }
@@ -167,7 +188,8 @@ mod tests {
             bytes_per_second: 100,
         };
         let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-        let mut body = BodyStream::new(Body::from_stream(pieces), patience, shared);
+        let slot = BodySlot::new(Body::from_stream(pieces));
+        let mut body = BodyStream::new(&slot, patience, shared);
         let mut came = 0;
         for _ in 0..seconds {
             if asked && let Poll::Ready(early) = futures::poll!(body.next()) {

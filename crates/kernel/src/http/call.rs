@@ -25,6 +25,11 @@ impl BodySlot {
         Self(Arc::new(Mutex::new(Some(body))))
     }
 
+    /// Puts back what was not read of it.
+    pub(super) fn give_back(&self, rest: Body) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+    }
+
     pub(super) fn take(&self) -> Option<Body> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -149,9 +154,12 @@ impl Call {
     /// The body as a stream of pieces, which must come as fast as the settings say. Empty when it was
     /// taken before.
     pub fn stream(&self) -> BodyStream {
-        let body = self.body.take().unwrap_or_default();
         let kernel = self.op.kernel();
-        BodyStream::new(body, kernel.settings().patience, Arc::clone(kernel.clock()))
+        BodyStream::new(
+            &self.body,
+            kernel.settings().patience,
+            Arc::clone(kernel.clock()),
+        )
     }
 
     /// The whole body, if it is at most `limit` bytes long.

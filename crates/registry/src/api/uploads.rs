@@ -174,14 +174,14 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
 
 /// GET and HEAD: how far an upload is. Whatever the query says is ignored (distribution §7.10).
 async fn status(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
+    let at = Addressed::read(&content, &call).await?;
     let progress = upload::progress(&content, &call.op, at.named()).await?;
     at.told(StatusCode::NO_CONTENT, progress).empty()
 }
 
 /// PATCH: a chunk, or a stream of unknown length.
 async fn append(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
+    let at = Addressed::read(&content, &call).await?;
     let chunk = chunk(&call)?;
     match upload::append(&content, &call.op, at.named(), chunk, call.stream()).await {
         Ok(progress) => at.told(StatusCode::ACCEPTED, progress).empty(),
@@ -191,7 +191,7 @@ async fn append(content: Arc<Content>, call: Call) -> Result<Response> {
 
 /// PUT: the last bytes, if any, and the digest of all.
 async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
+    let at = Addressed::read(&content, &call).await?;
     let missing = || {
         let text = "the parameter digest must name the content; the upload goes on";
         Error::new(Reason::DigestInvalid, text)
@@ -207,7 +207,7 @@ async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
 
 /// DELETE: whoever may push may give up (distribution §7.11).
 async fn cancel(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
+    let at = Addressed::read(&content, &call).await?;
     upload::cancel(&content, &call.op, at.named()).await?;
     Answer::new(StatusCode::NO_CONTENT).empty()
 }
@@ -221,12 +221,12 @@ struct Addressed {
 
 impl Addressed {
     /// Errors: `UploadUnknown` for what is no UUID.
-    async fn read(call: &Call) -> Result<Self> {
+    async fn read(content: &Content, call: &Call) -> Result<Self> {
         let repo = call.op.repo::<Push>(&call.name()?).await?;
         let uuid = Uuid::try_parse(&call.param("uuid")?)
             .map_err(|_| Error::new(Reason::UploadUnknown, "no such upload; begin anew"))?;
         let (state, _) = state(call);
-        let ticket = state.and_then(|state| Ticket::read(&call.op, &repo, uuid, state));
+        let ticket = state.and_then(|state| Ticket::read(content, &call.op, (&repo, uuid), state));
         Ok(Self { repo, uuid, ticket })
     }
 

@@ -2,8 +2,9 @@
 //!
 //! An upload to local files that has no bytes yet leaves nothing behind when it is forgotten, so
 //! opening one writes nothing: what must be known of it travels with the client, authenticated by a
-//! key of this installation. A ticket is good for one upload, one repository and one principal, and
-//! for as long as an upload may be idle. It gives no right: who may push is asked at every request.
+//! key of this installation. A ticket is good for one upload, one repository and one principal, for
+//! as long as an upload may be idle, and until the server starts anew: which uploads are over is
+//! remembered in the process, and none of them may come back to life. It gives no right: who may push is asked at every request.
 //! What is altered, expired, another's or of another version is no ticket, and never says why.
 
 use seawall_kernel::auth::Push;
@@ -47,22 +48,27 @@ impl Ticket {
         bytes.extend_from_slice(&repository.to_be_bytes());
         bytes.extend_from_slice(&opened.0.to_be_bytes());
         bytes.extend_from_slice(&expires.to_be_bytes());
-        let message = message(&bytes, op, repo, uuid);
+        let message = message(content, op, (repo, uuid), &bytes);
         bytes.extend_from_slice(&op.kernel().secrets().tag(PURPOSE, &message));
         let text = hex::encode(bytes);
         Self { text, algorithm }
     }
 
     /// Reads what a Location carried; `None` for anything but a ticket of the caller's for this
-    /// upload of this repository that has not expired.
-    pub(crate) fn read(op: &Op, repo: &Repo<Push>, uuid: Uuid, text: &str) -> Option<Self> {
+    /// upload of this repository that has not expired, from this start of the server.
+    pub(crate) fn read(
+        content: &Content,
+        op: &Op,
+        (repo, uuid): (&Repo<Push>, Uuid),
+        text: &str,
+    ) -> Option<Self> {
         // The length first: nothing is decoded that cannot be one.
         if text.len() != 2 * (HEAD + TAG) {
             return None;
         }
         let bytes = hex::decode(text).ok()?;
         let (head, tag) = bytes.split_at_checked(HEAD)?;
-        let message = message(head, op, repo, uuid);
+        let message = message(content, op, (repo, uuid), head);
         if !op.kernel().secrets().is_tagged(PURPOSE, &message, tag) {
             return None;
         }
@@ -92,10 +98,11 @@ impl Ticket {
 }
 
 /// What the tag is over. All parts but the last have a fixed length, so no two meanings share bytes.
-fn message(head: &[u8], op: &Op, repo: &Repo<Push>, uuid: Uuid) -> Vec<u8> {
+fn message(content: &Content, op: &Op, (repo, uuid): (&Repo<Push>, Uuid), head: &[u8]) -> Vec<u8> {
     let principal = op.actor().principal().map_or(0, PrincipalId::get);
     let (namespace, path) = (repo.name().namespace(), repo.name().path());
     let mut message = head.to_vec();
+    message.extend_from_slice(content.start().as_bytes());
     message.extend_from_slice(uuid.as_bytes());
     message.extend_from_slice(&principal.to_be_bytes());
     // Neither part of a name holds a space.
