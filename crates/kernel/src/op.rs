@@ -193,10 +193,11 @@ impl Op {
         // The way that is seldom gone is kept out of the futures of those who go the other: they are
         // made for each request, and this one is large.
         let looking = async move {
-            if matches!(got, Got::Stale(..)) && self.kernel.changes().catch_up(&**clock).await {
-                if let Got::Fresh(value) = cache.get(&key, clock.elapsed()) {
-                    return Ok(value);
-                }
+            if matches!(got, Got::Stale(..))
+                && self.kernel.changes().catch_up(&**clock).await
+                && let Got::Fresh(value) = cache.get(&key, clock.elapsed())
+            {
+                return Ok(value);
             }
             cache.load(key, || clock.elapsed(), load).await
         };

@@ -172,14 +172,12 @@ async fn by_tag(
     if let Some(served) = just_read.into_inner() {
         return Ok(Some(served));
     }
-    match by_digest(op, shelf, repository, &to).await? {
-        Some(served) => Ok(Some(served)),
-        // The tag moved on, and what it pointed to went, between the two looks.
-        None => {
-            let found = Box::pin(read_by_tag(op, repository, tag)).await?;
-            Ok(found.map(|(served, _)| served))
-        }
+    if let Some(served) = by_digest(op, shelf, repository, &to).await? {
+        return Ok(Some(served));
     }
+    // The tag moved on, and what it pointed to went, between the two looks.
+    let found = Box::pin(read_by_tag(op, repository, tag)).await?;
+    Ok(found.map(|(served, _)| served))
 }
 
 /// What a tag points to now, and until when. One read.
