@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context as Waker, Poll};
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +14,12 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
+
+/// The longest answer that is kept, in bytes.
+pub(crate) const MAX_KEPT: usize = 16 << 20;
+
+/// Up to so many bytes, a body is copied behind its head and sent with it.
+const TOGETHER: u64 = 64 << 10;
 
 /// The bytes of a request: pieces whose length is known beforehand.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +76,7 @@ pub(crate) struct Ask {
     path: String,
     headers: HeaderMap,
     body: Payload,
+    wire: OnceLock<Vec<Bytes>>,
 }
 
 impl Ask {
@@ -81,11 +89,13 @@ impl Ask {
             path: path.into(),
             headers,
             body: Payload::default(),
+            wire: OnceLock::new(),
         })
     }
 
     /// With a header.
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self> {
+        self.wire = OnceLock::new();
         self.headers.append(name, HeaderValue::from_str(value)?);
         Ok(self)
     }
@@ -93,6 +103,7 @@ impl Ask {
     /// With this `Authorization`, if there is any.
     pub(crate) fn authorized(mut self, ticket: Option<&HeaderValue>) -> Self {
         if let Some(ticket) = ticket {
+            self.wire = OnceLock::new();
             self.headers.insert(AUTHORIZATION, ticket.clone());
         }
         self
@@ -100,26 +111,77 @@ impl Ask {
 
     /// With a body.
     pub(crate) fn body(mut self, body: impl Into<Payload>) -> Self {
+        self.wire = OnceLock::new();
         self.body = body.into();
         self
     }
 
-    /// The request as HTTP/1.1 wants it: a path, and the host in a header.
-    pub(crate) fn request(&self) -> Result<Request<Payload>> {
-        let mut request = Request::new(self.body.clone());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.path.parse().context("a path that is no path")?;
-        *request.headers_mut() = self.headers.clone();
-        Ok(request)
+    /// How it is asked.
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The request as HTTP/1.1 has it, in the pieces in which it is sent; made once.
+    pub(crate) fn wire(&self) -> &[Bytes] {
+        self.wire.get_or_init(|| {
+            let mut head = Vec::with_capacity(1024);
+            head.extend_from_slice(format!("{} {} HTTP/1.1\r\n", self.method, self.path).as_bytes());
+            for (name, value) in &self.headers {
+                head.extend_from_slice(name.as_str().as_bytes());
+                head.extend_from_slice(b": ");
+                head.extend_from_slice(value.as_bytes());
+                head.extend_from_slice(b"\r\n");
+            }
+            let length = self.body.len();
+            if length > 0 || ![Method::GET, Method::HEAD].contains(&self.method) {
+                head.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
+            }
+            head.extend_from_slice(b"\r\n");
+            let body = self.body.0.iter();
+            if length <= TOGETHER {
+                body.for_each(|piece| head.extend_from_slice(piece));
+                return vec![head.into()];
+            }
+            [head.into()].into_iter().chain(body.cloned()).collect()
+        })
     }
 
     /// The request as HTTP/2 wants it: the host is part of the address.
-    pub(crate) fn absolute(&self) -> Result<Request<Payload>> {
-        let mut request = self.request()?;
-        let host = request.headers_mut().remove(HOST).context("no host")?;
+    pub(crate) fn request(&self) -> Result<Request<Payload>> {
+        let mut request = Request::new(self.body.clone());
+        let mut headers = self.headers.clone();
+        let host = headers.remove(HOST).context("no host")?;
         let address = format!("https://{}{}", host.to_str()?, self.path);
         *request.uri_mut() = address.parse().context("a path that is no path")?;
+        *request.method_mut() = self.method.clone();
+        *request.headers_mut() = headers;
         Ok(request)
+    }
+}
+
+/// The headers of an answer, in which hardly anybody looks.
+#[derive(Debug)]
+pub(crate) enum Headers {
+    /// Taken apart.
+    Parsed(HeaderMap),
+    /// The head as it came, which was seen to be one.
+    Raw(Vec<u8>),
+}
+
+impl Headers {
+    /// All values of this name that are text.
+    pub(crate) fn all<'a>(&'a self, name: &'a HeaderName) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+        let head = match self {
+            Self::Parsed(map) => {
+                let values = map.get_all(name).into_iter();
+                return Box::new(values.filter_map(|value| value.to_str().ok()));
+            }
+            Self::Raw(head) => head,
+        };
+        let lines = head.split(|byte| *byte == b'\n').skip(1);
+        let lines = lines.filter_map(|line| std::str::from_utf8(line).ok()?.split_once(':'));
+        let named = lines.filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_str()));
+        Box::new(named.map(|(_, value)| value.trim()))
     }
 }
 
@@ -129,7 +191,7 @@ pub(crate) struct Answer {
     /// The status.
     pub(crate) status: StatusCode,
     /// The headers.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     /// How many bytes the body had.
     pub(crate) length: u64,
     /// The body, if it was asked for.

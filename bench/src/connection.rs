@@ -10,19 +10,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::client::{Answer, Ask, Payload};
-
-/// The longest answer that is kept, in bytes.
-const MAX_KEPT: usize = 16 << 20;
+use crate::client::{Answer, Ask, Headers, MAX_KEPT, Payload};
+use crate::wire::Wire;
 
 /// What a connection speaks.
 #[derive(Clone, Debug)]
@@ -75,16 +72,16 @@ impl Door {
 }
 
 enum Sender {
-    One(http1::SendRequest<Payload>),
-    Two(http2::SendRequest<Payload>),
+    One(Wire),
+    Two {
+        sender: http2::SendRequest<Payload>,
+        /// Drives the connection; ends with it.
+        _driver: JoinSet<()>,
+    },
 }
 
 /// A connection. Dropping it closes it.
-pub(crate) struct Connection {
-    sender: Sender,
-    /// Drives the connection; ends with it.
-    _driver: JoinSet<()>,
-}
+pub(crate) struct Connection(Sender);
 
 impl Connection {
     /// Opens a connection to `host`, which is `address:port`, for HTTP/1.1.
@@ -95,52 +92,34 @@ impl Connection {
     /// Opens a connection.
     pub(crate) async fn through(door: &Door) -> Result<Self> {
         let stream = door.connect().await?;
-        let (config, two) = match &door.transport {
-            Transport::Plain => return Self::speak(stream, false).await,
-            Transport::Tls(config) => (config, false),
-            Transport::Two(config) => (config, true),
+        let config = match &door.transport {
+            Transport::Plain => return Ok(Self(Sender::One(Wire::new(stream)))),
+            Transport::Tls(config) | Transport::Two(config) => config,
         };
         let name = ServerName::from(stream.peer_addr()?.ip());
         let connector = TlsConnector::from(Arc::clone(config));
         let stream = connector.connect(name, stream).await?;
-        Self::speak(stream, two).await
-    }
-
-    async fn speak<S>(stream: S, two: bool) -> Result<Self>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let stream = TokioIo::new(stream);
+        if let Transport::Tls(_) = door.transport {
+            return Ok(Self(Sender::One(Wire::new(stream))));
+        }
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new());
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         let mut driver = JoinSet::new();
         // How a connection ends is seen by whoever waits for an answer.
-        let sender = if two {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new());
-            let (sender, connection) = builder.handshake(stream).await?;
-            driver.spawn(async move { drop(connection.await) });
-            Sender::Two(sender)
-        } else {
-            let (sender, connection) = http1::handshake(stream).await?;
-            driver.spawn(async move { drop(connection.await) });
-            Sender::One(sender)
-        };
-        Ok(Self {
-            sender,
-            _driver: driver,
-        })
+        driver.spawn(async move { drop(connection.await) });
+        let _driver = driver;
+        Ok(Self(Sender::Two { sender, _driver }))
     }
 
     /// Sends a request and reads the answer to its end. The body is kept only where `keep` says so,
     /// and where the answer is no success.
     pub(crate) async fn send(&mut self, ask: &Ask, keep: bool) -> Result<Answer> {
-        let response = match &mut self.sender {
-            Sender::One(sender) => {
+        let response = match &mut self.0 {
+            Sender::One(wire) => return wire.send(ask, keep).await,
+            Sender::Two { sender, .. } => {
                 sender.ready().await?;
                 sender.send_request(ask.request()?).await?
-            }
-            Sender::Two(sender) => {
-                sender.ready().await?;
-                sender.send_request(ask.absolute()?).await?
             }
         };
         let (head, body) = response.into_parts();
@@ -148,7 +127,7 @@ impl Connection {
         let (length, body) = read(body, keep).await?;
         Ok(Answer {
             status: head.status,
-            headers: head.headers,
+            headers: Headers::Parsed(head.headers),
             length,
             body,
         })

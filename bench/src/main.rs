@@ -32,6 +32,7 @@ mod steps;
 mod store;
 mod target;
 mod tls;
+mod wire;
 
 use std::fs;
 

@@ -117,8 +117,8 @@ impl Pusher {
 
 /// The path and query of the place where an upload goes on.
 pub(crate) fn location(answer: &Answer) -> Result<String> {
-    let value = answer.headers.get(LOCATION).context("no Location")?;
-    let uri: Uri = value.to_str()?.parse()?;
+    let value = answer.headers.all(&LOCATION).next();
+    let uri: Uri = value.context("no Location")?.parse()?;
     let path = uri.path_and_query().context("a Location without a path")?;
     Ok(path.to_string())
 }

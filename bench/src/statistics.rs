@@ -73,7 +73,11 @@ pub(crate) fn overlap(first: &[Duration], second: &[Duration]) -> Option<Overlap
     })
 }
 
-/// When the requests of an open loop are due: evenly, whatever the server does.
+/// How far apart in time requests begin at least; those due in between begin together. A generator
+/// that woke for each request would spend the cores that it shares with the server on waking.
+const GRAIN: u64 = 1_000_000;
+
+/// When the requests of an open loop are due: evenly, whatever the server does, by the millisecond.
 ///
 /// Latency counts from the moment a request was due, not from the moment it could be sent. So a
 /// server that stalls is charged with every request that had to wait meanwhile: coordinated
@@ -94,7 +98,8 @@ impl Schedule {
 
     /// When the request with this number, from 0, is due.
     pub(crate) fn due(self, number: u64) -> Duration {
-        self.start + Duration::from_nanos(self.nanos.saturating_mul(number))
+        let even = self.nanos.saturating_mul(number).div_ceil(GRAIN);
+        self.start + Duration::from_nanos(even.saturating_mul(GRAIN))
     }
 
     /// How many requests are due within `window` of the start.
@@ -173,6 +178,14 @@ mod tests {
         assert_eq!(schedule.due(0), Duration::from_secs(10));
         assert_eq!(schedule.due(50), Duration::from_millis(10_500));
         assert_eq!(schedule.count(Duration::from_secs(2)), 200);
+    }
+
+    #[test]
+    fn requests_of_the_same_millisecond_are_due_together_and_none_before_its_time() {
+        let schedule = Schedule::new(Duration::ZERO, 2500.0);
+        let due = [0, 1, 2, 3, 4, 5, 6].map(|number| schedule.due(number).as_micros());
+        assert_eq!(due, [0, 1000, 1000, 2000, 2000, 2000, 3000]);
+        assert_eq!(schedule.count(Duration::from_secs(1)), 2500);
     }
 
     #[test]

@@ -136,10 +136,8 @@ impl Target {
         if answer.status == StatusCode::OK {
             return Ok(());
         }
-        let challenges = answer.headers.get_all(WWW_AUTHENTICATE).into_iter();
-        let bearer = challenges
-            .filter_map(|value| value.to_str().ok())
-            .find(|value| value.starts_with("Bearer "));
+        let mut challenges = answer.headers.all(&WWW_AUTHENTICATE);
+        let bearer = challenges.find(|value| value.starts_with("Bearer "));
         if let Some(challenge) = bearer {
             self.realm = Some(realm(challenge)?);
         } else {

@@ -24,7 +24,8 @@ still has the file's pages.
 /// Attacks.
 pub(super) const ATTACKS: &str = "
 Pulls are, in turn, a manifest by its tag, a blob's HEAD and a blob of 1 KiB, over 16 connections if
-not said otherwise, due at fixed times (open loop), in windows twice as long as others. In each round
+not said otherwise, due at fixed times (open loop), in windows twice as long as others; those of one
+millisecond are due together. In each round
 they are measured alone and beside each attack, one right after the other; who is first changes. The
 rate that is kept is the share of what was due that was answered when the schedule ended; latency
 counts from when it was due. Attackers come from 127.0.0.2. They take CPU of the same cores for

@@ -28,6 +28,14 @@ use crate::statement::Rendered;
 /// Readers of a SQLite file; more of them are slower on few cores (measured).
 const SQLITE_READERS: u32 = 4;
 
+/// What the writer of a SQLite file keeps of it in memory, as SQLite has it: in KiB if it is negative.
+const SQLITE_WRITER_CACHE: &str = "-16384";
+
+/// How many pages of 4 KiB the write-ahead log takes before they are copied into the file. Most pushes change the same
+/// pages as the ones before, so a longer log copies less; whoever fills it waits for the copying, and so does the next
+/// start.
+const SQLITE_LOG_PAGES: &str = "8192";
+
 /// The connections of this process, opened when they are first needed.
 pub(crate) enum Pools {
     Sqlite {
@@ -52,7 +60,7 @@ impl Pools {
                 let readers = options.clone().pragma("query_only", "ON");
                 Ok(Self::Sqlite {
                     readers: pool(config, SQLITE_READERS).connect_lazy_with(readers),
-                    writer: pool(config, 1).connect_lazy_with(options),
+                    writer: pool(config, 1).connect_lazy_with(writing(options)),
                 })
             }
             Dialect::Postgres => {
@@ -172,6 +180,15 @@ fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .statement_cache_capacity(config.statement_cache)
+}
+
+/// What makes writing cheaper and takes nothing from what is promised: all of it is about copies of pages on their way.
+fn writing(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        // Else what a savepoint would bring back is written to a file, twice the size of what was changed.
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", SQLITE_WRITER_CACHE)
+        .pragma("wal_autocheckpoint", SQLITE_LOG_PAGES)
 }
 
 fn postgres_options(address: &Address, config: &Config) -> Result<PgConnectOptions, Failure> {
