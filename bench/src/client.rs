@@ -125,7 +125,9 @@ impl Ask {
     pub(crate) fn wire(&self) -> &[Bytes] {
         self.wire.get_or_init(|| {
             let mut head = Vec::with_capacity(1024);
-            head.extend_from_slice(format!("{} {} HTTP/1.1\r\n", self.method, self.path).as_bytes());
+            head.extend_from_slice(
+                format!("{} {} HTTP/1.1\r\n", self.method, self.path).as_bytes(),
+            );
             for (name, value) in &self.headers {
                 head.extend_from_slice(name.as_str().as_bytes());
                 head.extend_from_slice(b": ");
@@ -170,7 +172,10 @@ pub(crate) enum Headers {
 
 impl Headers {
     /// All values of this name that are text.
-    pub(crate) fn all<'a>(&'a self, name: &'a HeaderName) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+    pub(crate) fn all<'a>(
+        &'a self,
+        name: &'a HeaderName,
+    ) -> Box<dyn Iterator<Item = &'a str> + 'a> {
         let head = match self {
             Self::Parsed(map) => {
                 let values = map.get_all(name).into_iter();

@@ -156,7 +156,8 @@ impl Wire {
             if self.unread.is_empty() {
                 self.fill(left).await?;
             }
-            let size = usize::try_from(left).map_or(self.unread.len(), |n| n.min(self.unread.len()));
+            let size =
+                usize::try_from(left).map_or(self.unread.len(), |n| n.min(self.unread.len()));
             body.add(self.received().get(..size).unwrap_or_default())?;
             self.unread.start += size;
             left -= size as u64;
@@ -256,7 +257,8 @@ mod tests {
 
     #[tokio::test]
     async fn chunks_interim_answers_and_answers_without_a_body_are_understood() {
-        let text = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        let text =
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                      5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nx-sum: 1\r\n\r\n";
         let answer = received(&get(), text).await.unwrap();
         assert_eq!((answer.length, &*answer.body), (6, &b"hello!"[..]));

@@ -15,12 +15,13 @@ use crate::statement::{Bind, Rendered};
 
 macro_rules! arguments {
     ($name:ident, $arguments:ty) => {
+        /// Adds the arguments of a statement to those of others before it.
         pub(crate) fn $name(
+            mut arguments: $arguments,
             rendered: &Rendered,
             args: &Args,
             shift: &Arg,
         ) -> Result<$arguments, Failure> {
-            let mut arguments = <$arguments>::default();
             arguments.reserve(rendered.binds.len(), 16 * rendered.binds.len());
             for bind in &rendered.binds {
                 let value = bind.value(args, shift).ok_or_else(|| missing(bind))?;

@@ -22,6 +22,7 @@ use crate::config::{Address, Config};
 use crate::dialect::errors::{Failure, already_changed, classify};
 use crate::dialect::{Dialect, Flavour};
 use crate::error::Error;
+use crate::pipeline::{Expect, Landed, Pipeline};
 use crate::row::Row;
 use crate::statement::Rendered;
 
@@ -239,6 +240,8 @@ enum Raw<'c> {
 /// A connection of which nobody else knows, until it is given back or dropped.
 pub(crate) struct Lease {
     link: Option<Link>,
+    /// SQLite only.
+    pipeline: Pipeline,
 }
 
 /// What a statement did that returned no rows.
@@ -262,7 +265,10 @@ impl Drop for Lease {
 
 impl Lease {
     fn new(link: Link) -> Self {
-        Self { link: Some(link) }
+        Self {
+            link: Some(link),
+            pipeline: Pipeline::default(),
+        }
     }
 
     /// Opens a connection outside the pools, with the server's own words when that fails.
@@ -293,6 +299,58 @@ impl Lease {
         }
     }
 
+    /// Holds a statement back until the next that is sent; says whether it did. Only SQLite does.
+    pub(crate) fn hold(
+        &mut self,
+        rendered: &Rendered,
+        arguments: (&Args, &Arg),
+        expect: Expect,
+        has_id: bool,
+    ) -> Result<bool, Failure> {
+        let holds = matches!(self.raw()?, Raw::Sqlite(_));
+        if holds {
+            self.pipeline.hold(rendered, arguments, expect, has_id)?;
+        }
+        Ok(holds)
+    }
+
+    /// Holds a bracket back, on SQLite.
+    pub(crate) fn bracket(&mut self, text: &'static str) {
+        self.pipeline.bracket(text);
+    }
+
+    /// Sends the statements that are held back; the last id that one of them returned.
+    pub(crate) async fn flush(&mut self) -> Result<Option<i64>, Failure> {
+        if self.pipeline.has_steps() {
+            self.send().await?;
+        }
+        Ok(self.pipeline.take_id())
+    }
+
+    /// Forgets the statements that are held back.
+    pub(crate) fn forget(&mut self) {
+        self.pipeline.forget_steps();
+    }
+
+    async fn send(&mut self) -> Result<Landed, Failure> {
+        let mut pipeline = std::mem::take(&mut self.pipeline);
+        let Raw::Sqlite(connection) = self.raw()? else {
+            return Err(Error::Other("only SQLite holds statements back".into()).into());
+        };
+        let landed = pipeline.send(connection).await;
+        self.pipeline = pipeline;
+        landed
+    }
+
+    /// Undoes all that was done since the transaction began.
+    pub(crate) async fn roll_back(&mut self) -> Result<(), Failure> {
+        let pipeline = std::mem::take(&mut self.pipeline);
+        if pipeline.is_unbegun() {
+            return Ok(());
+        }
+        self.command("ROLLBACK").await
+    }
+
     /// Runs a statement and reads all its rows.
     pub(crate) async fn fetch(
         &mut self,
@@ -300,10 +358,15 @@ impl Lease {
         args: &Args,
         shift: &Arg,
     ) -> Result<Vec<Row>, Failure> {
+        if !self.pipeline.is_empty() {
+            self.pipeline
+                .hold(rendered, (args, shift), Expect::Nothing, false)?;
+            return Ok(self.send().await?.rows);
+        }
         let text = trusted(rendered.sql.clone());
         match self.raw()? {
             Raw::Sqlite(connection) => {
-                let arguments = cells::sqlite_arguments(rendered, args, shift)?;
+                let arguments = cells::sqlite_arguments(<_>::default(), rendered, args, shift)?;
                 let rows = sqlx::query_with(text, arguments)
                     .fetch_all(connection)
                     .await;
@@ -313,7 +376,7 @@ impl Lease {
                     .collect()
             }
             Raw::Postgres(connection) => {
-                let arguments = cells::postgres_arguments(rendered, args, shift)?;
+                let arguments = cells::postgres_arguments(<_>::default(), rendered, args, shift)?;
                 let rows = sqlx::query_with(text, arguments)
                     .fetch_all(connection)
                     .await;
@@ -323,7 +386,7 @@ impl Lease {
                     .collect()
             }
             Raw::Mysql(connection) => {
-                let arguments = cells::mysql_arguments(rendered, args, shift)?;
+                let arguments = cells::mysql_arguments(<_>::default(), rendered, args, shift)?;
                 let rows = sqlx::query_with(text, arguments)
                     .fetch_all(connection)
                     .await;
@@ -342,10 +405,16 @@ impl Lease {
         args: &Args,
         shift: &Arg,
     ) -> Result<Done, Failure> {
+        if !self.pipeline.is_empty() {
+            self.pipeline
+                .hold(rendered, (args, shift), Expect::Nothing, false)?;
+            let rows = self.send().await?.touched;
+            return Ok(Done { rows, last_id: 0 });
+        }
         let text = trusted(rendered.sql.clone());
         match self.raw()? {
             Raw::Sqlite(connection) => {
-                let arguments = cells::sqlite_arguments(rendered, args, shift)?;
+                let arguments = cells::sqlite_arguments(<_>::default(), rendered, args, shift)?;
                 let done = sqlx::query_with(text, arguments).execute(connection).await;
                 let done = done.map_err(|error| classify(Dialect::Sqlite, &error))?;
                 Ok(Done {
@@ -354,7 +423,7 @@ impl Lease {
                 })
             }
             Raw::Postgres(connection) => {
-                let arguments = cells::postgres_arguments(rendered, args, shift)?;
+                let arguments = cells::postgres_arguments(<_>::default(), rendered, args, shift)?;
                 let done = sqlx::query_with(text, arguments).execute(connection).await;
                 let done = done.map_err(|error| classify(Dialect::Postgres, &error))?;
                 Ok(Done {
@@ -363,7 +432,7 @@ impl Lease {
                 })
             }
             Raw::Mysql(connection) => {
-                let arguments = cells::mysql_arguments(rendered, args, shift)?;
+                let arguments = cells::mysql_arguments(<_>::default(), rendered, args, shift)?;
                 let done = sqlx::query_with(text, arguments).execute(connection).await;
                 let done = done.map_err(|error| classify(Dialect::Mysql, &error))?;
                 Ok(Done {
@@ -376,8 +445,16 @@ impl Lease {
 
     /// Runs text of our own without arguments and without preparing it: brackets, settings, schema changes.
     pub(crate) async fn command(&mut self, text: &str) -> Result<(), Failure> {
-        let (dialect, result) = self.run(text).await?;
-        result.map_err(|error| classify(dialect, &error))
+        if self.pipeline.is_empty() {
+            let (dialect, result) = self.run(text).await?;
+            return result.map_err(|error| classify(dialect, &error));
+        }
+        let text = self.pipeline.take_brackets()? + text;
+        let (dialect, result) = self.run(&text).await?;
+        result.map_err(|error| {
+            self.pipeline.break_off();
+            classify(dialect, &error)
+        })
     }
 
     /// A schema change: like [`command`](Self::command), but says `false` when `tolerant` and it was made already.

@@ -184,21 +184,22 @@ impl Whole {
         shared: &Arc<Shared>,
         rider: &mut dyn Ride,
     ) -> Result<(), Failure> {
+        let mut lease = self.lease.take().ok_or_else(again)?;
         if !self.alone {
-            self.command("SAVEPOINT rider").await?;
+            lease.bracket("SAVEPOINT rider");
         }
-        let lease = self.lease.take().ok_or_else(again)?;
         let (lease, stays) = rider.run(shared, lease).await;
-        self.lease = Some(lease);
+        let lease = self.lease.insert(lease);
         self.stays |= stays;
         if self.alone {
             return Ok(());
         }
         if !stays {
             // Fails if the database has rolled back all by itself, as it does when a disk is full.
-            self.command("ROLLBACK TO rider").await?;
+            lease.command("ROLLBACK TO rider").await?;
         }
-        self.command("RELEASE rider").await
+        lease.bracket("RELEASE rider");
+        Ok(())
     }
 
     /// Makes durable what is to stay.
@@ -213,14 +214,10 @@ impl Whole {
     /// Rolls everything back.
     async fn abandon(&mut self) {
         if let Some(mut lease) = self.lease.take()
-            && lease.command("ROLLBACK").await.is_ok()
+            && lease.roll_back().await.is_ok()
         {
             lease.finish().await;
         }
-    }
-
-    async fn command(&mut self, text: &str) -> Result<(), Failure> {
-        self.lease.as_mut().ok_or_else(again)?.command(text).await
     }
 }
 

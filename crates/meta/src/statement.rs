@@ -278,6 +278,13 @@ pub(crate) struct Rendered {
     pub(crate) is_read: bool,
 }
 
+impl Rendered {
+    /// Whether a duplicate is overcome by running the transaction again.
+    pub(crate) fn is_retried(&self) -> bool {
+        self.traits.duplicate == Duplicate::Retried
+    }
+}
+
 /// One bound value.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Bind {

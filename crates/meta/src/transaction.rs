@@ -16,6 +16,7 @@ use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Shared;
+use crate::pipeline::{self, Expect};
 use crate::row::Row;
 use crate::session::{Committed, batches};
 use crate::statement::{Duplicate, Rendered, Statement};
@@ -103,6 +104,15 @@ impl Tx {
             return Err(statement.wrong("inserts several rows; only one has an id to return"));
         }
         let rendered = self.rendered(statement, 0)?;
+        self.insert_rendered(statement, rendered, args).await
+    }
+
+    async fn insert_rendered(
+        &mut self,
+        statement: &'static Statement,
+        rendered: &'static Rendered,
+        args: Args,
+    ) -> Result<i64> {
         let shift = self.shared.shift();
         if rendered.traits.returns_id {
             let result = retryable(rendered, self.lease.fetch(rendered, &args, &shift).await);
@@ -119,8 +129,36 @@ impl Tx {
         }
     }
 
+    /// Runs a statement of whose outcome nothing is wanted but that it does what is expected of it. It may run later, in
+    /// its turn, together with others: on SQLite, where waiting for each is most of what it costs.
+    pub async fn send(
+        &mut self,
+        statement: &'static Statement,
+        args: Args,
+        expect: Expect,
+    ) -> Result<()> {
+        for (len, args) in batches(statement, &args)? {
+            let rendered = self.rendered(statement, len)?;
+            let shift = self.shared.shift();
+            let held = self.lease.hold(rendered, (&args, &shift), expect, false);
+            if self.note(held)? {
+                continue;
+            }
+            let result = self.lease.execute(rendered, &args, &shift).await;
+            let touched = if swallowed(rendered, &result) {
+                0
+            } else {
+                self.note(retryable(rendered, result))?.rows
+            };
+            if expect == Expect::ARow && touched == 0 {
+                self.note(Err(pipeline::outdated()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Announces a change to all replicas, as part of this transaction.
-    pub async fn change(&mut self, change: Change) -> Result<ChangeId> {
+    pub async fn change(&mut self, change: Change) -> Result<()> {
         let args = args![
             random::nonce(),
             change.kind,
@@ -128,10 +166,9 @@ impl Tx {
             change.b,
             change.name.as_deref()
         ];
-        let id = ChangeId::from(self.insert(&change::APPEND, args).await?);
-        self.change = Some(id);
+        self.append(&change::APPEND, args, 1).await?;
         self.changes.push(change);
-        Ok(id)
+        Ok(())
     }
 
     /// Announces several changes, every two by one statement.
@@ -150,15 +187,41 @@ impl Tx {
                 second.b,
                 second.name.as_deref()
             ];
-            let id = self.insert(&change::APPEND_TWO, args).await?;
-            // The second row's id is the next: rows of one statement are numbered one by one. Where
-            // a server counts in larger steps, whoever has read the first has read both all the
-            // same, since they were committed together.
-            self.change = Some(ChangeId::from(id.saturating_add(1)));
+            self.append(&change::APPEND_TWO, args, 2).await?;
             self.changes.extend([first.clone(), second.clone()]);
         }
         for change in rest {
             self.change(change.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends rows to the change log; the last one's id is known at the end of the transaction at the latest.
+    async fn append(&mut self, statement: &'static Statement, args: Args, rows: i64) -> Result<()> {
+        let rendered = self.rendered(statement, 0)?;
+        let shift = self.shared.shift();
+        let held = self
+            .lease
+            .hold(rendered, (&args, &shift), Expect::Nothing, true);
+        if self.note(held)? {
+            return Ok(());
+        }
+        // Rows of one statement are numbered one by one. Where a server counts in larger steps, whoever
+        // has read the first has read all the same, since they were committed together.
+        let id = self.insert_rendered(statement, rendered, args).await?;
+        self.change = Some(ChangeId::from(id.saturating_add(rows - 1)));
+        Ok(())
+    }
+
+    /// Sends what was held back.
+    async fn flush(&mut self) -> Result<()> {
+        if self.failed.is_some() {
+            self.lease.forget();
+            return Ok(());
+        }
+        let sent = self.lease.flush().await;
+        if let Some(id) = self.note(sent)? {
+            self.change = Some(ChangeId::from(id));
         }
         Ok(())
     }
@@ -202,8 +265,7 @@ impl Tx {
 /// A duplicate in an append-only log is a void row that took our id: another attempt gets another id.
 fn retryable<T>(rendered: &Rendered, result: Result<T, Failure>) -> Result<T, Failure> {
     result.map_err(|mut failure| {
-        failure.retry |=
-            rendered.traits.duplicate == Duplicate::Retried && failure.error.is_unique();
+        failure.retry |= rendered.is_retried() && failure.error.is_unique();
         failure
     })
 }
@@ -319,9 +381,13 @@ where
         .catch_unwind()
         .await;
     let outcome = match outcome {
-        Ok(outcome) => outcome,
+        Ok(Ok(value)) => tx.flush().await.map(|()| value).map_err(E::from),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Other("the body of a transaction panicked".into()).into()),
     };
+    if outcome.is_err() {
+        tx.lease.forget();
+    }
     let Tx {
         lease,
         change,
@@ -352,6 +418,10 @@ pub(crate) async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure>
     loop {
         let mut lease = shared.pools.writer().await?;
         let held = shared.clock.elapsed();
+        if shared.pools.dialect() == Dialect::Sqlite {
+            lease.bracket(Dialect::Sqlite.begin());
+            return Ok((lease, held));
+        }
         match lease.command(shared.pools.dialect().begin()).await {
             Ok(()) => return Ok((lease, held)),
             // Broken while idle: nothing has happened yet.
@@ -372,7 +442,7 @@ async fn end<T, E: From<Error>>(mut lease: Lease, ran: Ran<T, E>) -> Ran<T, E> {
             .map(|()| committed)
             .map_err(Aborted::from),
         Err(aborted) => {
-            if lease.command("ROLLBACK").await.is_ok() {
+            if lease.roll_back().await.is_ok() {
                 lease.finish().await;
             }
             Err(aborted)
@@ -392,7 +462,7 @@ pub(crate) async fn commit(mut lease: Lease) -> Result<(), Failure> {
     if failure.lost {
         return Err(uncertain(&failure).into());
     }
-    if lease.command("ROLLBACK").await.is_ok() {
+    if lease.roll_back().await.is_ok() {
         lease.finish().await;
     }
     Err(failure)

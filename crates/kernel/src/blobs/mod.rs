@@ -12,7 +12,7 @@ pub mod store;
 use seawall_blob::{Place, Stored};
 use std::time::Duration;
 
-use seawall_meta::{Row, Session, Tx, args, list};
+use seawall_meta::{Expect, Row, Session, Tx, args, list};
 use seawall_types::digest::Digest;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::time::Millis;
@@ -169,7 +169,9 @@ pub async fn keep(tx: &mut Tx, owner: &Owner, digests: &[Digest]) -> Result<()> 
         None::<i64>,
         list(digests),
     ];
-    tx.execute(&store::KEEP, arguments).await.map_err(went)?;
+    tx.send(&store::KEEP, arguments, Expect::Nothing)
+        .await
+        .map_err(went)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use seawall_cache::Loaded;
-use seawall_meta::{Tx, args};
+use seawall_meta::{Expect, Tx, args};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
 use seawall_types::permission::{NamespaceKind, NamespaceRole, RepositoryState, Role, Visibility};
@@ -180,7 +180,8 @@ impl Repo<Push> {
         if let (true, true, Some(maker)) = (made, self.inner.creator, op.actor().principal()) {
             // A creator has no say over the namespace, but owns what they made.
             let arguments = args![repository, maker, Role::Admin.code()];
-            tx.execute(&store::REPOSITORY_GRANT_SET, arguments).await?;
+            tx.send(&store::REPOSITORY_GRANT_SET, arguments, Expect::Nothing)
+                .await?;
             tx.change(changes::change(
                 changes::GRANT,
                 repository.get(),
@@ -211,7 +212,8 @@ async fn make_namespace(tx: &mut Tx, op: &Op, name: &str) -> Result<NamespaceId>
     let id = NamespaceId::from(row.int(0)?);
     if let Some(maker) = op.actor().principal() {
         let role = NamespaceRole::Admin.code();
-        tx.execute(&store::NAMESPACE_GRANT_SET, args![id, maker, role])
+        let arguments = args![id, maker, role];
+        tx.send(&store::NAMESPACE_GRANT_SET, arguments, Expect::Nothing)
             .await?;
     }
     tx.change(changes::named(changes::NAMESPACE_MADE, id.get(), 0, name))

@@ -12,7 +12,7 @@ mod watch;
 pub use delivery::{BATCH, Consumer, heard_by_all, run};
 pub use watch::{Pulled, Watch, Watchers};
 
-use seawall_meta::{Tx, args};
+use seawall_meta::{Expect, Tx, args};
 use seawall_types::Result;
 use seawall_types::ids::{EventId, NamespaceId, RepositoryId};
 use seawall_types::time::Millis;
@@ -197,7 +197,8 @@ impl Op {
     /// Writes `event` in `tx`, with this operation as its cause.
     pub async fn emit(&self, tx: &mut Tx, event: Event) -> Result<()> {
         let (nonce, kind, payload) = self.written(event)?;
-        tx.insert(&store::EVENT_INSERT, args![nonce, kind, payload])
+        let arguments = args![nonce, kind, payload];
+        tx.send(&store::EVENT_INSERT, arguments, Expect::Nothing)
             .await?;
         Ok(())
     }
@@ -211,7 +212,8 @@ impl Op {
             };
             let (one, two) = (self.written(event)?, self.written(next)?);
             let arguments = args![one.0, one.1, one.2, two.0, two.1, two.2];
-            tx.insert(&store::EVENT_INSERT_TWO, arguments).await?;
+            tx.send(&store::EVENT_INSERT_TWO, arguments, Expect::Nothing)
+                .await?;
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ async fn announce(fixture: &Fixture, kind: i64) -> i64 {
     let committed = session.transaction::<_, Error, _>(move |tx| {
         Box::pin(async move { tx.change(change(kind)).await })
     });
-    committed.await.unwrap().value.get()
+    committed.await.unwrap().change.unwrap().get()
 }
 
 /// A transaction that has announced and waits for its end.
@@ -221,7 +221,7 @@ on_every_database! {
                 tx.change(change(2)).await
             })
         }).await.unwrap();
-        assert!(late.value.get() > void);
+        assert!(late.change.unwrap().get() > void);
         assert_eq!(runs.load(Ordering::Relaxed), 2);
     }
 

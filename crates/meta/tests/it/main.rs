@@ -6,6 +6,7 @@ mod cancellation;
 mod durability;
 mod log;
 mod migrations;
+mod pipeline;
 mod transactions;
 mod values;
 

@@ -24,6 +24,8 @@ pub(super) struct References {
     pub(super) stands: bool,
     /// Whether the tag that was asked for may be there already; not locked, so it is a hint.
     pub(super) tagged: bool,
+    /// Whether the manifest may be there already, likewise.
+    pub(super) known: bool,
 }
 
 /// Looks for every reference of `draft`, and locks the links to the blobs among them until the
@@ -55,16 +57,17 @@ pub(super) async fn look(
             .filter(|child| !manifests.contains_key(child)),
     );
     let tag = tag.map_or("", Tag::as_str);
-    let rows = tx
-        .all(&store::BLOBS, args![repository, list(&wanted), tag])
-        .await?;
-    let tagged = rows.first().map_or(Ok(1), |row| row.int(2))? != 0;
+    let arguments = args![repository, list(&wanted), tag, draft.digest];
+    let rows = tx.all(&store::BLOBS, arguments).await?;
+    let may_be = |column| rows.first().map_or(Ok(1), |row| row.int(column));
+    let (tagged, known) = (may_be(2)? != 0, may_be(3)? != 0);
     let (blobs, stands) = (sizes(&rows)?, !rows.is_empty());
     Ok(References {
         manifests,
         blobs,
         stands,
         tagged,
+        known,
     })
 }
 

@@ -6,7 +6,7 @@ use seawall_kernel::blobs::{self, Owner};
 use seawall_kernel::changes;
 use seawall_kernel::events::{Event, EventKind};
 use seawall_kernel::{Op, Repo};
-use seawall_meta::{Tx, args, list};
+use seawall_meta::{Expect, Tx, args, list};
 use seawall_types::condition::ETags;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::tag::Tag;
@@ -103,8 +103,9 @@ fn apply<'t>(
         let (namespace, repository) = ids;
         let digest = put.draft.digest;
         let sure = !references.tagged && put.conditions == Conditions::default();
+        let likely_new = !references.known;
         let kept = references.judge(&put.draft)?;
-        let arrival = admit(tx, repository, &put.draft).await?;
+        let arrival = admit(tx, repository, &put.draft, likely_new).await?;
         let about_tag = put.by_tag.then_some(&put.conditions);
         if about_tag.is_none() {
             put.conditions
@@ -160,7 +161,12 @@ async fn enter(
 }
 
 /// Makes the manifest's row be there and live, whatever it meets.
-async fn admit(tx: &mut Tx, repository: RepositoryId, draft: &Draft) -> Result<Arrival> {
+async fn admit(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    draft: &Draft,
+    likely_new: bool,
+) -> Result<Arrival> {
     let referrer_size = draft.referrer.as_ref().map_or(0, String::len);
     let media_type = draft.media_type.as_str();
     for _ in 0..ROUNDS {
@@ -175,6 +181,10 @@ async fn admit(tx: &mut Tx, repository: RepositoryId, draft: &Draft) -> Result<A
             referrer_size,
             draft.body.as_ref(),
         ];
+        if likely_new {
+            tx.send(&store::INSERT, arguments, Expect::ARow).await?;
+            return Ok(Arrival::New);
+        }
         let inserted = tx
             .execute(&store::INSERT, arguments)
             .await
@@ -233,7 +243,7 @@ async fn connect(
         list(pointers.iter().map(|pointer| pointer.kind.code())),
         list(pointers.iter().map(|pointer| pointer.digest)),
     ];
-    tx.execute(&store::EDGES, arguments).await?;
+    tx.send(&store::EDGES, arguments, Expect::Nothing).await?;
     if arrival == Arrival::Revived {
         // What was still kept until the end of the time machine's window is kept for good again.
         blobs::keep_until(tx, owner, None).await?;

@@ -95,9 +95,9 @@ seawall_meta::statements! {
         .to_owned();
 
     /// Which of some blobs the repository serves, if it takes changes, and their sizes; and whether
-    /// it has a tag, which is not locked. The links cannot be deleted until the transaction ends,
+    /// it has a tag and a manifest, in whatever state, which are not locked. The links cannot be deleted until the transaction ends,
     /// nor can the repository or its namespace. The lock is shared, since many pushes name the same
-    /// base layers and the same empty config at once. Arguments: repository, digests, tag.
+    /// base layers and the same empty config at once. Arguments: repository, digests, tag, manifest.
     BLOBS[n]: |_d, n| {
         let tagged = Query::select()
             .column("name")
@@ -105,10 +105,18 @@ seawall_meta::statements! {
             .and_where(Expr::col("repository_id").eq(arg(0)))
             .and_where(Expr::col("name").eq(arg(2)))
             .to_owned();
+        let known = Query::select()
+            .column("digest")
+            .from("manifest")
+            .and_where(Expr::col("repository_id").eq(arg(0)))
+            .and_where(Expr::col("digest").eq(arg(3)))
+            .to_owned();
+        let is_there = |query| CaseStatement::new().case(Expr::exists(query), 1i64).finally(0i64);
         let mut select = Query::select();
         select
             .columns([("l", "digest"), ("l", "size")])
-            .expr(CaseStatement::new().case(Expr::exists(tagged), 1i64).finally(0i64))
+            .expr(is_there(tagged))
+            .expr(is_there(known))
             .from_as("repository_blob", "l")
             .join_as(JoinType::InnerJoin, "repository", "r",
                 Expr::col(("r", "id")).equals(("l", "repository_id")))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use seawall_kernel::Op;
-use seawall_meta::{Row, Tx, args, list};
+use seawall_meta::{Expect, Row, Tx, args, list};
 use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
@@ -80,7 +80,11 @@ pub(crate) async fn set(
             digest,
         };
         let now = current.remove(tag.as_str());
-        if let Some(before) = set_one(tx, op, spot, now, moving.conditions).await? {
+        let as_it_is = match now {
+            None if moving.likely_new => AsItIs::LikelyNew,
+            now => AsItIs::Locked(now),
+        };
+        if let Some(before) = set_one(tx, op, spot, as_it_is, moving.conditions).await? {
             moved.push(Moved {
                 tag: tag.clone(),
                 before: before.0,
@@ -90,6 +94,14 @@ pub(crate) async fn set(
     Ok(moved)
 }
 
+/// What is known of a tag before it is set.
+enum AsItIs {
+    /// Locked, or not there when it was looked for.
+    Locked(Option<Current>),
+    /// Most likely not there; nobody looked.
+    LikelyNew,
+}
+
 /// What a tag pointed to before it was moved.
 struct Before(Option<Digest>);
 
@@ -97,10 +109,14 @@ async fn set_one(
     tx: &mut Tx,
     op: &Op,
     spot: Spot<'_>,
-    mut current: Option<Current>,
+    as_it_is: AsItIs,
     conditions: Option<&Conditions>,
 ) -> Result<Option<Before>> {
     let now = op.now();
+    let (mut current, likely_new) = match as_it_is {
+        AsItIs::Locked(current) => (current, false),
+        AsItIs::LikelyNew => (None, true),
+    };
     let mut opened = None;
     for _ in 0..ROUNDS {
         let before = current.as_ref().map(|current| current.digest);
@@ -121,10 +137,15 @@ async fn set_one(
         opened = Some(history);
         let arguments = args![spot.repository, spot.tag, spot.digest, history, now];
         if let Some(current) = &current {
-            tx.execute(&store::MOVE, arguments).await?;
-            tx.execute(&store::HISTORY_END, args![now, list([current.history])])
-                .await?;
+            tx.send(&store::MOVE, arguments, Expect::ARow).await?;
+            let ended = args![now, list([current.history])];
+            tx.send(&store::HISTORY_END, ended, Expect::Nothing).await?;
             return Ok(Some(Before(before)));
+        }
+        if likely_new {
+            // If somebody else set it first, the transaction runs again, and looks for it.
+            tx.send(&store::INSERT, arguments, Expect::ARow).await?;
+            return Ok(Some(Before(None)));
         }
         if tx.execute(&store::INSERT, arguments).await? > 0 {
             return Ok(Some(Before(None)));

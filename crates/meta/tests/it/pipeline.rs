@@ -1,0 +1,116 @@
+//! Statements that are sent and not waited for: they run in their turn, or the transaction fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_query::{Expr, ExprTrait as _, Query};
+use seawall_meta::{Change, Error, Expect, arg, args, statements};
+
+use crate::on_every_database;
+
+statements! {
+    INSERT: |d| Query::insert().into_table("test_name").columns(["name", "value", "changed_at"])
+        .values_panic([arg(0), arg(1), d.now()]);
+    VALUE: |_d| Query::select().column("value").from("test_name")
+        .and_where(Expr::col("name").eq(arg(0)));
+    ADD: |_d| Query::update().table("test_name").value("value", Expr::col("value").add(1))
+        .and_where(Expr::col("name").eq(arg(0)));
+}
+
+on_every_database! {
+    async fn what_was_sent_runs_before_what_comes_after_it(fixture: Fixture) {
+        let session = fixture.session();
+        let done = session.transaction::<_, Error, _>(|tx| Box::pin(async move {
+            tx.send(&INSERT, args!["a", 1], Expect::ARow).await?;
+            tx.send(&ADD, args!["a"], Expect::ARow).await?;
+            let seen = tx.one(&VALUE, args!["a"]).await?.int(0)?;
+            tx.send(&ADD, args!["a"], Expect::Nothing).await?;
+            tx.change(Change { kind: 3, ..Change::default() }).await?;
+            let added = tx.execute(&ADD, args!["a"]).await?;
+            tx.send(&ADD, args!["a"], Expect::ARow).await?;
+            Ok((seen, added))
+        })).await.unwrap();
+        assert_eq!(done.value, (2, 1));
+        assert!(done.change.is_some());
+        let value = fixture.session().one(&VALUE, args!["a"]).await.unwrap().int(0).unwrap();
+        assert_eq!(value, 5);
+        assert_eq!(session.context().cost.snapshot().writes, 6);
+    }
+
+    async fn what_was_sent_and_fails_fails_the_transaction(fixture: Fixture) {
+        let session = fixture.session();
+        let failed = session.transaction::<(), Error, _>(|tx| Box::pin(async move {
+            tx.send(&INSERT, args!["a", 1], Expect::Nothing).await?;
+            tx.send(&INSERT, args!["a", 2], Expect::Nothing).await?;
+            tx.send(&INSERT, args!["b", 2], Expect::Nothing).await
+        })).await;
+        assert!(failed.as_ref().is_err_and(Error::is_unique), "{failed:?}");
+        for name in ["a", "b"] {
+            assert!(session.optional(&VALUE, args![name]).await.unwrap().is_none());
+        }
+    }
+
+    async fn a_row_that_was_expected_and_is_not_there_runs_it_again(fixture: Fixture) {
+        let session = fixture.session();
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        session.transaction::<_, Error, _>(move |tx| {
+            let run = counted.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move {
+                tx.send(&INSERT, args!["a", i64::from(run)], Expect::ARow).await?;
+                if run == 0 {
+                    tx.send(&ADD, args!["nobody"], Expect::ARow).await?;
+                }
+                Ok(())
+            })
+        }).await.unwrap();
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
+        let value = session.one(&VALUE, args!["a"]).await.unwrap().int(0).unwrap();
+        assert_eq!(value, 1);
+    }
+
+    async fn what_is_sent_beside_others_takes_nothing_along(fixture: Fixture) {
+        // Many at once: on SQLite they share commits, and what one holds back must not become another's.
+        let one = |number: i64| {
+            let session = fixture.session();
+            async move {
+                let runs = Arc::new(AtomicU32::new(0));
+                let ended = session.transaction::<_, Error, _>(move |tx| {
+                    let run = runs.fetch_add(1, Ordering::Relaxed);
+                    Box::pin(async move {
+                        let refused = || Err(Error::Other("refused".into()));
+                        let name = format!("number {number}");
+                        if number % 6 == 1 {
+                            return refused();
+                        }
+                        if number % 6 == 2 {
+                            return Ok(());
+                        }
+                        tx.send(&INSERT, args![&name, number], Expect::ARow).await?;
+                        tx.change(Change { kind: 1, a: number, ..Change::default() }).await?;
+                        match number % 6 {
+                            3 => return refused(),
+                            4 => tx.send(&INSERT, args![&name, number], Expect::Nothing).await?,
+                            5 if run == 0 => tx.send(&ADD, args!["nobody"], Expect::ARow).await?,
+                            _ => {}
+                        }
+                        Ok(())
+                    })
+                }).await;
+                ended.map(|committed| committed.change)
+            }
+        };
+        let ended = futures::future::join_all((0..96).map(one)).await;
+        let mut follower = fixture.meta.changes(0).await.unwrap();
+        let seen = follower.poll().await.unwrap().rows;
+        for (number, ended) in (0..).zip(ended) {
+            let name = format!("number {number}");
+            let row = fixture.session().optional(&VALUE, args![name]).await.unwrap();
+            assert_eq!(ended.is_ok(), [0, 2, 5].contains(&(number % 6)), "{number} {ended:?}");
+            assert_eq!(row.is_some(), [0, 5].contains(&(number % 6)), "{number}");
+            let told: Vec<_> = seen.iter().filter(|row| row.row.int(0).unwrap() == number).map(|row| row.id).collect();
+            let change = ended.ok().flatten().map(seawall_types::ChangeId::get);
+            assert_eq!(told, change.into_iter().collect::<Vec<_>>(), "{number}");
+        }
+    }
+}
