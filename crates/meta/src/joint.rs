@@ -1,8 +1,9 @@
 //! Transactions that share a commit, on SQLite.
 //!
 //! There is one writer at a time, and each commit waits for the disk. So whoever comes while another writes waits in
-//! line, and the next to write takes the whole line along: every transaction runs between savepoints of its own, in the
-//! order in which it came, and one commit makes all of them durable. Nobody is answered before that commit.
+//! line, and who writes takes the whole line along, those included that come meanwhile: every transaction runs between
+//! savepoints of its own, in the order in which it came, and one commit makes all of them durable. Nobody is answered
+//! before that commit.
 //!
 //! The hard part is that none may notice the others. One that fails is rolled back to its savepoint and the rest go on.
 //! Later ones see what earlier ones of the line wrote, as they would have after a commit; so if the commit fails,
@@ -124,42 +125,37 @@ where
     answered.await.unwrap_or_else(|_| Err(lost().into()))
 }
 
-/// Takes along those who wait, up to so many; says whether there were any.
+/// Takes along those who wait, up to so many, as one transaction; says whether there were any.
 async fn lead(shared: &Arc<Shared>) -> bool {
-    let riders: Vec<_> = {
-        let mut waiting = shared.line.waiting();
-        let count = waiting.len().min(MOST);
-        waiting.drain(..count).collect()
-    };
-    if riders.is_empty() {
+    let Some(first) = shared.line.next() else {
         return false;
-    }
-    ride(shared, riders).await;
-    true
-}
-
-/// Runs some transactions as one.
-async fn ride(shared: &Arc<Shared>, mut riders: Vec<Box<dyn Ride>>) {
-    let lease = match begin(shared).await {
-        Ok((lease, _)) => lease,
-        Err(failure) => return end_all(riders, &Err(failure)),
     };
-    let mut whole = Whole {
-        lease: Some(lease),
-        stays: false,
-        alone: riders.len() == 1,
+    let mut whole = match begin(shared).await {
+        Ok((lease, _)) => Whole {
+            lease: Some(lease),
+            stays: false,
+        },
+        Err(failure) => {
+            first.end(Err(failure));
+            return true;
+        }
     };
-    for at in 0..riders.len() {
-        if let Err(failure) = whole.take_along(shared, riders[at].as_mut()).await {
+    let (mut next, mut riders) = (Some(first), Vec::new());
+    while let Some(mut rider) = next {
+        if let Err(failure) = whole.take_along(shared, rider.as_mut()).await {
             tracing::warn!(error = %failure.error, "a shared transaction is rolled back");
             whole.abandon().await;
             // The one that it broke on hears what happened to it; the others try again without it.
-            let broken = riders.remove(at);
-            broken.end(Ok(()));
-            return end_all(riders, &Err(again()));
+            rider.end(Ok(()));
+            end_all(riders, &Err(again()));
+            return true;
         }
+        riders.push(rider);
+        // Whoever came meanwhile gets on, so that one commit serves as many as there are.
+        next = (riders.len() < MOST).then(|| shared.line.next()).flatten();
     }
     end_all(riders, &whole.commit().await);
+    true
 }
 
 fn end_all(riders: Vec<Box<dyn Ride>>, whole: &Result<(), Failure>) {
@@ -173,8 +169,6 @@ struct Whole {
     lease: Option<Lease>,
     /// Whether anybody's work is to stay.
     stays: bool,
-    /// One that is alone needs no savepoint.
-    alone: bool,
 }
 
 impl Whole {
@@ -185,20 +179,27 @@ impl Whole {
         rider: &mut dyn Ride,
     ) -> Result<(), Failure> {
         let mut lease = self.lease.take().ok_or_else(again)?;
-        if !self.alone {
+        // Before anything is there that must stay, all may be undone, and no savepoint is needed.
+        let beside = self.stays;
+        if beside {
             lease.bracket("SAVEPOINT rider");
         }
         let (lease, stays) = rider.run(shared, lease).await;
         let lease = self.lease.insert(lease);
         self.stays |= stays;
-        if self.alone {
-            return Ok(());
+        match (beside, stays) {
+            (false, true) => {}
+            (false, false) => {
+                lease.roll_back().await?;
+                lease.bracket(shared.pools.dialect().begin());
+            }
+            (true, true) => lease.bracket("RELEASE rider"),
+            (true, false) => {
+                // Fails if the database has rolled back all by itself, as it does when a disk is full.
+                lease.command("ROLLBACK TO rider").await?;
+                lease.bracket("RELEASE rider");
+            }
         }
-        if !stays {
-            // Fails if the database has rolled back all by itself, as it does when a disk is full.
-            lease.command("ROLLBACK TO rider").await?;
-        }
-        lease.bracket("RELEASE rider");
         Ok(())
     }
 
@@ -222,6 +223,10 @@ impl Whole {
 }
 
 impl Line {
+    fn next(&self) -> Option<Box<dyn Ride>> {
+        self.waiting().pop_front()
+    }
+
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Box<dyn Ride>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -100,33 +100,40 @@ impl Tx {
 
     /// Inserts one row by a statement made with `d.insert_returning` or `d.append`; returns its id.
     pub async fn insert(&mut self, statement: &'static Statement, args: Args) -> Result<i64> {
+        let id = self.try_insert(statement, args).await?;
+        id.ok_or_else(|| statement.wrong("returns no id"))
+    }
+
+    /// [`insert`](Self::insert) by a statement that may insert nothing, and then there is no id.
+    pub async fn try_insert(
+        &mut self,
+        statement: &'static Statement,
+        args: Args,
+    ) -> Result<Option<i64>> {
         if statement.is_sized() {
             return Err(statement.wrong("inserts several rows; only one has an id to return"));
         }
         let rendered = self.rendered(statement, 0)?;
-        self.insert_rendered(statement, rendered, args).await
+        self.insert_rendered(rendered, args).await
     }
 
     async fn insert_rendered(
         &mut self,
-        statement: &'static Statement,
         rendered: &'static Rendered,
         args: Args,
-    ) -> Result<i64> {
+    ) -> Result<Option<i64>> {
         let shift = self.shared.shift();
         if rendered.traits.returns_id {
             let result = retryable(rendered, self.lease.fetch(rendered, &args, &shift).await);
             let rows = self.note(result)?;
-            let row = rows
-                .first()
-                .ok_or_else(|| Error::Decode(format!("{statement:?} returned no id")))?;
-            return row.int(0);
+            return rows.first().map(|row| row.int(0)).transpose();
         }
         let result = retryable(rendered, self.lease.execute(rendered, &args, &shift).await);
-        match self.note(result)?.last_id {
-            0 => Err(statement.wrong("returns no id")),
-            id => Ok(id),
+        if swallowed(rendered, &result) {
+            return Ok(None);
         }
+        let id = self.note(result)?.last_id;
+        Ok((id != 0).then_some(id))
     }
 
     /// Runs a statement of whose outcome nothing is wanted but that it does what is expected of it. It may run later, in
@@ -208,7 +215,8 @@ impl Tx {
         }
         // Rows of one statement are numbered one by one. Where a server counts in larger steps, whoever
         // has read the first has read all the same, since they were committed together.
-        let id = self.insert_rendered(statement, rendered, args).await?;
+        let id = self.insert_rendered(rendered, args).await?;
+        let id = id.ok_or_else(|| statement.wrong("returns no id"))?;
         self.change = Some(ChangeId::from(id.saturating_add(rows - 1)));
         Ok(())
     }

@@ -165,15 +165,7 @@ impl Repo<Push> {
         }
         let name = &self.inner.name;
         let namespace = match self.inner.namespace {
-            Some(namespace) => {
-                let found = tx
-                    .optional(&store::NAMESPACE_STANDS, args![namespace])
-                    .await?;
-                if found.ok_or_else(gone)?.int(0)? != store::ACTIVE {
-                    return Err(gone());
-                }
-                namespace
-            }
+            Some(namespace) => namespace,
             None => make_namespace(tx, op, name.namespace()).await?,
         };
         let (repository, made) = make_repository(tx, op, namespace, name).await?;
@@ -232,24 +224,35 @@ async fn make_repository(
     namespace: NamespaceId,
     name: &RepositoryName,
 ) -> Result<(RepositoryId, bool)> {
-    let made = tx
-        .execute(
-            &store::REPOSITORY_INSERT,
-            args![namespace, name.path(), Visibility::Private.code()],
-        )
+    let arguments = args![namespace, name.path(), Visibility::Private.code()];
+    let Some(id) = tx.try_insert(&store::REPOSITORY_INSERT, arguments).await? else {
+        let id = find_repository(tx, namespace, name).await?;
+        return Ok((id, false));
+    };
+    let id = RepositoryId::from(id);
+    let (kind, within) = (changes::REPOSITORY_MADE, namespace.get());
+    tx.change(changes::named(kind, within, id.get(), name.path()))
         .await?;
-    let row = tx
-        .one(&store::REPOSITORY_BY_NAME, args![namespace, name.path()])
+    let event = Event::new(EventKind::RepositoryCreated)
+        .namespace(namespace, name.namespace())
+        .repository(id, name.path());
+    op.emit(tx, event).await?;
+    Ok((id, true))
+}
+
+/// A repository that could not be made: somebody else made it, unless its namespace goes.
+async fn find_repository(
+    tx: &mut Tx,
+    namespace: NamespaceId,
+    name: &RepositoryName,
+) -> Result<RepositoryId> {
+    let found = tx
+        .optional(&store::NAMESPACE_STANDS, args![namespace])
         .await?;
-    let id = RepositoryId::from(row.int(0)?);
-    if made > 0 {
-        let (kind, within) = (changes::REPOSITORY_MADE, namespace.get());
-        tx.change(changes::named(kind, within, id.get(), name.path()))
-            .await?;
-        let event = Event::new(EventKind::RepositoryCreated)
-            .namespace(namespace, name.namespace())
-            .repository(id, name.path());
-        op.emit(tx, event).await?;
+    if found.ok_or_else(gone)?.int(0)? != store::ACTIVE {
+        return Err(gone());
     }
-    Ok((id, made > 0))
+    let arguments = args![namespace, name.path()];
+    let row = tx.one(&store::REPOSITORY_BY_NAME, arguments).await?;
+    Ok(RepositoryId::from(row.int(0)?))
 }

@@ -151,23 +151,33 @@ seawall_meta::statements! {
         .and_where(Expr::col("name").eq(arg(1)))
         .to_owned();
 
-    /// Makes an image repository unless it exists. Arguments: namespace id, name, visibility.
+    /// Makes an image repository unless it exists or its namespace goes, and keeps the namespace as
+    /// it is until the transaction ends. Arguments: namespace id, name, visibility.
     REPOSITORY_INSERT: |d| {
-        let mut insert = Query::insert();
-        insert
-            .into_table("repository")
-            .columns([
-                "namespace_id", "name", "kind", "visibility", "state", "generation", "created_at",
-            ])
-            .values_panic([
-                arg(0),
+        let mut standing = Query::select();
+        standing
+            .column("id")
+            .exprs([
                 arg(1),
                 Expr::val(RepositoryKind::Image.code()),
                 arg(2),
                 Expr::val(RepositoryState::Normal.code()),
                 Expr::val(1i64),
                 d.now(),
+            ])
+            .from("namespace")
+            .and_where(Expr::col("id").eq(arg(0)))
+            .and_where(Expr::col("state").eq(ACTIVE))
+            .lock_shared();
+        let mut insert = Query::insert();
+        insert
+            .into_table("repository")
+            .columns([
+                "namespace_id", "name", "kind", "visibility", "state", "generation", "created_at",
             ]);
+        // Both sides have seven columns, which is all that this can fail by.
+        let _ = insert.select_from(standing);
+        let insert = d.insert_returning(&insert, "id");
         d.insert_ignore(&insert, &["namespace_id", "name"])
     };
 

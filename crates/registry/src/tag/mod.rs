@@ -52,10 +52,16 @@ async fn record(
     op: &Op,
     spot: Spot<'_>,
     cause: Cause,
-    (from, until): (Millis, Option<Millis>),
+    time: (Millis, Option<Millis>),
 ) -> Result<i64> {
+    let arguments = opening(op, spot, cause, time);
+    Ok(tx.insert(&store::HISTORY_OPEN, arguments).await?)
+}
+
+/// The arguments of [`store::HISTORY_OPEN`].
+fn opening(op: &Op, spot: Spot<'_>, cause: Cause, (from, until): (Millis, Option<Millis>)) -> Args {
     let actor = op.actor();
-    let arguments: Args = args![
+    args![
         spot.repository,
         spot.tag,
         spot.digest,
@@ -64,8 +70,7 @@ async fn record(
         cause.code(),
         actor.principal(),
         actor.name(),
-    ];
-    Ok(tx.insert(&store::HISTORY_OPEN, arguments).await?)
+    ]
 }
 
 /// Takes at most `limit` tags or rows of history from a repository that is going; says how many

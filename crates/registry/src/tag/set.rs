@@ -8,7 +8,7 @@ use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::{Cause, Spot, record, store};
+use super::{Cause, Spot, opening, record, store};
 use crate::manifest::Conditions;
 
 /// How often a tag that others set and delete at the same time is looked at again.
@@ -113,9 +113,12 @@ async fn set_one(
     conditions: Option<&Conditions>,
 ) -> Result<Option<Before>> {
     let now = op.now();
-    let (mut current, likely_new) = match as_it_is {
-        AsItIs::Locked(current) => (current, false),
-        AsItIs::LikelyNew => (None, true),
+    let mut current = match as_it_is {
+        AsItIs::Locked(current) => current,
+        AsItIs::LikelyNew => {
+            set_new(tx, op, spot).await?;
+            return Ok(Some(Before(None)));
+        }
     };
     let mut opened = None;
     for _ in 0..ROUNDS {
@@ -142,11 +145,6 @@ async fn set_one(
             tx.send(&store::HISTORY_END, ended, Expect::Nothing).await?;
             return Ok(Some(Before(before)));
         }
-        if likely_new {
-            // If somebody else set it first, the transaction runs again, and looks for it.
-            tx.send(&store::INSERT, arguments, Expect::ARow).await?;
-            return Ok(Some(Before(None)));
-        }
         if tx.execute(&store::INSERT, arguments).await? > 0 {
             return Ok(Some(Before(None)));
         }
@@ -159,6 +157,19 @@ async fn set_one(
         Reason::Conflict,
         "the tag is being changed by others; try again",
     ))
+}
+
+/// Sets a tag that is not there. If somebody else set it first, the transaction runs again, and looks
+/// for it.
+async fn set_new(tx: &mut Tx, op: &Op, spot: Spot<'_>) -> Result<()> {
+    let now = op.now();
+    let opened = opening(op, spot, Cause::Pushed, (now, None));
+    tx.send(&store::HISTORY_OPEN, opened, Expect::Nothing)
+        .await?;
+    let arguments = args![spot.repository, spot.tag, spot.digest, now];
+    tx.send(&store::INSERT_OPEN, arguments, Expect::ARow)
+        .await?;
+    Ok(())
 }
 
 async fn lock<I>(

@@ -29,6 +29,28 @@ seawall_meta::statements! {
         d.insert_ignore(&insert, &["repository_id", "name"])
     };
 
+    /// Sets a tag that is not there to where its open row of history says.
+    /// Arguments: repository, name, digest, time.
+    INSERT_OPEN: |d| {
+        let mut open = Query::select();
+        open.columns(["repository_id", "name", "digest", "id"])
+            .expr(arg(3))
+            .from("tag_history")
+            .and_where(Expr::col("repository_id").eq(arg(0)))
+            .and_where(Expr::col("name").eq(arg(1)))
+            .and_where(Expr::col("digest").eq(arg(2)))
+            .and_where(Expr::col("until_at").is_null())
+            .order_by("id", Order::Desc)
+            .limit(1);
+        let mut insert = Query::insert();
+        insert
+            .into_table("tag")
+            .columns(["repository_id", "name", "digest", "history_id", "updated_at"]);
+        // Both sides have five columns, which is all that this can fail by.
+        let _ = insert.select_from(open);
+        d.insert_ignore(&insert, &["repository_id", "name"])
+    };
+
     /// Moves a tag. Arguments: repository, name, digest, history, time.
     MOVE: |_d| Query::update()
         .table("tag")
