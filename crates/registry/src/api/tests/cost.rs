@@ -55,8 +55,8 @@ async fn an_image_costs_few_statements() {
     let moved = cost(&rig, "third", "v2").await;
     println!("a new repository {fresh}, a new tag {second}, a moved tag {moved}");
     assert!(second <= 30, "{second}");
-    // The repository: looked for, made, found and announced twice.
-    assert!(fresh <= 30 + 5, "{fresh}");
+    // The repository: made and announced twice.
+    assert!(fresh <= 30 + 3, "{fresh}");
     // The tag is locked and its history closed.
     assert!(moved <= 30 + 2, "{moved}");
 }
