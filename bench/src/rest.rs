@@ -17,7 +17,7 @@ use crate::rows::Way;
 use crate::target::Kind;
 
 /// How long a fresh server is left alone before it is looked at.
-const REST: Duration = Duration::from_secs(2);
+const REST: Duration = Duration::from_secs(5);
 
 /// How long connections are left alone; shorter than any server waits for a request.
 const IDLE: Duration = Duration::from_millis(1500);

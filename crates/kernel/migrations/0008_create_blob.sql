@@ -2,4 +2,4 @@ CREATE TABLE "blob" (
   digest {digest} NOT NULL PRIMARY KEY,
   size {bigint} NOT NULL,
   created_at {bigint} NOT NULL
-) {table}
+) {keyed}

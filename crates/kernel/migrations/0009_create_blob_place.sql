@@ -5,4 +5,4 @@ CREATE TABLE blob_place (
   state {bigint} NOT NULL,
   PRIMARY KEY (digest, location),
   FOREIGN KEY (digest) REFERENCES "blob" (digest)
-) {table}
+) {keyed}

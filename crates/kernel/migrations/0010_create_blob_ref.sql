@@ -7,4 +7,4 @@ CREATE TABLE blob_ref (
   until {bigint},
   PRIMARY KEY (digest, repository_id, owner_kind, owner),
   FOREIGN KEY (digest) REFERENCES "blob" (digest)
-) {table}
+) {keyed}

@@ -94,6 +94,9 @@ impl Dialect {
                 "",
                 "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
             ],
+            // Rows lie in their key's own tree, as MariaDB has them anyway. For small rows only.
+            "keyed" if self == Self::Sqlite => ["STRICT, WITHOUT ROWID", "", ""],
+            "keyed" => return self.column_type("table"),
             _ => return None,
         };
         Some(match self {
@@ -101,6 +104,15 @@ impl Dialect {
             Self::Postgres => postgres,
             Self::Mysql => mysql,
         })
+    }
+
+    /// What limits an index to rows that have something in a column, where there is such a thing. A condition that
+    /// compares the column with something finds the index all the same.
+    pub(crate) fn given(self, column: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres => format!("WHERE {column} IS NOT NULL"),
+            Self::Mysql => String::new(),
+        }
     }
 
     /// What a new session of a server is told, one statement each. SQLite's settings are connect options.

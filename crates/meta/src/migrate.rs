@@ -279,10 +279,11 @@ fn expand(sql: &str, dialect: Dialect) -> Result<String, String> {
     let mut expanded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (token, rest) = part.split_once('}').ok_or("a token that does not end")?;
-        let column_type = dialect
-            .column_type(token)
-            .ok_or_else(|| format!("unknown token {{{token}}}"))?;
-        expanded.push_str(column_type);
+        match (token.strip_prefix("given "), dialect.column_type(token)) {
+            (Some(column), _) => expanded.push_str(&dialect.given(column)),
+            (None, Some(column_type)) => expanded.push_str(column_type),
+            (None, None) => return Err(format!("unknown token {{{token}}}")),
+        }
         expanded.push_str(rest);
     }
     Ok(expanded.trim_end().to_owned())
@@ -301,6 +302,17 @@ mod tests {
         assert!(check(Dialect::Postgres).ends_with(')'));
         assert!(check(Dialect::Mysql).contains("VARBINARY(255) NOT NULL"));
         assert!(!check(Dialect::Mysql).contains("nonsense"));
+    }
+
+    #[test]
+    fn small_keyed_tables_and_partial_indexes_are_what_each_database_has() {
+        let keyed = |dialect| expand("CREATE TABLE t (a {int}) {keyed}", dialect).unwrap();
+        assert!(keyed(Dialect::Sqlite).ends_with("STRICT, WITHOUT ROWID"));
+        assert!(keyed(Dialect::Postgres).ends_with(')'));
+        assert!(keyed(Dialect::Mysql).contains("InnoDB"));
+        let given = |dialect| expand("CREATE INDEX i ON t (a, b) {given a}", dialect).unwrap();
+        assert!(given(Dialect::Sqlite).ends_with("(a, b) WHERE a IS NOT NULL"));
+        assert!(given(Dialect::Mysql).ends_with("(a, b)"));
     }
 
     #[test]

@@ -6,4 +6,4 @@ CREATE TABLE repository_blob (
   PRIMARY KEY (repository_id, digest),
   FOREIGN KEY (repository_id) REFERENCES repository (id),
   FOREIGN KEY (digest) REFERENCES "blob" (digest)
-) {table}
+) {keyed}

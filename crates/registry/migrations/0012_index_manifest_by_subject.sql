@@ -1,1 +1,1 @@
-CREATE INDEX manifest_by_subject ON manifest (repository_id, subject, digest)
+CREATE INDEX manifest_by_subject ON manifest (repository_id, subject, digest) {given subject}

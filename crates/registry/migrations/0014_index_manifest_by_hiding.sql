@@ -1,1 +1,1 @@
-CREATE INDEX manifest_by_hiding ON manifest (hidden_at)
+CREATE INDEX manifest_by_hiding ON manifest (hidden_at) {given hidden_at}

@@ -5,4 +5,4 @@ CREATE TABLE manifest_edge (
   digest {digest} NOT NULL,
   PRIMARY KEY (repository_id, manifest, kind, digest),
   FOREIGN KEY (repository_id, manifest) REFERENCES manifest (repository_id, digest)
-) {table}
+) {keyed}

@@ -7,4 +7,4 @@ CREATE TABLE tag (
   updated_at {bigint} NOT NULL,
   PRIMARY KEY (repository_id, name),
   FOREIGN KEY (repository_id, digest) REFERENCES manifest (repository_id, digest)
-) {table}
+) {keyed}

@@ -15,6 +15,7 @@ pub mod landing;
 pub mod lifecycle;
 pub mod lock;
 pub mod log;
+pub mod memory;
 pub mod net;
 pub mod ops;
 pub mod proxy;

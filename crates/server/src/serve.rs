@@ -29,6 +29,7 @@ use crate::front::{self, Front};
 use crate::health::{Finding, Health};
 use crate::lifecycle::Lifecycle;
 use crate::lock::DataLock;
+use crate::memory;
 use crate::net::{Serve, Server, raise_open_files};
 use crate::ops::Ops;
 use crate::proxy::Trusted;
@@ -224,4 +225,5 @@ fn watch(ground: &Ground, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry
         "metrics-upkeep",
         Box::pin(telemetry.clone().upkeep(lifecycle.clone())),
     );
+    tracker.spawn("memory", Box::pin(memory::give_back(lifecycle.clone())));
 }
