@@ -76,7 +76,8 @@ enum Sender {
     Two {
         sender: http2::SendRequest<Payload>,
         /// Drives the connection; ends with it.
-        _driver: JoinSet<()>,
+        #[expect(dead_code, reason = "kept until the connection goes")]
+        driver: JoinSet<()>,
     },
 }
 
@@ -108,8 +109,7 @@ impl Connection {
         let mut driver = JoinSet::new();
         // How a connection ends is seen by whoever waits for an answer.
         driver.spawn(async move { drop(connection.await) });
-        let _driver = driver;
-        Ok(Self(Sender::Two { sender, _driver }))
+        Ok(Self(Sender::Two { sender, driver }))
     }
 
     /// Sends a request and reads the answer to its end. The body is kept only where `keep` says so,

@@ -32,13 +32,16 @@ http: {addr: '127.0.0.1:PORT', headers: {X-Content-Type-Options: [nosniff]}}
 health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}}
 ";
 
-/// Everything as shipped, but for a second listener with TLS, and for the limits of connections: the
-/// load comes from one address.
+/// Everything as shipped, but for the limits of connections: the load comes from one address.
 const SEAWALL: &str = "\
+limits: {connections: 20000, connections_per_address: 20000}
 listeners:
 - {address: '127.0.0.1:PORT'}
+";
+
+/// A second listener of Seawall's.
+const SECURE_TOO: &str = "\
 - {address: '127.0.0.1:SECURE', tls: {certificate_file: 'CERTIFICATE', key_file: 'KEY'}}
-limits: {connections: 20000, connections_per_address: 20000}
 ";
 
 /// A program that can be started any number of times.
@@ -69,8 +72,14 @@ impl Program {
         word.trim_end_matches("+unknown").to_owned()
     }
 
-    /// Starts it with an empty store in `folder`, which is made, and waits until it answers.
+    /// Starts it with an empty store in `folder`, which is made, and waits until it answers. Seawall
+    /// speaks TLS, too.
     pub(crate) async fn start(&self, folder: &Path) -> Result<Running> {
+        self.start_with(folder, self.kind == Kind::Seawall).await
+    }
+
+    /// Starts it with TLS only where it is asked for.
+    pub(crate) async fn start_with(&self, folder: &Path, tls: bool) -> Result<Running> {
         fs::create_dir_all(folder)?;
         let port = free_port()?;
         let (config, log) = (folder.join("config.yaml"), folder.join("log"));
@@ -85,20 +94,17 @@ impl Program {
         };
         let secure_port = free_port()?;
         let inside = |name: &str| folder.join(name).display().to_string();
-        let text = template
+        let text = template.to_owned() + if tls { SECURE_TOO } else { "" };
+        let text = text
             .replace("PORT", &port.to_string())
             .replace("SECURE", &secure_port.to_string())
             .replace("CERTIFICATE", &inside(CERTIFICATE))
             .replace("KEY", &inside(KEY))
             .replace("ROOT", &root);
         fs::write(&config, text)?;
-        let secure = match self.kind {
-            Kind::Seawall => {
-                let address = format!("127.0.0.1:{secure_port}");
-                Some(Secure::prepare(folder, &address)?)
-            }
-            _ => None,
-        };
+        let address = format!("127.0.0.1:{secure_port}");
+        let secure = tls.then(|| Secure::prepare(folder, &address));
+        let secure = secure.transpose()?;
         let mut process = Process::start(&self.path, &arguments, &log)?;
         let host = format!("127.0.0.1:{port}");
         if let Err(error) = wait_until_ready(&host, self.kind, &mut process).await {

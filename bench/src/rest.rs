@@ -58,7 +58,8 @@ pub(crate) async fn measure(
             let is_asked = ways.contains(&way) && program.kind == Kind::Seawall;
             if way == Way::Plain || is_asked {
                 let place = folder.join(format!("{}-{way:?}", program.name));
-                started.push((program.kind, way, program.start(&place).await));
+                let running = program.start_with(&place, way != Way::Plain).await;
+                started.push((program.kind, way, running));
             }
         }
     }

@@ -62,7 +62,7 @@ pub(super) const METHOD: &str = "
 * Seawall is as shipped: release build, SQLite and local files, everything durable before it is
   acknowledged, token authorization on, one line of log for each request to a file. Only the limits
   of connections are raised, since all load comes from one address, and a second listener speaks TLS
-  (a certificate made for the run). Its repositories are private, and so asked for with tokens.
+  (a certificate made for the run), but where memory over plain HTTP is measured. Its repositories are private, and so asked for with tokens.
 * The peers have the configuration that Debian packages (local files, a cache of descriptors in
   memory, a health check) without authorization and without logs; those given by address are taken as
   they are.

@@ -240,8 +240,8 @@ enum Raw<'c> {
 /// A connection of which nobody else knows, until it is given back or dropped.
 pub(crate) struct Lease {
     link: Option<Link>,
-    /// SQLite only.
-    pipeline: Pipeline,
+    /// SQLite only. Boxed, since leases lie in futures of every size.
+    pipeline: Box<Pipeline>,
 }
 
 /// What a statement did that returned no rows.
@@ -267,7 +267,7 @@ impl Lease {
     fn new(link: Link) -> Self {
         Self {
             link: Some(link),
-            pipeline: Pipeline::default(),
+            pipeline: Box::default(),
         }
     }
 
