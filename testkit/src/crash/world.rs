@@ -125,7 +125,7 @@ impl World {
                 digest,
                 bytes,
             } => {
-                self.own(repository);
+                // It makes no repository; its first byte does.
                 if let Some(path) = opened {
                     let upload = Upload {
                         repository: repository.clone(),
@@ -140,6 +140,10 @@ impl World {
             Step::Append { upload, until } => {
                 if let Some(upload) = self.uploads.get_mut(upload) {
                     upload.offset = *until;
+                    let repository = upload.repository.clone();
+                    if *until > 0 {
+                        self.own(&repository);
+                    }
                 }
             }
             Step::Finish { upload } => {

@@ -10,6 +10,7 @@ mod generate;
 mod seats;
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -20,6 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use seawall_kernel::{Kernel, Op};
 use seawall_types::{Error, PrincipalId, Reason, Result, Secret};
+use tokio::sync::oneshot;
 
 use self::seats::{Seat, Seats, Turns};
 use crate::recent::{Key, Recent};
@@ -35,6 +37,10 @@ const RETRY_SECONDS: u32 = 3;
 const REMEMBERED: Duration = Duration::from_mins(1);
 const MOST_REMEMBERED: usize = 10_000;
 const SALT_BYTES: usize = 16;
+
+/// How much less pressing hashing is than serving, in steps of `nice`: a tenth of the CPU, where both
+/// want it.
+const STEPS_BACK: i32 = 10;
 
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
@@ -201,21 +207,30 @@ impl Passwords {
     }
 }
 
-/// Runs `hashing` on a thread where it may take its time.
+/// Runs `hashing` on a thread of its own, where it may take its time.
+///
+/// A hash takes tens of milliseconds without a pause. On equal terms with the threads that serve, it
+/// would hold up each of their answers by a slice of time; so it steps back behind them.
 async fn work<T: Send + 'static>(
     op: &Op,
     seat: Seat,
     hashing: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let clock = Arc::clone(op.kernel().clock());
-    let running = tokio::task::spawn_blocking(move || {
+    let (answer, answered) = oneshot::channel();
+    let hash = move || {
         // The seat is given back when the work is done, even if nobody waits for it any more.
         let _seat = seat;
+        // Only of this thread. Where it is not granted, hashing is as pressing as serving.
+        let _ = rustix::process::nice(STEPS_BACK);
         let begun = clock.elapsed();
         let value = hashing();
-        (value, clock.elapsed().saturating_sub(begun))
-    });
-    let (value, took) = running.await.map_err(Error::internal)?;
+        // The caller may have gone.
+        let _ = answer.send((value, clock.elapsed().saturating_sub(begun)));
+    };
+    let thread = thread::Builder::new().name("hashing".to_owned());
+    thread.spawn(hash).map_err(Error::internal)?;
+    let (value, took) = answered.await.map_err(Error::internal)?;
     op.cost().charge_cpu(took);
     Ok(value)
 }
