@@ -243,8 +243,9 @@ mod tests {
             upload: path.clone(),
             until: 2,
         };
-        let opened = [open.clone()];
-        let found = violations(&[open, append.clone()], None, &opened);
+        let opened = [single("a"), open];
+        let appended = [&opened[..], &[append.clone()]].concat();
+        let found = violations(&appended, None, &opened);
         assert_eq!(found.len(), 1);
         assert!(violations(&opened, Some(append), &opened).is_empty());
     }
