@@ -244,7 +244,7 @@ mod tests {
             until: 2,
         };
         let opened = [single("a"), open];
-        let appended = [&opened[..], &[append.clone()]].concat();
+        let appended = [&opened[..], std::slice::from_ref(&append)].concat();
         let found = violations(&appended, None, &opened);
         assert_eq!(found.len(), 1);
         assert!(violations(&opened, Some(append), &opened).is_empty());
