@@ -64,8 +64,9 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let dispatcher = house.dispatcher(front::routes(own), logging.requests.clone());
     let server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;
     let addresses = server.addresses();
-    watch(&ground, &lifecycle, &health, &telemetry);
+    // Before it is watched: of two looks at the same time, one would find the other in its way.
     health.check().await;
+    watch(&ground, &lifecycle, &health, &telemetry);
     health.started();
 
     let banner = Banner {
