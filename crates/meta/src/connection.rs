@@ -327,6 +327,11 @@ impl Lease {
         Ok(self.pipeline.take_id())
     }
 
+    /// Whether so much is held back that it should be sent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pipeline.is_full()
+    }
+
     /// Forgets the statements that are held back.
     pub(crate) fn forget(&mut self) {
         self.pipeline.forget_steps();

@@ -3,6 +3,7 @@
 //! A SQLite connection lives in a thread of its own, and a trip there and back costs about as much as a statement. So
 //! what nobody waits for is held back and goes along with the next statement whose outcome is wanted, or at the end.
 //! Nothing overtakes anything: statements run in the order in which they came, and once one fails, none behind it runs.
+//! An expectation that is not met is found out afterwards; what ran behind it is undone with its transaction.
 //!
 //! Brackets (`BEGIN`, `SAVEPOINT`, `RELEASE`) travel ahead of the statements. One that fails leaves the connection in an
 //! unknown place, so that from then on all is refused but the way back.
@@ -18,6 +19,13 @@ use crate::dialect::errors::{Failure, classify};
 use crate::error::Error;
 use crate::row::Row;
 use crate::statement::Rendered;
+
+/// So many statements are held back at most: a transaction may have thousands.
+const MOST: usize = 16;
+
+/// A longer text, in bytes, is not kept prepared. Texts are put together in many ways, and each that is kept takes many
+/// times its length.
+const LONGEST_KEPT: usize = 8 << 10;
 
 /// What a statement must do for its transaction to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +73,11 @@ impl Pipeline {
     /// Whether statements are held back.
     pub(crate) fn has_steps(&self) -> bool {
         !self.steps.is_empty()
+    }
+
+    /// Whether no more should be held back.
+    pub(crate) fn is_full(&self) -> bool {
+        self.steps.len() >= MOST
     }
 
     /// Whether the transaction has not even begun.
@@ -139,7 +152,8 @@ impl Pipeline {
         let arguments = std::mem::take(&mut self.arguments);
         let steps = std::mem::take(&mut self.steps);
         self.text.clear();
-        let query = sqlx::query_with(AssertSqlSafe(text), arguments);
+        let kept = text.len() <= LONGEST_KEPT;
+        let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(kept);
         let mut answers = connection.fetch_many(query);
         let (mut done, mut rows, mut touched) = (0, Vec::new(), 0);
         loop {

@@ -149,6 +149,9 @@ impl Tx {
             let shift = self.shared.shift();
             let held = self.lease.hold(rendered, (&args, &shift), expect, false);
             if self.note(held)? {
+                if self.lease.is_full() {
+                    self.flush().await?;
+                }
                 continue;
             }
             let result = self.lease.execute(rendered, &args, &shift).await;

@@ -37,6 +37,21 @@ on_every_database! {
         assert_eq!(session.context().cost.snapshot().writes, 6);
     }
 
+    async fn thousands_may_be_sent(fixture: Fixture) {
+        let session = fixture.session();
+        let done = session.transaction::<_, Error, _>(|tx| Box::pin(async move {
+            tx.send(&INSERT, args!["a", 0], Expect::ARow).await?;
+            tx.change(Change { kind: 3, ..Change::default() }).await?;
+            for _ in 0..2000 {
+                tx.send(&ADD, args!["a"], Expect::ARow).await?;
+            }
+            Ok(())
+        })).await.unwrap();
+        assert!(done.change.is_some());
+        let value = session.one(&VALUE, args!["a"]).await.unwrap().int(0).unwrap();
+        assert_eq!(value, 2000);
+    }
+
     async fn what_was_sent_and_fails_fails_the_transaction(fixture: Fixture) {
         let session = fixture.session();
         let failed = session.transaction::<(), Error, _>(|tx| Box::pin(async move {
