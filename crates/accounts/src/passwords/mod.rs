@@ -38,9 +38,9 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 const MOST_REMEMBERED: usize = 10_000;
 const SALT_BYTES: usize = 16;
 
-/// How much less pressing hashing is than serving, in steps of `nice`: a tenth of the CPU, where both
+/// How much less pressing hashing is than serving, in steps of `nice`: a quarter of the CPU, where both
 /// want it.
-const STEPS_BACK: i32 = 10;
+const STEPS_BACK: i32 = 5;
 
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
