@@ -8,13 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool};
-use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, Connection as _, MySql, Postgres, Sqlite};
+use futures::future::BoxFuture;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use crate::args::{Arg, Args};
 use crate::cells;
@@ -23,6 +21,7 @@ use crate::dialect::errors::{Failure, already_changed, classify};
 use crate::dialect::{Dialect, Flavour};
 use crate::error::Error;
 use crate::pipeline::{Expect, Landed, Pipeline};
+use crate::pool::{Lent, Pool, Terms};
 use crate::row::Row;
 use crate::statement::Rendered;
 
@@ -40,11 +39,11 @@ const SQLITE_LOG_PAGES: &str = "8192";
 /// The connections of this process, opened when they are first needed.
 pub(crate) enum Pools {
     Sqlite {
-        readers: SqlitePool,
-        writer: SqlitePool,
+        readers: Pool<SqliteConnection>,
+        writer: Pool<SqliteConnection>,
     },
-    Postgres(PgPool),
-    Mysql(MySqlPool),
+    Postgres(Pool<PgConnection>),
+    Mysql(Pool<MySqlConnection>),
 }
 
 impl Pools {
@@ -53,60 +52,35 @@ impl Pools {
         address: &Address,
         config: &Config,
         flavour: Flavour,
+        terms: &Terms,
     ) -> Result<Self, Failure> {
         let session = address.dialect.session(config, flavour);
-        match address.dialect {
+        Ok(match address.dialect {
             Dialect::Sqlite => {
                 let options = sqlite_options(address, config);
                 let readers = options.clone().pragma("query_only", "ON");
-                Ok(Self::Sqlite {
-                    readers: pool(config, SQLITE_READERS).connect_lazy_with(readers),
-                    writer: pool(config, 1).connect_lazy_with(writing(options)),
-                })
+                Self::Sqlite {
+                    readers: pool(terms.of(SQLITE_READERS), readers, session.clone()),
+                    writer: pool(terms.of(1), writing(options), session),
+                }
             }
             Dialect::Postgres => {
                 let options = postgres_options(address, config)?;
-                let pool = pool(config, config.max_connections.max(2)).after_connect(
-                    move |connection, _| {
-                        let session = session.clone();
-                        Box::pin(async move {
-                            for statement in session {
-                                sqlx::raw_sql(trusted(statement))
-                                    .execute(&mut *connection)
-                                    .await?;
-                            }
-                            Ok(())
-                        })
-                    },
-                );
-                Ok(Self::Postgres(pool.connect_lazy_with(options)))
+                Self::Postgres(pool(terms.clone(), options, session))
             }
             Dialect::Mysql => {
                 let options = mysql_options(address, config)?;
-                let pool = pool(config, config.max_connections.max(2)).after_connect(
-                    move |connection, _| {
-                        let session = session.clone();
-                        Box::pin(async move {
-                            for statement in session {
-                                sqlx::raw_sql(trusted(statement))
-                                    .execute(&mut *connection)
-                                    .await?;
-                            }
-                            Ok(())
-                        })
-                    },
-                );
-                Ok(Self::Mysql(pool.connect_lazy_with(options)))
+                Self::Mysql(pool(terms.clone(), options, session))
             }
-        }
+        })
     }
 
     /// A connection for one statement that reads.
     pub(crate) async fn reader(&self) -> Result<Lease, Failure> {
         match self {
-            Self::Sqlite { readers, .. } => readers.acquire().await.map(Link::Sqlite),
-            Self::Postgres(pool) => pool.acquire().await.map(Link::Postgres),
-            Self::Mysql(pool) => pool.acquire().await.map(Link::Mysql),
+            Self::Sqlite { readers, .. } => readers.lend().await.map(Link::Sqlite),
+            Self::Postgres(pool) => pool.lend().await.map(Link::Postgres),
+            Self::Mysql(pool) => pool.lend().await.map(Link::Mysql),
         }
         .map(Lease::new)
         .map_err(|error| classify(self.dialect(), &error))
@@ -116,7 +90,7 @@ impl Pools {
     pub(crate) async fn writer(&self) -> Result<Lease, Failure> {
         match self {
             Self::Sqlite { writer, .. } => {
-                let link = writer.acquire().await.map(Link::Sqlite);
+                let link = writer.lend().await.map(Link::Sqlite);
                 link.map(Lease::new)
                     .map_err(|error| classify(Dialect::Sqlite, &error))
             }
@@ -134,16 +108,13 @@ impl Pools {
 
     /// Open and idle connections.
     pub(crate) fn size(&self) -> (u32, usize) {
-        // The pool counts an idle connection out before it was counted in, so that for a moment the
-        // count may be one less than none.
-        let idle = |count: usize, size: u32| if count > size as usize { 0 } else { count };
         match self {
-            Self::Sqlite { readers, writer } => (
-                readers.size().saturating_add(writer.size()),
-                idle(readers.num_idle(), readers.size()) + idle(writer.num_idle(), writer.size()),
-            ),
-            Self::Postgres(pool) => (pool.size(), idle(pool.num_idle(), pool.size())),
-            Self::Mysql(pool) => (pool.size(), idle(pool.num_idle(), pool.size())),
+            Self::Sqlite { readers, writer } => {
+                let (readers, writer) = (readers.size(), writer.size());
+                (readers.0 + writer.0, readers.1 + writer.1)
+            }
+            Self::Postgres(pool) => pool.size(),
+            Self::Mysql(pool) => pool.size(),
         }
     }
 
@@ -161,14 +132,25 @@ impl Pools {
     }
 }
 
-fn pool<DB: sqlx::Database>(config: &Config, max: u32) -> PoolOptions<DB> {
-    PoolOptions::new()
-        .max_connections(max)
-        .acquire_timeout(config.acquire_timeout())
-        // A cancelled test would cost the connection, and a broken one is noticed by its first statement.
-        .test_before_acquire(false)
-        .max_lifetime(None)
-        .idle_timeout(Duration::from_mins(10))
+/// Connections that are opened as `options` say, each told what a `session` of it is to be like.
+fn pool<C>(terms: Terms, options: <C as Connection>::Options, session: Vec<String>) -> Pool<C>
+where
+    C: Connection + 'static,
+    for<'c> &'c mut C: Executor<'c, Database = C::Database>,
+{
+    let open = move || {
+        let (options, session) = (options.clone(), session.clone());
+        Box::pin(async move {
+            let mut connection = C::connect_with(&options).await?;
+            for statement in session {
+                (&mut connection)
+                    .execute(sqlx::raw_sql(trusted(statement)))
+                    .await?;
+            }
+            Ok(connection)
+        }) as BoxFuture<'static, _>
+    };
+    Pool::new(terms, Box::new(open))
 }
 
 fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
@@ -216,10 +198,10 @@ fn malformed() -> Failure {
 }
 
 enum Link {
-    Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
-    Mysql(PoolConnection<MySql>),
-    // Opened outside the pool, closed after use.
+    Sqlite(Lent<SqliteConnection>),
+    Postgres(Lent<PgConnection>),
+    Mysql(Lent<MySqlConnection>),
+    // Opened outside the pools, closed after use.
     OwnSqlite(SqliteConnection),
     OwnPostgres(PgConnection),
     OwnMysql(MySqlConnection),
@@ -250,17 +232,6 @@ pub(crate) struct Done {
     pub(crate) rows: u64,
     /// MariaDB only.
     pub(crate) last_id: i64,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        match self.link.take() {
-            Some(Link::Sqlite(connection)) => drop(connection.detach()),
-            Some(Link::Postgres(connection)) => drop(connection.detach()),
-            Some(Link::Mysql(connection)) => drop(connection.detach()),
-            _ => {}
-        }
-    }
 }
 
 impl Lease {
@@ -294,8 +265,10 @@ impl Lease {
             Some(Link::OwnSqlite(connection)) => drop(connection.close().await),
             Some(Link::OwnPostgres(connection)) => drop(connection.close().await),
             Some(Link::OwnMysql(connection)) => drop(connection.close().await),
-            // Dropping a pooled connection returns it.
-            _ => {}
+            Some(Link::Sqlite(connection)) => connection.give_back(),
+            Some(Link::Postgres(connection)) => connection.give_back(),
+            Some(Link::Mysql(connection)) => connection.give_back(),
+            None => {}
         }
     }
 
@@ -514,7 +487,7 @@ impl Lease {
 
     /// Lets the database check a statement without running it.
     pub(crate) async fn prepare(&mut self, rendered: &Rendered) -> Result<(), Failure> {
-        use sqlx::{Executor as _, SqlSafeStr as _};
+        use sqlx::SqlSafeStr as _;
         let text = trusted(rendered.sql.clone()).into_sql_str();
         match self.raw()? {
             Raw::Sqlite(connection) => connection

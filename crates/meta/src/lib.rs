@@ -114,6 +114,7 @@ pub mod log;
 mod meta;
 mod migrate;
 mod pipeline;
+mod pool;
 mod random;
 mod row;
 mod server;

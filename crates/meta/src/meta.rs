@@ -17,6 +17,7 @@ use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::joint::Line;
+use crate::pool::Terms;
 use crate::session::Session;
 use crate::statement::Statement;
 use crate::{server, session};
@@ -106,8 +107,14 @@ impl Meta {
             .await
             .map_err(|failure| failure.error)?;
         lease.finish().await;
-        let pools =
-            Pools::new(&address, &config, server.flavour).map_err(|failure| failure.error)?;
+        let terms = Terms {
+            most: config.max_connections.max(2),
+            patience: config.acquire_timeout(),
+            clock: Arc::clone(&clock),
+            tasks: Arc::clone(&tasks),
+        };
+        let pools = Pools::new(&address, &config, server.flavour, &terms)
+            .map_err(|failure| failure.error)?;
         let observed = Mutex::new(Observed {
             time: clock.wall(),
             at: clock.elapsed(),
