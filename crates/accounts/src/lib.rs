@@ -20,6 +20,7 @@ pub mod fixture;
 mod keys;
 mod passwords;
 mod recent;
+mod seats;
 mod tokens;
 mod verifier;
 

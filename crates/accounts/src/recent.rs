@@ -3,73 +3,66 @@
 //! Keys are digests, so that no secret lies in it. It only saves work; nothing may depend on an
 //! entry being there, and nothing that can change may be taken from it without being checked again.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
 
 /// A SHA-256, keyed or not.
 pub(crate) type Key = [u8; 32];
 
+#[derive(Clone)]
 struct Entry<V> {
     value: V,
     until: Duration,
 }
 
 /// At most so many values, each until a time on the clock's `elapsed`.
-pub(crate) struct Recent<V> {
-    entries: Mutex<HashMap<Key, Entry<V>>>,
-    most: usize,
-}
+pub(crate) struct Recent<V>(Option<Cache<Key, Entry<V>>>);
 
 impl<V: Clone> Recent<V> {
-    /// An empty map for at most `most` entries.
+    /// An empty map for at most `most` entries. When it is full, those go first that were never asked for, so that a
+    /// flood of what is used once does not push out what is used often.
     pub(crate) fn new(most: usize) -> Self {
-        Self {
-            entries: Mutex::default(),
-            most,
-        }
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(most)
+            .weight_capacity(most as u64)
+            .build();
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        // It only saves work, so it may as well be missing.
+        Self(
+            options
+                .ok()
+                .map(|options| Cache::with_options(options, UnitWeighter, hasher, lifecycle)),
+        )
     }
 
     /// The value of `key`, if it has not expired.
     pub(crate) fn get(&self, key: &Key, now: Duration) -> Option<V> {
-        let entries = self.lock();
-        entries
-            .get(key)
-            .filter(|entry| entry.until > now)
-            .map(|entry| entry.value.clone())
+        let entry = self.0.as_ref()?.get(key)?;
+        (entry.until > now).then_some(entry.value)
     }
 
-    /// Keeps `value` for `life`. A full map loses what has expired; if that is little, everything,
-    /// so that a flood costs one sweep for many entries and not one each.
+    /// Keeps `value` for `life`.
     pub(crate) fn put(&self, key: Key, value: V, now: Duration, life: Duration) {
-        let mut entries = self.lock();
-        if entries.len() >= self.most {
-            entries.retain(|_, entry| entry.until > now);
-            if entries.len() > self.most / 4 * 3 {
-                entries.clear();
-            }
+        let until = now + life;
+        if let Some(entries) = &self.0 {
+            entries.insert(key, Entry { value, until });
         }
-        entries.insert(
-            key,
-            Entry {
-                value,
-                until: now + life,
-            },
-        );
     }
 
     /// Drops the values of which `keep` says no.
     pub(crate) fn retain(&self, keep: impl Fn(&V) -> bool) {
-        self.lock().retain(|_, entry| keep(&entry.value));
+        if let Some(entries) = &self.0 {
+            entries.retain(|_, entry| keep(&entry.value));
+        }
     }
 
     /// Drops all.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry<V>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some(entries) = &self.0 {
+            entries.clear();
+        }
     }
 }
 
@@ -98,12 +91,17 @@ mod tests {
     }
 
     #[test]
-    fn it_never_grows_beyond_its_bound() {
-        let recent = Recent::new(8);
-        for number in 0..100 {
-            recent.put(key(number), number, Duration::ZERO, SECOND);
-            assert!(recent.lock().len() <= 8);
+    fn a_flood_neither_grows_it_nor_pushes_out_what_is_used() {
+        let recent = Recent::new(64);
+        recent.put(key(200), 200, Duration::ZERO, SECOND);
+        for number in 0..u8::MAX {
+            assert!(recent.get(&key(200), Duration::ZERO).is_some(), "{number}");
+            if number != 200 {
+                recent.put(key(number), number, Duration::ZERO, SECOND);
+            }
+            assert!(recent.0.as_ref().unwrap().len() <= 64);
         }
-        assert_eq!(recent.get(&key(99), Duration::ZERO), Some(99));
+        let last = u8::MAX - 1;
+        assert_eq!(recent.get(&key(last), Duration::ZERO), Some(last));
     }
 }

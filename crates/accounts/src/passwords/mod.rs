@@ -7,7 +7,6 @@
 //! wrong. Whoever sends the same login many times, all at once or one by one, makes us hash once.
 
 mod generate;
-mod seats;
 
 use std::sync::Arc;
 use std::thread;
@@ -23,17 +22,14 @@ use seawall_kernel::{Kernel, Op};
 use seawall_types::{Error, PrincipalId, Reason, Result, Secret};
 use tokio::sync::oneshot;
 
-use self::seats::{Seat, Seats, Turns};
 use crate::recent::{Key, Recent};
+use crate::seats::{Seat, Seats, Turns};
 
 pub(crate) use generate::generate;
 
 /// The longest password, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024;
 
-/// How long a login waits for a seat.
-const WAIT: Duration = Duration::from_secs(3);
-const RETRY_SECONDS: u32 = 3;
 const REMEMBERED: Duration = Duration::from_mins(1);
 const MOST_REMEMBERED: usize = 10_000;
 const SALT_BYTES: usize = 16;
@@ -116,9 +112,8 @@ impl Passwords {
         if let Some(right) = self.remembered(op, &key) {
             return Ok(right);
         }
-        let waiting = self.seats.queue().ok_or_else(busy)?;
         let turn = self.turns.of(key);
-        let seat = tokio::time::timeout(WAIT, async {
+        let seat = self.seats.wait(async {
             let turn = turn.lock().await;
             // Whoever had the turn before may have found out.
             match self.remembered(op, &key) {
@@ -126,11 +121,10 @@ impl Passwords {
                 None => Ok((turn, self.seats.take().await)),
             }
         });
-        let (_turn, seat) = match seat.await.map_err(|_| busy())? {
-            Ok((turn, seat)) => (turn, seat.ok_or_else(busy)?),
+        let (_turn, seat) = match seat.await.inspect_err(|_| checked("refused"))? {
+            Ok((turn, seat)) => (turn, seat?),
             Err(right) => return Ok(right),
         };
-        drop(waiting);
         checked("hashed");
         let stored = claim.stored.as_ref();
         let phc = stored.map_or_else(|| self.dummy.clone(), |stored| stored.phc.to_owned());
@@ -199,10 +193,8 @@ impl Passwords {
         op: &Op,
         hashing: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let waiting = self.seats.queue().ok_or_else(busy)?;
-        let seat = tokio::time::timeout(WAIT, self.seats.take()).await;
-        let seat = seat.ok().flatten().ok_or_else(busy)?;
-        drop(waiting);
+        let seat = self.seats.wait(self.seats.take()).await;
+        let seat = seat.inspect_err(|_| checked("refused"))??;
         work(op, seat, hashing).await
     }
 }
@@ -233,11 +225,6 @@ async fn work<T: Send + 'static>(
     let (value, took) = answered.await.map_err(Error::internal)?;
     op.cost().charge_cpu(took);
     Ok(value)
-}
-
-fn busy() -> Error {
-    checked("refused");
-    Error::new(Reason::TooMany, "too many logins at the moment").retry_after(RETRY_SECONDS)
 }
 
 fn checked(how: &'static str) {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::join_all;
 use http::{StatusCode, header};
+use seawall_types::Reason;
 
 use super::{Answer, House, pair};
 
@@ -82,6 +85,55 @@ async fn the_same_login_many_times_is_one() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(house.load().1 - before, 3);
+}
+
+/// A token with another last byte in its signature.
+fn forged(token: &str, number: u32) -> String {
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let mut signature = [1; 64];
+    signature[..4].copy_from_slice(&number.to_be_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn forged_tokens_never_hold_more_than_their_share() {
+    let house = Arc::new(House::new().await);
+    house.user("ann").await;
+    let token = house.token("ann", "").await;
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..2000 {
+        let (house, forged) = (Arc::clone(&house), forged(&token, number));
+        flood.spawn(async move { house.bearer(&forged).await.unwrap_err().reason });
+    }
+    for _ in 0..50 {
+        let beside = house.bearer(&token).await;
+        assert!(beside.is_ok(), "who has a good token needs no seat");
+    }
+    let reasons = flood.join_all().await;
+    let (most, checked) = house.directory.tokens().load();
+    assert!((1..=seats()).contains(&most), "{most} at once");
+    let put_off = reasons.iter().filter(|reason| **reason == Reason::TooMany);
+    let put_off = put_off.count();
+    assert_eq!(put_off + checked, 2000);
+    let refused = reasons
+        .iter()
+        .filter(|reason| **reason == Reason::InvalidToken);
+    assert_eq!(refused.count(), checked);
+}
+
+#[tokio::test]
+async fn what_was_signed_here_is_not_checked_here_and_the_same_token_is_checked_once() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let token = house.token("ann", "").await;
+    house.bearer(&token).await.unwrap();
+    assert_eq!(house.directory.tokens().load(), (0, 0));
+    // As if it came from another replica.
+    house.directory.tokens().expire();
+    for _ in 0..3 {
+        house.bearer(&token).await.unwrap();
+    }
+    assert_eq!(house.directory.tokens().load(), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,8 @@ use seawall_types::{CredentialId, Error, PrincipalId, Reason, Result, Secret};
 
 use crate::config::Config;
 use crate::keys::Keys;
-use crate::recent::Recent;
+use crate::recent::{self, Recent};
+use crate::seats::Seats;
 use claims::{Claims, VERSION};
 
 /// A replica's clock may be ahead of another's by so much.
@@ -39,6 +40,8 @@ pub(crate) struct Tokens {
     issuer: String,
     validation: Validation,
     verified: Recent<Arc<Verified>>,
+    /// A signature takes a tenth of a millisecond to check, whoever made it up.
+    seats: Seats,
 }
 
 /// What a good token says.
@@ -72,6 +75,7 @@ impl Tokens {
             validation: validation(&issuer),
             issuer,
             verified: Recent::new(MOST_REMEMBERED),
+            seats: Seats::new(std::thread::available_parallelism().map_or(1, usize::from)),
         }
     }
 
@@ -120,6 +124,12 @@ impl Tokens {
             let words = "so many scopes do not fit into one token; ask for fewer at once";
             return Err(Error::new(Reason::BadRequest, words));
         }
+        // What we have just signed need not be checked, so that its bearer depends on no seat here.
+        let verified = understood(claims, key.kid.clone())?;
+        let elapsed = op.kernel().clock().elapsed();
+        let memory = memory(&token);
+        self.verified
+            .put(memory, Arc::new(verified), elapsed, REMEMBERED);
         metrics::counter!("seawall_tokens_issued_total").increment(1);
         Ok(Issued {
             token,
@@ -128,14 +138,12 @@ impl Tokens {
         })
     }
 
-    /// What `token` says, if it is one of ours and good now. Errors: `InvalidToken`.
+    /// What `token` says, if it is one of ours and good now. Errors: `InvalidToken`, `TooMany`.
     ///
     /// The signature is remembered, the rest is looked at each time. Whether its principal and its
     /// credential still stand is the caller's to ask.
     pub(crate) async fn verify(&self, op: &Op, token: &Secret) -> Result<Arc<Verified>> {
-        let mut memory = [0; 32];
-        let hash = digest::digest(&digest::SHA256, token.expose().as_bytes());
-        memory.copy_from_slice(hash.as_ref());
+        let memory = memory(token.expose());
         let elapsed = op.kernel().clock().elapsed();
         let verified = if let Some(verified) = self.verified.get(&memory, elapsed) {
             // The key may have been taken away since.
@@ -145,10 +153,7 @@ impl Tokens {
                 .ok_or_else(refusal)?;
             verified
         } else {
-            let verified = Arc::new(Box::pin(self.read(op, token)).await?);
-            self.verified
-                .put(memory, Arc::clone(&verified), elapsed, REMEMBERED);
-            verified
+            Box::pin(self.check(op, token, memory)).await?
         };
         let now = op.now();
         if now + NOT_BEFORE_LEEWAY < verified.from || verified.until + EXPIRY_LEEWAY <= now {
@@ -157,10 +162,29 @@ impl Tokens {
         Ok(verified)
     }
 
-    async fn read(&self, op: &Op, token: &Secret) -> Result<Verified> {
+    /// Checks a signature, with a seat.
+    async fn check(&self, op: &Op, token: &Secret, memory: recent::Key) -> Result<Arc<Verified>> {
         let kid = key_named_in(token.expose()).ok_or_else(refusal)?;
         let key = self.keys.accepting(op, &kid).await.ok_or_else(refusal)?;
-        prove(token.expose(), kid, &key.verifier, &self.validation)
+        let _seat = self.seats.wait(self.seats.take()).await??;
+        let begun = op.kernel().clock().elapsed();
+        // Somebody may have brought the same token while we waited.
+        if let Some(verified) = self.verified.get(&memory, begun) {
+            return Ok(verified);
+        }
+        let proved = prove(token.expose(), kid, &key.verifier, &self.validation);
+        let ended = op.kernel().clock().elapsed();
+        op.cost().charge_cpu(ended.saturating_sub(begun));
+        let verified = Arc::new(proved?);
+        self.verified
+            .put(memory, Arc::clone(&verified), ended, REMEMBERED);
+        Ok(verified)
+    }
+
+    /// How many signatures were ever checked at once, and how many in all.
+    #[cfg(test)]
+    pub(crate) fn load(&self) -> (usize, usize) {
+        self.seats.load()
     }
 
     /// Makes a key that signs from soon on. See [`crate::Directory::rotate_keys`].
@@ -201,7 +225,11 @@ pub(crate) fn prove(
 ) -> Result<Verified> {
     let data =
         jsonwebtoken::decode::<Claims>(token, verifier, validation).map_err(|_| refusal())?;
-    let claims = data.claims;
+    understood(data.claims, kid)
+}
+
+/// What claims say that `kid` has signed. Errors: `InvalidToken`.
+fn understood(claims: Claims, kid: String) -> Result<Verified> {
     if claims.v != VERSION {
         return Err(refusal());
     }
@@ -219,6 +247,13 @@ pub(crate) fn prove(
         from: Millis::from_seconds(claims.nbf),
         until: Millis::from_seconds(claims.exp),
     })
+}
+
+/// Under what a token is remembered.
+fn memory(token: &str) -> recent::Key {
+    let mut memory = [0; 32];
+    memory.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    memory
 }
 
 /// The answer to any token that is not good; which rule it broke is nobody's business.

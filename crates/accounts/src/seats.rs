@@ -1,21 +1,29 @@
-//! Who may hash at once, and who waits: a flood of logins costs its own seats and nothing else.
+//! Who may compute at once, and who waits: a flood of passwords or tokens costs its own seats and nothing else.
 //!
-//! A seat is a thread that is busy and the memory that argon2 fills (19 MiB). The queue before them has an end,
-//! and so has the time in it. Of many who ask the same question at once one computes, and the others hear its answer.
+//! A seat is a thread that is busy (and, for a password, the 19 MiB that argon2 fills). The queue before them has an
+//! end, and so has the time in it. Of many who ask the same question at once one computes, and the others hear its
+//! answer.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
+use seawall_types::{Error, Reason, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::recent::Key;
 
 /// So many wait at most; whoever comes then is told at once.
 const MOST_WAITING: usize = 256;
 
+/// How long one waits for a seat.
+const WAIT: Duration = Duration::from_secs(3);
+const RETRY_SECONDS: u32 = 3;
+
 /// The seats, and the queue before them.
-pub(super) struct Seats {
+pub(crate) struct Seats {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     load: Arc<Load>,
@@ -30,14 +38,14 @@ struct Load {
 }
 
 /// A seat that is taken; it is free again when this is dropped.
-pub(super) struct Seat {
+pub(crate) struct Seat {
     load: Arc<Load>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Seats {
     /// Half of the cores, and one at least.
-    pub(super) fn new(cores: usize) -> Self {
+    pub(crate) fn new(cores: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new((cores / 2).max(1))),
             waiting: AtomicUsize::new(0),
@@ -45,27 +53,29 @@ impl Seats {
         }
     }
 
-    /// A place in the queue; none when it is full.
-    pub(super) fn queue(&self) -> Option<Waiting<'_>> {
-        Waiting::join(&self.waiting)
+    /// Waits in the queue for what `asking` waits for, which is mostly a seat. Errors: `TooMany` when the queue is full
+    /// and when the wait is too long.
+    pub(crate) async fn wait<T>(&self, asking: impl Future<Output = T>) -> Result<T> {
+        let _waiting = Waiting::join(&self.waiting).ok_or_else(busy)?;
+        timeout(WAIT, asking).await.map_err(|_| busy())
     }
 
     /// The next seat that is free.
-    pub(super) async fn take(&self) -> Option<Seat> {
-        let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
+    pub(crate) async fn take(&self) -> Result<Seat> {
+        let permit = Arc::clone(&self.free).acquire_owned().await;
         let load = Arc::clone(&self.load);
         let taken = load.taken.fetch_add(1, Ordering::Relaxed) + 1;
         load.most.fetch_max(taken, Ordering::Relaxed);
         load.all.fetch_add(1, Ordering::Relaxed);
-        Some(Seat {
+        Ok(Seat {
             load,
-            _permit: permit,
+            _permit: permit.map_err(|_| busy())?,
         })
     }
 
     /// The most that were ever taken at once, and how often one was.
     #[cfg(test)]
-    pub(super) fn load(&self) -> (usize, usize) {
+    pub(crate) fn load(&self) -> (usize, usize) {
         let number = |of: &AtomicUsize| of.load(Ordering::Relaxed);
         (number(&self.load.most), number(&self.load.all))
     }
@@ -77,8 +87,12 @@ impl Drop for Seat {
     }
 }
 
+fn busy() -> Error {
+    Error::new(Reason::TooMany, "too many logins at the moment").retry_after(RETRY_SECONDS)
+}
+
 /// One of those who wait for a seat.
-pub(super) struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn join(count: &'a AtomicUsize) -> Option<Self> {
@@ -94,15 +108,15 @@ impl Drop for Waiting<'_> {
 }
 
 /// A question's turn: one asks at a time.
-pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
+pub(crate) type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// The questions that are being answered.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>);
+pub(crate) struct Turns(Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>);
 
 impl Turns {
     /// The turn of a question, shared by all who ask it now.
-    pub(super) fn of(&self, question: Key) -> Turn {
+    pub(crate) fn of(&self, question: Key) -> Turn {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = open.get(&question).and_then(Weak::upgrade) {
             return turn;
