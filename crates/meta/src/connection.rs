@@ -20,7 +20,7 @@ use crate::config::{Address, Config};
 use crate::dialect::errors::{Failure, already_changed, classify};
 use crate::dialect::{Dialect, Flavour};
 use crate::error::Error;
-use crate::pipeline::{Expect, Landed, Pipeline};
+use crate::pipeline::{Expect, Landed, Pipeline, Stopped};
 use crate::pool::{Lent, Pool, Terms};
 use crate::row::Row;
 use crate::statement::Rendered;
@@ -197,6 +197,10 @@ fn malformed() -> Failure {
     Error::Configuration("the database address cannot be parsed".into()).into()
 }
 
+fn only_sqlite() -> Failure {
+    Error::Other("only SQLite holds statements back".into()).into()
+}
+
 enum Link {
     Sqlite(Lent<SqliteConnection>),
     Postgres(Lent<PgConnection>),
@@ -300,6 +304,22 @@ impl Lease {
         Ok(self.pipeline.take_id())
     }
 
+    /// Whether statements are held back.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.pipeline.has_steps()
+    }
+
+    /// Sends the statements that are held back and commits, in one trip; the last id that one of them returned.
+    pub(crate) async fn flush_and_commit(&mut self) -> Result<Option<i64>, Stopped> {
+        let mut pipeline = std::mem::take(&mut self.pipeline);
+        let committed = match self.raw() {
+            Ok(Raw::Sqlite(connection)) => pipeline.commit(connection).await,
+            _ => Err(Stopped::on_the_way(only_sqlite())),
+        };
+        self.pipeline = pipeline;
+        committed.map(|()| self.pipeline.take_id())
+    }
+
     /// Whether so much is held back that it should be sent.
     pub(crate) fn is_full(&self) -> bool {
         self.pipeline.is_full()
@@ -313,7 +333,7 @@ impl Lease {
     async fn send(&mut self) -> Result<Landed, Failure> {
         let mut pipeline = std::mem::take(&mut self.pipeline);
         let Raw::Sqlite(connection) = self.raw()? else {
-            return Err(Error::Other("only SQLite holds statements back".into()).into());
+            return Err(only_sqlite());
         };
         let landed = pipeline.send(connection).await;
         self.pipeline = pipeline;

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
-use seawall_types::Context;
+use seawall_types::{ChangeId, Context};
 use tokio::sync::oneshot;
 
 use crate::connection::Lease;
@@ -21,7 +21,7 @@ use crate::dialect::errors::Failure;
 use crate::error::Error;
 use crate::meta::Shared;
 use crate::session::Committed;
-use crate::transaction::{Aborted, Body, Ran, begin, commit, run_body};
+use crate::transaction::{Aborted, Body, Ran, begin, commit, not_committed, run_body};
 
 /// How many share a commit at most, so that the first does not wait for long.
 const MOST: usize = 32;
@@ -38,6 +38,9 @@ trait Ride: Send {
     /// Runs the body; gives the connection back, and whether what was written is to stay.
     fn run<'r>(&'r mut self, shared: &'r Arc<Shared>, lease: Lease)
     -> BoxFuture<'r, (Lease, bool)>;
+
+    /// Hears how the statements fared that the body had left to be sent, and says whether what was written is to stay.
+    fn settle(&mut self, sent: Result<Option<i64>, Failure>) -> bool;
 
     /// Tells how it ended: as the body did, or because the whole was rolled back.
     fn end(self: Box<Self>, whole: Result<(), Failure>);
@@ -70,6 +73,20 @@ where
             self.ran = Some(ran);
             (lease, stays)
         })
+    }
+
+    fn settle(&mut self, sent: Result<Option<i64>, Failure>) -> bool {
+        match (&mut self.ran, sent) {
+            (Some(Ok(committed)), Ok(id)) => {
+                committed.change = id.map(ChangeId::from).or(committed.change);
+                true
+            }
+            (ran, Err(failure)) => {
+                *ran = Some(Err(failure.into()));
+                false
+            }
+            (_, Ok(_)) => false,
+        }
     }
 
     fn end(self: Box<Self>, whole: Result<(), Failure>) {
@@ -131,10 +148,7 @@ async fn lead(shared: &Arc<Shared>) -> bool {
         return false;
     };
     let mut whole = match begin(shared).await {
-        Ok((lease, _)) => Whole {
-            lease: Some(lease),
-            stays: false,
-        },
+        Ok((lease, _)) => Whole::new(lease),
         Err(failure) => {
             first.end(Err(failure));
             return true;
@@ -142,20 +156,42 @@ async fn lead(shared: &Arc<Shared>) -> bool {
     };
     let (mut next, mut riders) = (Some(first), Vec::new());
     while let Some(mut rider) = next {
-        if let Err(failure) = whole.take_along(shared, rider.as_mut()).await {
-            tracing::warn!(error = %failure.error, "a shared transaction is rolled back");
-            whole.abandon().await;
-            // The one that it broke on hears what happened to it; the others try again without it.
-            rider.end(Ok(()));
-            end_all(riders, &Err(again()));
+        let taken = whole.take_along(shared, rider.as_mut()).await;
+        // Whoever came meanwhile gets on, so that one commit serves as many as there are.
+        let more = taken.is_ok() && riders.len() + 1 < MOST;
+        next = more.then(|| shared.line.next()).flatten();
+        let settled = match taken {
+            Ok(()) if next.is_some() => whole.settle(shared, rider.as_mut()).await,
+            // The last one's statements travel with the commit.
+            taken => taken,
+        };
+        riders.push(rider);
+        if let Err(failure) = settled {
+            fall_apart(whole, riders, next, &failure).await;
             return true;
         }
-        riders.push(rider);
-        // Whoever came meanwhile gets on, so that one commit serves as many as there are.
-        next = (riders.len() < MOST).then(|| shared.line.next()).flatten();
     }
-    end_all(riders, &whole.commit().await);
+    match whole.commit(shared, riders.last_mut()).await {
+        Ok(ended) => end_all(riders, &ended),
+        Err((whole, failure)) => fall_apart(*whole, riders, None, &failure).await,
+    }
     true
+}
+
+/// Ends a whole that broke on the last of its riders, who hears what happened to it; the others try again without it.
+async fn fall_apart(
+    mut whole: Whole,
+    mut riders: Vec<Box<dyn Ride>>,
+    next: Option<Box<dyn Ride>>,
+    failure: &Failure,
+) {
+    tracing::warn!(error = %failure.error, "a shared transaction is rolled back");
+    whole.abandon().await;
+    if let Some(rider) = riders.pop() {
+        rider.end(Ok(()));
+    }
+    riders.extend(next);
+    end_all(riders, &Err(again()));
 }
 
 fn end_all(riders: Vec<Box<dyn Ride>>, whole: &Result<(), Failure>) {
@@ -169,9 +205,25 @@ struct Whole {
     lease: Option<Lease>,
     /// Whether anybody's work is to stay.
     stays: bool,
+    /// Whether the last one runs in a savepoint of its own.
+    beside: bool,
+    /// Whether the last one's work is there, and perhaps still to be sent, but not parted from what may follow.
+    open: bool,
 }
 
+/// A commit that could not even be tried: the whole, and why.
+type Untried = (Box<Whole>, Failure);
+
 impl Whole {
+    fn new(lease: Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            stays: false,
+            beside: false,
+            open: false,
+        }
+    }
+
     /// Runs one transaction inside the whole. An error says that the whole is of no further use.
     async fn take_along(
         &mut self,
@@ -180,14 +232,38 @@ impl Whole {
     ) -> Result<(), Failure> {
         let mut lease = self.lease.take().ok_or_else(again)?;
         // Before anything is there that must stay, all may be undone, and no savepoint is needed.
-        let beside = self.stays;
-        if beside {
+        self.beside = self.stays;
+        if self.beside {
             lease.bracket("SAVEPOINT rider");
         }
         let (lease, stays) = rider.run(shared, lease).await;
-        let lease = self.lease.insert(lease);
-        self.stays |= stays;
-        match (beside, stays) {
+        self.lease = Some(lease);
+        self.open = stays;
+        if stays {
+            return Ok(());
+        }
+        self.part(shared, false).await
+    }
+
+    /// Sends what a rider has left to be sent, so that another may follow.
+    async fn settle(&mut self, shared: &Arc<Shared>, rider: &mut dyn Ride) -> Result<(), Failure> {
+        if !self.open {
+            return Ok(());
+        }
+        let lease = self.lease.as_mut().ok_or_else(again)?;
+        let sent = lease.flush().await;
+        let stays = rider.settle(sent);
+        self.part(shared, stays).await
+    }
+
+    /// Parts what a rider has written from what others will write, or takes it back.
+    async fn part(&mut self, shared: &Arc<Shared>, stays: bool) -> Result<(), Failure> {
+        self.open = false;
+        let lease = self.lease.as_mut().ok_or_else(again)?;
+        if !stays {
+            lease.forget();
+        }
+        match (self.beside, stays) {
             (false, true) => {}
             (false, false) => {
                 lease.roll_back().await?;
@@ -200,16 +276,46 @@ impl Whole {
                 lease.bracket("RELEASE rider");
             }
         }
+        self.stays |= stays;
         Ok(())
     }
-
-    /// Makes durable what is to stay.
-    async fn commit(mut self) -> Result<(), Failure> {
-        if !self.stays {
-            self.abandon().await;
-            return Ok(());
+    /// Makes durable what is to stay; what the last one has left to be sent goes in the same trip.
+    async fn commit(
+        mut self,
+        shared: &Arc<Shared>,
+        last: Option<&mut Box<dyn Ride>>,
+    ) -> Result<Result<(), Failure>, Untried> {
+        let Some(mut lease) = self.lease.take() else {
+            return Ok(Err(again()));
+        };
+        if let Some(last) = last.filter(|_| self.open && lease.holds_back()) {
+            match lease.flush_and_commit().await {
+                Ok(id) => {
+                    last.settle(Ok(id));
+                    lease.finish().await;
+                    return Ok(Ok(()));
+                }
+                Err(stopped) if stopped.at_the_end => {
+                    return Ok(not_committed(lease, stopped.failure).await);
+                }
+                Err(stopped) => last.settle(Err(stopped.failure)),
+            };
+            self.lease = Some(lease);
+            if let Err(failure) = self.part(shared, false).await {
+                return Err((Box::new(self), failure));
+            }
+        } else {
+            self.stays |= self.open;
+            self.lease = Some(lease);
         }
-        commit(self.lease.take().ok_or_else(again)?).await
+        match self.lease.take() {
+            Some(lease) if self.stays => Ok(commit(lease).await),
+            lease => {
+                self.lease = lease;
+                self.abandon().await;
+                Ok(Ok(()))
+            }
+        }
     }
 
     /// Rolls everything back.

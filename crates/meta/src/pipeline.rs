@@ -3,7 +3,8 @@
 //! A SQLite connection lives in a thread of its own, and a trip there and back costs about as much as a statement. So
 //! what nobody waits for is held back and goes along with the next statement whose outcome is wanted, or at the end.
 //! Nothing overtakes anything: statements run in the order in which they came, and once one fails, none behind it runs.
-//! An expectation that is not met is found out afterwards; what ran behind it is undone with its transaction.
+//! An expectation is checked by a statement of ours behind the one that is to meet it, which fails if it has not, so
+//! that even a commit may travel along.
 //!
 //! Brackets (`BEGIN`, `SAVEPOINT`, `RELEASE`) travel ahead of the statements. One that fails leaves the connection in an
 //! unknown place, so that from then on all is refused but the way back.
@@ -27,6 +28,10 @@ const MOST: usize = 16;
 /// times its length.
 const LONGEST_KEPT: usize = 8 << 10;
 
+/// Fails if the statement before it has touched no row. SQLite raises errors of ours within triggers only; outside of
+/// them a text that is no JSON does as well.
+const EXPECTED: &str = "SELECT CASE changes() WHEN 0 THEN json('') END;";
+
 /// What a statement must do for its transaction to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
@@ -49,9 +54,10 @@ pub(crate) struct Pipeline {
     broken: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Step {
-    expect: Expect,
+    /// It is not the caller's, but says whether the one before did what was expected.
+    checks: bool,
     /// A duplicate is overcome by running the transaction again.
     retried: bool,
     /// The id that it returns is of interest.
@@ -62,6 +68,13 @@ struct Step {
 pub(crate) struct Landed {
     pub(crate) rows: Vec<Row>,
     pub(crate) touched: u64,
+}
+
+/// Why a trip ended early.
+pub(crate) struct Stopped {
+    pub(crate) failure: Failure,
+    /// It was the commit that failed, not what it was to make durable.
+    pub(crate) at_the_end: bool,
 }
 
 impl Pipeline {
@@ -103,10 +116,17 @@ impl Pipeline {
         self.text.push_str(&rendered.sql);
         self.text.push(';');
         self.steps.push(Step {
-            expect,
             retried: rendered.is_retried(),
             has_id,
+            ..Step::default()
         });
+        if expect == Expect::ARow {
+            self.text.push_str(EXPECTED);
+            self.steps.push(Step {
+                checks: true,
+                ..Step::default()
+            });
+        }
         Ok(())
     }
 
@@ -146,12 +166,31 @@ impl Pipeline {
         &mut self,
         connection: &mut SqliteConnection,
     ) -> Result<Landed, Failure> {
+        let sent = self.travel(connection, "").await;
+        sent.map_err(|stopped| stopped.failure)
+    }
+
+    /// Sends what is held back with a `COMMIT` behind it.
+    pub(crate) async fn commit(
+        &mut self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), Stopped> {
+        self.travel(connection, "COMMIT").await.map(drop)
+    }
+
+    async fn travel(
+        &mut self,
+        connection: &mut SqliteConnection,
+        last: &str,
+    ) -> Result<Landed, Stopped> {
         let ahead = self.brackets.len();
-        let mut text = self.take_brackets()?;
+        let mut text = self.take_brackets().map_err(Stopped::on_the_way)?;
         text.push_str(&self.text);
+        text.push_str(last);
         let arguments = std::mem::take(&mut self.arguments);
         let steps = std::mem::take(&mut self.steps);
         self.text.clear();
+        let expected = ahead + steps.len() + usize::from(!last.is_empty());
         let kept = text.len() <= LONGEST_KEPT;
         let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(kept);
         let mut answers = connection.fetch_many(query);
@@ -163,44 +202,57 @@ impl Pipeline {
                 Ok(Some(Either::Left(result))) => {
                     done += 1;
                     touched = result.rows_affected();
-                    if let Some(step) = step {
-                        let id = step.settle(touched, &rows)?;
-                        self.last_id = id.or(self.last_id);
+                    if step.is_some_and(|step| step.has_id) {
+                        self.last_id = id_of(&rows).map_err(Stopped::on_the_way)?;
                     }
                     // Those of the last are wanted.
                     if done < ahead + steps.len() {
                         rows.clear();
                     }
                 }
+                Ok(None) if done < expected => return Err(broken_off(!last.is_empty())),
                 Ok(None) => break,
+                Err(_) if step.is_some_and(|step| step.checks) => {
+                    return Err(Stopped::on_the_way(outdated()));
+                }
                 Err(error) => {
                     self.broken = done < ahead;
                     let mut failure = classify(Dialect::Sqlite, &error);
                     let retried = step.is_some_and(|step| step.retried);
                     failure.retry |= retried && failure.error.is_unique();
-                    return Err(failure);
+                    let at_the_end = done == ahead + steps.len();
+                    return Err(Stopped {
+                        failure,
+                        at_the_end,
+                    });
                 }
             }
         }
         let rows = rows
             .iter()
             .map(cells::sqlite_row)
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, _>>()
+            .map_err(Stopped::on_the_way)?;
         Ok(Landed { rows, touched })
     }
 }
 
-impl Step {
-    /// Whether it did what was expected; the id that it returned.
-    fn settle(self, touched: u64, rows: &[SqliteRow]) -> Result<Option<i64>, Failure> {
-        if self.expect == Expect::ARow && touched == 0 {
-            return Err(outdated());
-        }
-        match rows.last() {
-            Some(row) if self.has_id => Ok(Some(cells::sqlite_row(row)?.int(0)?)),
-            _ => Ok(None),
+impl Stopped {
+    /// Before the end.
+    pub(crate) fn on_the_way(failure: Failure) -> Self {
+        Self {
+            failure,
+            at_the_end: false,
         }
     }
+}
+
+/// The id that a statement returned, if it did.
+fn id_of(rows: &[SqliteRow]) -> Result<Option<i64>, Failure> {
+    let Some(row) = rows.last() else {
+        return Ok(None);
+    };
+    Ok(Some(cells::sqlite_row(row)?.int(0)?))
 }
 
 /// A row was there, or was not, other than had been read.
@@ -209,6 +261,18 @@ pub(crate) fn outdated() -> Failure {
         error: Error::Busy("what was read is out of date".into()),
         retry: true,
         lost: false,
+    }
+}
+
+/// The connection's thread ended on the way. Whether there was a commit then nobody knows.
+fn broken_off(committing: bool) -> Stopped {
+    Stopped {
+        failure: Failure {
+            error: Error::Unavailable("the connection broke off".into()),
+            retry: false,
+            lost: true,
+        },
+        at_the_end: committing,
     }
 }
 

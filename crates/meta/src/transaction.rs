@@ -367,7 +367,8 @@ where
     ended
 }
 
-/// Runs a body in a transaction that is open; says how it ended, and gives the connection back.
+/// Runs a body in a transaction that is open; says how it ended, and gives the connection back, which may hold back the
+/// last statements of a body that ended well.
 pub(crate) async fn run_body<T, E, F>(
     shared: &Arc<Shared>,
     context: &Context,
@@ -392,11 +393,10 @@ where
         .catch_unwind()
         .await;
     let outcome = match outcome {
-        Ok(Ok(value)) => tx.flush().await.map(|()| value).map_err(E::from),
-        Ok(Err(error)) => Err(error),
+        Ok(ended) => ended,
         Err(_) => Err(Error::Other("the body of a transaction panicked".into()).into()),
     };
-    if outcome.is_err() {
+    if outcome.is_err() || tx.failed.is_some() {
         tx.lease.forget();
     }
     let Tx {
@@ -463,13 +463,17 @@ async fn end<T, E: From<Error>>(mut lease: Lease, ran: Ran<T, E>) -> Ran<T, E> {
 
 /// Commits, or rolls back if that fails.
 pub(crate) async fn commit(mut lease: Lease) -> Result<(), Failure> {
-    let failure = match lease.command("COMMIT").await {
+    match lease.command("COMMIT").await {
         Ok(()) => {
             lease.finish().await;
-            return Ok(());
+            Ok(())
         }
-        Err(failure) => failure,
-    };
+        Err(failure) => not_committed(lease, failure).await,
+    }
+}
+
+/// Rolls back after a commit that failed, and says how.
+pub(crate) async fn not_committed(mut lease: Lease, failure: Failure) -> Result<(), Failure> {
     if failure.lost {
         return Err(uncertain(&failure).into());
     }
