@@ -29,7 +29,7 @@ const AGENT_CHARS: usize = 256;
 /// Ids of requests: a random number of this process and a running one. They are unique and no secret, so the operating system need
 /// not be asked for each.
 struct RequestIds {
-    process: u64,
+    process: String,
     next: AtomicU64,
 }
 
@@ -38,14 +38,22 @@ impl RequestIds {
         let mut process = [0; 8];
         random.fill(&mut process);
         Self {
-            process: u64::from_be_bytes(process),
+            process: format!("{:016x}", u64::from_be_bytes(process)),
             next: AtomicU64::new(1),
         }
     }
 
     fn next(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let next = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("{:016x}{next:016x}", self.process)
+        let mut id = String::with_capacity(2 * self.process.len());
+        id.push_str(&self.process);
+        // By hand, since each request has one, and formatting takes several times as long.
+        for digit in (0..16).rev() {
+            let digit = (next >> (4 * digit)) & 0xf;
+            id.push(char::from(DIGITS[digit as usize]));
+        }
+        id
     }
 }
 

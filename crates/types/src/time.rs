@@ -87,10 +87,39 @@ impl fmt::Display for Millis {
         let rest = self.0.rem_euclid(MILLIS_PER_DAY);
         let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
         let (second, milli) = (rest / 1000 % 60, rest % 1000);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
-        )
+        if !(0..=9999).contains(&year) {
+            return write!(
+                f,
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+            );
+        }
+        // Each line of the log begins with a time, and writing digits is a fraction of what formatting numbers is.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts = [
+            (year, 3),
+            (month, 6),
+            (day, 9),
+            (hour, 12),
+            (minute, 15),
+            (second, 18),
+            (milli, 22),
+        ];
+        for (number, last) in parts {
+            put_digits(&mut text[..=last], number);
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// Writes a number's digits over the end of `text`.
+fn put_digits(text: &mut [u8], number: i64) {
+    let mut rest = number;
+    for place in text.iter_mut().rev() {
+        if rest == 0 {
+            break;
+        }
+        *place = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
     }
 }
 
