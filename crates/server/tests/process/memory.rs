@@ -119,6 +119,63 @@ async fn a_thousand_slow_clients_cost_little_and_delay_nobody() {
     server.stop().await;
 }
 
+/// How much `nice` a thread of the server's has that is called `name`, if there is one.
+fn niceness(server: &ServerProcess, name: &str) -> Option<i32> {
+    let threads = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+    threads.flatten().find_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+        let (before, after) = stat.rsplit_once(") ")?;
+        let called = before.rsplit_once('(')?.1 == name;
+        let nice = after.split(' ').nth(16)?.parse().ok()?;
+        called.then_some(nice)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_came_to_rest_holds_little() {
+    let site = site().await;
+    let server = site.serve().await;
+    add_user(&site, "ann").await;
+    for _ in 0..20 {
+        let anonymous = server.anonymous();
+        anonymous.get("/v2/").send().await.expect(401);
+    }
+    // Huge pages would round every piece of memory up to 2 MiB.
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    assert!(status.contains("THP_enabled:\t0"), "{status}");
+    let before = resident(&server);
+    let mut hashing = None;
+    for number in 0..200 {
+        let wrong = server
+            .anonymous()
+            .with_password("ann", &format!("wrong {number}"));
+        let (_, nice) = futures::join!(wrong.get("/v2/").send(), async {
+            for _ in 0..50 {
+                if let Some(nice) = niceness(&server, "hashing") {
+                    return Some(nice);
+                }
+                tokio::task::yield_now().await;
+            }
+            None
+        });
+        hashing = hashing.or(nice);
+        if number > 4 && hashing.is_some_and(|nice| nice > 0) {
+            break;
+        }
+        hashing = hashing.filter(|nice| *nice > 0);
+    }
+    assert!(hashing.is_some(), "no thread that hashes steps back");
+    // Each login has taken 19 MiB.
+    for _ in 0..300 {
+        if resident(&server) < before + (12 << 10) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    grew("logins that are over", before, &server, 12 << 10);
+    server.stop().await;
+}
+
 /// Reads answers until there are `count` of them with this status line.
 async fn answers(stream: &mut ReadHalf<'_>, count: usize, line: &str) {
     let mut seen = Vec::new();
