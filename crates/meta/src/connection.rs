@@ -205,10 +205,6 @@ enum Link {
     Sqlite(Lent<SqliteConnection>),
     Postgres(Lent<PgConnection>),
     Mysql(Lent<MySqlConnection>),
-    // Opened outside the pools, closed after use.
-    OwnSqlite(SqliteConnection),
-    OwnPostgres(PgConnection),
-    OwnMysql(MySqlConnection),
 }
 
 /// All text comes from `Statement`s, migrations and this crate's own constants, never from a caller's value.
@@ -251,13 +247,13 @@ impl Lease {
         let link = match address.dialect {
             Dialect::Sqlite => SqliteConnection::connect_with(&sqlite_options(address, config))
                 .await
-                .map(Link::OwnSqlite),
+                .map(|connection| Link::Sqlite(Lent::apart(connection))),
             Dialect::Postgres => PgConnection::connect_with(&postgres_options(address, config)?)
                 .await
-                .map(Link::OwnPostgres),
+                .map(|connection| Link::Postgres(Lent::apart(connection))),
             Dialect::Mysql => MySqlConnection::connect_with(&mysql_options(address, config)?)
                 .await
-                .map(Link::OwnMysql),
+                .map(|connection| Link::Mysql(Lent::apart(connection))),
         };
         link.map(Self::new)
             .map_err(|error| classify(address.dialect, &error))
@@ -266,12 +262,9 @@ impl Lease {
     /// Gives the connection back to its pool (or closes one of its own). The connection must not be in a transaction.
     pub(crate) async fn finish(mut self) {
         match self.link.take() {
-            Some(Link::OwnSqlite(connection)) => drop(connection.close().await),
-            Some(Link::OwnPostgres(connection)) => drop(connection.close().await),
-            Some(Link::OwnMysql(connection)) => drop(connection.close().await),
-            Some(Link::Sqlite(connection)) => connection.give_back(),
-            Some(Link::Postgres(connection)) => connection.give_back(),
-            Some(Link::Mysql(connection)) => connection.give_back(),
+            Some(Link::Sqlite(connection)) => connection.give_back().await,
+            Some(Link::Postgres(connection)) => connection.give_back().await,
+            Some(Link::Mysql(connection)) => connection.give_back().await,
             None => {}
         }
     }
@@ -546,9 +539,6 @@ impl Lease {
             Some(Link::Sqlite(connection)) => Ok(Raw::Sqlite(connection)),
             Some(Link::Postgres(connection)) => Ok(Raw::Postgres(connection)),
             Some(Link::Mysql(connection)) => Ok(Raw::Mysql(connection)),
-            Some(Link::OwnSqlite(connection)) => Ok(Raw::Sqlite(connection)),
-            Some(Link::OwnPostgres(connection)) => Ok(Raw::Postgres(connection)),
-            Some(Link::OwnMysql(connection)) => Ok(Raw::Mysql(connection)),
             None => Err(Error::Other("the connection was given back".into()).into()),
         }
     }

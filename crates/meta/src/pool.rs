@@ -65,11 +65,11 @@ struct Idle<C> {
     since: Duration,
 }
 
-/// A connection that is lent.
+/// A connection that is lent, or one apart from every pool.
 pub(crate) struct Lent<C> {
     // Ahead of its place, so that it is closed before another may be opened.
     connection: C,
-    place: Place<C>,
+    place: Option<Place<C>>,
 }
 
 /// The place of a connection in the budget.
@@ -115,6 +115,7 @@ impl<C: Connection> Pool<C> {
             Some(idle) => idle.connection,
             None => place.shared.connect().await?,
         };
+        let place = Some(place);
         Ok(Lent { connection, place })
     }
 
@@ -164,23 +165,36 @@ impl<C> Shared<C> {
 }
 
 impl<C: Connection + 'static> Lent<C> {
-    /// Gives the connection back, which must be in the middle of nothing.
-    pub(crate) fn give_back(self) {
-        let Self {
-            connection,
-            mut place,
-        } = self;
-        place.ends = false;
-        let since = place.shared.terms.clock.elapsed();
-        let mut idle = place.shared.idle();
+    /// A connection that no pool knows of.
+    pub(crate) fn apart(connection: C) -> Self {
+        let place = None;
+        Self { connection, place }
+    }
+
+    /// Gives the connection back, which must be in the middle of nothing; one apart is closed.
+    pub(crate) async fn give_back(self) {
+        let Self { connection, place } = self;
+        match place {
+            Some(place) => place.keep(connection),
+            None => drop(connection.close().await),
+        }
+    }
+}
+
+impl<C: Connection + 'static> Place<C> {
+    /// Keeps the connection for the next.
+    fn keep(mut self, connection: C) {
+        self.ends = false;
+        let since = self.shared.terms.clock.elapsed();
+        let mut idle = self.shared.idle();
         idle.push(Idle { connection, since });
         let is_old = |idle: &Idle<C>| since.saturating_sub(idle.since) >= OLD;
         let old = idle.first().is_some_and(is_old).then(|| idle.remove(0));
         drop(idle);
         if let Some(old) = old {
-            let shared = Arc::clone(&place.shared);
+            let shared = Arc::clone(&self.shared);
             let closing = async move { shared.part_with(old.connection).await };
-            let tasks = &place.shared.terms.tasks;
+            let tasks = &self.shared.terms.tasks;
             tasks.spawn("meta.close_idle", Box::pin(closing));
         }
     }
@@ -252,7 +266,7 @@ mod tests {
         let (pool, opened) = pool(2);
         let (first, second) = (pool.lend().await.unwrap(), pool.lend().await.unwrap());
         assert_eq!((pool.size(), opened.load(Ordering::Relaxed)), ((2, 0), 2));
-        first.give_back();
+        first.give_back().await;
         assert_eq!(pool.size(), (2, 1));
         let mut again = pool.lend().await.unwrap();
         again.ping().await.unwrap();
@@ -260,7 +274,7 @@ mod tests {
         drop(second);
         drop(again);
         assert_eq!(pool.size(), (0, 0));
-        pool.lend().await.unwrap().give_back();
+        pool.lend().await.unwrap().give_back().await;
         assert_eq!((pool.size(), opened.load(Ordering::Relaxed)), ((1, 1), 3));
     }
 
@@ -271,10 +285,10 @@ mod tests {
         assert!(matches!(pool.lend().await, Err(Error::PoolTimedOut)));
         let giving_back = async {
             tokio::task::yield_now().await;
-            lent.give_back();
+            lent.give_back().await;
         };
         let (next, ()) = tokio::join!(pool.lend(), giving_back);
-        next.unwrap().give_back();
+        next.unwrap().give_back().await;
         assert_eq!(opened.load(Ordering::Relaxed), 1);
     }
 
@@ -283,9 +297,9 @@ mod tests {
         let clock = TestClock::new();
         let (pool, _) = pool_at(2, Arc::clone(&clock));
         let (first, second) = (pool.lend().await.unwrap(), pool.lend().await.unwrap());
-        first.give_back();
+        first.give_back().await;
         clock.advance(OLD);
-        second.give_back();
+        second.give_back().await;
         while pool.size() != (1, 1) {
             tokio::task::yield_now().await;
         }
@@ -298,7 +312,7 @@ mod tests {
         let closing = pool.close();
         let mut closing = std::pin::pin!(closing);
         assert!(futures::poll!(&mut closing).is_pending());
-        lent.give_back();
+        lent.give_back().await;
         closing.await;
         assert_eq!(pool.size(), (0, 0));
         assert!(matches!(pool.lend().await, Err(Error::PoolClosed)));
