@@ -256,6 +256,29 @@ async fn headers_are_limited() {
 }
 
 #[tokio::test]
+async fn as_many_headers_are_let_in_as_are_set() {
+    for headers in [20, 150] {
+        let limits = Limits {
+            headers,
+            ..Limits::default()
+        };
+        let server = start(&limits, None, 0);
+        // One more is the host.
+        for (more, status) in [(headers - 1, 200), (headers, 431)] {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let more = "a: b\r\n".repeat(more as usize);
+            let request = format!("GET / HTTP/1.1\r\nHost: h\r\n{more}\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn http2_is_spoken_without_tls_and_drained() {
     let server = start(&Limits::default(), None, 30);
     let stream = TcpStream::connect(server.address).await.unwrap();
