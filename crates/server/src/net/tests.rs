@@ -17,7 +17,7 @@ use rustls_pki_types::ServerName;
 use seawall_kernel::clock::SystemClock;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -210,6 +210,29 @@ async fn too_many_connections_are_closed_at_accept() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn there_are_no_more_connections_than_are_set_wherever_they_come_from() {
+    let limits = Limits {
+        connections: 3,
+        ..Limits::default()
+    };
+    let server = start(&limits, None, 0);
+    let mut held = Vec::new();
+    for host in 1..=5 {
+        let socket = TcpSocket::new_v4().unwrap();
+        let from = SocketAddr::from(([127, 0, 0, host], 0));
+        socket.bind(from).unwrap();
+        held.push(socket.connect(server.address).await.unwrap());
+    }
+    for stream in &mut held[3..] {
+        assert!(closed(stream).await);
+    }
+    for stream in &mut held[..3] {
+        ask(stream, "/").await;
+        read_until(stream, "tls=false").await;
+    }
 }
 
 #[tokio::test]
