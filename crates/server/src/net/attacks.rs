@@ -200,6 +200,24 @@ async fn requests_that_are_reset_at_once_end_their_connection() {
 }
 
 #[tokio::test]
+async fn requests_that_are_reset_unseen_end_their_connection_before_its_frames_do() {
+    let server = start(&Limits::default(), None, 0);
+    let mut two = Two::to(server.address, &[]).await;
+    let attack = |stream| {
+        [
+            get(stream, "/slow"),
+            frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]),
+        ]
+        .concat()
+    };
+    // Far fewer frames than one may send at once.
+    two.send((0..400).flat_map(|i| attack(2 * i + 1)).collect())
+        .await;
+    served(server.address).await;
+    assert!(two.ends().await);
+}
+
+#[tokio::test]
 async fn whoever_reads_much_may_update_its_windows_often() {
     let server = start(&quick(), None, 0);
     let mut two = Two::to(server.address, &[]).await;
