@@ -218,6 +218,19 @@ async fn requests_that_are_reset_unseen_end_their_connection_before_its_frames_d
 }
 
 #[tokio::test]
+async fn requests_that_are_none_end_their_connection() {
+    let server = start(&Limits::default(), None, 0);
+    let mut two = Two::to(server.address, &[]).await;
+    // Each has a field that HTTP/2 forbids, and is reset by us, which is as much work as if its sender did.
+    let block = [fields("/"), b"\x00\x0aconnection\x01x".to_vec()].concat();
+    let attack = |stream| frame(HEADERS, END_STREAM | END_HEADERS, stream, &block);
+    two.send((0..400).flat_map(|i| attack(2 * i + 1)).collect())
+        .await;
+    served(server.address).await;
+    assert!(two.ends().await);
+}
+
+#[tokio::test]
 async fn whoever_reads_much_may_update_its_windows_often() {
     let server = start(&quick(), None, 0);
     let mut two = Two::to(server.address, &[]).await;
