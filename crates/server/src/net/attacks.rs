@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::tests::{BIG, ask, closed, read_until, start};
+use super::tests::{BIG, WHOLE, ask, closed, read_until, start};
 use crate::config::Limits;
 
 const DATA: u8 = 0;
@@ -290,6 +290,24 @@ async fn an_answer_that_is_not_taken_ends_its_connection() {
     let mut rest = Vec::new();
     let _ = timeout(PATIENCE, one.read_to_end(&mut rest)).await.unwrap();
     assert!(rest.len() < 20 * BIG, "{}", rest.len());
+    served(server.address).await;
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_that_is_not_taken_ends_its_connection() {
+    let server = start(&slow_bodies(), None, 0);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut one = socket.connect(server.address).await.unwrap();
+    // Nothing more is asked of who answers, so that only the socket tells that it is not taken.
+    ask(&mut one, "/whole").await;
+    served(server.address).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut taken = Vec::new();
+    let _ = timeout(PATIENCE, one.read_to_end(&mut taken))
+        .await
+        .expect("the connection has ended");
+    assert!(taken.len() < WHOLE, "{}", taken.len());
     served(server.address).await;
 }
 

@@ -31,6 +31,9 @@ use crate::net::tls::{Certificate, Refreshed};
 /// How much there is under `/big`.
 pub(super) const BIG: usize = 4 << 20;
 
+/// How much there is under `/whole`, in one piece.
+pub(super) const WHOLE: usize = 16 << 20;
+
 /// Answers at once, except under `/slow`, where each piece of the body waits for a permit.
 struct Pieces(Arc<Semaphore>);
 
@@ -42,6 +45,9 @@ impl Serve for Pieces {
                 let piece = || Ok::<_, Infallible>(Bytes::from(vec![7; BIG / 64]));
                 let pieces = futures::stream::iter((0..64).map(move |_| piece()));
                 return Response::new(Body::from_stream(pieces));
+            }
+            if request.uri().path() == "/whole" {
+                return Response::new(Body::from(vec![7; WHOLE]));
             }
             if request.uri().path() != "/slow" {
                 let text = format!("{:?} tls={}", request.version(), peer.tls);
