@@ -464,6 +464,20 @@ async fn a_crowd_of_connections_gets_narrow_ones() {
 }
 
 #[tokio::test]
+async fn what_a_connection_may_send_in_all_is_its_share() {
+    let limits = Limits {
+        http2_memory_mebibytes: 256,
+        ..Limits::default()
+    };
+    let server = start(&limits, None, 0);
+    let mut two = Two::to(server.address, &[]).await;
+    let opened = two.next(WINDOW_UPDATE).await.unwrap();
+    let more = u32::from_be_bytes(opened.payload.try_into().unwrap());
+    // Everybody may send 64 KiB before they are told anything.
+    assert_eq!((opened.stream, 65_535 + more), (0, 1 << 20));
+}
+
+#[tokio::test]
 async fn one_address_does_not_take_the_seats_of_others() {
     let limits = Limits {
         connections_per_address: 10,
