@@ -4,6 +4,7 @@
 //! before, during and after.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -475,6 +476,28 @@ async fn what_a_connection_may_send_in_all_is_its_share() {
     let more = u32::from_be_bytes(opened.payload.try_into().unwrap());
     // Everybody may send 64 KiB before they are told anything.
     assert_eq!((opened.stream, 65_535 + more), (0, 1 << 20));
+}
+
+#[tokio::test]
+async fn what_nobody_takes_is_not_made_in_advance() {
+    let server = start(&Limits::default(), None, 0);
+    // All windows are as wide as can be, and nothing is read.
+    let widest = (u32::MAX >> 1).to_be_bytes();
+    let settings = [&[0, 4][..], &widest].concat();
+    let mut two = Two::to(server.address, &settings).await;
+    let more = ((u32::MAX >> 1) - 65_535).to_be_bytes();
+    two.send(frame(WINDOW_UPDATE, 0, 0, &more)).await;
+    two.send((0..16).flat_map(|i| get(2 * i + 1, "/big")).collect())
+        .await;
+    let (mut made, mut before) = (0, usize::MAX);
+    while made != before {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        before = made;
+        made = server.made.load(Ordering::Relaxed);
+    }
+    // The sockets hold some, and each stream two pieces.
+    assert!((1..16 * 64 / 2).contains(&made), "{made}");
+    served(server.address).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -35,15 +36,22 @@ pub(super) const BIG: usize = 4 << 20;
 pub(super) const WHOLE: usize = 16 << 20;
 
 /// Answers at once, except under `/slow`, where each piece of the body waits for a permit.
-struct Pieces(Arc<Semaphore>);
+struct Pieces {
+    gate: Arc<Semaphore>,
+    /// How many pieces of what is under `/big` were made.
+    made: Arc<AtomicUsize>,
+}
 
 impl Serve for Pieces {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
-        let gate = Arc::clone(&self.0);
+        let (gate, made) = (Arc::clone(&self.gate), Arc::clone(&self.made));
         async move {
             if request.uri().path() == "/big" {
-                let piece = || Ok::<_, Infallible>(Bytes::from(vec![7; BIG / 64]));
-                let pieces = futures::stream::iter((0..64).map(move |_| piece()));
+                let piece = move |_| {
+                    made.fetch_add(1, Ordering::Relaxed);
+                    Ok::<_, Infallible>(Bytes::from(vec![7; BIG / 64]))
+                };
+                let pieces = futures::stream::iter((0..64).map(piece));
                 return Response::new(Body::from_stream(pieces));
             }
             if request.uri().path() == "/whole" {
@@ -69,6 +77,7 @@ impl Serve for Pieces {
 
 pub(super) struct Running {
     pub(super) address: SocketAddr,
+    pub(super) made: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
     lifecycle: Lifecycle,
     ended: JoinHandle<Ended>,
@@ -77,7 +86,11 @@ pub(super) struct Running {
 pub(super) fn start(limits: &Limits, tls: Option<Tls>, grace_seconds: u32) -> Running {
     let lifecycle = Lifecycle::new();
     let gate = Arc::new(Semaphore::new(0));
-    let service: Arc<dyn Serve> = Arc::new(Pieces(Arc::clone(&gate)));
+    let made = Arc::default();
+    let service: Arc<dyn Serve> = Arc::new(Pieces {
+        gate: Arc::clone(&gate),
+        made: Arc::clone(&made),
+    });
     let mut server = Server::new(limits, &[], &lifecycle, Arc::new(SystemClock));
     let address = "127.0.0.1:0".parse().unwrap();
     server
@@ -91,6 +104,7 @@ pub(super) fn start(limits: &Limits, tls: Option<Tls>, grace_seconds: u32) -> Ru
     let ended = tokio::spawn(async move { server.run(&shutdown).await });
     Running {
         address,
+        made,
         gate,
         lifecycle,
         ended,
