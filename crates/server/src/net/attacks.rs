@@ -479,6 +479,25 @@ async fn what_a_connection_may_send_in_all_is_its_share() {
 }
 
 #[tokio::test]
+async fn who_speaks_http1_takes_no_share_of_http2s_memory() {
+    let limits = Limits {
+        http2_memory_mebibytes: 256,
+        ..Limits::default()
+    };
+    let server = start(&limits, None, 0);
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        let mut one = TcpStream::connect(server.address).await.unwrap();
+        ask(&mut one, "/").await;
+        read_until(&mut one, "tls=false").await;
+        held.push(one);
+    }
+    let mut two = Two::to(server.address, &[]).await;
+    assert_eq!(allowed(&mut two).await, (8, 256 << 10));
+    drop(held);
+}
+
+#[tokio::test]
 async fn what_nobody_takes_is_not_made_in_advance() {
     let server = start(&Limits::default(), None, 0);
     // All windows are as wide as can be, and nothing is read.
