@@ -49,6 +49,25 @@ async fn a_trickling_upload_is_ended_and_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_stands_still_is_ended_and_goes_on_where_it_was() {
+    let app = TestApp::with(|config| {
+        config.limits.body_idle_timeout_seconds = 1;
+        config.limits.body_min_rate_bytes_per_second = 0;
+    })
+    .await;
+    let ann = app.user("ann").await;
+    let location = ann.open_upload("ann/app").await;
+    let piece = Ok(Bytes::from_static(b"a piece, and then nothing"));
+    let halting = futures::stream::iter([piece]).chain(futures::stream::pending());
+    let patch = ann.patch(&location).stream(halting).send();
+    let answer = tokio::time::timeout(Duration::from_secs(20), patch).await;
+    answer.expect("an answer").refused(408, "SIZE_INVALID");
+    let status = ann.get(&location).send().await.expect(204);
+    assert_eq!(status.header("range"), "0-24");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trickling_manifest_is_ended_as_well() {
     let app = TestApp::with(|config| {
         config.limits.body_idle_timeout_seconds = 1;
