@@ -29,5 +29,6 @@ mod routes;
 mod slow;
 mod snapshots;
 mod statements;
+mod store;
 mod tokens;
 mod wire;

@@ -6,8 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
+use seawall_meta::fixture::damage;
 use seawall_testkit::{Client, Request, TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
+
+use crate::store;
 
 type Piece = Result<Bytes, std::io::Error>;
 
@@ -344,6 +347,29 @@ async fn an_upload_that_is_cancelled_under_way_takes_no_more() {
     let transfers = app.operator().transfers();
     let files = transfers.idle_uploads(Duration::ZERO);
     assert!(files.await.unwrap().is_empty(), "no bytes are left");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_are_booked_only_where_the_upload_still_is() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let url = app.config().database.url.as_ref().unwrap().expose();
+    // What a replica would do that does not see our locks, or whoever cancels: nothing is where it was read.
+    for meanwhile in [store::NEXT_GENERATION, store::ONE_MORE, store::CANCELLED] {
+        let location = ann.open_upload("ann/app").await;
+        ann.patch(&location).body("first").send().await.expect(202);
+        let (mut written, patch) = Written::with(ann.patch(&location));
+        let moving = async {
+            (&mut written.begun).await.unwrap();
+            damage(url, &[meanwhile.to_owned()]).await.unwrap();
+            written.write("second");
+            drop(written);
+        };
+        let (answer, ()) = futures::join!(patch.send(), moving);
+        answer.refused(404, "BLOB_UPLOAD_UNKNOWN");
+        damage(url, &[store::CANCELLED.to_owned()]).await.unwrap();
+    }
     app.finish().await;
 }
 
