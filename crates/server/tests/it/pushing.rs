@@ -204,6 +204,27 @@ async fn locations_are_used_as_clients_use_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_location_carries_is_good_for_its_own_upload_only() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let (one, other) = (
+        ann.open_upload("ann/app").await,
+        ann.open_upload("ann/app").await,
+    );
+    let (path, _) = one.split_once("?_state=").unwrap();
+    let (_, state) = other.split_once("?_state=").unwrap();
+    let mixed = format!("{path}?_state={state}");
+    let get = ann.get(&mixed).send().await;
+    get.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    let patch = ann.patch(&mixed).body("x").send().await;
+    patch.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    for own in [&one, &other] {
+        ann.patch(own).body("x").send().await.expect(202);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_unknown_length_are_taken_everywhere() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
