@@ -395,6 +395,22 @@ async fn bytes_are_booked_only_where_the_upload_still_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_row_contradicts_itself_does_not_go_on() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let url = app.config().database.url.as_ref().unwrap().expose();
+    let location = ann.open_upload("ann/app").await;
+    ann.patch(&location).body("first").send().await.expect(202);
+    damage(url, &[store::ONE_MORE.to_owned()]).await.unwrap();
+    let get = ann.get(&location).send().await;
+    get.refused(400, "BLOB_UPLOAD_INVALID");
+    let patch = ann.patch(&location).body("second").send().await;
+    patch.refused(400, "BLOB_UPLOAD_INVALID");
+    damage(url, &[store::CANCELLED.to_owned()]).await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_closing_put_that_breaks_can_be_sent_again() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
