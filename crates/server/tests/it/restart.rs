@@ -42,6 +42,23 @@ async fn a_push_survives_a_restart_and_an_upload_goes_on_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_without_a_byte_ends_with_its_server() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let location = ann.open_upload("ann/app").await;
+    ann.get(&location).send().await.expect(204);
+
+    // Which uploads were over nobody knows any more, so none of them may come back.
+    let app = app.restarted().await;
+    let ann = app.known("ann");
+    let get = ann.get(&location).send().await;
+    get.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    let patch = ann.patch(&location).body("x").send().await;
+    patch.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_given_before_a_restart_are_good_after_it() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
