@@ -115,6 +115,23 @@ async fn what_was_never_pushed_cannot_be_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_does_not_pass_to_the_next_repository_of_its_name() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    ann.push_blob("ann/app", b"old").await;
+    let location = ann.open_upload("ann/app").await;
+    ann.get(&location).send().await.expect(204);
+    let op = app.operator();
+    let name = RepositoryName::parse("ann/app").unwrap();
+    let repo = op.repo::<Administer>(&name).await.unwrap();
+    repositories::delete(&op, &repo).await.unwrap();
+    ann.push_blob("ann/app", b"new").await;
+    let patch = ann.patch(&location).body("x").send().await;
+    patch.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deleting_an_index_leaves_its_children() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
