@@ -137,6 +137,14 @@ async fn what_was_signed_here_is_not_checked_here_and_the_same_token_is_checked_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_is_hashed_in_a_seat_as_well() {
+    let house = House::new().await;
+    let (_, before) = house.load();
+    house.user("ann").await;
+    assert_eq!(house.load().1 - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_is_not_refused_for_having_been_wrong() {
     let house = House::new().await;
     house.user("ann").await;
