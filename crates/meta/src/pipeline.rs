@@ -284,3 +284,25 @@ fn astray() -> Failure {
         lost: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_never_comes_is_no_success() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let mut pipeline = Pipeline::default();
+        // SQLite has no answer to nothing, as it has none to what was sent when its thread ended.
+        pipeline.bracket("");
+        let failure = pipeline.send(&mut connection).await.err().unwrap();
+        assert!(failure.lost && !failure.retry);
+
+        pipeline.bracket("");
+        pipeline.bracket(Dialect::Sqlite.begin());
+        let stopped = pipeline.commit(&mut connection).await.err().unwrap();
+        assert!(stopped.failure.lost && stopped.at_the_end);
+    }
+}
