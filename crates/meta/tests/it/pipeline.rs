@@ -84,6 +84,35 @@ on_every_database! {
         assert_eq!(value, 1);
     }
 
+    async fn a_change_that_was_taken_back_is_nobodys(fixture: Fixture) {
+        let session = fixture.session();
+        session.transaction::<_, Error, _>(|tx| Box::pin(async move {
+            tx.execute(&INSERT, args!["there", 0]).await
+        })).await.unwrap();
+        // Many at once: on SQLite they share commits. Every other one fails behind its change, and the next has none.
+        let one = |number: i64| {
+            let session = fixture.session();
+            async move {
+                let ended = session.transaction::<_, Error, _>(move |tx| Box::pin(async move {
+                    if number % 2 == 1 {
+                        tx.change(Change { kind: 1, ..Change::default() }).await?;
+                        tx.send(&INSERT, args!["there", number], Expect::Nothing).await?;
+                    }
+                    Ok(())
+                })).await;
+                ended.map(|committed| committed.change)
+            }
+        };
+        let ended = futures::future::join_all((0..60).map(one)).await;
+        for (number, ended) in (0..).zip(ended) {
+            if number % 2 == 1 {
+                assert!(ended.is_err_and(|error| error.is_unique()), "{number}");
+            } else {
+                assert_eq!(ended.unwrap(), None, "{number}");
+            }
+        }
+    }
+
     async fn what_is_sent_beside_others_takes_nothing_along(fixture: Fixture) {
         // Many at once: on SQLite they share commits, and what one holds back must not become another's.
         let one = |number: i64| {
