@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, Query};
+use seawall_meta::fixture::{Backend, damage};
 use seawall_meta::{Change, Error, Expect, arg, args, statements};
+use tokio::sync::Notify;
 
 use crate::on_every_database;
 
@@ -15,6 +18,7 @@ statements! {
         .and_where(Expr::col("name").eq(arg(0)));
     ADD: |_d| Query::update().table("test_name").value("value", Expr::col("value").add(1))
         .and_where(Expr::col("name").eq(arg(0)));
+    LATE: |_d| Query::insert().into_table("late").columns(["name"]).values_panic([arg(0)]);
 }
 
 on_every_database! {
@@ -111,6 +115,47 @@ on_every_database! {
                 assert_eq!(ended.unwrap(), None, "{number}");
             }
         }
+    }
+
+    async fn a_commit_that_fails_fails_all_who_share_it(fixture: Fixture) {
+        if !fixture.is(Backend::Sqlite) {
+            return; // Nobody shares one.
+        }
+        // What is checked at the commit and not before.
+        let late = "CREATE TABLE late (name TEXT REFERENCES test_name (name) DEFERRABLE INITIALLY DEFERRED)";
+        damage(&fixture.database.url, &[late.to_owned()]).await.unwrap();
+        let mut shared = false;
+        for round in 0..20 {
+            let name: &'static str = format!("round {round}").leak();
+            let (session, begun) = (fixture.session(), Arc::new(Notify::new()));
+            let telling = Arc::clone(&begun);
+            let first = session.transaction::<_, Error, _>(move |tx| {
+                let begun = Arc::clone(&telling);
+                Box::pin(async move {
+                    tx.execute(&INSERT, args![name, 1]).await?;
+                    begun.notify_one();
+                    // The other gets in line meanwhile, mostly.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    Ok(())
+                })
+            });
+            let session = fixture.session();
+            let last = async {
+                begun.notified().await;
+                session.transaction::<_, Error, _>(|tx| {
+                    Box::pin(async move { tx.send(&LATE, args!["nobody"], Expect::ARow).await })
+                }).await
+            };
+            let (first, last) = tokio::join!(first, last);
+            assert!(last.is_err());
+            let row = fixture.session().optional(&VALUE, args![name]).await.unwrap();
+            assert_eq!(row.is_some(), first.is_ok(), "{first:?}");
+            shared = first.is_err();
+            if shared {
+                break;
+            }
+        }
+        assert!(shared);
     }
 
     async fn what_is_sent_beside_others_takes_nothing_along(fixture: Fixture) {
