@@ -12,6 +12,13 @@ use seawall_types::time::Clock;
 
 use crate::statistics::percentile;
 
+/// The most memory that is touched beforehand, and a piece of it, in bytes.
+const MOST_TOUCHED: u64 = 16 << 30;
+const PIECE: usize = 256 << 20;
+
+/// The size of a page of memory, or a part of it.
+const PAGE: usize = 4 << 10;
+
 /// How often the disk is asked to make 4 KiB durable.
 const SYNCS: usize = 50;
 
@@ -37,9 +44,7 @@ impl Machine {
     pub(crate) fn look(folder: &Path) -> Result<Self> {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let kibibytes: u64 = field(&memory, "MemTotal")
-            .and_then(|text| text.split_whitespace().next()?.parse().ok())
-            .unwrap_or(0);
+        let kibibytes = kibibytes(&memory, "MemTotal");
         Ok(Self {
             cores: thread::available_parallelism().map_or(0, usize::from),
             processor: field(&info, "model name").unwrap_or_else(|| "?".to_owned()),
@@ -51,6 +56,28 @@ impl Machine {
     }
 }
 
+/// Touches most of the memory that is free, once, and gives it back; returns how many bytes.
+///
+/// A virtual machine gets its memory from the host page by page, when it first touches it, and that costs more than
+/// whatever is measured then. Else it would be a matter of luck whose files fall on memory that was used before.
+pub(crate) fn touch_memory() -> u64 {
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = kibibytes(&memory, "MemFree").saturating_mul(1 << 10);
+    let number = |path| read_line(path).parse::<u64>().ok();
+    let limit = number("/sys/fs/cgroup/memory.max").unwrap_or(u64::MAX);
+    let used = number("/sys/fs/cgroup/memory.current").unwrap_or(0);
+    let free = free.min(limit.saturating_sub(used)) / 4 * 3;
+    let pieces = usize::try_from(free.min(MOST_TOUCHED)).map_or(0, |free| free / PIECE);
+    let touched = (0..pieces).map(|_| {
+        let mut piece = vec![0_u8; PIECE];
+        piece.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+        piece
+    });
+    // All of it at once, or the same pages would be touched again and again.
+    let touched: Vec<_> = touched.collect();
+    touched.iter().map(|piece| piece.len() as u64).sum()
+}
+
 /// How busy the machine is: the three load averages.
 pub(crate) fn load() -> String {
     let all = read_line("/proc/loadavg");
@@ -60,6 +87,14 @@ pub(crate) fn load() -> String {
 fn read_line(path: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_else(|_| "?".to_owned());
     text.trim().to_owned()
+}
+
+/// A figure of `/proc/meminfo`.
+fn kibibytes(memory: &str, name: &str) -> u64 {
+    let figure = field(memory, name);
+    figure
+        .and_then(|text| text.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// The value of the first line `name : value`.

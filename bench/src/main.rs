@@ -74,6 +74,10 @@ async fn bench(options: &Options) -> Result<()> {
     }
     .context("making a folder for the registries' data")?;
     let machine = Machine::look(folder.path())?;
+    if !options.quick {
+        let touched = machine::touch_memory() >> 30;
+        note(format_args!("touched {touched} GiB of memory"));
+    }
     let before = machine::load();
     let results = rounds::run(options, &plan, folder.path()).await?;
     let report = Report {

@@ -91,6 +91,8 @@ pub(super) const METHOD: &str = "
   generator, and a fast row is limited by both: see the cores each used.
 * Loopback has no latency and no loss; real networks hide part of what is measured here.
 * The peers check no permissions and write no log, so rows of theirs do less than Seawall's.
+* Most of the free memory is touched once before anything is measured. A virtual machine that gets it from
+  its host while it serves is slower, whatever the registry: a push of 64 MiB took twice as long.
 * Everything that is read lies in the page cache. Nobody deletes, nothing is collected meanwhile.
 * A virtual machine with other tenants is noisy, its disk above all: look at the spread.
 ";
