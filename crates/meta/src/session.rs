@@ -34,7 +34,7 @@ pub struct Committed<T> {
     pub value: T,
     /// The change that other replicas must have seen before anybody is told of the commit.
     pub change: Option<ChangeId>,
-    /// All changes that it announced, for this process, which need not wait for the log.
+    /// All changes that it announced or saw, for this process, which need not wait for the log.
     pub changes: Vec<Change>,
 }
 

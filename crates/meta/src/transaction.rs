@@ -181,6 +181,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Notes a change that another transaction has announced and whose effect this one has seen: it may end before this
+    /// process has heard of the other's end, so what it tells its own process includes it.
+    pub fn saw(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
     /// Announces several changes, every two by one statement.
     pub async fn changes(&mut self, changes: &[Change]) -> Result<()> {
         let (pairs, rest) = changes.as_chunks::<2>();

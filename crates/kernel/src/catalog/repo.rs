@@ -227,6 +227,9 @@ async fn make_repository(
     let arguments = args![namespace, name.path(), Visibility::Private.code()];
     let Some(id) = tx.try_insert(&store::REPOSITORY_INSERT, arguments).await? else {
         let id = find_repository(tx, namespace, name).await?;
+        // Whoever made it may not have been answered yet, and what is cached still says that there is none.
+        let (kind, within) = (changes::REPOSITORY_MADE, namespace.get());
+        tx.saw(changes::named(kind, within, id.get(), name.path()));
         return Ok((id, false));
     };
     let id = RepositoryId::from(id);

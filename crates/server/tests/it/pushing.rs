@@ -372,6 +372,23 @@ async fn an_upload_that_is_cancelled_under_way_takes_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_goes_on_in_a_repository_that_somebody_else_has_just_made() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let url = app.config().database.url.as_ref().unwrap().expose();
+    ann.push_blob("ann/first", b"first").await;
+    let location = ann.open_upload("ann/app").await;
+    // As by a push beside this one, of whose end this process has not heard yet.
+    damage(url, &[store::APP_IS_MADE.to_owned()]).await.unwrap();
+    ann.patch(&location).body("bytes").send().await.expect(202);
+    let digest = Digest::of(Algorithm::Sha256, b"bytes");
+    // Some clients keep the query of the first location to the end.
+    let put = ann.put(&format!("{location}&digest={digest}"));
+    put.send().await.expect(201);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_are_booked_only_where_the_upload_still_is() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;

@@ -1,4 +1,4 @@
-//! What happens to the rows of uploads behind a server's back, as SQL.
+//! What happens to rows behind a server's back, as SQL.
 
 /// Another has appended to every upload, in a generation of its own.
 pub(crate) const NEXT_GENERATION: &str = "UPDATE upload SET generation = generation + 1";
@@ -8,3 +8,8 @@ pub(crate) const ONE_MORE: &str = "UPDATE upload SET upload_offset = upload_offs
 
 /// Every upload is cancelled.
 pub(crate) const CANCELLED: &str = "DELETE FROM upload";
+
+/// Somebody makes a repository called `app` beside the one called `first`.
+pub(crate) const APP_IS_MADE: &str = "INSERT INTO repository (namespace_id, name, kind, visibility, state, generation, \
+     created_at) SELECT namespace_id, 'app', kind, visibility, state, generation, created_at FROM repository \
+     WHERE name = 'first'";
