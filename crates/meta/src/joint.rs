@@ -279,6 +279,7 @@ impl Whole {
         self.stays |= stays;
         Ok(())
     }
+
     /// Makes durable what is to stay; what the last one has left to be sent goes in the same trip.
     async fn commit(
         mut self,

@@ -41,8 +41,10 @@ pub(crate) struct Terms {
 impl Terms {
     /// The same for another number of connections.
     pub(crate) fn of(&self, most: u32) -> Self {
-        let terms = self.clone();
-        Self { most, ..terms }
+        Self {
+            most,
+            ..self.clone()
+        }
     }
 }
 

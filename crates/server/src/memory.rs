@@ -1,8 +1,7 @@
 //! Giving memory back to the system after a burst.
 //!
 //! The allocator keeps what was freed for a second, and gives it back when something large is freed after that. A
-//! server that came to rest frees nothing large any more, and would hold on to the memory of its last burst: a single
-//! password takes 19 MiB to hash.
+//! server that came to rest frees nothing large any more, and would hold on to the memory of its last burst.
 
 use std::hint::black_box;
 use std::time::Duration;
