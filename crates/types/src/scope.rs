@@ -144,10 +144,7 @@ impl Scope {
         {
             return Err(ScopeError::Malformed);
         }
-        let is_action = |word: &str| word == "*" || word.bytes().all(|b| b.is_ascii_lowercase());
-        if !actions.split(',').all(is_action) {
-            return Err(ScopeError::Malformed);
-        }
+        // Other servers' actions have other letters, as in `metadata_read` and `scanner-pull`.
         let actions = actions.split(',').filter_map(Action::parse).collect();
         Ok(kind.map(|kind| Self {
             kind,
