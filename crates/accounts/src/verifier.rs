@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, header};
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
 use seawall_kernel::auth::{CredentialKind, Identity, Verifier};
 use seawall_kernel::{Actor, Ceiling, Op, Who};
 use seawall_types::basic::{Credentials, CredentialsError};
@@ -15,9 +16,10 @@ use crate::passwords::{Claim, Stored};
 use crate::tokens;
 
 impl Verifier for Directory {
-    fn verify<'a>(&'a self, op: &'a Op, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Actor>> {
+    fn verify<'a>(&'a self, op: &'a Op, head: &'a Parts) -> BoxFuture<'a, Result<Actor>> {
         Box::pin(async move {
-            match claimed(headers)? {
+            let reads = matches!(head.method, Method::GET | Method::HEAD);
+            match claimed(&head.headers, reads)? {
                 Credentials::Anonymous => Ok(Actor::anonymous()),
                 Credentials::Basic { user, password } => {
                     let identity = Box::pin(self.log_in(op, &user, &password)).await?;
@@ -82,9 +84,13 @@ pub(crate) fn known(identity: Identity, ceiling: Ceiling) -> Actor {
     }
 }
 
-/// What the request claims. Errors: `Unauthenticated` for anything that is no credentials of ours,
-/// `InvalidToken` for a token that is no token.
-fn claimed(headers: &HeaderMap) -> Result<Credentials> {
+/// What the request claims. A token that cannot be one of ours counts as none where nothing but
+/// reading is asked for: some clients bring one that was made up (Homebrew's is `QQ==`), and what is
+/// public is theirs to read.
+///
+/// Errors: `Unauthenticated` for anything that is no credentials of ours, `InvalidToken` for a token
+/// that is no token.
+fn claimed(headers: &HeaderMap, reads: bool) -> Result<Credentials> {
     let refusal = |words| Error::new(Reason::Unauthenticated, words);
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = given.next() else {
@@ -96,11 +102,18 @@ fn claimed(headers: &HeaderMap) -> Result<Credentials> {
     let text = value
         .to_str()
         .map_err(|_| refusal("the authorization header is malformed"))?;
-    Credentials::parse(text).map_err(|error| match error {
-        CredentialsError::Scheme => refusal("only Basic and Bearer authorization are understood"),
-        _ if is_bearer(text) => tokens::refusal(),
-        _ => refusal("the authorization header is malformed"),
-    })
+    match Credentials::parse(text) {
+        Ok(Credentials::Bearer(token)) if !tokens::may_be(token.expose()) && reads => {
+            Ok(Credentials::Anonymous)
+        }
+        Ok(credentials) => Ok(credentials),
+        Err(CredentialsError::Scheme) => Err(refusal(
+            "only Basic and Bearer authorization are understood",
+        )),
+        Err(_) if is_bearer(text) && reads => Ok(Credentials::Anonymous),
+        Err(_) if is_bearer(text) => Err(tokens::refusal()),
+        Err(_) => Err(refusal("the authorization header is malformed")),
+    }
 }
 
 fn is_bearer(text: &str) -> bool {
@@ -115,11 +128,37 @@ mod tests {
     use super::*;
 
     fn reason(values: &[&'static str]) -> Option<Reason> {
+        said(values, false).err().map(|error| error.reason)
+    }
+
+    fn said(values: &[&'static str], reads: bool) -> Result<Credentials> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
         }
-        claimed(&headers).err().map(|error| error.reason)
+        claimed(&headers, reads)
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_none_to_who_only_reads() {
+        for odd in [
+            "Bearer QQ==",
+            "Bearer",
+            "Bearer ",
+            "bearer a b",
+            "Bearer a.b",
+        ] {
+            let read = said(&[odd], true);
+            assert!(matches!(read, Ok(Credentials::Anonymous)), "{odd}");
+            assert!(
+                !matches!(said(&[odd], false), Ok(Credentials::Anonymous)),
+                "{odd}"
+            );
+        }
+        let whole = said(&["Bearer a.b.c"], true);
+        assert!(matches!(whole, Ok(Credentials::Bearer(_))));
+        assert!(said(&["Basic !"], true).is_err());
+        assert!(said(&["Digest x"], true).is_err());
     }
 
     #[test]

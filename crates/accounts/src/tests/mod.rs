@@ -2,6 +2,7 @@
 
 mod directory;
 mod logins;
+mod refresh;
 mod service;
 mod tokens;
 
@@ -47,18 +48,32 @@ struct Answer {
 
 impl House {
     async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    /// A process that gives out refresh tokens.
+    async fn with_refresh_tokens() -> Self {
+        Self::with(Config {
+            refresh_tokens: true,
+            ..Config::default()
+        })
+        .await
+    }
+
+    async fn with(config: Config) -> Self {
         let backend = Backend::chosen().unwrap();
         let sets = [seawall_kernel::MIGRATIONS, MIGRATIONS];
         let database = TestDatabase::migrated(backend, &sets).await.unwrap();
-        Self::over(Arc::new(database), Settings::default()).await
+        Self::over(Arc::new(database), config).await
     }
 
     /// Another process over the same database.
     async fn beside(&self) -> Self {
-        Self::over(Arc::clone(&self.database), Settings::default()).await
+        let config = self.directory.tokens().config().clone();
+        Self::over(Arc::clone(&self.database), config).await
     }
 
-    async fn over(database: Arc<TestDatabase>, settings: Settings) -> Self {
+    async fn over(database: Arc<TestDatabase>, config: Config) -> Self {
         let clock = TestClock::new();
         let shared = || Arc::clone(&clock) as Arc<dyn Clock>;
         let tracker = Tracker::new();
@@ -78,11 +93,11 @@ impl House {
             random,
             tracker: Arc::clone(&tracker),
             secrets: Secrets::from_bytes(&[5; 32]),
-            settings,
+            settings: Settings::default(),
             cache_bytes: 16 << 20,
         };
         let kernel = Kernel::open(parts).await.unwrap();
-        let directory = Directory::new(&kernel, Config::default()).await.unwrap();
+        let directory = Directory::new(&kernel, config).await.unwrap();
         let table = Table::new(feature(&directory).routes);
         let verifier = Arc::clone(&directory) as Arc<dyn Verifier>;
         let dispatcher = Dispatcher::new(Arc::clone(&kernel), table, verifier, None);
@@ -185,9 +200,9 @@ impl House {
     }
 
     async fn verify(&self, op: &Op, authorization: &str) -> Result<Actor> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        self.directory.verify(op, &headers).await
+        let request = Request::post("/").header(header::AUTHORIZATION, authorization);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        self.directory.verify(op, &head).await
     }
 }
 

@@ -207,6 +207,11 @@ pub(crate) fn validation(issuer: &str) -> Validation {
     validation
 }
 
+/// Whether a text has the form of our tokens: three parts.
+pub(crate) fn may_be(token: &str) -> bool {
+    token.split('.').count() == 3 && token.split('.').all(|part| !part.is_empty())
+}
+
 /// The name of the key that a token's head asks for, if the head is one of ours. Nothing else in it is believed.
 pub(crate) fn key_named_in(token: &str) -> Option<String> {
     let head = jsonwebtoken::decode_header(token).ok()?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::HeaderMap;
+use http::request::Parts;
 use seawall_types::Result;
 use seawall_types::ids::{CredentialId, PrincipalId};
 use seawall_types::name::RepositoryName;
@@ -154,9 +154,10 @@ impl Actor {
 
 /// Turns a request's credentials into an actor. `accounts` brings the one implementation.
 pub trait Verifier: Send + Sync + 'static {
-    /// Reads `Authorization`; a request without it is anonymous.
+    /// Reads `Authorization` in a request's head; a request without it is anonymous, and so is one
+    /// that only reads, if what it brings cannot be a token of anybody's here.
     ///
     /// Errors: `Unauthenticated` for a wrong password or an unknown scheme, `InvalidToken` for a
     /// token that is not ours, has expired, or whose principal or credential is no more.
-    fn verify<'a>(&'a self, op: &'a Op, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Actor>>;
+    fn verify<'a>(&'a self, op: &'a Op, head: &'a Parts) -> BoxFuture<'a, Result<Actor>>;
 }

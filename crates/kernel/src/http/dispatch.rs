@@ -145,7 +145,7 @@ impl Dispatcher {
             Access::Open => Actor::anonymous(),
             _ => self
                 .verifier
-                .verify(op, &head.parts.headers)
+                .verify(op, &head.parts)
                 .await
                 .map_err(refused)?,
         };

@@ -72,9 +72,13 @@ impl Known {
 }
 
 impl Verifier for Known {
-    fn verify<'a>(&'a self, op: &'a Op, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Actor>> {
+    fn verify<'a>(
+        &'a self,
+        op: &'a Op,
+        head: &'a http::request::Parts,
+    ) -> BoxFuture<'a, Result<Actor>> {
         self.asked.lock().unwrap().push(op.clone());
-        let text = |name| headers.get(name).map(|value| value.to_str().unwrap());
+        let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap());
         let mut actor = self.actor(text("x-user").unwrap_or_default());
         if let Some(scope) = text("x-scope") {
             actor.ceiling = Ceiling::Scopes(Arc::new(Scopes::parse([scope]).unwrap()));
