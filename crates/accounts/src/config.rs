@@ -13,6 +13,9 @@ pub struct Config {
     /// permission, so a long life costs no safety: what its holder may do is looked up each time.
     pub token_lifetime_seconds: u64,
 
+    /// Whether who asks for a refresh token gets one. Those given out before are good either way.
+    pub refresh_tokens: bool,
+
     /// How long a refresh token may be used, in days, from 1 to 3650. It ends sooner when the
     /// password changes or the user is disabled.
     pub refresh_lifetime_days: u32,
@@ -25,7 +28,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             token_lifetime_seconds: 300,
-            refresh_lifetime_days: 365,
+            refresh_tokens: false,
+            refresh_lifetime_days: 90,
             key_rotation_days: 30,
         }
     }
@@ -77,6 +81,7 @@ mod tests {
         let odd = Config {
             token_lifetime_seconds: 59,
             refresh_lifetime_days: 0,
+            refresh_tokens: true,
             key_rotation_days: 9999,
         };
         assert_eq!(odd.problems().len(), 3);

@@ -4,6 +4,7 @@
 //! with its event and its change, after which no replica accepts what was good before.
 
 mod admin;
+mod refresh;
 mod users;
 
 use std::sync::{Arc, Weak};
@@ -17,6 +18,8 @@ use crate::credentials::Known;
 use crate::keys::Keys;
 use crate::passwords::Passwords;
 use crate::tokens::Tokens;
+
+pub use refresh::RefreshToken;
 
 /// The accounts of an installation.
 pub struct Directory {
@@ -72,11 +75,13 @@ impl Directory {
     /// Drops what a change may have made wrong.
     fn hear(&self, heard: &Heard) {
         match heard {
+            // One refresh token less says nothing of the password.
             Heard::Change {
-                kind: PRINCIPAL, a, ..
-            } => {
-                self.passwords.forget(PrincipalId::from(*a));
-            }
+                kind: PRINCIPAL,
+                a,
+                b: 0,
+                ..
+            } => self.passwords.forget(PrincipalId::from(*a)),
             Heard::Change {
                 kind: SIGNING_KEYS, ..
             } => self.tokens.expire(),

@@ -28,7 +28,7 @@ mod verifier;
 mod tests;
 
 pub use config::Config;
-pub use directory::Directory;
+pub use directory::{Directory, RefreshToken};
 pub use feature::feature;
 
 /// The tables of this crate; they refer to the kernel's.
@@ -38,6 +38,7 @@ pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
         "0001_create_credential",
         "0002_index_credential_by_principal",
         "0003_index_credential_by_expiry",
+        "0004_add_credential_last_used",
     ]
 );
 

@@ -134,6 +134,8 @@ impl House {
         let kernel = Kernel::open(parts).await?;
         let accounts = seawall_accounts::Config {
             token_lifetime_seconds: config.tokens.lifetime_seconds.into(),
+            refresh_tokens: config.tokens.refresh_tokens,
+            refresh_lifetime_days: config.tokens.refresh_lifetime_days,
             ..seawall_accounts::Config::default()
         };
         let directory = Directory::new(&kernel, accounts).await?;

@@ -129,6 +129,14 @@ pub fn as_text<S: serde::Serializer>(time: &Millis, serializer: S) -> Result<S::
     serializer.collect_str(time)
 }
 
+/// [`as_text`] of a time that need not be there.
+pub fn as_text_if_any<S: serde::Serializer>(
+    time: &Option<Millis>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&time.map(|time| time.to_string()), serializer)
+}
+
 /// The proleptic Gregorian date of a day counted from 1970-01-01.
 ///
 /// Years are taken to begin in March, so that the leap day comes last; the constants are the days

@@ -36,7 +36,7 @@ struct Answer<'a> {
 /// What a request wants beside its token.
 struct Wanted<'a> {
     scopes: Scopes,
-    /// A refresh token, for the client of this name.
+    /// A refresh token, for the client of this name, if any are given out here.
     offline: bool,
     client: Option<&'a str>,
     /// Whether the answer says what was granted.
@@ -67,8 +67,8 @@ pub(super) async fn post(directory: &Directory, call: &Call) -> Result<Response>
     is_form(call)?;
     let form = Form::parse(&call.bytes(MAX_FORM_BYTES).await?)?;
     let grant_type = form.need("grant_type")?.expose();
-    form.need("service")?;
-    let client = form.need("client_id")?.expose();
+    // The standard asks for `service` and `client_id`; not all clients send them.
+    let client = form.get("client_id")?.map(Secret::expose);
     let scopes = grant::parse(form.all("scope").map(Secret::expose))?;
     let op = call.op.in_lane(grant::lane(&scopes));
     let (identity, may_refresh) = match grant_type {
@@ -92,7 +92,7 @@ pub(super) async fn post(directory: &Directory, call: &Call) -> Result<Response>
     let wanted = Wanted {
         scopes,
         offline,
-        client: Some(client),
+        client,
         told: true,
     };
     answer(directory, &op, &wanted).boxed().await
@@ -116,7 +116,8 @@ async fn answer(directory: &Directory, op: &Op, wanted: &Wanted<'_>) -> Result<R
     let scope = wanted.told.then(|| granted.to_string());
     let identity = op.actor().identity().map(|identity| &**identity);
     let issued = directory.tokens().issue(op, identity, granted).await?;
-    let refresh = match identity.filter(|_| wanted.offline) {
+    let offline = wanted.offline && directory.tokens().config().refresh_tokens;
+    let refresh = match identity.filter(|_| offline) {
         Some(identity) => refresh_token(directory, op, identity, wanted.client).await?,
         None => None,
     };

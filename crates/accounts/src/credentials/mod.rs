@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use seawall_kernel::auth::{CredentialKind, Identity};
 use seawall_kernel::catalog::store::ACTIVE;
-use seawall_kernel::changes::{self, Subject};
+use seawall_kernel::changes::Subject;
 use seawall_kernel::{Cache, Kernel, Loaded, Op, Share, Weigh};
 use seawall_meta::{Row, Tx, args};
 use seawall_types::permission::PrincipalKind;
@@ -47,6 +47,8 @@ pub(crate) struct Standing {
     credential_kind: i64,
     usable: bool,
     expires_at: Option<Millis>,
+    /// When it was used last, about, as far as that was read with the secret.
+    pub(crate) last_used_at: Option<Millis>,
     /// What is stored of the secret; empty when it was not read.
     pub(crate) secret: Vec<u8>,
 }
@@ -64,13 +66,18 @@ impl Standing {
             credential_kind: row.int(6)?,
             usable: row.int(7)? == store::USABLE,
             expires_at: row.opt_millis(8)?,
+            last_used_at: None,
             secret,
         })
     }
 
     fn read_whole(mut row: Row) -> Result<Self> {
         let secret = row.take_bytes(9)?;
-        Self::read(&row, secret)
+        let last_used_at = row.opt_millis(10)?;
+        Ok(Self {
+            last_used_at,
+            ..Self::read(&row, secret)?
+        })
     }
 
     /// Whose it is.
@@ -86,6 +93,11 @@ impl Standing {
     /// Whether principal and credential may be used at `now`.
     pub(crate) fn holds(&self, now: Millis) -> bool {
         self.active && self.usable && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Its id.
+    pub(crate) fn credential(&self) -> CredentialId {
+        self.credential
     }
 
     /// The identity that was proved by a credential of `kind`.
@@ -184,39 +196,11 @@ pub(crate) async fn revoke_refresh(tx: &mut Tx, principal: PrincipalId) -> Resul
 /// Rows go when they ended so long ago.
 const KEPT: Duration = Duration::from_hours(168);
 const BATCH: i64 = 500;
-/// More refresh tokens than this nobody needs; a machine that logs in for every job makes them.
-const MOST_REFRESH: i64 = 1000;
-
-/// Removes what ended long ago and revokes the oldest refresh tokens of whoever has too many.
-/// Says whether there is more to do.
+/// Removes what ended long ago. Says whether there is more to do.
 pub(crate) async fn sweep(op: &Op) -> Result<bool> {
-    let crowded = op
-        .sql()
-        .all(&store::CROWDED, args![store::REFRESH, MOST_REFRESH])
-        .await?;
-    for row in &crowded {
-        thin_out(op, row.id(0)?).await?;
-    }
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX / 4);
     op.transaction(kept, |tx, _op, &kept| {
         Box::pin(async move { Ok(tx.execute(&store::SWEEP, args![kept, BATCH]).await? > 0) })
-    })
-    .await
-}
-
-async fn thin_out(op: &Op, principal: PrincipalId) -> Result<()> {
-    op.transaction(principal, |tx, _op, &principal| {
-        Box::pin(async move {
-            let arguments = args![principal, store::REFRESH, MOST_REFRESH];
-            if let Some(row) = tx.optional(&store::NTH_NEWEST, arguments).await? {
-                let arguments = args![principal, store::REFRESH, row.int(0)?];
-                tx.execute(&store::REVOKE_UP_TO, arguments).await?;
-                // The tokens that were made by them end as well.
-                tx.change(changes::change(changes::PRINCIPAL, principal.get(), 0))
-                    .await?;
-            }
-            Ok(())
-        })
     })
     .await
 }

@@ -83,38 +83,61 @@ seawall_meta::statements! {
         .and_where(Expr::col("state").eq(USABLE))
         .to_owned();
 
-    /// Revokes the oldest credentials of a kind. Arguments: principal id, kind, the last id to go.
-    REVOKE_UP_TO: |d| Query::update()
+    /// Revokes one credential of a kind. Arguments: principal id, kind, credential id.
+    REVOKE_ONE: |d| Query::update()
         .table("credential")
         .value("state", REVOKED)
         .value("expires_at", d.now())
+        .and_where(Expr::col("id").eq(arg(2)))
         .and_where(Expr::col("principal_id").eq(arg(0)))
         .and_where(Expr::col("kind").eq(arg(1)))
         .and_where(Expr::col("state").eq(USABLE))
-        .and_where(Expr::col("id").lte(arg(2)))
         .to_owned();
 
-    /// Who has more usable credentials of a kind than is good. Arguments: kind, how many are good.
-    CROWDED: |d| Query::select()
-        .column("principal_id")
-        .expr(d.integer(Expr::col("id").count()))
+    /// A principal's credentials of a kind that may be used, by age. Arguments: principal id, kind,
+    /// how many at most.
+    USABLE_LIST: |d| Query::select()
+        .columns(["id", "label", "created_at", "expires_at", "last_used_at"])
         .from("credential")
-        .and_where(Expr::col("kind").eq(arg(0)))
+        .and_where(Expr::col("principal_id").eq(arg(0)))
+        .and_where(Expr::col("kind").eq(arg(1)))
         .and_where(Expr::col("state").eq(USABLE))
-        .group_by_col("principal_id")
-        .and_having(Expr::col("id").count().gt(arg(1)))
+        .and_where(Expr::col("expires_at").gt(d.now()))
+        .order_by("id", Order::Asc)
+        .limit(arg_limit(2))
         .to_owned();
 
-    /// The credential that has so many newer ones beside it. Arguments: principal id, kind, how many.
+    /// The newest credential of a kind that has so many newer ones beside it, in whatever state they
+    /// are. Arguments: principal id, kind, how many.
     NTH_NEWEST: |_d| Query::select()
         .column("id")
         .from("credential")
         .and_where(Expr::col("principal_id").eq(arg(0)))
         .and_where(Expr::col("kind").eq(arg(1)))
-        .and_where(Expr::col("state").eq(USABLE))
         .order_by("id", Order::Desc)
         .limit(1)
         .offset(arg_limit(2))
+        .to_owned();
+
+    /// Removes the oldest credentials of a kind. Arguments: principal id, kind, the last id to go.
+    REMOVE_UP_TO: |_d| Query::delete()
+        .from_table("credential")
+        .and_where(Expr::col("principal_id").eq(arg(0)))
+        .and_where(Expr::col("kind").eq(arg(1)))
+        .and_where(Expr::col("id").lte(arg(2)))
+        .to_owned();
+
+    /// Notes that a credential was used, unless that is known of the time since. Arguments: id, how
+    /// long ago in ms.
+    USED: |d| Query::update()
+        .table("credential")
+        .value("last_used_at", d.now())
+        .and_where(Expr::col("id").eq(arg(0)))
+        .cond_where(
+            Cond::any()
+                .add(Expr::col("last_used_at").is_null())
+                .add(Expr::col("last_used_at").lt(d.now().sub(arg(1)))),
+        )
         .to_owned();
 
     /// Removes what ended long ago. Arguments: how long ago in ms, how many at most.
@@ -168,6 +191,6 @@ fn bare() -> SelectStatement {
 /// The same with the secret.
 fn standing() -> SelectStatement {
     let mut query = bare();
-    query.column(("c", "secret"));
+    query.columns([("c", "secret"), ("c", "last_used_at")]);
     query
 }

@@ -1,15 +1,21 @@
 //! Refresh tokens: long-lived, opaque, rows in the database, good at the token service only.
 //!
 //! One holds its row's id and 256 random bits; the row holds their SHA-256. It ends with the
-//! password it was made from, and when its principal is disabled.
+//! password it was made from, and when its principal is disabled. A principal has so many at most:
+//! with each one more the oldest goes, in the same transaction, so that no client that asks again and
+//! again grows the table.
+
+use std::time::Duration;
 
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use seawall_kernel::Op;
 use seawall_kernel::auth::{CredentialKind, Identity};
+use seawall_kernel::changes;
 use seawall_meta::args;
 use seawall_types::{CredentialId, Error, Reason, Result, Secret};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
@@ -21,6 +27,14 @@ const TOKEN_BYTES: usize = ID_BYTES + RANDOM_BYTES;
 
 /// The longest note of the client that asked, in bytes.
 const LABEL_BYTES: usize = 128;
+
+/// A principal has so many rows of them at most, ended ones among them.
+pub(crate) const MOST: i64 = 100;
+
+/// When one was used is known to the day.
+const DAY: Duration = Duration::from_hours(24);
+/// Noting it may take so long; then the login goes on without.
+const NOTING: Duration = Duration::from_secs(1);
 
 /// Makes a refresh token for whoever has just proved themselves by a password. `client` is what
 /// they call their program. Costs one read and one write.
@@ -44,6 +58,16 @@ pub(crate) async fn issue(
                 let words = "the password was changed a moment ago";
                 return Err(Error::new(Reason::Unauthenticated, words));
             }
+            let arguments = args![identity.id, store::REFRESH, MOST - 1];
+            if let Some(row) = tx.optional(&store::NTH_NEWEST, arguments).await? {
+                let oldest = row.int(0)?;
+                let arguments = args![identity.id, store::REFRESH, oldest];
+                tx.execute(&store::REMOVE_UP_TO, arguments).await?;
+                // The tokens that were got by it end as well.
+                let kind = changes::PRINCIPAL;
+                tx.change(changes::change(kind, identity.id.get(), oldest))
+                    .await?;
+            }
             let label = label.as_deref();
             let arguments = args![identity.id, store::REFRESH, hash, label, *lifetime];
             Ok(tx.insert(&store::INSERT, arguments).await?)
@@ -52,7 +76,7 @@ pub(crate) async fn issue(
     Ok(write(made.await?, &random))
 }
 
-/// Who holds `token`, if it is good now. Errors: `Unauthenticated`. One read.
+/// Who holds `token`, if it is good now. Errors: `Unauthenticated`. One read, and a write a day.
 pub(crate) async fn redeem(op: &Op, token: &Secret) -> Result<Identity> {
     let refusal = || {
         Error::new(
@@ -66,9 +90,24 @@ pub(crate) async fn redeem(op: &Op, token: &Secret) -> Result<Identity> {
             && standing.holds(op.now())
             && constant_time::verify_slices_are_equal(&standing.secret, &hash(&random)).is_ok()
     });
-    standing
-        .map(|standing| standing.identity(CredentialKind::Refresh))
-        .ok_or_else(refusal)
+    let standing = standing.ok_or_else(refusal)?;
+    let known = standing.last_used_at;
+    if known.is_none_or(|last| last + DAY <= op.now()) {
+        note_use(op, standing.credential()).await;
+    }
+    Ok(standing.identity(CredentialKind::Refresh))
+}
+
+/// Notes that a token was used. That it is not noted, where the database takes no writes or takes
+/// them slowly, keeps nobody from logging in.
+async fn note_use(op: &Op, id: CredentialId) {
+    let day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX / 4);
+    let noting = op.transaction((id, day), |tx, _op, (id, day)| {
+        Box::pin(async move { Ok(tx.execute(&store::USED, args![*id, *day]).await?) })
+    });
+    if let Ok(Err(error)) = timeout(NOTING, noting).await {
+        tracing::debug!(%error, "that a refresh token was used is not noted");
+    }
 }
 
 fn hash(random: &[u8]) -> Vec<u8> {

@@ -31,7 +31,7 @@ pub const REPOSITORY_MADE: i64 = 3;
 pub const REPOSITORY: i64 = 4;
 /// A grant on a repository changed: (repository, principal).
 pub const GRANT: i64 = 5;
-/// A principal or its credentials changed: (id, 0).
+/// A principal or its credentials changed: (id, 0), or only one of these: (id, its id).
 pub const PRINCIPAL: i64 = 6;
 /// The signing keys changed.
 pub const SIGNING_KEYS: i64 = 7;

@@ -36,6 +36,8 @@ pub enum EventKind {
     UserDeleted = 4,
     /// A password was set.
     PasswordChanged = 5,
+    /// Refresh tokens were revoked (detail: user, credential if it was one).
+    RefreshTokensRevoked = 6,
     /// A namespace was made.
     NamespaceCreated = 10,
     /// A namespace went.
@@ -61,12 +63,13 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::UserCreated,
         Self::UserEnabled,
         Self::UserDisabled,
         Self::UserDeleted,
         Self::PasswordChanged,
+        Self::RefreshTokensRevoked,
         Self::NamespaceCreated,
         Self::NamespaceDeleted,
         Self::RepositoryCreated,

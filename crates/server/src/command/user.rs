@@ -2,8 +2,9 @@
 
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
+use seawall_accounts::RefreshToken;
 use seawall_kernel::catalog::principals::User;
-use seawall_types::{NamespaceName, Secret};
+use seawall_types::{CredentialId, NamespaceName, Secret};
 
 use super::{Common, Output};
 use crate::desk::Desk;
@@ -24,6 +25,44 @@ pub enum UserCommand {
     Enable(UserName),
     /// Delete a user for good
     Delete(UserDelete),
+    /// Manage the refresh tokens that a user's programs hold
+    #[command(subcommand)]
+    Tokens(UserTokens),
+}
+
+/// Manage refresh tokens.
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserTokens {
+    /// List them
+    List(TokenList),
+    /// End one of them, or all; the password stays
+    Revoke(TokenRevoke),
+}
+
+/// List refresh tokens.
+#[derive(Debug, Clone, Args)]
+pub struct TokenList {
+    /// The user
+    pub name: NamespaceName,
+
+    /// How to write the list.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// End refresh tokens.
+#[derive(Debug, Clone, Args)]
+pub struct TokenRevoke {
+    /// The user
+    pub name: NamespaceName,
+
+    /// Which one, as the list names it
+    #[arg(required_unless_present = "all")]
+    pub id: Option<i64>,
+
+    /// All of them
+    #[arg(long, conflicts_with = "id")]
+    pub all: bool,
 }
 
 /// Add a user.
@@ -120,6 +159,14 @@ impl UserCommand {
                 desk.terminal
                     .say(format_args!("user {} deleted", user.name))?;
             }
+            Self::Tokens(UserTokens::List(list)) => list_tokens(desk, list).await?,
+            Self::Tokens(UserTokens::Revoke(TokenRevoke { name, id, .. })) => {
+                let id = id.map(CredentialId::from);
+                directory.revoke_refresh_tokens(op, name, id).await?;
+                let which = id.map_or_else(|| "all".to_owned(), |id| id.to_string());
+                desk.terminal
+                    .say(format_args!("refresh tokens of {name} revoked: {which}"))?;
+            }
         }
         Ok(())
     }
@@ -138,6 +185,26 @@ async fn list(desk: &Desk, output: Output) -> Result<()> {
                 word(user.admin),
                 word(user.enabled),
                 user.created_at.to_string(),
+            ]
+        }),
+    )
+}
+
+async fn list_tokens(desk: &Desk, list: &TokenList) -> Result<()> {
+    let directory = &desk.house.directory;
+    let tokens = directory.list_refresh_tokens(&desk.op, &list.name).await?;
+    let head = ["ID", "CLIENT", "CREATED", "ENDS", "LAST USED"];
+    desk.terminal.list(
+        list.output,
+        &tokens,
+        (&head, |token: &RefreshToken| {
+            let last = token.last_used_at;
+            vec![
+                token.id.to_string(),
+                token.client.clone().unwrap_or_default(),
+                token.created_at.to_string(),
+                token.expires_at.to_string(),
+                last.map_or_else(|| "never".to_owned(), |last| last.to_string()),
             ]
         }),
     )

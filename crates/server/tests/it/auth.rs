@@ -283,7 +283,7 @@ async fn anonymous_access_can_be_switched_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_exchanged_by_form() {
-    let app = TestApp::new().await;
+    let app = TestApp::with(|config| config.tokens.refresh_tokens = true).await;
     let ann = app.user("ann").await;
     let image = Image::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
@@ -315,7 +315,7 @@ async fn a_password_is_exchanged_by_form() {
     for fields in [
         "",
         "grant_type=magic&service=x&client_id=y",
-        "grant_type=password&service=x",
+        "grant_type=password&username=ann",
     ] {
         let answer = form(&nobody, fields).send().await;
         assert!(
@@ -327,10 +327,15 @@ async fn a_password_is_exchanged_by_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_may_leave_a_refresh_token() {
-    let app = TestApp::new().await;
-    let ann = app.user("ann").await;
+async fn a_login_leaves_a_refresh_token_only_where_they_are_switched_on() {
     let path = "/v2/auth?account=ann&client_id=docker&offline_token=true&service=x";
+    let app = TestApp::new().await;
+    let body = app.user("ann").await.get(path).send().await;
+    // Docker keeps name and password then, which every tool that reads its file understands.
+    assert!(body.expect(200).json().get("refresh_token").is_none());
+    app.finish().await;
+    let app = TestApp::with(|config| config.tokens.refresh_tokens = true).await;
+    let ann = app.user("ann").await;
     let body = ann.get(path).send().await.expect(200).json();
     assert!(body["refresh_token"].as_str().unwrap().len() >= 32);
     let token = app.anonymous().with_token(body["token"].as_str().unwrap());
@@ -340,7 +345,7 @@ async fn a_login_may_leave_a_refresh_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
-    let app = TestApp::new().await;
+    let app = TestApp::with(|config| config.tokens.refresh_tokens = true).await;
     let ann = app.user("ann").await;
     ann.push("ann/app", "v1", &Image::new(1, 1)).await;
     let token = ann.token_for(&["repository:ann/app:pull"]).await;
@@ -447,5 +452,31 @@ async fn what_is_no_credential_is_refused() {
             "{authorization}: {answer:?}"
         );
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_a_token_reads_what_is_public_and_does_nothing_else() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let image = Image::new(1, 1);
+    ann.push("ann/open", "v1", &image).await;
+    ann.push("ann/closed", "v1", &image).await;
+    let public = seawall_types::permission::Visibility::Public;
+    app.set_visibility("ann/open", public).await;
+    for authorization in ["Bearer QQ==", "Bearer", "Bearer x", "Bearer a.b"] {
+        let mut client = app.anonymous();
+        client.authorization = Some(authorization.to_owned());
+        client.pull("ann/open", "v1", &image).await;
+        let hidden = client.get("/v2/ann/closed/manifests/v1").send().await;
+        hidden.refused(401, "UNAUTHORIZED");
+        let push = client.post("/v2/ann/open/blobs/uploads/").send().await;
+        let answer = push.refused(401, "UNAUTHORIZED");
+        assert!(challenge(&answer).contains("invalid_token"), "{answer:?}");
+    }
+    // One that may have been ours once is refused, so that its client asks for another.
+    let old = app.anonymous().with_token("a.b.c");
+    let answer = old.get("/v2/ann/open/manifests/v1").send().await;
+    answer.refused(401, "UNAUTHORIZED");
     app.finish().await;
 }

@@ -77,6 +77,7 @@ async fn every_request_has_one_line() {
 async fn no_line_has_a_secret() {
     let mut site = site().await;
     site.set("SEAWALL__LOG__LEVEL", "debug");
+    site.set("SEAWALL__TOKENS__REFRESH_TOKENS", "true");
     let server = site.serve().await;
     add_user(&site, "ann").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);

@@ -1,0 +1,1 @@
+ALTER TABLE credential ADD COLUMN last_used_at {bigint}
