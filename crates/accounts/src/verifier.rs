@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use seawall_kernel::auth::{CredentialKind, Identity, Verifier};
 use seawall_kernel::{Actor, Ceiling, Op, Who};
+use seawall_meta::Tx;
 use seawall_types::basic::{Credentials, CredentialsError};
 use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 
@@ -29,6 +30,31 @@ impl Verifier for Directory {
             }
         })
     }
+
+    fn renew<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        op: &'a Op,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Identity>> {
+        Box::pin(async move {
+            let kind = identity.credential_kind;
+            let whose = (identity.id, identity.credential);
+            let refusal = || match kind {
+                CredentialKind::Token => tokens::refusal(),
+                CredentialKind::Password | CredentialKind::Refresh => wrong(),
+            };
+            credentials::standing_in(tx, whose)
+                .await?
+                .filter(|standing| standing.holds(op.now()))
+                .map(|standing| standing.identity(kind))
+                .ok_or_else(refusal)
+        })
+    }
+}
+
+fn wrong() -> Error {
+    Error::new(Reason::Unauthenticated, "wrong user name or password")
 }
 
 impl Directory {
@@ -56,7 +82,7 @@ impl Directory {
         standing
             .filter(|standing| right && standing.holds(op.now()))
             .map(|standing| standing.identity(CredentialKind::Password))
-            .ok_or_else(|| Error::new(Reason::Unauthenticated, "wrong user name or password"))
+            .ok_or_else(wrong)
     }
 
     async fn bearer(&self, op: &Op, token: &Secret) -> Result<Actor> {

@@ -15,12 +15,12 @@ use futures::future::BoxFuture;
 use seawall_blob::Transfers;
 use seawall_cache::{Got, Loaded, Mark, Position, Weigh};
 use seawall_meta::{Session, Tx};
-use seawall_types::Result;
 use seawall_types::lane::Lane;
 use seawall_types::time::Millis;
 use seawall_types::work::{Context, Cost};
+use seawall_types::{Error, Reason, Result};
 
-use crate::auth::Actor;
+use crate::auth::{Actor, Verifier, Who};
 use crate::changes::Subject;
 use crate::kernel::Kernel;
 
@@ -61,6 +61,8 @@ pub struct Op {
     kernel: Arc<Kernel>,
     context: Context,
     actor: Arc<Actor>,
+    /// Who says whether the actor's credential still holds.
+    verifier: Option<Arc<dyn Verifier>>,
     origin: Arc<Origin>,
 }
 
@@ -83,7 +85,16 @@ impl Op {
             kernel,
             context,
             actor: Arc::new(actor),
+            verifier: None,
             origin: Arc::new(origin),
+        }
+    }
+
+    /// The same operation, whose actors `verifier` proves.
+    pub(crate) fn proved_by(&self, verifier: &Arc<dyn Verifier>) -> Self {
+        Self {
+            verifier: Some(Arc::clone(verifier)),
+            ..self.clone()
         }
     }
 
@@ -109,6 +120,26 @@ impl Op {
     /// Who acts.
     pub fn actor(&self) -> &Actor {
         &self.actor
+    }
+
+    /// Who acts, as they are at this moment by what `tx` reads. One read if it is a principal.
+    ///
+    /// Errors: `Unauthenticated`, `InvalidToken` if the principal or the credential has ended.
+    pub(crate) async fn actor_now(&self, tx: &mut Tx) -> Result<Actor> {
+        let Some(identity) = self.actor.identity() else {
+            return Ok((*self.actor).clone());
+        };
+        let Some(verifier) = &self.verifier else {
+            return Err(Error::new(
+                Reason::Unauthenticated,
+                "authentication required",
+            ));
+        };
+        let identity = verifier.renew(tx, self, identity).await?;
+        Ok(Actor {
+            who: Who::Principal(Arc::new(identity)),
+            ceiling: self.actor.ceiling.clone(),
+        })
     }
 
     /// Where it comes from.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_kernel::auth::{CredentialKind, Identity};
+use seawall_kernel::catalog::principals;
 use seawall_kernel::catalog::store::ACTIVE;
 use seawall_kernel::changes::Subject;
 use seawall_kernel::{Cache, Kernel, Loaded, Op, Share, Weigh};
@@ -43,6 +44,7 @@ pub(crate) struct Standing {
     kind: PrincipalKind,
     superuser: bool,
     active: bool,
+    generation: i64,
     credential: CredentialId,
     credential_kind: i64,
     usable: bool,
@@ -66,14 +68,15 @@ impl Standing {
             credential_kind: row.int(6)?,
             usable: row.int(7)? == store::USABLE,
             expires_at: row.opt_millis(8)?,
+            generation: row.int(9)?,
             last_used_at: None,
             secret,
         })
     }
 
     fn read_whole(mut row: Row) -> Result<Self> {
-        let secret = row.take_bytes(9)?;
-        let last_used_at = row.opt_millis(10)?;
+        let secret = row.take_bytes(10)?;
+        let last_used_at = row.opt_millis(11)?;
         Ok(Self {
             last_used_at,
             ..Self::read(&row, secret)?
@@ -107,6 +110,7 @@ impl Standing {
             name: Arc::clone(&self.name),
             kind: self.kind,
             superuser: self.superuser,
+            generation: self.generation,
             credential: self.credential,
             credential_kind: kind,
         }
@@ -163,6 +167,17 @@ pub(crate) async fn standing(
     Ok(standing.filter(|standing| standing.principal == principal))
 }
 
+/// The same as `tx` reads it, whatever was read before.
+pub(crate) async fn standing_in(
+    tx: &mut Tx,
+    (principal, credential): (PrincipalId, CredentialId),
+) -> Result<Option<Standing>> {
+    let row = tx.optional(&store::STANDING, args![credential]).await?;
+    let read = |row: Row| Standing::read(&row, Vec::new());
+    let standing = row.map(read).transpose()?;
+    Ok(standing.filter(|standing| standing.principal == principal))
+}
+
 /// Stores a password's hash; passwords and refresh tokens before it cease to be good.
 pub(crate) async fn replace_password(tx: &mut Tx, principal: PrincipalId, phc: &str) -> Result<()> {
     revoke_all(tx, principal).await?;
@@ -177,10 +192,10 @@ pub(crate) async fn replace_password(tx: &mut Tx, principal: PrincipalId, phc: &
     Ok(())
 }
 
-/// Revokes every credential of a principal, and with them every token made by one.
+/// Revokes every credential of a principal, and with them every token made by one, and locks the
+/// principal.
 pub(crate) async fn revoke_all(tx: &mut Tx, principal: PrincipalId) -> Result<()> {
-    tx.optional(&store::PRINCIPAL_LOCK, args![principal])
-        .await?;
+    principals::alter(tx, principal, None).await?;
     tx.execute(&store::REVOKE, args![principal, store::PASSWORD])
         .await?;
     revoke_refresh(tx, principal).await

@@ -41,11 +41,6 @@ seawall_meta::statements! {
         query
     };
 
-    /// Locks a principal against a change of its credentials. Arguments: principal id.
-    PRINCIPAL_LOCK: |d| d.for_update(
-        Query::select().column("id").from("principal").and_where(Expr::col("id").eq(arg(0)))
-    );
-
     /// Locks a principal that may log in, by a credential that may be used; no row otherwise.
     /// Arguments: principal id, credential id.
     USABLE_LOCK: |d| d.for_update(
@@ -177,6 +172,7 @@ fn bare() -> SelectStatement {
             ("c", "state"),
             ("c", "expires_at"),
         ])
+        .column(("p", "generation"))
         .from_as("principal", "p")
         .join_as(
             JoinType::InnerJoin,

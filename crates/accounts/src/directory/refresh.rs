@@ -2,7 +2,6 @@
 
 use seawall_kernel::Op;
 use seawall_kernel::catalog::principals;
-use seawall_kernel::changes;
 use seawall_kernel::events::{Event, EventKind};
 use seawall_meta::{Row, args};
 use seawall_types::time::{Millis, as_text, as_text_if_any};
@@ -72,8 +71,8 @@ impl Directory {
         op.transaction((name.clone(), which), |tx, op, (name, which)| {
             Box::pin(async move {
                 let id = principals::find_user(tx, name.as_str()).await?;
-                tx.optional(&store::PRINCIPAL_LOCK, args![id]).await?;
-                let ended = which.map_or(0, CredentialId::get);
+                // This locks the principal, so that no refresh token is made in between.
+                principals::alter(tx, id, *which).await?;
                 if let Some(one) = which {
                     let arguments = args![id, store::REFRESH, *one];
                     if tx.execute(&store::REVOKE_ONE, arguments).await? == 0 {
@@ -83,8 +82,6 @@ impl Directory {
                 } else {
                     credentials::revoke_refresh(tx, id).await?;
                 }
-                tx.change(changes::change(changes::PRINCIPAL, id.get(), ended))
-                    .await?;
                 let detail = serde_json::json!({ "user": name.as_str(), "credential": which });
                 op.emit(
                     tx,

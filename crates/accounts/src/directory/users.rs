@@ -2,7 +2,6 @@
 
 use seawall_kernel::Op;
 use seawall_kernel::catalog::principals::{self, User};
-use seawall_kernel::changes;
 use seawall_kernel::events::{Event, EventKind};
 use seawall_types::{NamespaceName, Result, Secret};
 
@@ -53,8 +52,6 @@ impl Directory {
             Box::pin(async move {
                 let id = principals::find_user(tx, name.as_str()).await?;
                 credentials::replace_password(tx, id, phc).await?;
-                tx.change(changes::change(changes::PRINCIPAL, id.get(), 0))
-                    .await?;
                 let detail = serde_json::json!({ "user": name.as_str() });
                 op.emit(tx, Event::new(EventKind::PasswordChanged).detail(detail))
                     .await

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use seawall_kernel::Op;
 use seawall_kernel::auth::{CredentialKind, Identity};
-use seawall_kernel::changes;
+use seawall_kernel::catalog::principals;
 use seawall_meta::args;
 use seawall_types::{CredentialId, Error, Reason, Result, Secret};
 use tokio::time::timeout;
@@ -60,13 +60,11 @@ pub(crate) async fn issue(
             }
             let arguments = args![identity.id, store::REFRESH, MOST - 1];
             if let Some(row) = tx.optional(&store::NTH_NEWEST, arguments).await? {
-                let oldest = row.int(0)?;
+                let oldest = row.id(0)?;
                 let arguments = args![identity.id, store::REFRESH, oldest];
                 tx.execute(&store::REMOVE_UP_TO, arguments).await?;
                 // The tokens that were got by it end as well.
-                let kind = changes::PRINCIPAL;
-                tx.change(changes::change(kind, identity.id.get(), oldest))
-                    .await?;
+                principals::alter(tx, identity.id, Some(oldest)).await?;
             }
             let label = label.as_deref();
             let arguments = args![identity.id, store::REFRESH, hash, label, *lifetime];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use http::request::Parts;
+use seawall_meta::Tx;
 use seawall_types::Result;
 use seawall_types::ids::{CredentialId, PrincipalId};
 use seawall_types::name::RepositoryName;
@@ -45,6 +46,8 @@ pub struct Identity {
     pub kind: PrincipalKind,
     /// Administrators of the installation may do everything.
     pub superuser: bool,
+    /// Counted up by every change of it and by the end of any of its credentials.
+    pub generation: i64,
     /// The credential that proved it.
     pub credential: CredentialId,
     /// What kind of credential that was.
@@ -160,4 +163,14 @@ pub trait Verifier: Send + Sync + 'static {
     /// Errors: `Unauthenticated` for a wrong password or an unknown scheme, `InvalidToken` for a
     /// token that is not ours, has expired, or whose principal or credential is no more.
     fn verify<'a>(&'a self, op: &'a Op, head: &'a Parts) -> BoxFuture<'a, Result<Actor>>;
+
+    /// Who an identity that was proved before is now, as `tx` reads it.
+    ///
+    /// Errors: those of [`verify`](Self::verify), if the principal or the credential has ended.
+    fn renew<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        op: &'a Op,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Identity>>;
 }

@@ -98,7 +98,7 @@ pub(super) fn judge(
 }
 
 /// Errors: `ReadOnly` unless a repository in this state takes changes.
-pub(super) fn accepts(state: RepositoryState) -> Result<()> {
+fn accepts(state: RepositoryState) -> Result<()> {
     if state == RepositoryState::Normal {
         return Ok(());
     }
@@ -145,6 +145,7 @@ mod tests {
             name: "ann".into(),
             kind: PrincipalKind::User,
             superuser: false,
+            generation: 1,
             credential: 1.into(),
             credential_kind: CredentialKind::Password,
         };
@@ -160,12 +161,14 @@ mod tests {
                 id: NamespaceId::from(1),
                 kind: NamespaceKind::User,
                 owner: Some(7.into()),
+                generation: 1,
             }),
             repository: Some(RepositoryRow {
                 id: RepositoryId::from(1),
                 visibility,
                 kind: RepositoryKind::Image,
                 state: RepositoryState::Normal,
+                generation: 1,
             }),
             ..RepositoryFacts::default()
         }

@@ -23,6 +23,8 @@ pub struct NamespaceFacts {
     pub kind: NamespaceKind,
     /// The user whose namespace it is.
     pub owner: Option<PrincipalId>,
+    /// Counted up by every change of it and of the grants on it.
+    pub generation: i64,
 }
 
 /// A repository as it stands.
@@ -36,6 +38,8 @@ pub struct RepositoryRow {
     pub kind: RepositoryKind,
     /// What may be done to it.
     pub state: RepositoryState,
+    /// Counted up by every change of it and of the grants on it.
+    pub generation: i64,
 }
 
 /// Everything that decides what a caller may do to one repository name, from one read.
@@ -58,6 +62,7 @@ impl RepositoryFacts {
             id: row.int(0)?.into(),
             kind: stored(NamespaceKind::from_code(row.int(1)?))?,
             owner: row.opt_int(2)?.map(PrincipalId::from),
+            generation: row.int(9)?,
         };
         let repository = match row.opt_int(3)? {
             None => None,
@@ -66,6 +71,7 @@ impl RepositoryFacts {
                 visibility: stored(Visibility::from_code(row.int(4)?))?,
                 kind: stored(RepositoryKind::from_code(row.int(5)?))?,
                 state: stored(RepositoryState::from_code(row.int(6)?))?,
+                generation: row.int(10)?,
             }),
         };
         Ok(Self {

@@ -1,7 +1,8 @@
 //! Grants: what a principal may do beyond its own namespace.
 //!
 //! On a namespace `creator` and `admin`, on a repository `read`, `write` and `admin`. A grant's
-//! change bumps what is cached of the principal's permissions there.
+//! change ends what is cached of the principal's permissions there, and counts up the generation that
+//! pushes under way compare.
 
 use seawall_meta::args;
 use seawall_types::permission::{NamespaceRole, Role};
@@ -37,6 +38,7 @@ pub async fn on_repository(
         |tx, op, (repo, user, role)| {
             Box::pin(async move {
                 let principal = principals::find_user(tx, user).await?;
+                repo.alter(tx, op).await?;
                 let changed = if let Some(role) = role {
                     let arguments = args![repo.id(), principal, role.code()];
                     tx.execute(&store::REPOSITORY_GRANT_SET, arguments).await?;
@@ -77,6 +79,7 @@ pub async fn on_namespace(
         Box::pin(async move {
             let (id, _) = namespaces::find(tx, namespace).await?;
             let principal = principals::find_user(tx, user).await?;
+            namespaces::alter(tx, (id, namespace)).await?;
             let changed = match role {
                 Some(role) => {
                     let arguments = args![id, principal, role.code()];

@@ -12,8 +12,10 @@ pub mod principals;
 mod repo;
 pub mod repositories;
 pub mod store;
+mod verdict;
 
 pub use access::Allowed;
 pub(crate) use facts::FactsKey;
 pub use facts::{NamespaceFacts, RepositoryFacts, RepositoryRow};
 pub use repo::Repo;
+pub use verdict::Verdict;

@@ -101,17 +101,29 @@ pub(super) async fn find(tx: &mut Tx, name: &str) -> Result<(NamespaceId, Namesp
             row.int(0)?.into(),
             stored(NamespaceKind::from_code(row.int(1)?))?,
         )),
-        None => Err(Error::new(
-            Reason::NotFound,
-            format!("no namespace is called {name}"),
-        )),
+        None => Err(missing(name)),
     }
+}
+
+fn missing(name: &str) -> Error {
+    let words = format!("no namespace is called {name}");
+    Error::new(Reason::NotFound, words)
+}
+
+/// Counts up a namespace's generation, as every change of a grant on it must. Errors: `NotFound`.
+pub(super) async fn alter(tx: &mut Tx, (id, name): (NamespaceId, &str)) -> Result<()> {
+    if tx.execute(&store::NAMESPACE_ALTER, args![id]).await? == 0 {
+        return Err(missing(name));
+    }
+    Ok(())
 }
 
 /// Hides a namespace in one update and leaves the rest to a job.
 pub(super) async fn delete_in(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
     let (id, _) = find(tx, name).await?;
-    tx.execute(&store::NAMESPACE_DELETE, args![id]).await?;
+    if tx.execute(&store::NAMESPACE_DELETE, args![id]).await? == 0 {
+        return Err(missing(name));
+    }
     tx.change(changes::named(changes::NAMESPACE, id.get(), 0, name))
         .await?;
     op.emit(

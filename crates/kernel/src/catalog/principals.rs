@@ -1,7 +1,7 @@
 //! Principals: one id space for users, robots and teams. How they prove themselves is `accounts`'.
 
 use seawall_meta::{Tx, args};
-use seawall_types::ids::{NamespaceId, PrincipalId};
+use seawall_types::ids::{CredentialId, NamespaceId, PrincipalId};
 use seawall_types::name::NamespaceName;
 use seawall_types::permission::{NamespaceKind, PrincipalKind};
 use seawall_types::time::{Millis, as_text};
@@ -71,6 +71,15 @@ pub async fn find_user(tx: &mut Tx, name: &str) -> Result<PrincipalId> {
             format!("no user is called {name}"),
         )),
     }
+}
+
+/// Announces that a credential of a principal has ended, or all of them: counts up its generation,
+/// which pushes under way compare, and locks it until `tx` ends.
+pub async fn alter(tx: &mut Tx, id: PrincipalId, ended: Option<CredentialId>) -> Result<()> {
+    tx.execute(&store::PRINCIPAL_ALTER, args![id]).await?;
+    let ended = ended.map_or(0, CredentialId::get);
+    let change = changes::change(changes::PRINCIPAL, id.get(), ended);
+    Ok(tx.change(change).await?)
 }
 
 /// Lets a user log in, or not any more. Tokens given out already stop working, too.

@@ -4,15 +4,16 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use seawall_cache::Loaded;
-use seawall_meta::{Expect, Tx, args};
+use seawall_meta::{Args, Expect, Tx, args};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
-use seawall_types::permission::{NamespaceKind, NamespaceRole, RepositoryState, Role, Visibility};
+use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
 
-use super::access::{Allowed, accepts, judge};
-use super::facts::{FactsKey, RepositoryFacts, RepositoryRow, stored};
+use super::access::{Allowed, judge};
+use super::facts::{FactsKey, RepositoryFacts, RepositoryRow};
 use super::store;
+use super::verdict::Found;
 use crate::auth::{Act, ActKind, Existing, Push};
 use crate::changes;
 use crate::events::{Event, EventKind};
@@ -28,8 +29,8 @@ struct Inner {
     name: RepositoryName,
     namespace: Option<NamespaceId>,
     row: Option<RepositoryRow>,
-    /// The caller may make repositories in the namespace, and owns none of what is in it by that.
-    creator: bool,
+    /// What the judgement at the door has found.
+    found: Found,
     made: OnceLock<(NamespaceId, RepositoryId)>,
 }
 
@@ -63,7 +64,7 @@ impl Op {
             name: name.clone(),
             namespace: facts.namespace.as_ref().map(|namespace| namespace.id),
             row: facts.repository.clone(),
-            creator: facts.namespace_role == Some(NamespaceRole::Creator),
+            found: Found::new(self.actor(), &facts),
             made: OnceLock::new(),
         };
         Ok(Repo {
@@ -110,6 +111,11 @@ impl<A: Act> Repo<A> {
         &self.inner.name
     }
 
+    /// What the judgement at the door has found.
+    pub(super) fn found(&self) -> &Found {
+        &self.inner.found
+    }
+
     /// Its id, if it exists (a push may be about to make it).
     pub fn existing(&self) -> Option<RepositoryId> {
         self.inner
@@ -143,45 +149,9 @@ impl<A: Existing> Repo<A> {
 }
 
 impl Repo<Push> {
-    /// The repository's ids inside `tx`; makes the repository, and its namespace where the caller
-    /// may, if they do not exist. What was decided at [`Op::repo`] holds for this, but for one thing:
-    /// what was deleted or closed since takes no more, and stays as it is until `tx` ends. One read
-    /// if the repository exists.
-    ///
-    /// A namespace made so is an organization, and its maker is its admin.
-    /// Errors: `NameUnknown`, `ReadOnly`.
+    /// The ids of what [`enter`](Self::enter) finds or makes inside `tx`.
     pub async fn ensure(&self, tx: &mut Tx, op: &Op) -> Result<(NamespaceId, RepositoryId)> {
-        if let (Some(namespace), Some(row)) = (self.inner.namespace, &self.inner.row) {
-            let found = tx
-                .optional(&store::REPOSITORY_STANDS, args![row.id])
-                .await?;
-            let found = found.ok_or_else(gone)?;
-            let state = stored(RepositoryState::from_code(found.int(0)?))?;
-            if state == RepositoryState::Deleting || found.int(1)? != store::ACTIVE {
-                return Err(gone());
-            }
-            accepts(state)?;
-            return Ok((namespace, row.id));
-        }
-        let name = &self.inner.name;
-        let namespace = match self.inner.namespace {
-            Some(namespace) => namespace,
-            None => make_namespace(tx, op, name.namespace()).await?,
-        };
-        let (repository, made) = make_repository(tx, op, namespace, name).await?;
-        if let (true, true, Some(maker)) = (made, self.inner.creator, op.actor().principal()) {
-            // A creator has no say over the namespace, but owns what they made.
-            let arguments = args![repository, maker, Role::Admin.code()];
-            tx.send(&store::REPOSITORY_GRANT_SET, arguments, Expect::Nothing)
-                .await?;
-            tx.change(changes::change(
-                changes::GRANT,
-                repository.get(),
-                maker.get(),
-            ))
-            .await?;
-        }
-        Ok((namespace, repository))
+        Ok(self.enter(tx, op).await?.ids())
     }
 
     /// Remembers what [`Repo::ensure`] made, once its transaction is committed.
@@ -191,15 +161,23 @@ impl Repo<Push> {
     }
 }
 
-/// The answer to a push whose repository went while it was under way.
-fn gone() -> Error {
+/// The answer to what was under way when its repository went.
+pub(super) fn gone() -> Error {
     Error::new(Reason::NameUnknown, "no such repository")
 }
 
-async fn make_namespace(tx: &mut Tx, op: &Op, name: &str) -> Result<NamespaceId> {
+/// Makes an organization with its maker as its admin; says its id and its generation, or nothing if
+/// the name is taken.
+pub(super) async fn make_namespace(
+    tx: &mut Tx,
+    op: &Op,
+    name: &str,
+) -> Result<Option<(NamespaceId, i64)>> {
     let kind = NamespaceKind::Organization.code();
-    tx.execute(&store::NAMESPACE_INSERT, args![name, kind, None::<i64>])
-        .await?;
+    let arguments = args![name, kind, None::<i64>];
+    if tx.execute(&store::NAMESPACE_INSERT, arguments).await? == 0 {
+        return Ok(None);
+    }
     let row = tx.one(&store::NAMESPACE_BY_NAME, args![name]).await?;
     let id = NamespaceId::from(row.int(0)?);
     if let Some(maker) = op.actor().principal() {
@@ -210,27 +188,20 @@ async fn make_namespace(tx: &mut Tx, op: &Op, name: &str) -> Result<NamespaceId>
     }
     tx.change(changes::named(changes::NAMESPACE_MADE, id.get(), 0, name))
         .await?;
-    op.emit(
-        tx,
-        Event::new(EventKind::NamespaceCreated).namespace(id, name),
-    )
-    .await?;
-    Ok(id)
+    let event = Event::new(EventKind::NamespaceCreated).namespace(id, name);
+    op.emit(tx, event).await?;
+    Ok(Some((id, store::FIRST)))
 }
 
-async fn make_repository(
+/// Makes a repository; nothing if it is there, or if what the right to make it rests on has changed.
+pub(super) async fn make_repository(
     tx: &mut Tx,
     op: &Op,
-    namespace: NamespaceId,
-    name: &RepositoryName,
-) -> Result<(RepositoryId, bool)> {
-    let arguments = args![namespace, name.path(), Visibility::Private.code()];
+    (namespace, name): (NamespaceId, &RepositoryName),
+    arguments: Args,
+) -> Result<Option<RepositoryId>> {
     let Some(id) = tx.try_insert(&store::REPOSITORY_INSERT, arguments).await? else {
-        let id = find_repository(tx, namespace, name).await?;
-        // Whoever made it may not have been answered yet, and what is cached still says that there is none.
-        let (kind, within) = (changes::REPOSITORY_MADE, namespace.get());
-        tx.saw(changes::named(kind, within, id.get(), name.path()));
-        return Ok((id, false));
+        return Ok(None);
     };
     let id = RepositoryId::from(id);
     let (kind, within) = (changes::REPOSITORY_MADE, namespace.get());
@@ -240,22 +211,14 @@ async fn make_repository(
         .namespace(namespace, name.namespace())
         .repository(id, name.path());
     op.emit(tx, event).await?;
-    Ok((id, true))
+    Ok(Some(id))
 }
 
-/// A repository that could not be made: somebody else made it, unless its namespace goes.
-async fn find_repository(
-    tx: &mut Tx,
-    namespace: NamespaceId,
-    name: &RepositoryName,
-) -> Result<RepositoryId> {
-    let found = tx
-        .optional(&store::NAMESPACE_STANDS, args![namespace])
+/// Makes who has just made a repository its owner: a creator has no say over the namespace.
+pub(super) async fn own(tx: &mut Tx, repository: RepositoryId, maker: PrincipalId) -> Result<()> {
+    let arguments = args![repository, maker, Role::Admin.code()];
+    tx.send(&store::REPOSITORY_GRANT_SET, arguments, Expect::Nothing)
         .await?;
-    if found.ok_or_else(gone)?.int(0)? != store::ACTIVE {
-        return Err(gone());
-    }
-    let arguments = args![namespace, name.path()];
-    let row = tx.one(&store::REPOSITORY_BY_NAME, arguments).await?;
-    Ok(RepositoryId::from(row.int(0)?))
+    let change = changes::change(changes::GRANT, repository.get(), maker.get());
+    Ok(tx.change(change).await?)
 }

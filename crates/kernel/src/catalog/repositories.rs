@@ -81,6 +81,7 @@ pub async fn set_visibility(
 ) -> Result<()> {
     op.transaction((repo.clone(), visibility), |tx, op, (repo, visibility)| {
         Box::pin(async move {
+            repo.alter(tx, op).await?;
             let arguments = args![repo.id(), visibility.code()];
             tx.execute(&store::REPOSITORY_SET_VISIBILITY, arguments)
                 .await?;
@@ -99,9 +100,10 @@ pub async fn set_visibility(
 pub async fn delete(op: &Op, repo: &Repo<Administer>) -> Result<()> {
     op.transaction(repo.clone(), |tx, op, repo| {
         Box::pin(async move {
+            repo.alter(tx, op).await?;
+            delete_in(tx, op, repo.id()).await?;
             op.emit(tx, Event::new(EventKind::RepositoryDeleted).within(repo))
-                .await?;
-            delete_in(tx, op, repo.id()).await
+                .await
         })
     })
     .await

@@ -1,6 +1,6 @@
 //! Every SQL statement of the catalog. No policy.
 
-use sea_query::{Cond, Expr, ExprTrait, IntoTableRef, JoinType, Order, Query};
+use sea_query::{Cond, Expr, ExprTrait, Func, IntoTableRef, JoinType, Order, Query};
 use seawall_meta::{arg, arg_limit};
 use seawall_types::permission::{RepositoryKind, RepositoryState};
 
@@ -11,6 +11,36 @@ pub const DISABLED: i64 = 2;
 /// A row that is gone for everybody and waits for its job.
 pub const DELETING: i64 = 3;
 
+/// The generation of a row that was just made.
+pub const FIRST: i64 = 1;
+
+/// Whether a repository, its namespace and a principal are as a [`Verdict`](super::Verdict) found
+/// them, in a statement whose `table` is the repository and whose first six arguments are the
+/// verdict's.
+pub fn stands(table: &'static str) -> Cond {
+    let namespace = Query::select()
+        .column("generation")
+        .from("namespace")
+        .and_where(Expr::col("id").eq(arg(2)))
+        .to_owned();
+    Cond::all()
+        .add(Expr::col((table, "id")).eq(arg(0)))
+        .add(Expr::col((table, "generation")).eq(arg(1)))
+        .add(arg(3).eq(Expr::from(namespace)))
+        .add(is_generation(4))
+}
+
+/// Whether argument `at` + 1 is the generation of the principal whose id is argument `at`, or both
+/// are 0.
+fn is_generation(at: u8) -> Expr {
+    let principal = Query::select()
+        .column("generation")
+        .from("principal")
+        .and_where(Expr::col("id").eq(arg(at)))
+        .to_owned();
+    arg(at + 1).eq(Func::coalesce([Expr::from(principal), Expr::val(0i64)]))
+}
+
 seawall_meta::statements! {
     /// Namespace, repository and grants of one caller. Arguments: namespace, path, principal.
     FACTS: |_d| Query::select()
@@ -18,6 +48,7 @@ seawall_meta::statements! {
         .columns([("r", "id"), ("r", "visibility"), ("r", "kind"), ("r", "state")])
         .column(("ng", "role"))
         .column(("rg", "role"))
+        .columns([("n", "generation"), ("r", "generation")])
         .from_as("namespace", "n")
         .join_as(JoinType::LeftJoin, "repository", "r", Cond::all()
             .add(Expr::col(("r", "namespace_id")).equals(("n", "id")))
@@ -44,7 +75,7 @@ seawall_meta::statements! {
         insert
             .into_table("namespace")
             .columns(["name", "kind", "owner_id", "state", "generation", "created_at"])
-            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(1i64), d.now()]);
+            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(FIRST), d.now()]);
         d.insert_ignore(&insert, &["name"])
     };
 
@@ -67,6 +98,15 @@ seawall_meta::statements! {
         .value("state", Expr::val(DELETING))
         .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("state").ne(DELETING))
+        .to_owned();
+
+    /// Counts up a namespace's generation, as every change of a grant on it must. Arguments: id.
+    NAMESPACE_ALTER: |_d| Query::update()
+        .table("namespace")
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("state").ne(DELETING))
         .to_owned();
 
     /// Arguments: namespace id.
@@ -118,41 +158,28 @@ seawall_meta::statements! {
         .order_by(("p", "name"), Order::Asc)
         .to_owned();
 
-    /// The states of a repository and its namespace, which stay so until the transaction ends.
-    /// Arguments: repository id.
+    /// Whether a verdict stands; its repository stays so until the transaction ends.
+    /// Arguments: the verdict's.
     REPOSITORY_STANDS: |_d| {
         let mut select = Query::select();
         select
-            .columns([("r", "state"), ("n", "state")])
+            .column(("r", "id"))
             .from_as("repository", "r")
-            .join_as(JoinType::InnerJoin, "namespace", "n",
-                Expr::col(("n", "id")).equals(("r", "namespace_id")))
-            .and_where(Expr::col(("r", "id")).eq(arg(0)))
+            .cond_where(stands("r"))
             .lock_shared();
         select
     };
 
-    /// The state of a namespace, which stays so until the transaction ends. Arguments: id.
-    NAMESPACE_STANDS: |_d| {
-        let mut select = Query::select();
-        select
-            .column("state")
-            .from("namespace")
-            .and_where(Expr::col("id").eq(arg(0)))
-            .lock_shared();
-        select
-    };
-
-    /// Arguments: namespace id, name.
-    REPOSITORY_BY_NAME: |_d| Query::select()
-        .columns(["id", "visibility", "kind", "state"])
-        .from("repository")
-        .and_where(Expr::col("namespace_id").eq(arg(0)))
-        .and_where(Expr::col("name").eq(arg(1)))
+    /// Counts up a repository's generation if a verdict stands. Arguments: the verdict's.
+    REPOSITORY_ALTER: |_d| Query::update()
+        .table("repository")
+        .value("generation", Expr::col("generation").add(1i64))
+        .cond_where(stands("repository"))
         .to_owned();
 
-    /// Makes an image repository unless it exists or its namespace goes, and keeps the namespace as
-    /// it is until the transaction ends. Arguments: namespace id, name, visibility.
+    /// Makes an image repository unless it exists, or its namespace or its maker have changed, and
+    /// keeps the namespace as it is until the transaction ends.
+    /// Arguments: namespace id, name, visibility, generation, principal, generation.
     REPOSITORY_INSERT: |d| {
         let mut standing = Query::select();
         standing
@@ -162,12 +189,13 @@ seawall_meta::statements! {
                 Expr::val(RepositoryKind::Image.code()),
                 arg(2),
                 Expr::val(RepositoryState::Normal.code()),
-                Expr::val(1i64),
+                Expr::val(FIRST),
                 d.now(),
             ])
             .from("namespace")
             .and_where(Expr::col("id").eq(arg(0)))
-            .and_where(Expr::col("state").eq(ACTIVE))
+            .and_where(Expr::col("generation").eq(arg(3)))
+            .and_where(is_generation(4))
             .lock_shared();
         let mut insert = Query::insert();
         insert
@@ -185,7 +213,6 @@ seawall_meta::statements! {
     REPOSITORY_SET_VISIBILITY: |_d| Query::update()
         .table("repository")
         .value("visibility", arg(1))
-        .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 
@@ -196,6 +223,7 @@ seawall_meta::statements! {
         .value("state", Expr::val(RepositoryState::Deleting.code()))
         .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("state").ne(RepositoryState::Deleting.code()))
         .to_owned();
 
     /// Arguments: id.
@@ -297,7 +325,7 @@ seawall_meta::statements! {
         insert
             .into_table("principal")
             .columns(["kind", "name", "superuser", "state", "generation", "created_at"])
-            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(1i64), d.now()]);
+            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(FIRST), d.now()]);
         d.insert_ignore(&insert, &["name"])
     };
 
@@ -312,6 +340,14 @@ seawall_meta::statements! {
     PRINCIPAL_SET_STATE: |_d| Query::update()
         .table("principal")
         .value("state", arg(1))
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// Counts up a principal's generation, as every end of a credential must, and locks it.
+    /// Arguments: id.
+    PRINCIPAL_ALTER: |_d| Query::update()
+        .table("principal")
         .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();

@@ -149,7 +149,7 @@ impl Dispatcher {
                 .await
                 .map_err(refused)?,
         };
-        let op = &op.acting_as(actor);
+        let op = &op.proved_by(&self.verifier).acting_as(actor);
         record.actor(op);
         if route.access == Access::Known && op.actor().is_anonymous() {
             let error = Error::new(Reason::Unauthenticated, "authentication required");

@@ -69,7 +69,7 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
 /// Lets a repository serve a blob, and keeps it there until its manifest comes; makes the repository
 /// if the caller may. One write if all goes as usual, and one more if the blob is not `fresh`.
 ///
-/// Errors: `BlobUnknown` if the blob was collected meanwhile; those of [`Repo::ensure`].
+/// Errors: `BlobUnknown` if the blob was collected meanwhile; those of [`Repo::enter`].
 pub(crate) async fn link(
     tx: &mut Tx,
     op: &Op,
@@ -77,22 +77,27 @@ pub(crate) async fn link(
     (digest, size): (&Digest, u64),
     fresh: bool,
 ) -> Result<(NamespaceId, RepositoryId)> {
-    let (ids, stands) = match (repo.namespace(), repo.existing()) {
-        (Some(namespace), Some(repository)) => ((namespace, repository), false),
-        _ => (repo.ensure(tx, op).await?, true),
-    };
-    let linked = tx.execute(&store::LINK, args![ids.1, digest, size]).await;
-    let linked = linked.map_err(|error| {
-        if error.is_foreign_key() {
-            unknown()
-        } else {
-            error.into()
+    let mut verdict = repo.opened(tx, op).await?;
+    loop {
+        let arguments = verdict.args(args![digest, size]);
+        let linked = tx.execute(&store::LINK, arguments).await;
+        let linked = linked.map_err(|error| {
+            if error.is_foreign_key() {
+                unknown()
+            } else {
+                error.into()
+            }
+        })?;
+        if linked > 0 {
+            break;
         }
-    })?;
-    if linked == 0 && !stands {
-        // It was linked before, or the repository takes nothing; this says which.
-        repo.ensure(tx, op).await?;
+        // It was linked before, unless what the verdict rests on has changed.
+        match repo.reopened(tx, op, &verdict).await? {
+            Some(changed) => verdict = changed,
+            None => break,
+        }
     }
+    let ids = verdict.ids();
     if !fresh {
         let owner = Owner::lease(ids.0, ids.1);
         blobs::lease(tx, &owner, digest, op.kernel().settings().blob_lease).await?;
@@ -103,10 +108,11 @@ pub(crate) async fn link(
 /// Takes a blob out of a repository (distribution §15.5). Its bytes stay while anybody keeps them.
 ///
 /// Errors: `BlobUnknown` if the repository does not serve it, `BlobReferenced` if a manifest that is
-/// to be seen there refers to it.
+/// to be seen there refers to it; those of [`Repo::enter`].
 pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Result<()> {
     op.transaction((repo.clone(), *digest), |tx, op, (repo, digest)| {
         Box::pin(async move {
+            repo.enter(tx, op).await?;
             // The link goes first: whoever is pushing a manifest that needs it has it locked.
             if tx.execute(&store::UNLINK, args![repo.id(), digest]).await? == 0 {
                 return Err(unknown());

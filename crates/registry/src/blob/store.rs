@@ -1,9 +1,9 @@
 //! Every SQL statement on `repository_blob`, and the reads that join it. No policy.
 
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
-use seawall_kernel::catalog::store::ACTIVE;
+use seawall_kernel::catalog::store::stands;
 use seawall_meta::{arg, arg_limit};
-use seawall_types::permission::{NamespaceRole, RepositoryKind, RepositoryState, Visibility};
+use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
 
 /// How many repositories that hold a blob are looked at for one that the caller may read.
 const CANDIDATES: u64 = 256;
@@ -42,19 +42,15 @@ seawall_meta::statements! {
             .to_owned()
     };
 
-    /// Lets a repository that takes changes serve a blob, and keeps the repository and its namespace
-    /// as they are until the transaction ends. Arguments: repository, digest, size.
+    /// Lets a repository serve a blob if a verdict stands, and keeps the repository as it is until the
+    /// transaction ends. Arguments: the verdict's, digest, size.
     LINK: |d| {
         let mut standing = Query::select();
         standing
             .column(("r", "id"))
-            .exprs([arg(1), arg(2), d.now()])
+            .exprs([arg(6), arg(7), d.now()])
             .from_as("repository", "r")
-            .join_as(JoinType::InnerJoin, "namespace", "n",
-                Expr::col(("n", "id")).equals(("r", "namespace_id")))
-            .and_where(Expr::col(("r", "id")).eq(arg(0)))
-            .and_where(Expr::col(("r", "state")).eq(RepositoryState::Normal.code()))
-            .and_where(Expr::col(("n", "state")).eq(ACTIVE))
+            .cond_where(stands("r"))
             .lock_shared();
         let mut insert = Query::insert();
         insert

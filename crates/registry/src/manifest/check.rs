@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use seawall_kernel::catalog::Verdict;
 use seawall_meta::{Row, Tx, args, list};
-use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
@@ -20,7 +20,7 @@ type Sizes = BTreeMap<Digest, u64>;
 pub(super) struct References {
     manifests: Sizes,
     blobs: Sizes,
-    /// Whether the repository is known to take changes until the transaction ends: the links said so.
+    /// Whether the verdict is known to stand until the transaction ends: the links said so.
     pub(super) stands: bool,
     /// Whether the tag that was asked for may be there already; not locked, so it is a hint.
     pub(super) tagged: bool,
@@ -32,10 +32,11 @@ pub(super) struct References {
 /// transaction ends. One statement for an image.
 pub(super) async fn look(
     tx: &mut Tx,
-    repository: RepositoryId,
+    verdict: &Verdict,
     draft: &Draft,
     tag: Option<&Tag>,
 ) -> Result<References> {
+    let (_, repository) = verdict.ids();
     let of = |kinds: &'static [EdgeKind]| {
         let chosen = draft
             .pointers
@@ -57,7 +58,7 @@ pub(super) async fn look(
             .filter(|child| !manifests.contains_key(child)),
     );
     let tag = tag.map_or("", Tag::as_str);
-    let arguments = args![repository, list(&wanted), tag, draft.digest];
+    let arguments = verdict.args(args![list(&wanted), tag, draft.digest]);
     let rows = tx.all(&store::BLOBS, arguments).await?;
     let may_be = |column| rows.first().map_or(Ok(1), |row| row.int(column));
     let (tagged, known) = (may_be(2)? != 0, may_be(3)? != 0);

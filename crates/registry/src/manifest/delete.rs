@@ -23,7 +23,7 @@ const CHANGES: usize = 32;
 
 /// Hides a manifest and deletes its tags; what it keeps alive stays for `window`.
 ///
-/// Errors: `ManifestUnknown`.
+/// Errors: `ManifestUnknown`; those of [`Repo::enter`].
 pub(crate) async fn delete(
     op: &Op,
     repo: &Repo<Delete>,
@@ -34,6 +34,7 @@ pub(crate) async fn delete(
         (repo.clone(), *digest, window),
         |tx, op, (repo, digest, window)| {
             Box::pin(async move {
+                repo.enter(tx, op).await?;
                 let repository = repo.id();
                 let found = tx.optional(&store::LOCK, args![repository, digest]).await?;
                 if found.ok_or_else(unknown)?.int(0)? != store::LIVE {

@@ -83,7 +83,7 @@ enum Arrival {
 /// An image of a config, ten layers and one new tag takes 8 statements. A push of what is there
 /// already writes nothing.
 ///
-/// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::ensure`].
+/// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::enter`].
 pub(crate) async fn put(op: &Op, put: Put) -> Result<()> {
     let repo = put.repo.clone();
     let ids = op
@@ -148,16 +148,18 @@ async fn enter(
         [tag] => Some(tag),
         _ => None,
     };
-    let known = put.repo.namespace().zip(put.repo.existing());
-    let Some(ids) = known else {
-        let ids = put.repo.ensure(tx, op).await?;
-        return Ok((ids, check::look(tx, ids.1, &put.draft, tag).await?));
-    };
-    let references = check::look(tx, ids.1, &put.draft, tag).await?;
-    if !references.stands {
-        put.repo.ensure(tx, op).await?;
+    let mut verdict = put.repo.opened(tx, op).await?;
+    loop {
+        let references = check::look(tx, &verdict, &put.draft, tag).await?;
+        if references.stands {
+            return Ok((verdict.ids(), references));
+        }
+        match put.repo.reopened(tx, op, &verdict).await? {
+            Some(changed) => verdict = changed,
+            // None of the blobs is here, or it refers to none.
+            None => return Ok((verdict.ids(), references)),
+        }
     }
-    Ok((ids, references))
 }
 
 /// Makes the manifest's row be there and live, whatever it meets.

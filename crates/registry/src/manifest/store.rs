@@ -2,9 +2,8 @@
 //! manifest refers to. No policy.
 
 use sea_query::{CaseStatement, Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
-use seawall_kernel::catalog::store::ACTIVE;
+use seawall_kernel::catalog::store::stands;
 use seawall_meta::{Draft, arg, arg_limit, item};
-use seawall_types::permission::RepositoryState;
 
 use super::EdgeKind;
 
@@ -94,22 +93,23 @@ seawall_meta::statements! {
         .and_where(Expr::col("state").eq(LIVE))
         .to_owned();
 
-    /// Which of some blobs the repository serves, if it takes changes, and their sizes; and whether
-    /// it has a tag and a manifest, in whatever state, which are not locked. The links cannot be deleted until the transaction ends,
-    /// nor can the repository or its namespace. The lock is shared, since many pushes name the same
-    /// base layers and the same empty config at once. Arguments: repository, digests, tag, manifest.
+    /// Which of some blobs the repository serves, if a verdict stands, and their sizes; and whether
+    /// it has a tag and a manifest, in whatever state, which are not locked. The links cannot be
+    /// deleted until the transaction ends, nor can the repository. The lock is shared, since many
+    /// pushes name the same base layers and the same empty config at once.
+    /// Arguments: the verdict's, digests, tag, manifest.
     BLOBS[n]: |_d, n| {
         let tagged = Query::select()
             .column("name")
             .from("tag")
             .and_where(Expr::col("repository_id").eq(arg(0)))
-            .and_where(Expr::col("name").eq(arg(2)))
+            .and_where(Expr::col("name").eq(arg(7)))
             .to_owned();
         let known = Query::select()
             .column("digest")
             .from("manifest")
             .and_where(Expr::col("repository_id").eq(arg(0)))
-            .and_where(Expr::col("digest").eq(arg(3)))
+            .and_where(Expr::col("digest").eq(arg(8)))
             .to_owned();
         let is_there = |query| CaseStatement::new().case(Expr::exists(query), 1i64).finally(0i64);
         let mut select = Query::select();
@@ -120,12 +120,9 @@ seawall_meta::statements! {
             .from_as("repository_blob", "l")
             .join_as(JoinType::InnerJoin, "repository", "r",
                 Expr::col(("r", "id")).equals(("l", "repository_id")))
-            .join_as(JoinType::InnerJoin, "namespace", "n",
-                Expr::col(("n", "id")).equals(("r", "namespace_id")))
             .and_where(Expr::col(("l", "repository_id")).eq(arg(0)))
-            .and_where(Expr::col(("l", "digest")).is_in((0..n).map(|k| item(1, k))))
-            .and_where(Expr::col(("r", "state")).eq(RepositoryState::Normal.code()))
-            .and_where(Expr::col(("n", "state")).eq(ACTIVE))
+            .and_where(Expr::col(("l", "digest")).is_in((0..n).map(|k| item(6, k))))
+            .cond_where(stands("r"))
             .order_by(("l", "digest"), Order::Asc)
             .lock_shared();
         select

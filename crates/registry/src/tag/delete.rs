@@ -15,10 +15,11 @@ use crate::manifest::unknown;
 
 /// Deletes one tag and nothing else (distribution §15.1).
 ///
-/// Errors: `ManifestUnknown`.
+/// Errors: `ManifestUnknown`; those of [`Repo::enter`].
 pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()> {
     op.transaction((repo.clone(), tag.clone()), |tx, op, (repo, tag)| {
         Box::pin(async move {
+            repo.enter(tx, op).await?;
             let repository = repo.id();
             let found = tx
                 .optional(&store::LOCK, args![repository, list([tag])])

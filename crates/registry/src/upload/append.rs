@@ -84,7 +84,7 @@ async fn book(
     appended: &Appended,
 ) -> Result<bool> {
     if before.row {
-        return advance(op, before, appended).await;
+        return advance(op, repo, before, appended).await;
     }
     let ids = begin(op, repo, before, appended).await?;
     repo.made(ids);
@@ -127,7 +127,14 @@ async fn begin(
 }
 
 /// Moves the row of an upload on; says whether it was still as it was read.
-async fn advance(op: &Op, before: &Session, appended: &Appended) -> Result<bool> {
+///
+/// Errors: those of [`Repo::enter`].
+async fn advance(
+    op: &Op,
+    repo: &Repo<Push>,
+    before: &Session,
+    appended: &Appended,
+) -> Result<bool> {
     let (old, new) = (&before.state, &appended.state);
     let arguments = args![
         before.uuid.to_string(),
@@ -137,8 +144,20 @@ async fn advance(op: &Op, before: &Session, appended: &Appended) -> Result<bool>
         new.offset(),
         new.to_bytes(),
     ];
-    op.transaction(arguments, |tx, _op, arguments| {
-        Box::pin(async move { Ok(tx.execute(&store::ADVANCE, arguments.clone()).await? > 0) })
+    op.transaction((repo.clone(), arguments), |tx, op, (repo, arguments)| {
+        Box::pin(async move {
+            let mut verdict = repo.opened(tx, op).await?;
+            loop {
+                let arguments = verdict.args(arguments.clone());
+                if tx.execute(&store::ADVANCE, arguments).await? > 0 {
+                    return Ok(true);
+                }
+                match repo.reopened(tx, op, &verdict).await? {
+                    Some(changed) => verdict = changed,
+                    None => return Ok(false),
+                }
+            }
+        })
     })
     .await
 }

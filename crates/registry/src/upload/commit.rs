@@ -148,7 +148,15 @@ pub(super) async fn commit(
             use Reason as R;
             if matches!(
                 error.reason,
-                R::UploadUnknown | R::NameUnknown | R::ReadOnly
+                R::UploadUnknown
+                    | R::NameUnknown
+                    | R::ReadOnly
+                    | R::Forbidden
+                    | R::Hidden
+                    | R::Unauthenticated
+                    | R::InvalidToken
+                    | R::InsufficientScope
+                    | R::Conflict
             ) {
                 remove(op, &stored.place).await;
             }

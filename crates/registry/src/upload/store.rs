@@ -1,6 +1,7 @@
 //! Every SQL statement on `upload`. No policy.
 
 use sea_query::{Expr, ExprTrait, Order, Query};
+use seawall_kernel::catalog::store::stands;
 use seawall_meta::{arg, arg_limit, item};
 
 seawall_meta::statements! {
@@ -33,18 +34,26 @@ seawall_meta::statements! {
         .and_where(Expr::col("repository_id").eq(arg(1)))
         .to_owned();
 
-    /// Books what an append brought, if nobody else has been there since.
-    /// Arguments: uuid, generation before, offset before, generation, offset, state.
-    ADVANCE: |d| Query::update()
-        .table("upload")
-        .value("generation", arg(3))
-        .value("upload_offset", arg(4))
-        .value("state", arg(5))
-        .value("active_at", d.now())
-        .and_where(Expr::col("uuid").eq(arg(0)))
-        .and_where(Expr::col("generation").eq(arg(1)))
-        .and_where(Expr::col("upload_offset").eq(arg(2)))
-        .to_owned();
+    /// Books what an append brought, if nobody else has been there since and a verdict stands.
+    /// Arguments: the verdict's, uuid, generation before, offset before, generation, offset, state.
+    ADVANCE: |d| {
+        let standing = Query::select()
+            .column(("r", "id"))
+            .from_as("repository", "r")
+            .cond_where(stands("r"))
+            .to_owned();
+        Query::update()
+            .table("upload")
+            .value("generation", arg(9))
+            .value("upload_offset", arg(10))
+            .value("state", arg(11))
+            .value("active_at", d.now())
+            .and_where(Expr::col("uuid").eq(arg(6)))
+            .and_where(Expr::col("generation").eq(arg(7)))
+            .and_where(Expr::col("upload_offset").eq(arg(8)))
+            .and_where(Expr::exists(standing))
+            .to_owned()
+    };
 
     /// Ends an upload of this generation. Arguments: uuid, generation.
     END: |_d| Query::delete()

@@ -25,6 +25,7 @@ mod oracles;
 mod pushing;
 mod referrers;
 mod restart;
+mod rights;
 mod routes;
 mod slow;
 mod snapshots;

@@ -15,14 +15,14 @@ use crate::store;
 type Piece = Result<Bytes, std::io::Error>;
 
 /// A body that the test writes while it is sent.
-struct Written {
+pub(crate) struct Written {
     /// Done when the server first reads of it: then the request has passed the door.
-    begun: oneshot::Receiver<()>,
+    pub(crate) begun: oneshot::Receiver<()>,
     pen: mpsc::UnboundedSender<Piece>,
 }
 
 impl Written {
-    fn with(request: Request) -> (Self, Request) {
+    pub(crate) fn with(request: Request) -> (Self, Request) {
         let (ring, begun) = oneshot::channel();
         let (pen, pieces) = mpsc::unbounded();
         let ringing = futures::stream::once(async move {
@@ -32,7 +32,7 @@ impl Written {
         (Self { begun, pen }, request.stream(ringing.chain(pieces)))
     }
 
-    fn write(&self, bytes: impl Into<Bytes>) {
+    pub(crate) fn write(&self, bytes: impl Into<Bytes>) {
         self.pen.unbounded_send(Ok(bytes.into())).unwrap();
     }
 }

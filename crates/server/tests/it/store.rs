@@ -13,3 +13,6 @@ pub(crate) const CANCELLED: &str = "DELETE FROM upload";
 pub(crate) const APP_IS_MADE: &str = "INSERT INTO repository (namespace_id, name, kind, visibility, state, generation, \
      created_at) SELECT namespace_id, 'app', kind, visibility, state, generation, created_at FROM repository \
      WHERE name = 'first'";
+
+/// Every repository takes no more changes.
+pub(crate) const CLOSED: &str = "UPDATE repository SET state = 2, generation = generation + 1";

@@ -25,8 +25,8 @@ use seawall_kernel::http::{Dispatcher, Table};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{Kernel, Op, Origin, Parts, Settings};
-use seawall_meta::Meta;
 use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_meta::{Meta, Tx};
 use seawall_types::permission::PrincipalKind;
 use seawall_types::scope::Scopes;
 use seawall_types::{Algorithm, Clock, Digest, Lane, NamespaceName, PrincipalId, Result, Spawn};
@@ -61,6 +61,7 @@ impl Known {
             name: name.into(),
             kind: PrincipalKind::User,
             superuser: false,
+            generation: 1,
             credential: 1.into(),
             credential_kind: CredentialKind::Password,
         };
@@ -84,6 +85,15 @@ impl Verifier for Known {
             actor.ceiling = Ceiling::Scopes(Arc::new(Scopes::parse([scope]).unwrap()));
         }
         futures::future::ready(Ok(actor)).boxed()
+    }
+
+    fn renew<'a>(
+        &'a self,
+        _: &'a mut Tx,
+        _: &'a Op,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Identity>> {
+        futures::future::ready(Ok(identity.clone())).boxed()
     }
 }
 

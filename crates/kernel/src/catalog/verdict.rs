@@ -1,0 +1,252 @@
+//! What a judgement rests on, and how a transaction sees whether it still stands.
+//!
+//! A right is judged at the door, before the body, and the body may take hours. Every change of a
+//! grant, a state, a principal or its credentials therefore counts up the generation of the
+//! repository, the namespace or the principal that it is about. A [`Verdict`] carries the
+//! generations that it was found with, and the statements of a push compare them as they write:
+//! equal means that nothing has changed. Else [`Repo::enter`] judges anew, from what the transaction
+//! itself reads, so that a change that took nothing away stops nobody.
+//!
+//! The repository's row is locked, shared: what changes it waits, and a push that waited for the
+//! change sees the new generation. The rows of the namespace and the principal are compared, not
+//! locked. All pushes into a namespace and all of one robot would meet there, and on PostgreSQL a
+//! row that many hold at once keeps waiting who wants to change it, and costs a list of its holders
+//! for each that comes. So a change of those two does not wait for a transaction which has compared
+//! them a moment ago; one that compares later sees it.
+
+use seawall_meta::{Args, Tx, args};
+use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
+use seawall_types::permission::{NamespaceRole, Visibility};
+use seawall_types::{Error, Reason, Result};
+
+use super::access::judge;
+use super::facts::RepositoryFacts;
+use super::repo::{Repo, gone, make_namespace, make_repository, own};
+use super::store;
+use crate::auth::{Act, ActKind, Actor, Administer};
+use crate::changes;
+use crate::op::Op;
+
+/// How often a judgement is made anew in one transaction, while others change what it rests on.
+const ROUNDS: usize = 4;
+
+/// A repository whose caller may do what it was opened for, and what that rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    namespace: (NamespaceId, i64),
+    repository: (RepositoryId, i64),
+    principal: (i64, i64),
+}
+
+impl Verdict {
+    /// The namespace and the repository.
+    pub fn ids(&self) -> (NamespaceId, RepositoryId) {
+        (self.namespace.0, self.repository.0)
+    }
+
+    /// What [`store::stands`] compares, and behind it the arguments of the statement itself.
+    pub fn args(&self, more: Args) -> Args {
+        let mut all = args![
+            self.repository.0,
+            self.repository.1,
+            self.namespace.0,
+            self.namespace.1,
+            self.principal.0,
+            self.principal.1,
+        ];
+        all.0.extend(more.0);
+        all
+    }
+}
+
+/// What a judgement has found, of a repository that may not be there yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    namespace: Option<(NamespaceId, i64)>,
+    repository: Option<(RepositoryId, i64)>,
+    /// Id and generation; zeros where no principal acts.
+    principal: (i64, i64),
+    /// The caller may make repositories in the namespace, and owns none of what is in it by that.
+    creator: bool,
+}
+
+impl Found {
+    pub(super) fn new(actor: &Actor, facts: &RepositoryFacts) -> Self {
+        let namespace = facts.namespace.as_ref();
+        let repository = facts.repository.as_ref();
+        let principal = actor.identity();
+        Self {
+            namespace: namespace.map(|namespace| (namespace.id, namespace.generation)),
+            repository: repository.map(|row| (row.id, row.generation)),
+            principal: principal.map_or((0, 0), |who| (who.id.get(), who.generation)),
+            creator: facts.namespace_role == Some(NamespaceRole::Creator),
+        }
+    }
+
+    fn verdict(&self) -> Option<Verdict> {
+        let (namespace, repository) = self.namespace.zip(self.repository)?;
+        Some(Verdict {
+            namespace,
+            repository,
+            principal: self.principal,
+        })
+    }
+}
+
+impl<A: Act> Repo<A> {
+    /// The verdict of the door, if the repository was there. Statements that compare it need no
+    /// other look.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.found().verdict()
+    }
+
+    /// The verdict of the door, or else that of [`enter`](Self::enter).
+    pub async fn opened(&self, tx: &mut Tx, op: &Op) -> Result<Verdict> {
+        match self.verdict() {
+            Some(verdict) => Ok(verdict),
+            None => self.enter(tx, op).await,
+        }
+    }
+
+    /// What to go on with after a statement that compared `before` has touched nothing: the verdict
+    /// as it is now, or `None` if it is the same, so that the statement had another reason.
+    pub async fn reopened(
+        &self,
+        tx: &mut Tx,
+        op: &Op,
+        before: &Verdict,
+    ) -> Result<Option<Verdict>> {
+        let now = self.enter_from(tx, op, self.found().at(before)).await?;
+        Ok((now != *before).then_some(now))
+    }
+
+    /// The verdict inside `tx`; what it says of the repository stays so until `tx` ends. A push makes
+    /// the repository, and its namespace where the caller may, if they do not exist. One read if
+    /// nothing has changed since the door.
+    ///
+    /// A namespace made so is an organization, and its maker is its admin.
+    /// Errors: those of [`Op::repo`], and `NameUnknown` if the repository was deleted meanwhile.
+    pub async fn enter(&self, tx: &mut Tx, op: &Op) -> Result<Verdict> {
+        self.enter_from(tx, op, *self.found()).await
+    }
+
+    async fn enter_from(&self, tx: &mut Tx, op: &Op, mut found: Found) -> Result<Verdict> {
+        for _ in 0..ROUNDS {
+            let entered = match found.verdict() {
+                Some(verdict) => {
+                    let arguments = verdict.args(args![]);
+                    let stands = tx.optional(&store::REPOSITORY_STANDS, arguments).await?;
+                    stands.map(|_| verdict)
+                }
+                None => self.make(tx, op, &found).await?,
+            };
+            if let Some(verdict) = entered {
+                return Ok(verdict);
+            }
+            found = self.judge_anew(tx, op).await?;
+        }
+        Err(moving())
+    }
+
+    /// Makes what is not there; `None` if somebody else did so, or if the right has changed.
+    async fn make(&self, tx: &mut Tx, op: &Op, found: &Found) -> Result<Option<Verdict>> {
+        if A::KIND != ActKind::Push {
+            return Err(gone());
+        }
+        let name = self.name();
+        let namespace = match found.namespace {
+            Some(namespace) => namespace,
+            None => match make_namespace(tx, op, name.namespace()).await? {
+                Some(namespace) => namespace,
+                None => return Ok(None),
+            },
+        };
+        let (principal, generation) = found.principal;
+        let arguments = args![
+            namespace.0,
+            name.path(),
+            Visibility::Private.code(),
+            namespace.1,
+            principal,
+            generation
+        ];
+        let made = make_repository(tx, op, (namespace.0, name), arguments).await?;
+        let Some(repository) = made else {
+            return Ok(None);
+        };
+        if let (true, Some(maker)) = (found.creator, op.actor().principal()) {
+            own(tx, repository, maker).await?;
+        }
+        let found = Found {
+            namespace: Some(namespace),
+            repository: Some((repository, store::FIRST)),
+            ..*found
+        };
+        Ok(found.verdict())
+    }
+
+    /// Judges by what stands at this moment.
+    async fn judge_anew(&self, tx: &mut Tx, op: &Op) -> Result<Found> {
+        let actor = op.actor_now(tx).await?;
+        let name = self.name();
+        let caller = actor.principal().map_or(0, PrincipalId::get);
+        let arguments = args![name.namespace(), name.path(), caller];
+        let row = tx.optional(&store::FACTS, arguments).await?;
+        let facts = row
+            .as_ref()
+            .map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)?;
+        let found = Found::new(&actor, &facts);
+        let before = self.found();
+        let id = |found: &Found| found.repository.map(|(id, _)| id);
+        if before.repository.is_some() && id(before) != id(&found) {
+            return Err(gone());
+        }
+        judge(&actor, A::KIND, name, &facts, op.kernel().settings())?;
+        // What another has made is not heard of yet, and what is cached says that it is not there.
+        if let (None, Some((id, _))) = (before.namespace, found.namespace) {
+            let kind = changes::NAMESPACE_MADE;
+            tx.saw(changes::named(kind, id.get(), 0, name.namespace()));
+        }
+        if let (None, Some(verdict)) = (before.repository, found.verdict()) {
+            let (namespace, id) = verdict.ids();
+            let kind = changes::REPOSITORY_MADE;
+            tx.saw(changes::named(kind, namespace.get(), id.get(), name.path()));
+        }
+        Ok(found)
+    }
+}
+
+impl Found {
+    /// The same with the generations of a verdict.
+    fn at(&self, verdict: &Verdict) -> Self {
+        Self {
+            namespace: Some(verdict.namespace),
+            repository: Some(verdict.repository),
+            principal: verdict.principal,
+            ..*self
+        }
+    }
+}
+
+impl Repo<Administer> {
+    /// Counts up the generation, as every change of the repository or its grants must, and holds the
+    /// row alone until `tx` ends: of two changes the second judges by what the first has made.
+    ///
+    /// Errors: as [`enter`](Self::enter).
+    pub(super) async fn alter(&self, tx: &mut Tx, op: &Op) -> Result<()> {
+        let mut found = *self.found();
+        for _ in 0..ROUNDS {
+            let arguments = found.verdict().ok_or_else(gone)?.args(args![]);
+            if tx.execute(&store::REPOSITORY_ALTER, arguments).await? > 0 {
+                return Ok(());
+            }
+            found = self.judge_anew(tx, op).await?;
+        }
+        Err(moving())
+    }
+}
+
+fn moving() -> Error {
+    let words = "rights are being changed at this moment; try again";
+    Error::new(Reason::Conflict, words)
+}
