@@ -48,6 +48,22 @@ as_root() {
     if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
+# apt_get ARGUMENTS...: waits ten minutes for another package manager. apt itself waits for dpkg's lock only,
+# not for those on its lists and archives.
+apt_get() {
+    local said tries=120
+    until said="$(as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o DPkg::Lock::Timeout=600 "$@" 2>&1 >/dev/null)"; do
+        if [[ "$said" != *'Could not get lock'* ]] || ((tries-- == 0)); then
+            printf '%s\n' "$said" >&2
+            return 100
+        fi
+        note 'waiting for another package manager'
+        sleep 5
+    done
+    [[ -z "$said" ]] || printf '%s\n' "$said" >&2
+}
+
 # once NAME COMMAND...: runs the command unless it has succeeded before.
 once() {
     local stamp="$SEAWALL_TOOLS/stamps/$1"
@@ -70,9 +86,8 @@ packages() {
     ((${#missing[@]})) || return 0
     note "installing: ${missing[*]}"
     forbid_starting_services
-    as_root apt-get -qq update
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
+    apt_get update
+    apt_get install --yes --no-install-recommends "${missing[@]}"
     allow_starting_services
     keep_off_at_boot "${missing[@]}"
 }
