@@ -12,7 +12,11 @@ KILLS ?= 20
 SECONDS ?= 60
 CRASH = SEAWALL_KILLS=$(KILLS) $(CARGO) test --locked --package seawall --test crash -- --nocapture
 
-.PHONY: help run build check fmt lint deny advisories tidy test unit http crash outside fuzz bench clean
+# In this order by `make test`.
+HTTP = http-sqlite http-forgetful http-postgres http-mariadb
+PARTS = setup check unit $(HTTP) crash outside
+
+.PHONY: help run build check fmt lint deny advisories tidy test setup unit http $(HTTP) crash outside fuzz bench clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,27 +44,30 @@ advisories: ## Known vulnerabilities of dependencies (asks the advisory database
 tidy:
 	$(CARGO) test --locked --quiet --package xtask
 
-test: ## Install what the tests need, then run them all
+test: ## Install what the tests need, then run them all, and say how long each part took
+	+MAKE="$(MAKE)" $(E2E)/parts.sh $(PARTS)
+
+setup:
 	$(E2E)/setup.sh
-	$(MAKE) check
-	$(MAKE) unit
-	$(MAKE) http
-	$(MAKE) crash
-	$(MAKE) outside
 
 # Tests of behaviour need no durability; what survives a crash is tested with it.
-unit http: export SEAWALL_TEST_FSYNC = 0
+unit $(HTTP): export SEAWALL_TEST_FSYNC = 0
 
 unit: ## Unit and property tests, those of the database layer on all three databases
 	$(E2E)/servers.sh run -- $(CARGO) test --locked --workspace --exclude seawall --exclude xtask
 	$(CARGO) test --locked --package seawall --lib --bins
 
+http: $(HTTP) ## The HTTP suite and the stories of the process on each database, once with a cache that forgets everything
+
 # A snapshot that is missing or differs fails; without this, insta would write it where it is not told that this is CI.
-http: export INSTA_UPDATE ?= no
-http: ## The HTTP suite and the stories of the process on each database, once with a cache that forgets everything
+$(HTTP): export INSTA_UPDATE ?= no
+http-sqlite:
 	SEAWALL_TEST_DB=sqlite $(CARGO) test --locked --package seawall --test it --test process
+http-forgetful:
 	SEAWALL_TEST_DB=sqlite SEAWALL_TEST_CACHE=0 $(CARGO) test --locked --package seawall --test it
+http-postgres:
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=postgres $(CARGO) test --locked --package seawall --test it --test process
+http-mariadb:
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test process -- \
 		schema:: commands:: visible:: damage:: stop::
