@@ -1,8 +1,10 @@
 //! Databases for tests: each test makes its own and it is gone when the value is dropped.
 //!
 //! Servers are named by `SEAWALL_TEST_POSTGRES` and `SEAWALL_TEST_MYSQL` (addresses of an account
-//! that may create databases). A database with migrations applied is cloned from a template where
-//! that is cheaper. Never used outside tests.
+//! that may create databases). A database with migrations applied is cloned from a template on
+//! SQLite and PostgreSQL, and one that was used before and emptied on MariaDB. Never used outside tests.
+
+mod emptied;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::migrate::{Migrations, Migrator, fingerprint};
 use crate::random;
 use crate::row::Row;
 use crate::session::Session;
+use emptied::Taken;
 
 /// A product to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +82,20 @@ fn environment(name: &str) -> Option<String> {
 }
 
 /// A database that lives as long as this value.
-#[derive(Debug)]
 pub struct TestDatabase {
     backend: Backend,
     /// For [`Config::url`].
     pub url: String,
     directory: PathBuf,
     name: String,
+    /// If it is given back instead of dropped.
+    taken: Option<Taken>,
+}
+
+impl std::fmt::Debug for TestDatabase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TestDatabase").field(&self.name).finish()
+    }
 }
 
 impl TestDatabase {
@@ -143,8 +153,14 @@ impl TestDatabase {
                 Ok(database)
             }
             Backend::Mariadb => {
-                let database = Self::create(backend).await?;
+                if let Some(taken) = Taken::emptied(print).await? {
+                    return Self::over(taken);
+                }
+                let mut database = Self::over(Taken::bare(print).await?)?;
                 database.migrate(sets).await?;
+                if let Some(taken) = &mut database.taken {
+                    taken.keep().await?;
+                }
                 Ok(database)
             }
         }
@@ -220,8 +236,19 @@ impl TestDatabase {
 
     /// A value with a fresh name, before the database exists.
     fn named(backend: Backend) -> Result<Self> {
-        let name = format!("seawall_test_{:016x}", random::nonce());
-        let directory = scratch().join(&name);
+        Self::called(backend, format!("seawall_test_{:016x}", random::nonce()))
+    }
+
+    /// A database that was taken.
+    fn over(taken: Taken) -> Result<Self> {
+        let mut database = Self::called(Backend::Mariadb, taken.name.clone())?;
+        database.taken = Some(taken);
+        Ok(database)
+    }
+
+    fn called(backend: Backend, name: String) -> Result<Self> {
+        // Not the database's name, which others will have after it.
+        let directory = scratch().join(format!("seawall_test_{:016x}", random::nonce()));
         std::fs::create_dir_all(&directory).map_err(|error| Error::Other(error.to_string()))?;
         let server = backend
             .server()
@@ -235,6 +262,7 @@ impl TestDatabase {
             url,
             directory,
             name,
+            taken: None,
         })
     }
 }
@@ -265,25 +293,36 @@ mod mariadb_only {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.directory));
+        if let Some(taken) = self.taken.take() {
+            // Nothing waits for it: until then the lock keeps others away, and the end of the process gives it back, too.
+            drop(apart(taken.give_back()));
+            return;
+        }
         let text = match self.backend {
             Backend::Sqlite => return,
             Backend::Postgres => format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
             Backend::Mariadb => format!("DROP DATABASE IF EXISTS {}", self.name),
         };
         let backend = self.backend;
-        // A runtime of its own: the test's may be ending, also in a panic.
-        let dropper = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            if let Ok(runtime) = runtime
-                && let Err(error) = runtime.block_on(command(backend, &text))
-            {
+        let dropping = apart(async move {
+            if let Err(error) = command(backend, &text).await {
                 tracing::warn!(%error, "a test database was left behind");
             }
         });
-        drop(dropper.join());
+        drop(dropping.join());
     }
+}
+
+/// Runs on a thread and a runtime of its own: the test's may be ending, also in a panic.
+fn apart(work: impl Future<Output = ()> + Send + 'static) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(work);
+        }
+    })
 }
 
 /// The same server's address with another database.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
 mod cancellation;
+mod databases;
 mod durability;
 mod log;
 mod migrations;
