@@ -197,8 +197,12 @@ impl<A: Act> Repo<A> {
             .map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)?;
         let found = Found::new(&actor, &facts);
         let before = self.found();
-        let id = |found: &Found| found.repository.map(|(id, _)| id);
-        if before.repository.is_some() && id(before) != id(&found) {
+        let moved = |before: Option<i64>, now| before.is_some() && before != now;
+        let namespace = |found: &Found| found.namespace.map(|(id, _)| id.get());
+        let repository = |found: &Found| found.repository.map(|(id, _)| id.get());
+        if moved(namespace(before), namespace(&found))
+            || moved(repository(before), repository(&found))
+        {
             return Err(gone());
         }
         judge(&actor, A::KIND, name, &facts, op.kernel().settings())?;
