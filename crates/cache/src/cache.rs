@@ -2,7 +2,14 @@
 //!
 //! Recently used entries stay, and a flood of keys that are asked for once pushes out only others of
 //! its kind. A value is given out only while everything that it depends on is as it was when its
-//! load began; whoever waited for somebody else's load is held to the same rule.
+//! load began.
+//!
+//! A load under way is shared. For a caller that came before the load began, its value is as good as
+//! one of the caller's own, whatever has changed since and however old the last look at the log is:
+//! no change that was committed before the caller came can be missing. A caller that came later takes
+//! the value only if it is fresh and still holds; else it shares the next load, which begins after it
+//! came. So however many callers ask for one key, they wait for two loads at most, and a value that was
+//! struck while it was loaded reaches only callers that came before the strike.
 
 use std::future::Future;
 use std::hash::Hash;
@@ -14,7 +21,7 @@ use quick_cache::sync::Cache as Store;
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
 use crate::coherence::{Coherence, Mark, Position};
-use crate::flight::{Flights, Seat, arrival};
+use crate::flight::{Flight, Flights, Seat};
 
 /// What an entry takes beside its key and its value, in bytes, about.
 const OVERHEAD: usize = 128;
@@ -24,9 +31,6 @@ const TYPICAL: usize = 4096;
 
 /// A shard holds at least so much, so that the largest manifests fit into one.
 const SHARD: u64 = 8 << 20;
-
-/// How often a caller waits for another's load before it does its own.
-const JOINS: usize = 3;
 
 /// How many bytes of memory something takes beside its own size, about.
 pub trait Weigh {
@@ -175,29 +179,35 @@ where
 
     /// The value of `key` from `load`, which runs once for all who ask meanwhile, and is kept.
     ///
-    /// `now` tells the clock's `elapsed`: what somebody else loaded counts only if it is fresh when
-    /// it arrives. A failure is not kept, but shared by all who waited for it.
+    /// `now` tells the clock's `elapsed`: what was under way when the caller came counts only if it is
+    /// fresh when it arrives. A failure is not kept, but shared by all who waited for it.
     pub async fn load<F, R>(&self, key: K, now: impl Fn() -> Duration, load: F) -> Result<V, E>
     where
         F: Fn() -> R,
         R: Future<Output = Result<Loaded<V>, E>>,
     {
         self.misses.increment(1);
-        for _ in 0..JOINS {
-            match self.flights.board(&key) {
+        // The load that is under way on arrival may have read too early; any other begins later.
+        let mut before: Option<Arc<Flight<_>>> = None;
+        loop {
+            match self.flights.board(&key, before.as_deref()) {
                 Seat::Pilot(pilot) => {
                     let outcome = self.fly(&key, &load).await;
                     pilot.land(outcome.clone());
                     return outcome.map(|entry| entry.value);
                 }
-                Seat::Passenger(waiting) => match arrival(waiting).await {
-                    Some(Ok(entry)) if self.is_good(&entry, now()) => return Ok(entry.value),
-                    Some(Err(error)) => return Err(error),
-                    _ => {}
-                },
+                Seat::Passenger(flight) => {
+                    match flight.arrival().await {
+                        Some(Ok(entry)) if before.is_some() || self.is_good(&entry, now()) => {
+                            return Ok(entry.value);
+                        }
+                        Some(Err(error)) => return Err(error),
+                        _ => {}
+                    }
+                    before = Some(flight);
+                }
             }
         }
-        self.fly(&key, &load).await.map(|entry| entry.value)
     }
 
     fn is_good(&self, entry: &Entry<V>, now: Duration) -> bool {

@@ -2,10 +2,14 @@
 //!
 //! A failure is shared as well: a thousand callers who wait for a database that is ill must not ask
 //! it one after the other. If the caller who loads goes away, the next one begins anew.
+//!
+//! Those to whom an outcome is of no use go on to the next load together. The hard part is the one
+//! who wakes up late: the next load may be over by then, and is the right one all the same. So each
+//! load knows which came after it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
@@ -13,14 +17,21 @@ use tokio::sync::watch;
 type Outcome<T> = Option<T>;
 
 /// The loads under way.
-pub(crate) struct Flights<K, T>(Mutex<HashMap<K, watch::Receiver<Outcome<T>>>>);
+pub(crate) struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
+
+/// One load.
+pub(crate) struct Flight<T> {
+    outcome: watch::Receiver<Outcome<T>>,
+    /// The load that those share who could not use this one.
+    next: OnceLock<Arc<Flight<T>>>,
+}
 
 /// Whether a caller loads, or waits for somebody who does.
 pub(crate) enum Seat<'f, K: Eq + Hash, T> {
     /// This caller loads.
     Pilot(Pilot<'f, K, T>),
-    /// Somebody else does.
-    Passenger(watch::Receiver<Outcome<T>>),
+    /// Somebody else does, or did.
+    Passenger(Arc<Flight<T>>),
 }
 
 /// Whoever loads. Dropped without a word, it leaves the load to the next caller.
@@ -37,24 +48,35 @@ impl<K, T> Default for Flights<K, T> {
 }
 
 impl<K: Eq + Hash + Clone, T> Flights<K, T> {
-    /// Joins the load of `key`, or begins it.
-    pub(crate) fn board(&self, key: &K) -> Seat<'_, K, T> {
+    /// Joins the load of `key`, or begins it; for one who waited for `before` already, the load after
+    /// that one, even if it is over.
+    pub(crate) fn board(&self, key: &K, before: Option<&Flight<T>>) -> Seat<'_, K, T> {
         let mut flights = self.lock();
-        if let Some(flight) = flights.get(key) {
-            return Seat::Passenger(flight.clone());
+        let after = before.and_then(|before| before.next.get());
+        if let Some(flight) = after.or_else(|| flights.get(key)) {
+            let flight = Arc::clone(flight);
+            if let Some(before) = before {
+                let _ = before.next.set(Arc::clone(&flight));
+            }
+            return Seat::Passenger(flight);
         }
-        let (outcome, waiting) = watch::channel(None);
-        flights.insert(key.clone(), waiting);
+        let (sender, outcome) = watch::channel(None);
+        let next = OnceLock::new();
+        let flight = Arc::new(Flight { outcome, next });
+        if let Some(before) = before {
+            let _ = before.next.set(Arc::clone(&flight));
+        }
+        flights.insert(key.clone(), flight);
         Seat::Pilot(Pilot {
             flights: self,
             key: key.clone(),
-            outcome,
+            outcome: sender,
         })
     }
 }
 
 impl<K, T> Flights<K, T> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, watch::Receiver<Outcome<T>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Flight<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -76,10 +98,13 @@ impl<K: Eq + Hash, T> Drop for Pilot<'_, K, T> {
     }
 }
 
-/// The outcome of somebody else's load; `None` if they went away.
-pub(crate) async fn arrival<T: Clone>(mut waiting: watch::Receiver<Outcome<T>>) -> Option<T> {
-    let outcome = waiting.wait_for(Option::is_some).await.ok()?;
-    outcome.clone()
+impl<T: Clone> Flight<T> {
+    /// The outcome of somebody else's load; `None` if they went away.
+    pub(crate) async fn arrival(&self) -> Option<T> {
+        let mut waiting = self.outcome.clone();
+        let outcome = waiting.wait_for(Option::is_some).await.ok()?;
+        outcome.clone()
+    }
 }
 
 #[cfg(test)]
@@ -89,27 +114,50 @@ mod tests {
     #[tokio::test]
     async fn passengers_share_what_the_pilot_found() {
         let flights = Flights::<u8, &str>::default();
-        let Seat::Pilot(pilot) = flights.board(&1) else {
+        let Seat::Pilot(pilot) = flights.board(&1, None) else {
             panic!("the first caller loads");
         };
-        let Seat::Passenger(waiting) = flights.board(&1) else {
+        let Seat::Passenger(waiting) = flights.board(&1, None) else {
             panic!("the second caller waits");
         };
-        assert!(matches!(flights.board(&2), Seat::Pilot(_)));
+        assert!(matches!(flights.board(&2, None), Seat::Pilot(_)));
         pilot.land("found");
-        assert_eq!(arrival(waiting).await, Some("found"));
-        assert!(matches!(flights.board(&1), Seat::Pilot(_)));
+        assert_eq!(waiting.arrival().await, Some("found"));
+        assert!(matches!(flights.board(&1, None), Seat::Pilot(_)));
     }
 
     #[tokio::test]
     async fn a_pilot_who_goes_away_leaves_the_load_to_the_next() {
         let flights = Flights::<u8, &str>::default();
-        let pilot = flights.board(&1);
-        let Seat::Passenger(waiting) = flights.board(&1) else {
+        let pilot = flights.board(&1, None);
+        let Seat::Passenger(waiting) = flights.board(&1, None) else {
             panic!("the second caller waits");
         };
         drop(pilot);
-        assert_eq!(arrival(waiting).await, None);
-        assert!(matches!(flights.board(&1), Seat::Pilot(_)));
+        assert_eq!(waiting.arrival().await, None);
+        assert!(matches!(flights.board(&1, None), Seat::Pilot(_)));
+    }
+
+    #[tokio::test]
+    async fn who_wakes_up_late_finds_the_load_that_came_next() {
+        let flights = Flights::<u8, &str>::default();
+        let Seat::Pilot(first) = flights.board(&1, None) else {
+            panic!("the first caller loads");
+        };
+        let Seat::Passenger(waiting) = flights.board(&1, None) else {
+            panic!("the second caller waits");
+        };
+        first.land("old");
+        let Seat::Pilot(second) = flights.board(&1, Some(&waiting)) else {
+            panic!("one of those who waited loads");
+        };
+        second.land("new");
+        for _ in 0..2 {
+            let Seat::Passenger(next) = flights.board(&1, Some(&waiting)) else {
+                panic!("the others find what was loaded");
+            };
+            assert_eq!(next.arrival().await, Some("new"));
+        }
+        assert!(matches!(flights.board(&1, None), Seat::Pilot(_)));
     }
 }

@@ -105,6 +105,83 @@ async fn whoever_asks_after_a_change_is_not_told_what_was_read_before_it() {
 }
 
 #[tokio::test]
+async fn while_nothing_is_fresh_five_hundred_callers_of_a_key_share_two_loads() {
+    let (_, cache) = cache(1 << 20);
+    let late = || NOW + Duration::from_secs(3);
+    let loads = AtomicU64::new(0);
+    let read = || async {
+        loads.fetch_add(1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        Ok(Loaded::new(7, []))
+    };
+    let told = futures::future::join_all((0..500).map(|_| cache.load(1, late, read))).await;
+    assert_eq!(told, vec![Ok(7); 500]);
+    assert_eq!(loads.into_inner(), 2);
+}
+
+#[tokio::test]
+async fn while_nothing_is_fresh_no_caller_is_told_what_was_read_before_it_came() {
+    let (coherence, cache) = cache(1 << 20);
+    let late = || NOW + Duration::from_secs(3);
+    let mark = coherence.mark(&"a");
+    let (truth, go) = (AtomicU64::new(1), Notify::new());
+    let read = || async {
+        let value = truth.load(Ordering::SeqCst);
+        go.notified().await;
+        Ok(Loaded::new(i64::try_from(value).unwrap(), [mark]))
+    };
+    // Another process changes the value, which nothing here has heard of; then this process does.
+    let after = |heard: bool| {
+        truth.fetch_add(1, Ordering::SeqCst);
+        if heard {
+            coherence.strike(mark);
+        }
+        cache.load(1, late, read)
+    };
+    let first = cache.load(1, late, read);
+    let others = async {
+        let (second, third) = (after(false), after(true));
+        let landing = async {
+            for _ in 0..3 {
+                go.notify_one();
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+        };
+        let (second, third, ()) = tokio::join!(second, third, landing);
+        (second, third)
+    };
+    let (first, (second, third)) = tokio::join!(first, others);
+    assert_eq!(first, Ok(1));
+    // The second came before the last change, and may be told of it all the same.
+    assert!(second == Ok(2) || second == Ok(3), "{second:?}");
+    assert_eq!(third, Ok(3));
+}
+
+#[tokio::test]
+async fn a_load_that_is_given_up_is_begun_again_by_one_of_those_who_wait() {
+    let (_, cache) = cache(1 << 20);
+    let late = || NOW + Duration::from_secs(3);
+    let loads = AtomicU64::new(0);
+    let read = || async {
+        if loads.fetch_add(1, Ordering::Relaxed) == 0 {
+            futures::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+        Ok(Loaded::new(7, []))
+    };
+    let mut given_up = Box::pin(cache.load(1, late, read));
+    assert!(futures::poll!(&mut given_up).is_pending());
+    let waiting = futures::future::join_all((0..100).map(|_| cache.load(1, late, read)));
+    let (told, ()) = tokio::join!(waiting, async move {
+        tokio::task::yield_now().await;
+        drop(given_up);
+    });
+    assert_eq!(told, vec![Ok(7); 100]);
+    assert_eq!(loads.into_inner(), 2);
+}
+
+#[tokio::test]
 async fn a_failure_is_shared_and_not_kept() {
     let (_, cache) = cache(1 << 20);
     let tries = AtomicU64::new(0);
