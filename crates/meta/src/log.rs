@@ -37,8 +37,8 @@ pub struct LogTable {
     pub statements: &'static [&'static Statement],
 }
 
-/// Columns before the payload: id, nonce, kind, at, and whether the database takes writes.
-pub(crate) const HEAD: usize = 5;
+/// Columns before the payload: id, nonce, kind, at, whether the database takes writes, its time, the log's floor.
+pub(crate) const HEAD: usize = 7;
 
 /// Defines a log table: `log_table! { /// doc \n pub static EVENTS: "event" ["actor", "body"]; }`.
 #[macro_export]
@@ -52,7 +52,9 @@ macro_rules! log_table {
                     .order_by("id", $crate::log::ASCENDING)
                     .limit($crate::arg_limit(1));
                 LOG_RANGES[n]: |d, n| $crate::log::select(d, $table, &[$($column),*])
-                    .cond_where($crate::log::in_ranges(n));
+                    .cond_where($crate::log::in_ranges(n))
+                    .order_by("id", $crate::log::ASCENDING)
+                    .limit($crate::arg_limit(2));
                 LOG_VOID[n]: |d, n| $crate::log::void(d, n, $table);
                 LOG_HORIZON: |d| $crate::log::horizon(d, $table);
                 LOG_PRUNE: |d| $crate::log::delete(d, $table);
@@ -86,9 +88,16 @@ mod drawing {
     pub const ASCENDING: Order = Order::Asc;
 
     pub fn select(d: &Draft, table: &'static str, payload: &[&'static str]) -> SelectStatement {
+        let floor = Query::select()
+            .column("floor")
+            .from("log_floor")
+            .and_where(Expr::col("name").eq(table))
+            .to_owned();
         Query::select()
             .columns(["id", "nonce", "kind", "at"])
             .expr(d.writable())
+            .expr(d.now())
+            .expr(Expr::SubQuery(None, Box::new(floor.into())))
             .columns(payload.iter().copied())
             .from(table)
             .to_owned()
@@ -117,30 +126,33 @@ mod drawing {
         d.insert_ignore(&insert, &["id"])
     }
 
-    /// The highest id that may go: at most argument 0, older than argument 1 (milliseconds), never the last row.
+    /// The highest id that may go of the lowest rows (argument 2 says how many are looked at): at most argument 0, older
+    /// than argument 1 (milliseconds), never the last row.
     pub fn horizon(d: &Draft, table: &'static str) -> SelectStatement {
+        let lowest = Query::select()
+            .columns(["id", "at"])
+            .from(table)
+            .order_by("id", Order::Asc)
+            .limit(arg_limit(2))
+            .to_owned();
         let last = Query::select()
             .expr(Func::max(Expr::col("id")))
             .from(table)
             .to_owned();
         Query::select()
             .expr(Func::max(Expr::col("id")))
-            .from(table)
+            .from_subquery(lowest, "lowest")
             .and_where(Expr::col("id").lte(arg(0)))
             .and_where(Expr::col("at").lt(d.now().sub(arg(1))))
             .and_where(Expr::col("id").lt(Expr::SubQuery(None, Box::new(last.into()))))
             .to_owned()
     }
 
-    /// At most argument 1 rows with ids up to argument 0.
-    pub fn delete(d: &Draft, table: &'static str) -> DeleteStatement {
-        let batch = Query::select()
-            .column("id")
-            .from(table)
+    /// The rows with ids up to argument 0, of which there are no more than were looked at for the horizon.
+    pub fn delete(_: &Draft, table: &'static str) -> DeleteStatement {
+        Query::delete()
+            .from_table(table)
             .and_where(Expr::col("id").lte(arg(0)))
-            .order_by("id", Order::Asc)
-            .limit(arg_limit(1))
-            .to_owned();
-        d.delete_batch(table, "id", &batch)
+            .to_owned()
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use seawall_types::{Clock, Context, Lane, Millis, Tasks};
@@ -21,6 +21,13 @@ use crate::pool::Terms;
 use crate::session::Session;
 use crate::statement::Statement;
 use crate::{server, session};
+
+/// A clock that is set back by less than this many milliseconds stands still instead.
+const STEP: i64 = 1000;
+/// An observation of the time that took longer than this is a vague one.
+const VAGUE: Duration = Duration::from_millis(500);
+/// An observation of the time that is older than this gives way to a vague one.
+const OUTDATED: Duration = Duration::from_secs(5);
 
 /// The metadata database.
 #[derive(Clone)]
@@ -46,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) line: Line,
     shift: AtomicI64,
     observed: Mutex<Observed>,
+    /// The latest time that was given out.
+    given: AtomicI64,
 }
 
 /// The database's time at a moment of our own clock.
@@ -131,6 +140,7 @@ impl Meta {
                 line: Line::default(),
                 shift,
                 observed,
+                given: AtomicI64::new(i64::MIN),
             }),
         };
         meta.shared
@@ -156,6 +166,10 @@ impl Meta {
     }
 
     /// The database's time as far as known without asking: the last observation plus the time since.
+    ///
+    /// Every poll of a log observes it, so it follows the database's clock wherever that is set, and drifts from it by
+    /// no more than two clocks part between polls. It does not go back, unless the database's clock does by a second
+    /// or more.
     pub fn now(&self) -> Millis {
         self.shared.now()
     }
@@ -173,6 +187,14 @@ impl Meta {
     pub fn shift_time(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.shared.shift.fetch_add(by, Ordering::AcqRel);
+    }
+
+    /// Sets the clock of the database, by so many milliseconds, without this handle's knowing of it before it asks. For
+    /// tests.
+    pub fn set_clock(&self, by: i64) {
+        let mut observed = self.shared.observed();
+        self.shared.shift.fetch_add(by, Ordering::AcqRel);
+        observed.time = Millis(observed.time.0.saturating_sub(by));
     }
 
     /// Asks the database whether it can be used; when no connection is to be had, says why.
@@ -249,13 +271,21 @@ impl Meta {
 
 impl Shared {
     pub(crate) fn now(&self) -> Millis {
-        let observed = *self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let observed = *self.observed();
         let since = self.clock.elapsed().saturating_sub(observed.at);
-        Millis(
-            (observed.time + since)
-                .0
-                .saturating_add(self.shift.load(Ordering::Acquire)),
-        )
+        let shift = self.shift.load(Ordering::Acquire);
+        let now = (observed.time + since).0.saturating_add(shift);
+        let given = self.given.fetch_max(now, Ordering::AcqRel);
+        if given.saturating_sub(now) < STEP {
+            return Millis(now.max(given));
+        }
+        // The clock was set back. What was given out since by others is of no concern.
+        self.given.store(now, Ordering::Release);
+        Millis(now)
+    }
+
+    fn observed(&self) -> MutexGuard<'_, Observed> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn shift(&self) -> Arg {
@@ -265,8 +295,14 @@ impl Shared {
     /// Notes a time that a statement brought, taken between `begun` and now.
     pub(crate) fn note_time(&self, shifted: Millis, begun: Duration) {
         let time = Millis(shifted.0.saturating_sub(self.shift.load(Ordering::Acquire)));
-        let at = begun + self.clock.elapsed().saturating_sub(begun) / 2;
-        *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = Observed { time, at };
+        let ended = self.clock.elapsed();
+        let at = begun + ended.saturating_sub(begun) / 2;
+        let mut observed = self.observed();
+        // An answer that was long on its way says little about now, and less than what is known from lately.
+        let vague = ended.saturating_sub(begun) > VAGUE;
+        if !vague || ended.saturating_sub(observed.at) > OUTDATED {
+            *observed = Observed { time, at };
+        }
     }
 
     async fn observe(&self) -> std::result::Result<Millis, Failure> {

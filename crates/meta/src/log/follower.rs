@@ -1,4 +1,7 @@
 //! Reads a log in every order in which it can be committed.
+//!
+//! What is missing at or below the log's floor was there once and is not any more: it may have been a row that this
+//! reader never saw (it was asleep while the row was committed and pruned). So that counts as another history.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +16,12 @@ use crate::args::list;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 use crate::row::Row;
+use crate::statement::SIZES;
 
 /// Rows read at most per poll, apart from those that fill holes.
 const PAGE: usize = 1000;
+/// Ranges of ids asked for at once.
+const RANGES: usize = SIZES[SIZES.len() - 1];
 /// How long an id must have been missing before it is taken.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Ids taken at most per poll.
@@ -43,7 +49,7 @@ pub struct Poll {
     pub low_water: i64,
     /// The highest id seen.
     pub high_water: i64,
-    /// The page was full: poll again at once. Only a poll without `more` has seen all that was committed before it
+    /// There is more than one poll takes: poll again at once. Only a poll without `more` has seen all that was committed before it
     /// began.
     pub more: bool,
     /// The log is not the one that was read so far (failover, restore, or this reader slept through a pruning):
@@ -113,7 +119,6 @@ impl Follower {
         if std::mem::take(&mut self.changed) {
             return Ok(self.history_changed());
         }
-        let session = self.meta.own_session();
         let anchor = self
             .anchors
             .iter()
@@ -124,24 +129,94 @@ impl Follower {
         } else {
             self.highest + 1
         };
-        // A hole may be filled between the two questions; that is then the next poll's find.
-        let asked = self.ranges();
-        let filled = if asked.is_empty() {
-            Vec::new()
-        } else {
-            let (firsts, lasts): (Vec<i64>, Vec<i64>) = asked.into_iter().unzip();
-            session
-                .all(self.table.ranges, args![list(firsts), list(lasts)])
-                .await?
-        };
+        // A hole may be filled between the questions; that is then the next poll's find.
+        let others = self.other_anchors().await?;
+        let (filled, rest) = self.fillings().await?;
+        let session = self.meta.own_session();
+        let begun = self.meta.shared.clock.elapsed();
         let page = session.all(self.table.page, args![from, PAGE + 1]).await?;
-        let (filled, page) = (read(filled)?, read(page)?);
-        if !self.anchored(anchor, &filled, &page) {
-            let floor = self.meta.log_floor(self.table).await?;
-            self.restart(floor);
-            return Ok(self.history_changed());
+        let page = read(page)?;
+        // Asked for last, so that it covers whatever was pruned before any of these questions.
+        let floor = page.first().map_or(0, |entry| entry.floor);
+        match page.first() {
+            Some(entry) => self.meta.shared.note_time(entry.now, begun),
+            // Nothing was ever written.
+            None => drop(self.meta.observe_time().await?),
         }
-        Ok(self.take(anchor.is_some(), filled, page))
+        let first = page.first().map(|entry| (entry.row.id, entry.nonce));
+        let anchored = others && (anchor.is_none() || first == anchor);
+        if !anchored || self.takes_unheard(floor, &filled) {
+            return self.begin_again().await;
+        }
+        let mut poll = self.take(anchor.is_some(), filled, page);
+        if self.holes.first().is_some_and(|first| first <= floor) {
+            return self.begin_again().await;
+        }
+        poll.more |= rest;
+        self.close_holes(self.meta.shared.clock.elapsed());
+        Ok(poll)
+    }
+
+    async fn begin_again(&mut self) -> Result<Poll> {
+        let floor = self.meta.log_floor(self.table).await?;
+        self.restart(floor);
+        Ok(self.history_changed())
+    }
+
+    /// Whether the anchors that the page does not begin with are there.
+    async fn other_anchors(&self) -> Result<bool> {
+        let others: Vec<(i64, i64)> = self
+            .anchors
+            .iter()
+            .filter(|(id, _)| *id != self.highest)
+            .copied()
+            .collect();
+        let ids: Vec<(i64, i64)> = others.iter().map(|(id, _)| (*id, *id)).collect();
+        for (asked, wanted) in ids.chunks(RANGES).zip(others.chunks(RANGES)) {
+            let found = self.within(asked).await?;
+            let there = |(id, nonce): &(i64, i64)| {
+                found.iter().any(|e| e.row.id == *id && e.nonce == *nonce)
+            };
+            if !wanted.iter().all(there) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Rows that fill holes, and whether there may be more of them than one poll takes.
+    async fn fillings(&self) -> Result<(Vec<Entry>, bool)> {
+        let holes: Vec<(i64, i64)> = self.holes.ranges().collect();
+        let mut filled = Vec::new();
+        for asked in holes.chunks(RANGES) {
+            let mut found = self.within(asked).await?;
+            let full = found.len() > PAGE;
+            filled.append(&mut found);
+            if full || filled.len() > PAGE {
+                return Ok((filled, true));
+            }
+        }
+        Ok((filled, false))
+    }
+
+    async fn within(&self, ranges: &[(i64, i64)]) -> Result<Vec<Entry>> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (firsts, lasts): (Vec<i64>, Vec<i64>) = ranges.iter().copied().unzip();
+        let arguments = args![list(firsts), list(lasts), PAGE + 1];
+        let session = self.meta.own_session();
+        read(session.all(self.table.ranges, arguments).await?)
+    }
+
+    /// Whether a void row stands in a hole at or below the floor: the row that was there may have been pruned unheard
+    /// before its id was taken.
+    fn takes_unheard(&self, floor: i64, filled: &[Entry]) -> bool {
+        let void = |entry: &&Entry| entry.row.kind == 0 && entry.row.id <= floor;
+        filled
+            .iter()
+            .filter(void)
+            .any(|entry| self.holes.has(entry.row.id))
     }
 
     /// Every id up to this one has been seen.
@@ -164,24 +239,6 @@ impl Follower {
             more: true,
             history_changed: true,
         }
-    }
-
-    /// What to ask for besides the page: the holes, and the anchors that the page does not begin with.
-    fn ranges(&self) -> Vec<(i64, i64)> {
-        let others = self
-            .anchors
-            .iter()
-            .filter(|(id, _)| *id != self.highest)
-            .map(|(id, _)| (*id, *id));
-        others.chain(self.holes.ranges()).collect()
-    }
-
-    fn anchored(&self, anchor: Option<(i64, i64)>, filled: &[Entry], page: &[Entry]) -> bool {
-        let first = page.first().map(|entry| (entry.row.id, entry.nonce));
-        let others = self.anchors.iter().filter(|(id, _)| *id != self.highest);
-        let there =
-            |(id, nonce): &(i64, i64)| filled.iter().any(|e| e.row.id == *id && e.nonce == *nonce);
-        (anchor.is_none() || first == anchor) && others.into_iter().all(there)
     }
 
     fn take(&mut self, anchored: bool, filled: Vec<Entry>, page: Vec<Entry>) -> Poll {
@@ -212,7 +269,6 @@ impl Follower {
             anchors.extend(highest);
             self.anchors = anchors;
         }
-        self.close_holes(now);
         let (low_water, high_water) = (self.low_water(), self.highest);
         Poll {
             rows,
@@ -241,10 +297,12 @@ impl Follower {
     }
 }
 
-/// A row as it was read.
+/// A row as it was read, with the database's time and the log's floor at that moment.
 struct Entry {
     nonce: i64,
     row: LogRow,
+    now: Millis,
+    floor: i64,
 }
 
 impl Entry {
@@ -263,9 +321,12 @@ fn read(rows: Vec<Row>) -> Result<Vec<Entry>> {
                 ));
             }
             let (id, nonce, kind, at) = (row.int(0)?, row.int(1)?, row.int(2)?, row.millis(3)?);
+            let (now, floor) = (row.millis(5)?, row.opt_int(6)?.unwrap_or(0));
             let payload = Row(row.0.into_iter().skip(HEAD).collect());
             Ok(Entry {
                 nonce,
+                now,
+                floor,
                 row: LogRow {
                     id,
                     kind,

@@ -32,6 +32,12 @@ impl Holes {
         true
     }
 
+    /// Whether an id is missing.
+    pub(super) fn has(&self, id: i64) -> bool {
+        let below = self.ranges.range(..=id).next_back();
+        below.is_some_and(|(_, (last, _))| id <= *last)
+    }
+
     /// The lowest missing id.
     pub(super) fn first(&self) -> Option<i64> {
         self.ranges.first_key_value().map(|(first, _)| *first)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_query::{Expr, ExprTrait as _, Query};
+use sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 
 use super::{Follower, LogTable};
 use crate::args;
@@ -17,12 +17,15 @@ const BATCH: u64 = 1000;
 crate::statements! {
     /// Where a log begins.
     FLOOR: |_d| Query::select().column("floor").from("log_floor").and_where(Expr::col("name").eq(arg(0)));
-    /// Moves the beginning.
-    FLOOR_SET: |d| d.upsert(
-        Query::insert().into_table("log_floor").columns(["name", "floor"]).values_panic([arg(0), arg(1)]),
-        &["name"],
-        &["floor"],
-    );
+    /// Moves the beginning up, never down: who reads relies on it. Arguments: name, id.
+    FLOOR_RAISE: |d| {
+        let there = || Expr::col(("log_floor", "floor"));
+        let higher = Expr::case(there().lt(arg(1)), arg(1)).finally(there());
+        d.upsert_with(
+            Query::insert().into_table("log_floor").columns(["name", "floor"]).values_panic([arg(0), arg(1)]),
+            OnConflict::columns(["name"]).value("floor", higher).to_owned(),
+        )
+    };
 }
 
 impl Meta {
@@ -60,19 +63,17 @@ impl Meta {
     ) -> Result<u64> {
         let session = self.own_session();
         let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-        let Some(horizon) = session
-            .one(table.horizon, args![low_water, keep])
-            .await?
-            .opt_int(0)?
-        else {
-            return Ok(0);
-        };
         let mut pruned = 0;
+        // Each look is at the lowest rows only: a log is never read as a whole to see how much of it may go.
         loop {
+            let looked = args![low_water, keep, BATCH];
+            let Some(horizon) = session.one(table.horizon, looked).await?.opt_int(0)? else {
+                return Ok(pruned);
+            };
             let batch = session.transaction::<u64, Error, _>(move |tx| {
                 Box::pin(async move {
-                    tx.execute(&FLOOR_SET, args![table.name, horizon]).await?;
-                    tx.execute(table.prune, args![horizon, BATCH]).await
+                    tx.execute(&FLOOR_RAISE, args![table.name, horizon]).await?;
+                    tx.execute(table.prune, args![horizon]).await
                 })
             });
             let deleted = batch.await?.value;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sea_query::{Expr, ExprTrait as _, Query};
 use seawall_meta::fixture::Backend;
 use seawall_meta::log::{Follower, Poll};
-use seawall_meta::{CHANGES, Change, Error, arg, args, statements};
+use seawall_meta::{Args, CHANGES, Change, Error, Statement, arg, args, statements};
 use tokio::sync::Notify;
 
 use crate::{Fixture, on_every_database};
@@ -24,6 +24,7 @@ statements! {
     NONCE: |_d| Query::update().table("change").value("nonce", Expr::col("nonce").add(1))
         .and_where(Expr::col("id").eq(arg(0)));
     DELETE: |_d| Query::delete().from_table("change").and_where(Expr::col("id").gte(arg(0)));
+    TIME: |d| Query::select().expr(d.now());
     VOIDS: |_d| Query::select().column("id").from("change").and_where(Expr::col("kind").eq(0));
 }
 
@@ -33,6 +34,27 @@ fn change(kind: i64) -> Change {
         a: kind * 10,
         ..Change::default()
     }
+}
+
+/// What moves a floor, as a pruner would.
+fn floor_raise() -> &'static Statement {
+    let mut all = seawall_meta::STATEMENTS.iter().copied().flatten();
+    all.find(|statement| statement.name() == "FLOOR_RAISE")
+        .unwrap()
+}
+
+/// Announces so many changes in one transaction.
+async fn bulk(fixture: &Fixture, count: i64) {
+    let session = fixture.session();
+    let announced = session.transaction::<_, Error, _>(move |tx| {
+        Box::pin(async move {
+            for kind in 1..=count {
+                tx.change(change(kind)).await?;
+            }
+            Ok(())
+        })
+    });
+    announced.await.unwrap();
 }
 
 /// Announces and commits; the id.
@@ -273,5 +295,135 @@ on_every_database! {
         let poll = late.poll().await.unwrap();
         assert_eq!((kinds(&poll), poll.low_water), (vec![3], third));
         assert_eq!(prune().await.unwrap(), 0);
+    }
+
+    async fn a_row_that_came_and_went_while_a_reader_slept_is_not_taken_for_void(fixture: Fixture) {
+        let hole = announce(&fixture, 1).await;
+        let session = fixture.session();
+        let run = |statement, arguments: Args| session.transaction::<_, Error, _>(move |tx| {
+            let arguments = arguments.clone();
+            Box::pin(async move { tx.execute(statement, arguments).await })
+        });
+        // A transaction has taken an id, another one the next, and the reader has seen the second only.
+        run(&DELETE, args![hole]).await.unwrap();
+        let last = announce(&fixture, 2).await;
+        let mut follower = fixture.meta.changes(0).await.unwrap();
+        let poll = follower.poll().await.unwrap();
+        assert_eq!((kinds(&poll), poll.low_water), (vec![2], hole - 1));
+        // While it sleeps, the first commits, and another process prunes it.
+        run(&APPEND_AT, args![hole, 1]).await.unwrap();
+        fixture.meta.shift_time(Duration::from_mins(20));
+        let pruned = fixture.meta.prune(&CHANGES, last, Duration::from_mins(10));
+        assert_eq!(pruned.await.unwrap(), 1);
+        fixture.clock.advance(LONG);
+        let mut again = false;
+        for _ in 0..3 {
+            again |= follower.poll().await.unwrap().history_changed;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(again, "what was pruned unheard is gone without a word");
+        assert_eq!(settle(&mut follower).await, [0; 0]);
+        assert_eq!(follower.low_water(), last);
+    }
+
+    async fn a_reader_that_begins_while_the_log_is_pruned_is_told(fixture: Fixture) {
+        for kind in 1..=4 {
+            announce(&fixture, kind).await;
+        }
+        let mut follower = fixture.meta.changes(0).await.unwrap();
+        fixture.meta.shift_time(Duration::from_mins(20));
+        let pruned = fixture.meta.prune(&CHANGES, i64::MAX, Duration::from_mins(10));
+        assert_eq!(pruned.await.unwrap(), 3);
+        assert!(follower.poll().await.unwrap().history_changed);
+        assert_eq!(kinds(&follower.poll().await.unwrap()), [4]);
+    }
+
+    async fn a_floor_only_rises(fixture: Fixture) {
+        let mut ids = Vec::new();
+        for kind in 1..=6 {
+            ids.push(announce(&fixture, kind).await);
+        }
+        fixture.meta.shift_time(Duration::from_mins(20));
+        let prune = |low_water| fixture.meta.prune(&CHANGES, low_water, Duration::from_mins(10));
+        prune(ids[3]).await.unwrap();
+        assert_eq!(fixture.meta.log_floor(&CHANGES).await.unwrap(), ids[3]);
+        // A second process computed its horizon earlier and comes late.
+        let session = fixture.session();
+        for (row, floor) in [(ids[1], ids[3]), (ids[4], ids[4])] {
+            session.transaction::<_, Error, _>(move |tx| {
+                Box::pin(async move { tx.execute(floor_raise(), args!["change", row]).await })
+            }).await.unwrap();
+            assert_eq!(fixture.meta.log_floor(&CHANGES).await.unwrap(), floor);
+        }
+        // Who stands where the late one would have put it must begin anew.
+        let mut slept = fixture.meta.changes(ids[1]).await.unwrap();
+        assert!(slept.poll().await.unwrap().history_changed);
+    }
+
+    async fn a_long_log_is_pruned_piece_by_piece(fixture: Fixture) {
+        bulk(&fixture, 2500).await;
+        let mut follower = fixture.meta.changes(0).await.unwrap();
+        while follower.poll().await.unwrap().more {}
+        fixture.meta.shift_time(Duration::from_mins(20));
+        let last = announce(&fixture, 1).await;
+        let pruned = fixture.meta.prune(&CHANGES, follower.low_water(), Duration::from_mins(10));
+        assert_eq!(pruned.await.unwrap(), 2500);
+        let poll = follower.poll().await.unwrap();
+        assert!(poll.history_changed || kinds(&poll) == [1]);
+        settle(&mut follower).await;
+        assert_eq!(follower.low_water(), last);
+    }
+
+    async fn a_bulk_of_rows_that_was_overtaken_comes_in_pieces(fixture: Fixture) {
+        let before = announce(&fixture, 1).await;
+        let session = fixture.session();
+        session.transaction::<_, Error, _>(move |tx| {
+            Box::pin(async move { tx.execute(&APPEND_AT, args![before + 2501, 2]).await })
+        }).await.unwrap();
+        let mut follower = fixture.meta.changes(0).await.unwrap();
+        assert_eq!(kinds(&follower.poll().await.unwrap()), [1, 2]);
+        session.transaction::<_, Error, _>(move |tx| Box::pin(async move {
+            for id in before + 1..=before + 2500 {
+                tx.execute(&APPEND_AT, args![id, 3]).await?;
+            }
+            Ok(())
+        })).await.unwrap();
+        let (mut seen, mut polls) = (0, 0);
+        loop {
+            let poll = follower.poll().await.unwrap();
+            assert!(!poll.history_changed && poll.rows.len() <= 1001, "{} rows", poll.rows.len());
+            seen += kinds(&poll).iter().filter(|kind| **kind == 3).count();
+            polls += 1;
+            if !poll.more {
+                break;
+            }
+        }
+        assert_eq!((seen, polls), (2500, 3));
+        assert_eq!(follower.low_water(), before + 2501);
+    }
+
+    async fn the_databases_clock_is_followed_by_every_poll(fixture: Fixture) {
+        let session = fixture.session();
+        let apart = || async {
+            let database = session.one(&TIME, args![]).await.unwrap();
+            database.int(0).unwrap() - fixture.meta.now().get()
+        };
+        let mut follower = fixture.meta.changes(0).await.unwrap();
+        let days = 20 * 86_400_000;
+        for by in [days, -days, days] {
+            // The second and the third time there is a row to read.
+            follower.poll().await.unwrap();
+            assert!(apart().await.abs() < 5_000);
+            fixture.meta.set_clock(by);
+            assert!((apart().await - by).abs() < 5_000, "nothing has been asked yet");
+            follower.poll().await.unwrap();
+            assert!(apart().await.abs() < 5_000, "{} ms apart", apart().await);
+            announce(&fixture, 1).await;
+        }
+        // What is no more than inexactness makes time stand still, not go back.
+        let before = fixture.meta.now();
+        fixture.meta.set_clock(-500);
+        follower.poll().await.unwrap();
+        assert!(fixture.meta.now() >= before);
     }
 }

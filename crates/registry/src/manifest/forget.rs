@@ -10,7 +10,6 @@ use seawall_kernel::{Op, Result};
 use seawall_meta::args;
 use seawall_types::Digest;
 use seawall_types::ids::{NamespaceId, RepositoryId};
-use seawall_types::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use super::store;
@@ -30,13 +29,10 @@ impl Job for Forget {
 
 /// Runs [`Forget`] once; every manifest in a transaction of its own.
 pub(crate) async fn forget(op: &Op, window: Duration) -> Result<Outcome> {
-    let before = op.now() - window;
-    let rows = op
-        .sql()
-        .all(&store::FORGETTABLE, args![before, BATCH])
-        .await?;
+    let age = i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4);
+    let rows = op.sql().all(&store::FORGETTABLE, args![age, BATCH]).await?;
     for row in &rows {
-        one(op, row.id(0)?, row.id(1)?, row.digest(2)?, before).await?;
+        one(op, row.id(0)?, row.id(1)?, row.digest(2)?, window).await?;
     }
     let more = rows.len() == BATCH;
     Ok(Outcome::Again(if more { Duration::ZERO } else { PERIOD }))
@@ -47,18 +43,19 @@ async fn one(
     repository: RepositoryId,
     namespace: NamespaceId,
     digest: Digest,
-    before: Millis,
+    window: Duration,
 ) -> Result<()> {
     let owner = Owner::manifest(namespace, repository, &digest);
     op.transaction(
-        (owner, digest, before),
-        |tx, _op, (owner, digest, before)| {
+        (owner, digest, window),
+        |tx, _op, (owner, digest, window)| {
             Box::pin(async move {
                 let repository = owner.repository;
                 let found = tx.optional(&store::LOCK, args![repository, digest]).await?;
                 // It may have been pushed again, and even deleted again, since the list was read.
                 let Some(row) = found else { return Ok(()) };
-                if row.opt_millis(2)?.is_none_or(|hidden| hidden >= *before) {
+                let before = tx.now().await? - *window;
+                if row.opt_millis(2)?.is_none_or(|hidden| hidden >= before) {
                     return Ok(());
                 }
                 blobs::release(tx, owner).await?;

@@ -163,16 +163,16 @@ seawall_meta::statements! {
         .and_where(Expr::col("digest").is_in((0..n).map(|k| item(1, k))))
         .to_owned();
 
-    /// Manifests that were hidden before some time, the longest hidden first.
-    /// Arguments: time, limit.
-    FORGETTABLE: |_d| Query::select()
+    /// Manifests that have been hidden for longer than some time, the longest hidden first.
+    /// Arguments: time in ms, limit.
+    FORGETTABLE: |d| Query::select()
         .column(("m", "repository_id"))
         .column(("r", "namespace_id"))
         .column(("m", "digest"))
         .from_as("manifest", "m")
         .join_as(JoinType::InnerJoin, "repository", "r",
             Expr::col(("r", "id")).equals(("m", "repository_id")))
-        .and_where(Expr::col(("m", "hidden_at")).lt(arg(0)))
+        .and_where(Expr::col(("m", "hidden_at")).lt(d.now().sub(arg(0))))
         .order_by(("m", "hidden_at"), Order::Asc)
         .limit(arg_limit(1))
         .to_owned();
