@@ -19,7 +19,6 @@ use crate::changes::Changes;
 use crate::events::Watchers;
 use crate::http::Patience;
 use crate::installation::{self, Installation};
-use crate::jobs::Bell;
 use crate::lanes::Lanes;
 use crate::op::{Cache, Op, Origin};
 use crate::secrets::Secrets;
@@ -90,7 +89,6 @@ pub struct Kernel {
     parts: Parts,
     installation: Installation,
     changes: Changes,
-    bell: Bell,
     watchers: Watchers,
     lanes: Arc<Lanes>,
     facts: Cache<FactsKey, Arc<RepositoryFacts>>,
@@ -119,7 +117,6 @@ impl Kernel {
             parts,
             installation,
             changes,
-            bell: Bell::default(),
             watchers: Watchers::default(),
             lanes: Arc::default(),
         }))
@@ -204,11 +201,6 @@ impl Kernel {
     /// What was read about repositories and their callers.
     pub(crate) fn facts(&self) -> &Cache<FactsKey, Arc<RepositoryFacts>> {
         &self.facts
-    }
-
-    /// What wakes the job workers of this process.
-    pub fn bell(&self) -> &Bell {
-        &self.bell
     }
 
     /// Who watches what is served, without a word to the database.

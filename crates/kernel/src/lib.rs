@@ -20,6 +20,8 @@ pub mod lanes;
 mod op;
 pub mod secrets;
 pub mod tasks;
+#[cfg(test)]
+mod tests;
 
 pub use auth::{Actor, Ceiling, Who};
 pub use catalog::{Repo, RepositoryFacts};
@@ -54,6 +56,7 @@ pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
         "0019_add_blob_place_key",
         "0020_fill_blob_location",
         "0021_fill_blob_place_key",
+        "0026_index_job_by_kind",
     ]
 );
 

@@ -2,6 +2,15 @@
 //!
 //! The cursor only moves to below the first hole, so an event whose transaction commits late is not
 //! missed; what lies above the hole is delivered, and may be delivered again after a restart.
+//!
+//! **An event of an unknown kind or shape** was written by a later release. The consumer stops before
+//! it, gives its cursor back and comes again every half minute, so that a process of that release,
+//! which asks more often, takes the cursor and goes on. It is logged once. Each consumer stops for
+//! itself. If there is no such process any more (the later release was taken back), an event is
+//! waited for a day from when it was written, and then passed over: so a cursor stands still for a
+//! day at most, and does not hold up pruning for longer than that.
+//!
+//! Cursors are registered before anything can prune: what is not known to be followed is not kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +21,7 @@ use seawall_meta::args;
 use seawall_meta::log::{Follower, LogRow};
 use seawall_types::Result;
 use seawall_types::lane::Lane;
+use seawall_types::time::Millis;
 use seawall_types::work::Spawn;
 
 use super::store::{self, log};
@@ -24,6 +34,8 @@ pub const BATCH: usize = 256;
 
 /// A cursor that nobody has held for so long belongs to a feature that is switched off.
 const FORGOTTEN: Duration = Duration::from_hours(24);
+/// How long an event waits for a release that knows it, from when it was written.
+const UNKNOWN: Duration = Duration::from_hours(24);
 const LEASE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -54,6 +66,29 @@ impl Consumer {
     }
 }
 
+/// How a delivery came to its end, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The cursor is another's, or the process stops.
+    Elsewhere,
+    /// The next event is of a kind or shape that this release does not know.
+    Before(i64),
+}
+
+/// Makes the cursors of these consumers known as followed, wherever they stand.
+pub(crate) async fn register(op: &Op, consumers: Vec<&'static str>) -> Result<()> {
+    op.transaction(consumers, |tx, _op, consumers| {
+        Box::pin(async move {
+            for consumer in consumers {
+                tx.execute(&store::CURSOR_INSERT, args![*consumer]).await?;
+                tx.execute(&store::CURSOR_TOUCH, args![*consumer]).await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+}
+
 /// Delivers events to `consumer` until the process stops.
 pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
     let kernel = Arc::clone(kernel);
@@ -61,12 +96,12 @@ pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
     tracker.spawn("event-consumer", {
         let tracker = Arc::clone(&tracker);
         Box::pin(async move {
-            let mut failures = 0u32;
+            let (mut failures, mut told) = (0u32, None);
             while !tracker.is_stopping() {
                 let wait = match hold(&kernel, &consumer).await {
-                    Ok(()) => {
+                    Ok(ended) => {
                         failures = 0;
-                        LEASE / 6
+                        pause(&consumer, ended, &mut told)
                     }
                     Err(error) => {
                         tracing::warn!(consumer = consumer.name, %error, "events wait");
@@ -81,6 +116,21 @@ pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
             }
         })
     });
+}
+
+/// How long to wait before the cursor is asked for again.
+fn pause(consumer: &Consumer, ended: Ended, told: &mut Option<i64>) -> Duration {
+    let Ended::Before(event) = ended else {
+        return LEASE / 6;
+    };
+    if told.replace(event) != Some(event) {
+        tracing::warn!(
+            consumer = consumer.name,
+            event,
+            "an event that this release does not know waits for one that does"
+        );
+    }
+    LONGEST_WAIT
 }
 
 /// The id up to which every consumer has heard that anybody still runs.
@@ -100,13 +150,21 @@ pub async fn heard_by_all(op: &Op) -> Result<i64> {
 }
 
 /// Takes the cursor if it is free, and delivers for as long as it is held.
-async fn hold(kernel: &Arc<Kernel>, consumer: &Consumer) -> Result<()> {
+pub(crate) async fn hold(kernel: &Arc<Kernel>, consumer: &Consumer) -> Result<Ended> {
     let op = kernel.internal_op(consumer.lane, consumer.name);
+    let renewed = kernel.clock().elapsed();
     let Some((position, fence)) = take(&op, consumer.name).await? else {
-        return Ok(());
+        return Ok(Ended::Elsewhere);
+    };
+    let mut held = Held {
+        kernel,
+        consumer,
+        fence,
+        position,
+        renewed,
     };
     let mut follower = kernel.meta().follow(&log::EVENTS, position).await?;
-    let delivered = deliver(kernel, consumer, &mut follower, fence).await;
+    let delivered = held.deliver(&mut follower).await;
     let arguments = args![consumer.name, fence];
     op.transaction(arguments, |tx, _op, arguments| {
         Box::pin(async move {
@@ -137,70 +195,110 @@ async fn take(op: &Op, consumer: &'static str) -> Result<Option<(i64, i64)>> {
     .await
 }
 
-async fn deliver(
-    kernel: &Arc<Kernel>,
-    consumer: &Consumer,
-    follower: &mut Follower,
+/// A cursor that this process holds.
+struct Held<'k> {
+    kernel: &'k Arc<Kernel>,
+    consumer: &'k Consumer,
     fence: i64,
-) -> Result<()> {
-    let tracker = kernel.tracker();
-    let mut renewed = kernel.clock().elapsed();
-    while !tracker.is_stopping() {
-        let poll = follower.poll().await?;
-        let events: Vec<Recorded> = poll.rows.iter().filter_map(read).collect();
-        for batch in events.chunks(BATCH) {
-            let op = kernel.internal_op(consumer.lane, consumer.name);
-            (consumer.consume)(op, batch.into()).await?;
-        }
-        let due = kernel.clock().elapsed().saturating_sub(renewed) > LEASE / 3;
-        if !poll.rows.is_empty() || due {
-            renewed = kernel.clock().elapsed();
-            if !advance(kernel, consumer, fence, poll.low_water).await? {
-                tracing::info!(consumer = consumer.name, "another process delivers now");
-                return Ok(());
+    /// What was stored last.
+    position: i64,
+    /// When the lease began at the latest, by our clock.
+    renewed: Duration,
+}
+
+impl Held<'_> {
+    async fn deliver(&mut self, follower: &mut Follower) -> Result<Ended> {
+        let tracker = self.kernel.tracker();
+        while !tracker.is_stopping() {
+            let poll = follower.poll().await?;
+            let more = poll.more;
+            let (events, unknown) = readable(&poll.rows, self.kernel.now());
+            for batch in events.chunks(BATCH) {
+                if !self.keep().await? {
+                    return Ok(Ended::Elsewhere);
+                }
+                let op = self
+                    .kernel
+                    .internal_op(self.consumer.lane, self.consumer.name);
+                (self.consumer.consume)(op, batch.into()).await?;
+            }
+            let reached = unknown.map_or(poll.low_water, |id| poll.low_water.min(id - 1));
+            let moved = !poll.rows.is_empty() && reached != self.position;
+            let kept = if moved {
+                self.advance(reached).await?
+            } else {
+                self.keep().await?
+            };
+            if !kept {
+                tracing::info!(
+                    consumer = self.consumer.name,
+                    "another process delivers now"
+                );
+                return Ok(Ended::Elsewhere);
+            }
+            if let Some(event) = unknown {
+                return Ok(Ended::Before(event));
+            }
+            if !more {
+                tokio::select! {
+                    () = tokio::time::sleep(IDLE) => {}
+                    () = tracker.stopping() => {}
+                }
             }
         }
-        if !poll.more {
-            tokio::select! {
-                () = tokio::time::sleep(IDLE) => {}
-                () = tracker.stopping() => {}
-            }
+        Ok(Ended::Elsewhere)
+    }
+
+    /// Renews the lease if it has run for a while; says whether the cursor is held.
+    async fn keep(&mut self) -> Result<bool> {
+        let since = self.kernel.clock().elapsed().saturating_sub(self.renewed);
+        if since <= LEASE / 3 {
+            return Ok(true);
+        }
+        self.advance(self.position).await
+    }
+
+    /// Moves the cursor; says `false` when another holder has taken it.
+    async fn advance(&mut self, position: i64) -> Result<bool> {
+        let begun = self.kernel.clock().elapsed();
+        let op = self
+            .kernel
+            .internal_op(self.consumer.lane, self.consumer.name);
+        let arguments = args![self.consumer.name, millis(LEASE), self.fence, position];
+        let moving = op.transaction(arguments, |tx, _op, arguments| {
+            Box::pin(
+                async move { Ok(tx.execute(&store::CURSOR_MOVE, arguments.clone()).await? > 0) },
+            )
+        });
+        let moved = moving.await?;
+        (self.position, self.renewed) = (position, begun);
+        Ok(moved)
+    }
+}
+
+/// The events that may be delivered now, in the order of their ids, and the first that may not.
+fn readable(rows: &[LogRow], now: Millis) -> (Vec<Recorded>, Option<i64>) {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_unstable_by_key(|row| row.id);
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        match read(row) {
+            Some(event) => events.push(event),
+            None if row.at + UNKNOWN > now => return (events, Some(row.id)),
+            None => tracing::error!(
+                event = row.id,
+                kind = row.kind,
+                "an event that no release has known for a day is passed over"
+            ),
         }
     }
-    Ok(())
+    (events, None)
 }
 
-/// Moves the cursor; says `false` when another holder has taken it.
-async fn advance(
-    kernel: &Arc<Kernel>,
-    consumer: &Consumer,
-    fence: i64,
-    position: i64,
-) -> Result<bool> {
-    let op = kernel.internal_op(consumer.lane, consumer.name);
-    let arguments = args![consumer.name, millis(LEASE), fence, position];
-    op.transaction(arguments, |tx, _op, arguments| {
-        Box::pin(async move { Ok(tx.execute(&store::CURSOR_MOVE, arguments.clone()).await? > 0) })
-    })
-    .await
-}
-
-/// An event as it was written; `None` for a void row, and for a kind or shape of a later release,
-/// which a later release will read from its own cursor.
+/// An event as it was written; `None` for a kind or shape of a later release.
 fn read(row: &LogRow) -> Option<Recorded> {
     EventKind::from_code(row.kind)?;
-    let event: Event = row
-        .row
-        .text(0)
-        .ok()
-        .and_then(|payload| serde_json::from_str(payload).ok())
-        .or_else(|| {
-            tracing::warn!(
-                event = row.id,
-                "an event of an unknown shape is passed over"
-            );
-            None
-        })?;
+    let event: Event = serde_json::from_str(row.row.text(0).ok()?).ok()?;
     Some(Recorded {
         id: row.id.into(),
         at: row.at,

@@ -9,7 +9,10 @@ mod delivery;
 pub mod store;
 mod watch;
 
+pub(crate) use delivery::register;
 pub use delivery::{BATCH, Consumer, heard_by_all, run};
+#[cfg(test)]
+pub(crate) use delivery::{Ended, hold};
 pub use watch::{Pulled, Watch, Watchers};
 
 use seawall_meta::{Expect, Tx, args};

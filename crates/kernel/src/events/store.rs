@@ -35,6 +35,14 @@ seawall_meta::statements! {
         d.insert_ignore(&insert, &["consumer"])
     };
 
+    /// Marks a free cursor as one that is followed. Arguments: consumer.
+    CURSOR_TOUCH: |d| Query::update()
+        .table("event_cursor")
+        .value("lease_until", d.now())
+        .and_where(Expr::col("consumer").eq(arg(0)))
+        .and_where(Expr::col("lease_until").lt(d.now()))
+        .to_owned();
+
     /// Arguments: consumer.
     CURSOR: |_d| Query::select()
         .columns(["position", "fence"])

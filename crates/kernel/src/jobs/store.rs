@@ -1,11 +1,11 @@
 //! Every SQL statement on jobs. No policy.
 
-use sea_query::{Expr, ExprTrait, Order, Query};
-use seawall_meta::arg;
+use sea_query::{Expr, ExprTrait, Order, Query, UnionType};
+use seawall_meta::{arg, item};
 
 /// Waiting, or leased by a worker.
 pub const QUEUED: i64 = 1;
-/// Given up after too many attempts; kept for the operator.
+/// Given up by an earlier release; this one gives up none.
 pub const DEAD: i64 = 2;
 
 seawall_meta::statements! {
@@ -32,27 +32,42 @@ seawall_meta::statements! {
         d.insert_ignore(&insert, &["dedup"])
     };
 
-    /// Whether any job is due, for a worker that has nothing to do.
-    DUE: |d| Query::select()
-        .column("id")
-        .from("job")
-        .and_where(Expr::col("state").eq(QUEUED))
-        .and_where(Expr::col("run_at").lte(d.now()))
-        .and_where(Expr::col("lease_until").lt(d.now()))
-        .limit(1)
-        .to_owned();
+    /// The job of each kind (list 0) that has been due for longest: when, id, kind. Kinds that are not asked
+    /// for cost nothing, however many of them wait.
+    DUE[n]: |d, n| {
+        let of_kind = |k| {
+            let longest = Query::select()
+                .columns(["run_at", "id", "kind"])
+                .from("job")
+                .and_where(Expr::col("kind").eq(item(0, k)))
+                .and_where(Expr::col("state").eq(QUEUED))
+                .and_where(Expr::col("run_at").lte(d.now()))
+                .and_where(Expr::col("lease_until").lt(d.now()))
+                .order_by("run_at", Order::Asc)
+                .limit(1)
+                .to_owned();
+            Query::select()
+                .columns(["run_at", "id", "kind"])
+                .from_subquery(longest, "due")
+                .to_owned()
+        };
+        let mut due = of_kind(0);
+        for k in 1..n {
+            due.union(UnionType::All, of_kind(k));
+        }
+        due
+    };
 
-    /// The next job due, locked against other workers.
+    /// A job that is due still, locked against other workers. Arguments: id.
     CLAIM: |d| {
         let mut select = Query::select();
         select
-            .columns(["id", "kind", "payload", "attempts", "fence"])
+            .columns(["id", "payload", "attempts", "fence"])
             .from("job")
+            .and_where(Expr::col("id").eq(arg(0)))
             .and_where(Expr::col("state").eq(QUEUED))
             .and_where(Expr::col("run_at").lte(d.now()))
-            .and_where(Expr::col("lease_until").lt(d.now()))
-            .order_by("run_at", Order::Asc)
-            .limit(1);
+            .and_where(Expr::col("lease_until").lt(d.now()));
         d.skip_locked(&select)
     };
 
@@ -60,7 +75,6 @@ seawall_meta::statements! {
     LEASE: |d| Query::update()
         .table("job")
         .value("fence", Expr::col("fence").add(1i64))
-        .value("attempts", Expr::col("attempts").add(1i64))
         .value("lease_until", d.now().add(arg(1)))
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
@@ -80,7 +94,7 @@ seawall_meta::statements! {
         .and_where(Expr::col("fence").eq(arg(1)))
         .to_owned();
 
-    /// Puts a job back, forgetting its attempts. Arguments: id, fence, delay in ms.
+    /// Puts a job back, forgetting its failures. Arguments: id, fence, delay in ms.
     AGAIN: |d| Query::update()
         .table("job")
         .value("run_at", d.now().add(arg(2)))
@@ -90,22 +104,33 @@ seawall_meta::statements! {
         .and_where(Expr::col("fence").eq(arg(1)))
         .to_owned();
 
-    /// Puts a failed job back, or gives it up. Arguments: id, fence, delay in ms, state, error.
+    /// Puts a failed job back. Arguments: id, fence, delay in ms, error.
     FAILED: |d| Query::update()
         .table("job")
         .value("run_at", d.now().add(arg(2)))
         .value("lease_until", 0i64)
-        .value("state", arg(3))
-        .value("last_error", arg(4))
+        .value("attempts", Expr::col("attempts").add(1i64))
+        .value("last_error", arg(3))
         .and_where(Expr::col("id").eq(arg(0)))
         .and_where(Expr::col("fence").eq(arg(1)))
         .to_owned();
 
-    /// How many jobs wait and how many were given up.
-    COUNTS: |d| Query::select()
-        .column("state")
-        .expr(d.integer(Expr::col("id").count()))
-        .from("job")
-        .group_by_col("state")
+    /// Puts a job back that was not run. Arguments: id, fence, delay in ms.
+    PUT_OFF: |d| Query::update()
+        .table("job")
+        .value("run_at", d.now().add(arg(2)))
+        .value("lease_until", 0i64)
+        .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("fence").eq(arg(1)))
+        .to_owned();
+
+    /// Lets jobs run again that an earlier release gave up.
+    REVIVE: |d| Query::update()
+        .table("job")
+        .value("state", QUEUED)
+        .value("run_at", d.now())
+        .value("lease_until", 0i64)
+        .value("attempts", 0i64)
+        .and_where(Expr::col("state").eq(DEAD))
         .to_owned();
 }

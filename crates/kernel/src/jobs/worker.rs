@@ -1,47 +1,35 @@
 //! The workers of one process: they claim due jobs, run them in their lane, and book the outcome.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use seawall_meta::args;
+use seawall_meta::{args, list};
 use seawall_types::lane::Lane;
 use seawall_types::work::Spawn;
 use seawall_types::{Error, Reason, Result};
-use tokio::sync::Notify;
 
+use super::claim::{Claim, Terms};
 use super::{Job, store};
 use crate::kernel::Kernel;
 use crate::op::Op;
 
-const LEASE: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_secs(1);
-const ATTEMPTS: i64 = 10;
 const LONGEST_BACKOFF: Duration = Duration::from_mins(10);
 
 /// What a job's run comes to, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is done and leaves the queue.
+    /// It is done and leaves the queue; a recurring one only waits for its next turn.
     Done,
     /// It is to run again after this time.
     Again(Duration),
 }
 
-/// Wakes the workers of this process when a job was enqueued here.
-#[derive(Default)]
-pub struct Bell(Notify);
-
-impl Bell {
-    /// A job may be due.
-    pub fn ring(&self) {
-        self.0.notify_one();
-    }
-}
-
-type Run = Arc<dyn Fn(Op, String) -> BoxFuture<'static, Result<Outcome>> + Send + Sync>;
+type Run = Arc<dyn Fn(Op, &str) -> Option<BoxFuture<'static, Result<Outcome>>> + Send + Sync>;
 
 /// What runs jobs of one kind.
 #[derive(Clone)]
@@ -51,6 +39,8 @@ pub struct Worker {
     /// The lane that all its work runs in.
     pub lane: Lane,
     run: Run,
+    /// This release's payload, if the kind is a recurring one.
+    recurring: Option<String>,
 }
 
 impl Worker {
@@ -61,161 +51,190 @@ impl Worker {
         F: Fn(Op, J) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Outcome>> + Send + 'static,
     {
-        let run: Run = Arc::new(
-            move |op, payload| match serde_json::from_str::<J>(&payload) {
-                Ok(job) => run(op, job).boxed(),
-                Err(error) => {
-                    let refusal = Error::new(Reason::Internal, "a job of an unknown shape");
-                    futures::future::ready(Err(refusal.with_source(error))).boxed()
-                }
-            },
-        );
+        let run = Arc::new(run);
+        let run: Run = Arc::new(move |op, payload| {
+            let job = serde_json::from_str::<J>(payload).ok()?;
+            let run = Arc::clone(&run);
+            Some(async move { run(op, job).await }.boxed())
+        });
         Self {
             kind: J::KIND,
             lane,
             run,
+            recurring: None,
         }
     }
-}
 
-struct Claim {
-    id: i64,
-    kind: String,
-    payload: String,
-    attempts: i64,
-    fence: i64,
+    /// Says that this kind runs again and again, with `payload` where the queue has one that is not
+    /// of this release.
+    pub(crate) fn recurring(mut self, payload: &str) -> Self {
+        self.recurring = Some(payload.to_owned());
+        self
+    }
+
+    /// The work of a job; `None` if its payload is of a shape that this release does not know.
+    fn work(&self, op: &Op, payload: &str) -> Option<BoxFuture<'static, Result<Outcome>>> {
+        let own = || (self.run)(op.clone(), self.recurring.as_deref()?);
+        (self.run)(op.clone(), payload).or_else(own)
+    }
 }
 
 /// Runs due jobs until the process stops, one at a time, so that jobs never crowd out requests.
-///
-/// A kind that no worker here knows (a later release's, or a feature's that is switched off) stays
-/// where it is: it is put back, not failed.
 pub fn run(kernel: &Arc<Kernel>, workers: Vec<Worker>) {
-    let workers: HashMap<&'static str, Worker> = workers
-        .into_iter()
-        .map(|worker| (worker.kind, worker))
-        .collect();
-    let kernel = Arc::clone(kernel);
+    let mut workers = Workers::new(kernel, workers);
     let tracker = Arc::clone(kernel.tracker());
-    tracker.spawn("job-worker", {
-        let tracker = Arc::clone(&tracker);
+    kernel.tracker().spawn(
+        "job-worker",
         Box::pin(async move {
+            let mut failing = false;
             while !tracker.is_stopping() {
-                match step(&kernel, &workers).await {
+                match workers.step().await {
                     Ok(true) => continue,
-                    Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, "the job queue cannot be read"),
+                    Ok(false) => failing = false,
+                    Err(error) if !std::mem::replace(&mut failing, true) => {
+                        tracing::warn!(%error, "the job queue cannot be read");
+                    }
+                    Err(_) => {}
                 }
                 tokio::select! {
                     () = tokio::time::sleep(IDLE) => {}
-                    () = kernel.bell().0.notified() => {}
                     () = tracker.stopping() => {}
                 }
             }
-        })
-    });
+        }),
+    );
 }
 
-/// Runs one due job, if there is one; says whether there was.
-async fn step(kernel: &Arc<Kernel>, workers: &HashMap<&'static str, Worker>) -> Result<bool> {
-    let op = kernel.internal_op(Lane::Background, "jobs");
-    if op.sql().optional(&store::DUE, args![]).await?.is_none() {
-        return Ok(false);
+/// Lets jobs run again that an earlier release gave up.
+pub(crate) async fn revive(op: &Op) -> Result<()> {
+    book(op, &store::REVIVE, args![]).await?;
+    Ok(())
+}
+
+/// The workers of a process, by kind.
+pub(crate) struct Workers {
+    kernel: Arc<Kernel>,
+    by_kind: HashMap<&'static str, Worker>,
+    kinds: Vec<&'static str>,
+    terms: Terms,
+    /// Kinds of which it was logged that a payload is of an unknown shape.
+    told: HashSet<&'static str>,
+}
+
+impl Workers {
+    pub(crate) fn new(kernel: &Arc<Kernel>, workers: Vec<Worker>) -> Self {
+        let kinds = workers.iter().map(|worker| worker.kind).collect();
+        let by_kind = workers.into_iter().map(|worker| (worker.kind, worker));
+        Self {
+            kernel: Arc::clone(kernel),
+            by_kind: by_kind.collect(),
+            kinds,
+            terms: Terms::default(),
+            told: HashSet::new(),
+        }
     }
-    let Some(claim) = claim(&op).await? else {
-        return Ok(false);
-    };
-    let Some(worker) = workers.get(claim.kind.as_str()) else {
-        let later = millis(LONGEST_BACKOFF);
-        book(&op, &store::AGAIN, args![claim.id, claim.fence, later]).await?;
-        return Ok(true);
-    };
-    let outcome = attempt(kernel, worker, &claim).await;
-    conclude(&op, &claim, outcome).await?;
+
+    /// The same with other times, so that a test need not wait for a minute.
+    #[cfg(test)]
+    pub(crate) fn with(mut self, terms: Terms) -> Self {
+        self.terms = terms;
+        self
+    }
+
+    /// Runs one due job, if there is one; says whether there was.
+    pub(crate) async fn step(&mut self) -> Result<bool> {
+        let op = self.kernel.internal_op(Lane::Background, "jobs");
+        let kinds = list(self.kinds.iter().copied());
+        let mut due = Vec::new();
+        for row in op.sql().all(&store::DUE, args![kinds]).await? {
+            due.push((row.int(0)?, row.int(1)?, row.string(2)?));
+        }
+        let longest = due.into_iter().min();
+        let Some((id, worker)) =
+            longest.and_then(|(_, id, kind)| Some((id, self.by_kind.get(kind.as_str())?)))
+        else {
+            return Ok(false);
+        };
+        // Another process may have been faster.
+        let Some(claim) = Claim::take(&op, id, self.terms).await? else {
+            return Ok(false);
+        };
+        let op = self.kernel.internal_op(worker.lane, worker.kind);
+        let Some(work) = worker.work(&op, &claim.payload) else {
+            if self.told.insert(worker.kind) {
+                tracing::warn!(
+                    job = claim.id,
+                    kind = worker.kind,
+                    "a job of an unknown shape waits for a release that knows it"
+                );
+            }
+            return put_off(&op, &claim).await;
+        };
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let Some(ended) = claim.hold(&op, work).await else {
+            tracing::warn!(
+                job = claim.id,
+                kind = worker.kind,
+                "a job was stopped: its claim was lost, and another worker may run it"
+            );
+            return Ok(true);
+        };
+        let panicked = |_| Err(Error::new(Reason::Internal, "the job panicked"));
+        let outcome = ended.unwrap_or_else(panicked);
+        conclude(&op, worker, &claim, outcome).await?;
+        Ok(true)
+    }
+}
+
+async fn conclude(op: &Op, worker: &Worker, claim: &Claim, outcome: Result<Outcome>) -> Result<()> {
+    let (id, fence) = (claim.id, claim.fence());
+    match outcome {
+        Ok(Outcome::Done) if worker.recurring.is_none() => {
+            book(op, &store::DONE, args![id, fence]).await?;
+        }
+        Ok(outcome) => {
+            let after = match outcome {
+                Outcome::Again(after) => after,
+                Outcome::Done => LONGEST_BACKOFF,
+            };
+            book(op, &store::AGAIN, args![id, fence, millis(after)]).await?;
+        }
+        Err(error) => {
+            let failures = claim.failures.saturating_add(1);
+            tracing::warn!(job = id, kind = worker.kind, failures, %error, "a job failed");
+            let delay = millis(backoff(failures));
+            let words: String = error.to_string().chars().take(1000).collect();
+            book(op, &store::FAILED, args![id, fence, delay, words]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How long a job waits after so many failures in a row.
+fn backoff(failures: i64) -> Duration {
+    let exponent = u32::try_from(failures).unwrap_or(16).min(16);
+    let delay = Duration::from_secs(1).saturating_mul(1 << exponent);
+    delay.min(LONGEST_BACKOFF)
+}
+
+async fn put_off(op: &Op, claim: &Claim) -> Result<bool> {
+    let arguments = args![claim.id, claim.fence(), millis(LONGEST_BACKOFF)];
+    book(op, &store::PUT_OFF, arguments).await?;
     Ok(true)
 }
 
-async fn claim(op: &Op) -> Result<Option<Claim>> {
-    op.transaction((), |tx, _op, ()| {
-        Box::pin(async move {
-            let Some(row) = tx.optional(&store::CLAIM, args![]).await? else {
-                return Ok(None);
-            };
-            let claim = Claim {
-                id: row.int(0)?,
-                kind: row.string(1)?,
-                payload: row.string(2)?,
-                attempts: row.int(3)? + 1,
-                fence: row.int(4)? + 1,
-            };
-            tx.execute(&store::LEASE, args![claim.id, millis(LEASE)])
-                .await?;
-            Ok(Some(claim))
-        })
-    })
-    .await
-}
-
-/// Runs the job beside a beat that renews its lease; a panic is a failure like any other.
-async fn attempt(kernel: &Arc<Kernel>, worker: &Worker, claim: &Claim) -> Result<Outcome> {
-    let op = kernel.internal_op(worker.lane, worker.kind);
-    let work = std::panic::AssertUnwindSafe((worker.run)(op.clone(), claim.payload.clone()));
-    let mut work = Box::pin(work.catch_unwind());
-    loop {
-        tokio::select! {
-            done = &mut work => {
-                return done.unwrap_or_else(|_| Err(Error::new(Reason::Internal, "the job panicked")));
-            }
-            () = tokio::time::sleep(LEASE / 3) => {
-                book(&op, &store::RENEW, args![claim.id, claim.fence, millis(LEASE)]).await?;
-            }
-        }
-    }
-}
-
-async fn conclude(op: &Op, claim: &Claim, outcome: Result<Outcome>) -> Result<()> {
-    match outcome {
-        Ok(Outcome::Done) => book(op, &store::DONE, args![claim.id, claim.fence]).await,
-        Ok(Outcome::Again(after)) => {
-            book(
-                op,
-                &store::AGAIN,
-                args![claim.id, claim.fence, millis(after)],
-            )
-            .await
-        }
-        Err(error) => {
-            tracing::warn!(job = claim.id, kind = claim.kind, attempt = claim.attempts, %error, "a job failed");
-            let state = if claim.attempts >= ATTEMPTS {
-                store::DEAD
-            } else {
-                store::QUEUED
-            };
-            let exponent = u32::try_from(claim.attempts).unwrap_or(16).min(16);
-            let delay = Duration::from_secs(1)
-                .saturating_mul(1 << exponent)
-                .min(LONGEST_BACKOFF);
-            let words: String = error.to_string().chars().take(1000).collect();
-            let arguments = args![claim.id, claim.fence, millis(delay), state, words];
-            book(op, &store::FAILED, arguments).await
-        }
-    }
-}
-
-async fn book(
+/// Runs one statement; says whether it found what it was to change.
+pub(super) async fn book(
     op: &Op,
     statement: &'static seawall_meta::Statement,
     arguments: seawall_meta::Args,
-) -> Result<()> {
+) -> Result<bool> {
     op.transaction((statement, arguments), |tx, _op, (statement, arguments)| {
-        Box::pin(async move {
-            tx.execute(statement, arguments.clone()).await?;
-            Ok(())
-        })
+        Box::pin(async move { Ok(tx.execute(statement, arguments.clone()).await? > 0) })
     })
     .await
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

@@ -1,0 +1,94 @@
+//! The kernel's own work over a real database, which `SEAWALL_TEST_DB` names.
+
+mod events;
+mod jobs;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_meta::Meta;
+use seawall_meta::fixture::{Backend, TestClock, TestDatabase};
+use seawall_types::lane::Lane;
+use seawall_types::{Clock, Tasks};
+
+use crate::clock::SystemRandom;
+use crate::secrets::Secrets;
+use crate::tasks::Tracker;
+use crate::{Feature, Kernel, MIGRATIONS, Op, Parts, Settings};
+
+/// A process over a database of its own.
+struct Process {
+    kernel: Arc<Kernel>,
+    clock: Arc<TestClock>,
+    // Last, so that it is dropped after its connections.
+    database: TestDatabase,
+}
+
+impl Process {
+    async fn new() -> Self {
+        let backend = Backend::chosen().unwrap();
+        let database = TestDatabase::migrated(backend, &[MIGRATIONS])
+            .await
+            .unwrap();
+        let clock = TestClock::new();
+        let shared = || Arc::clone(&clock) as Arc<dyn Clock>;
+        let tracker = Tracker::new();
+        let tasks = || Arc::clone(&tracker) as Tasks;
+        let place = database.directory();
+        let meta = Meta::open(&database.config(), place, tasks(), shared())
+            .await
+            .unwrap();
+        let random = Arc::new(SystemRandom);
+        let config = seawall_blob::Config::default();
+        let blobs =
+            seawall_blob::Blobs::open(&config, place, tasks(), shared(), Arc::clone(&random) as _);
+        let parts = Parts {
+            meta,
+            blobs: blobs.await.unwrap(),
+            clock: shared(),
+            random,
+            tracker: Arc::clone(&tracker),
+            secrets: Secrets::from_bytes(&[5; 32]),
+            settings: Settings::default(),
+            cache_bytes: 1 << 20,
+        };
+        let kernel = Kernel::open(parts).await.unwrap();
+        Self {
+            kernel,
+            clock,
+            database,
+        }
+    }
+
+    fn op(&self) -> Op {
+        self.kernel.internal_op(Lane::Background, "test")
+    }
+
+    /// Moves the database's time.
+    fn pass(&self, time: Duration) {
+        self.kernel.meta().shift_time(time);
+    }
+
+    /// Starts all that runs by itself.
+    async fn start(&self, features: &[Feature]) {
+        crate::house::start(&self.kernel, features).await.unwrap();
+    }
+
+    async fn stop(self) {
+        self.kernel.tracker().stop();
+        let left = self.kernel.tracker().drain(Duration::from_secs(10)).await;
+        assert_eq!(left, [""; 0]);
+    }
+}
+
+/// Waits until a condition holds that others bring about; fails after 20 seconds.
+async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    for _ in 0..400 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} did not come true");
+}

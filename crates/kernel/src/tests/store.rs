@@ -1,0 +1,44 @@
+//! What the tests ask that no code of ours does.
+
+use sea_query::{Expr, ExprTrait, Order, Query};
+use seawall_meta::arg;
+
+seawall_meta::statements! {
+    /// All jobs.
+    JOBS: |_d| Query::select()
+        .columns(["kind", "state", "attempts", "fence", "run_at", "last_error"])
+        .from("job")
+        .order_by("id", Order::Asc)
+        .to_owned();
+
+    /// What an earlier release did with a job that had failed ten times.
+    GIVE_UP: |_d| Query::update()
+        .table("job")
+        .value("state", 2i64)
+        .value("attempts", 10i64)
+        .to_owned();
+
+    /// What another worker does that takes the job.
+    TAKE_OVER: |d| Query::update()
+        .table("job")
+        .value("fence", Expr::col("fence").add(1i64))
+        .value("lease_until", d.now().add(60_000i64))
+        .to_owned();
+
+    /// Arguments: payload.
+    JOB_SET: |_d| Query::update().table("job").value("payload", arg(0)).to_owned();
+
+    /// The events, in their order.
+    EVENTS: |_d| Query::select()
+        .columns(["id"])
+        .from("event")
+        .order_by("id", Order::Asc)
+        .to_owned();
+
+    /// Arguments: id, kind.
+    EVENT_SET: |_d| Query::update()
+        .table("event")
+        .value("kind", arg(1))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+}
