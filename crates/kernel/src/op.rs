@@ -14,7 +14,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use seawall_blob::Transfers;
 use seawall_cache::{Got, Loaded, Mark, Position, Weigh};
-use seawall_meta::{Session, Tx};
+use seawall_meta::{Committed, Session, Tx};
 use seawall_types::lane::Lane;
 use seawall_types::time::Millis;
 use seawall_types::work::{Context, Cost};
@@ -191,14 +191,19 @@ impl Op {
             + 'static,
     {
         let owned = Arc::new((self.clone(), input, body));
+        let kernel = Arc::clone(&self.kernel);
+        // Where it was committed, not where it is waited for: the caller may have gone.
+        let apply = move |committed: &Committed<T>| kernel.changes().apply(committed);
         let committed = self
             .sql()
-            .transaction(move |tx| {
-                let owned = Arc::clone(&owned);
-                Box::pin(async move { (owned.2)(tx, &owned.0, &owned.1).await })
-            })
+            .transaction_then(
+                move |tx| {
+                    let owned = Arc::clone(&owned);
+                    Box::pin(async move { (owned.2)(tx, &owned.0, &owned.1).await })
+                },
+                apply,
+            )
             .await?;
-        self.kernel.changes().apply(&committed);
         if let Some(change) = committed.change {
             self.context.seen.fetch_max(change.get(), Ordering::Relaxed);
         }

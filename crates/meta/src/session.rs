@@ -79,8 +79,23 @@ impl Session {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.transaction_then(body, |_| {}).await
+    }
+
+    /// [`transaction`](Self::transaction), and `then` as soon as it is committed, in the task that committed it: so it
+    /// happens even if the caller has gone. It must be quick, and must not block.
+    pub async fn transaction_then<T, E, F, A>(&self, body: F, then: A) -> Result<Committed<T>, E>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+        A: FnOnce(&Committed<T>) + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let (shared, context) = (Arc::clone(&self.shared), self.context.clone());
-        let running = async move { transaction::run(&shared, &context, body).await };
+        let running = async move {
+            let ran = transaction::run(&shared, &context, body).await;
+            ran.inspect(then)
+        };
         let committed = self.run("meta.transaction", running).await??;
         if let Some(change) = committed.change {
             self.context.see(change);

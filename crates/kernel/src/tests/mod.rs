@@ -3,6 +3,7 @@
 mod events;
 mod jobs;
 mod store;
+mod time;
 
 use std::sync::Arc;
 use std::time::Duration;

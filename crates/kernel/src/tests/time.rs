@@ -1,0 +1,47 @@
+//! The database's time in a process that runs, and what a process knows of its own writes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Process, eventually};
+use crate::changes;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_of_the_database_that_is_set_after_the_start_is_followed() {
+    let process = Process::new().await;
+    process.start(&[]).await;
+    let before = process.op().now().get();
+    let days = 20 * 86_400_000;
+    process.kernel.meta().set_clock(days);
+    let near = |target: i64| {
+        let kernel = Arc::clone(&process.kernel);
+        async move { (kernel.now().get() - target).abs() < 60_000 }
+    };
+    eventually("twenty days on", || near(before + days)).await;
+    process.kernel.meta().set_clock(-days);
+    eventually("and back", || near(before)).await;
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_leaves_no_commit_unheard() {
+    let process = Process::new().await;
+    let heard = Arc::new(AtomicBool::new(false));
+    let hearing = Arc::clone(&heard);
+    process
+        .kernel
+        .changes()
+        .subscribe(move |_| hearing.store(true, Ordering::SeqCst));
+    let op = process.op();
+    let writing = op.transaction((), |tx, _op, ()| {
+        let change = changes::change(changes::REPOSITORY, 1, 0);
+        Box::pin(async move { Ok(tx.change(change).await?) })
+    });
+    let mut writing = Box::pin(writing);
+    assert!(futures::poll!(&mut writing).is_pending());
+    drop(writing);
+    // Nothing follows the log here: it is heard where it was committed, or never.
+    let is_heard = || async { heard.load(Ordering::SeqCst) };
+    eventually("the change is heard", is_heard).await;
+    process.stop().await;
+}
