@@ -52,8 +52,12 @@ pub(super) async fn get(directory: &Directory, call: &Call) -> Result<Response> 
     }
     let query = call.query();
     let values: Vec<String> = query.form("scope").collect();
+    let scopes = grant::parse(values.iter().map(String::as_str))?;
+    if call.op.actor().is_anonymous() {
+        grant::few(&scopes)?;
+    }
     let wanted = Wanted {
-        scopes: grant::parse(values.iter().map(String::as_str))?,
+        scopes,
         offline: query.get("offline_token") == Some("true")
             || query.get("access_type") == Some("offline"),
         client: query.get("client_id"),

@@ -1,17 +1,18 @@
 //! What is granted of what was asked for (distribution §13.2): asked ∩ allowed, and less is no
 //! error.
 
-use std::collections::BTreeSet;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use seawall_kernel::Op;
 use seawall_kernel::catalog::Allowed;
 use seawall_types::lane::Lane;
 use seawall_types::scope::{Action, ResourceKind, Scope, Scopes};
-use seawall_types::{Error, Reason, RepositoryName, Result};
+use seawall_types::{Error, Reason, Result};
 
-/// More different resources than this nobody needs in one token, and each may cost a read.
+/// More different resources than this nobody needs in one token.
 const MOST_SCOPES: usize = 64;
+/// The same for callers without credentials, who ask for one image and what it is made from.
+const MOST_SCOPES_OF_STRANGERS: usize = 8;
 
 /// Parses the values of all `scope` parameters. Errors: `BadRequest`.
 pub(crate) fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Scopes> {
@@ -21,6 +22,15 @@ pub(crate) fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Sco
         return Err(Error::new(Reason::BadRequest, words));
     }
     Ok(scopes)
+}
+
+/// Errors: `BadRequest` for more than a caller without credentials may ask for.
+pub(crate) fn few(scopes: &Scopes) -> Result<()> {
+    if scopes.len() <= MOST_SCOPES_OF_STRANGERS {
+        return Ok(());
+    }
+    let words = format!("more than {MOST_SCOPES_OF_STRANGERS} scopes without credentials");
+    Err(Error::new(Reason::BadRequest, words))
 }
 
 /// The lane of a request for these scopes: who asks to pull only goes with the pulls.
@@ -34,16 +44,18 @@ pub(crate) fn lane(scopes: &Scopes) -> Lane {
     }
 }
 
-/// What this operation's subject gets of `asked`. Costs one read for each different repository.
+/// What this operation's subject gets of `asked`. Costs one read for all repositories together.
 pub(crate) async fn intersect(op: &Op, asked: &Scopes) -> Result<Scopes> {
-    let mut known: HashMap<String, Allowed> = HashMap::new();
+    let allowed = allowed(op, asked).await?;
     let mut granted = Scopes::none();
     for scope in asked.iter() {
         let actions = match (scope.kind, scope.as_repository()) {
             (ResourceKind::Registry, _) => catalog(op, &scope),
             (ResourceKind::Repository, Some(name)) => {
-                let allowed = allowed(op, &mut known, &name).await?;
-                reduce(&scope.actions, |action| allowed.grants(action))
+                let allowed = allowed.get(name.as_canonical()).copied();
+                reduce(&scope.actions, |action| {
+                    allowed.is_some_and(|allowed| allowed.grants(action))
+                })
             }
             (ResourceKind::Repository, None) => BTreeSet::new(),
         };
@@ -54,16 +66,15 @@ pub(crate) async fn intersect(op: &Op, asked: &Scopes) -> Result<Scopes> {
     Ok(granted)
 }
 
-/// `hello` and `library/hello` are one repository, and one read.
-async fn allowed(
-    op: &Op,
-    known: &mut HashMap<String, Allowed>,
-    name: &RepositoryName,
-) -> Result<Allowed> {
-    match known.entry(name.as_canonical().to_owned()) {
-        Entry::Occupied(entry) => Ok(*entry.get()),
-        Entry::Vacant(entry) => Ok(*entry.insert(op.allowed(name).await?)),
-    }
+/// What the subject may do, by canonical name: `hello` and `library/hello` are one repository.
+async fn allowed(op: &Op, asked: &Scopes) -> Result<HashMap<String, Allowed>> {
+    let names = asked.iter().filter_map(|scope| scope.as_repository());
+    let names: HashMap<_, _> = names
+        .map(|name| (name.as_canonical().to_owned(), name))
+        .collect();
+    let (keys, names): (Vec<_>, Vec<_>) = names.into_iter().unzip();
+    let allowed = op.allowed_each(&names).await?;
+    Ok(keys.into_iter().zip(allowed).collect())
 }
 
 /// The catalog shows everybody only what they may read, so whoever may read anything may ask.

@@ -56,7 +56,7 @@ pub struct RepositoryFacts {
 }
 
 impl RepositoryFacts {
-    /// Reads the columns of `store::FACTS`.
+    /// Reads the columns of `store::FACTS`, but for the place.
     pub(super) fn read(row: &Row) -> Result<Self> {
         let namespace = NamespaceFacts {
             id: row.int(0)?.into(),
@@ -123,6 +123,15 @@ impl FactsKey {
         Self {
             name: name.as_canonical().into(),
             caller,
+        }
+    }
+
+    /// That there is no namespace of this name, which holds for all names in it and all callers. No
+    /// repository has a name without a namespace.
+    pub(super) fn absent(namespace: &str) -> Self {
+        Self {
+            name: namespace.into(),
+            caller: 0,
         }
     }
 }

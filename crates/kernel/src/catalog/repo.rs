@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-use seawall_cache::Loaded;
-use seawall_meta::{Args, Expect, Tx, args};
+use seawall_cache::{Got, Loaded, Position};
+use seawall_meta::{Args, Expect, Tx, args, list};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
 use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
@@ -73,35 +73,133 @@ impl Op {
         })
     }
 
-    /// What this operation's subject may do to `name`, whatever its ceiling. For the token service.
+    /// What this operation's subject may do to `name`, whatever its ceiling.
     pub async fn allowed(&self, name: &RepositoryName) -> Result<Allowed> {
         let facts = self.repository_facts(name).await?;
         Ok(Allowed::of(self.actor(), &facts, self.kernel().settings()))
     }
 
-    async fn repository_facts(&self, name: &RepositoryName) -> Result<Arc<RepositoryFacts>> {
-        let caller = self.actor().principal().map_or(0, PrincipalId::get);
-        let key = FactsKey::new(name, caller);
-        let facts = self.kernel().facts();
-        self.recall(facts, key, || self.read_facts(name, caller))
-            .await
+    /// [`Op::allowed`] of several names. Costs one read for all that was not read before.
+    pub async fn allowed_each(&self, names: &[RepositoryName]) -> Result<Vec<Allowed>> {
+        // What is asked most is one name, whose read all who ask for it share.
+        if let [name] = names {
+            return Ok(vec![self.allowed(name).await?]);
+        }
+        let known = names.iter().map(|name| self.facts_at_hand(name)).collect();
+        let facts = self.complete(names, known).await?;
+        let settings = self.kernel().settings();
+        let of = |facts: &Arc<RepositoryFacts>| Allowed::of(self.actor(), facts, settings);
+        Ok(facts.iter().map(of).collect())
     }
 
-    async fn read_facts(
+    async fn repository_facts(&self, name: &RepositoryName) -> Result<Arc<RepositoryFacts>> {
+        let key = FactsKey::new(name, self.caller());
+        let facts = self.kernel().facts();
+        self.recall(facts, key, || self.read_facts(name)).await
+    }
+
+    /// The principal's id; 0 for nobody.
+    fn caller(&self) -> i64 {
+        self.actor().principal().map_or(0, PrincipalId::get)
+    }
+
+    /// What was read of `name` before, if it is fresh.
+    fn facts_at_hand(&self, name: &RepositoryName) -> Option<Arc<RepositoryFacts>> {
+        let now = self.kernel().clock().elapsed();
+        let key = FactsKey::new(name, self.caller());
+        match self.kernel().facts().get(&key, now) {
+            Got::Fresh(facts) => Some(facts),
+            Got::Stale(..) | Got::Miss => self.absent_at_hand(name.namespace()),
+        }
+    }
+
+    /// The facts of any name in a namespace that was found absent before, if that is fresh.
+    fn absent_at_hand(&self, namespace: &str) -> Option<Arc<RepositoryFacts>> {
+        let now = self.kernel().clock().elapsed();
+        let key = FactsKey::absent(namespace);
+        match self.kernel().facts().get(&key, now) {
+            Got::Fresh(facts) => Some(facts),
+            Got::Stale(..) | Got::Miss => None,
+        }
+    }
+
+    async fn read_facts(&self, name: &RepositoryName) -> Result<Loaded<Arc<RepositoryFacts>>> {
+        if let Some(absent) = self.absent_at_hand(name.namespace()) {
+            return Ok(self.worth(name, &absent));
+        }
+        let since = self.position();
+        let facts = self.facts_of(&[name]).await?.pop().unwrap_or_default();
+        Ok(self.found(name, &facts, since))
+    }
+
+    /// Reads what is not `known` of `names` at once, and keeps it.
+    async fn complete(
+        &self,
+        names: &[RepositoryName],
+        known: Vec<Option<Arc<RepositoryFacts>>>,
+    ) -> Result<Vec<Arc<RepositoryFacts>>> {
+        let open = names.iter().zip(&known);
+        let open = open.filter_map(|(name, known)| known.is_none().then_some(name));
+        let open: Vec<_> = open.collect();
+        let since = self.position();
+        let mut read = self.facts_of(&open).await?.into_iter();
+        let mut facts = Vec::with_capacity(names.len());
+        for (name, known) in names.iter().zip(known) {
+            facts.push(known.unwrap_or_else(|| {
+                let found = read.next().unwrap_or_default();
+                let key = FactsKey::new(name, self.caller());
+                let loaded = self.found(name, &found, since);
+                self.kernel().facts().put(&key, since, loaded);
+                found
+            }));
+        }
+        Ok(facts)
+    }
+
+    /// Facts about `name` with what they depend on.
+    fn worth(
         &self,
         name: &RepositoryName,
-        caller: i64,
-    ) -> Result<Loaded<Arc<RepositoryFacts>>> {
-        let row = self
-            .sql()
-            .optional(&store::FACTS, args![name.namespace(), name.path(), caller])
-            .await?;
-        let facts = row
-            .as_ref()
-            .map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)?;
-        let on = facts.depend_on(name, caller);
+        facts: &Arc<RepositoryFacts>,
+    ) -> Loaded<Arc<RepositoryFacts>> {
+        let on = facts.depend_on(name, self.caller());
         let marks: Vec<_> = on.iter().map(|subject| self.mark(subject)).collect();
-        Ok(Loaded::new(Arc::new(facts), marks))
+        Loaded::new(Arc::clone(facts), marks)
+    }
+
+    /// The same of what was read from `since` on. That its namespace is absent spares the other names
+    /// in it their reads.
+    fn found(
+        &self,
+        name: &RepositoryName,
+        facts: &Arc<RepositoryFacts>,
+        since: Position,
+    ) -> Loaded<Arc<RepositoryFacts>> {
+        let loaded = self.worth(name, facts);
+        if facts.namespace.is_none() {
+            let key = FactsKey::absent(name.namespace());
+            self.kernel().facts().put(&key, since, loaded.clone());
+        }
+        loaded
+    }
+
+    /// One read, or none for no names.
+    async fn facts_of(&self, names: &[&RepositoryName]) -> Result<Vec<Arc<RepositoryFacts>>> {
+        let mut facts = vec![Arc::<RepositoryFacts>::default(); names.len()];
+        if names.is_empty() {
+            return Ok(facts);
+        }
+        let namespaces = list(names.iter().map(|name| name.namespace()));
+        let paths = list(names.iter().map(|name| name.path()));
+        let arguments = args![namespaces, paths, self.caller()];
+        for row in self.sql().all(&store::FACTS, arguments).await? {
+            let place = usize::try_from(row.int(11)?).unwrap_or(usize::MAX);
+            // A short list is padded, so the last name is found more than once.
+            if let Some(found) = facts.get_mut(place) {
+                *found = Arc::new(RepositoryFacts::read(&row)?);
+            }
+        }
+        Ok(facts)
     }
 }
 

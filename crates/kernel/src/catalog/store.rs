@@ -1,7 +1,7 @@
 //! Every SQL statement of the catalog. No policy.
 
-use sea_query::{Cond, Expr, ExprTrait, Func, IntoTableRef, JoinType, Order, Query};
-use seawall_meta::{arg, arg_limit};
+use sea_query::{Cond, Expr, ExprTrait, Func, IntoTableRef, JoinType, Order, Query, UnionType};
+use seawall_meta::{arg, arg_limit, item};
 use seawall_types::permission::{RepositoryKind, RepositoryState};
 
 /// States of principals and namespaces, as stored.
@@ -42,25 +42,16 @@ fn is_generation(at: u8) -> Expr {
 }
 
 seawall_meta::statements! {
-    /// Namespace, repository and grants of one caller. Arguments: namespace, path, principal.
-    FACTS: |_d| Query::select()
-        .columns([("n", "id"), ("n", "kind"), ("n", "owner_id")])
-        .columns([("r", "id"), ("r", "visibility"), ("r", "kind"), ("r", "state")])
-        .column(("ng", "role"))
-        .column(("rg", "role"))
-        .columns([("n", "generation"), ("r", "generation")])
-        .from_as("namespace", "n")
-        .join_as(JoinType::LeftJoin, "repository", "r", Cond::all()
-            .add(Expr::col(("r", "namespace_id")).equals(("n", "id")))
-            .add(Expr::col(("r", "name")).eq(arg(1))))
-        .join_as(JoinType::LeftJoin, "namespace_grant", "ng", Cond::all()
-            .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
-            .add(Expr::col(("ng", "principal_id")).eq(arg(2))))
-        .join_as(JoinType::LeftJoin, "repository_grant", "rg", Cond::all()
-            .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
-            .add(Expr::col(("rg", "principal_id")).eq(arg(2))))
-        .and_where(Expr::col(("n", "name")).eq(arg(0)))
-        .to_owned();
+    /// Namespaces, repositories and grants of one caller, each row with the place of its name in the
+    /// lists; no row where there is no namespace. One branch for each name, so that each is found by
+    /// the index, whatever the others are. Arguments: namespaces, paths, principal.
+    FACTS[n]: |_d, n| {
+        let mut query = facts(0);
+        for place in 1..n {
+            query.union(UnionType::All, facts(place));
+        }
+        query
+    };
 
     /// Arguments: name.
     NAMESPACE_BY_NAME: |_d| Query::select()
@@ -381,6 +372,49 @@ seawall_meta::statements! {
         .and_where(Expr::col("name").is_not_null())
         .order_by("name", Order::Asc)
         .to_owned();
+}
+
+/// The facts about one name of a list, with its place there.
+fn facts(place: usize) -> sea_query::SelectStatement {
+    Query::select()
+        .columns([("n", "id"), ("n", "kind"), ("n", "owner_id")])
+        .columns([
+            ("r", "id"),
+            ("r", "visibility"),
+            ("r", "kind"),
+            ("r", "state"),
+        ])
+        .column(("ng", "role"))
+        .column(("rg", "role"))
+        .columns([("n", "generation"), ("r", "generation")])
+        .expr(Expr::val(i64::try_from(place).unwrap_or(i64::MAX)))
+        .from_as("namespace", "n")
+        .join_as(
+            JoinType::LeftJoin,
+            "repository",
+            "r",
+            Cond::all()
+                .add(Expr::col(("r", "namespace_id")).equals(("n", "id")))
+                .add(Expr::col(("r", "name")).eq(item(1, place))),
+        )
+        .join_as(
+            JoinType::LeftJoin,
+            "namespace_grant",
+            "ng",
+            Cond::all()
+                .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
+                .add(Expr::col(("ng", "principal_id")).eq(arg(2))),
+        )
+        .join_as(
+            JoinType::LeftJoin,
+            "repository_grant",
+            "rg",
+            Cond::all()
+                .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
+                .add(Expr::col(("rg", "principal_id")).eq(arg(2))),
+        )
+        .and_where(Expr::col(("n", "name")).eq(item(0, place)))
+        .to_owned()
 }
 
 /// What both halves of a catalog page have in common: readable image repositories, in order.

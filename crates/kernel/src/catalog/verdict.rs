@@ -14,7 +14,7 @@
 //! for each that comes. So a change of those two does not wait for a transaction which has compared
 //! them a moment ago; one that compares later sees it.
 
-use seawall_meta::{Args, Tx, args};
+use seawall_meta::{Args, Tx, args, list};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::permission::{NamespaceRole, Visibility};
 use seawall_types::{Error, Reason, Result};
@@ -190,7 +190,7 @@ impl<A: Act> Repo<A> {
         let actor = op.actor_now(tx).await?;
         let name = self.name();
         let caller = actor.principal().map_or(0, PrincipalId::get);
-        let arguments = args![name.namespace(), name.path(), caller];
+        let arguments = args![list([name.namespace()]), list([name.path()]), caller];
         let row = tx.optional(&store::FACTS, arguments).await?;
         let facts = row
             .as_ref()

@@ -1,6 +1,8 @@
 //! Every statement of every crate is one that each database accepts, and requests keep to their
 //! bounds of statements.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use seawall::compose;
 use seawall_testkit::{Client, Image, Request, TestApp};
 use seawall_types::permission::{Role, Visibility};
@@ -103,5 +105,46 @@ async fn no_request_of_a_cold_pull_reads_more_than_three_times_or_writes() {
             assert!(reads <= 3 && writes == 0, "{reads} reads, {writes} writes");
         }
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_many_repositories_is_one_read_and_one_for_who_asks() {
+    let app = TestApp::with(|config| config.cache.bytes = 0).await;
+    let ann = app.user("ann").await;
+    let asked = |count: usize| {
+        let scopes: Vec<_> = (0..count)
+            .map(|number| format!("repository:team{number}/app:pull"))
+            .collect();
+        format!("/v2/auth?service=x&scope={}", scopes.join("+"))
+    };
+    assert_eq!(spent(&app, ann.get(&asked(64))).await, (2, 0));
+    assert_eq!(spent(&app, app.anonymous().get(&asked(8))).await, (1, 0));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_in_a_namespace_that_is_known_to_be_absent_ask_nothing() {
+    let app = TestApp::new().await;
+    if app.config().cache.bytes == 0 {
+        return app.finish().await;
+    }
+    let number = AtomicUsize::new(0);
+    let fresh = |path: &str| {
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        app.anonymous().get(&path.replace('#', &number.to_string()))
+    };
+    for path in [
+        "/v2/auth?service=x&scope=repository:absent/a#:pull",
+        "/v2/auth?service=x&scope=repository:absent/b#:pull+repository:absent/c#:pull",
+    ] {
+        // Whether a look at the change log was late is the machine's doing, and only costs a read.
+        let spares = || async { spent(&app, fresh(path)).await == (0, 0) };
+        app.eventually("a fresh name asks nothing", spares).await;
+    }
+    // Until somebody makes it.
+    let absent = app.user("absent").await;
+    let token = absent.token_for(&["repository:absent/a:pull,push"]).await;
+    token.push("absent/a", "v1", &Image::new(1, 1)).await;
     app.finish().await;
 }
