@@ -38,6 +38,13 @@ impl Banner<'_> {
         }
         if let Some(address) = self.addresses.get(self.config.listeners.len()) {
             let _ = writeln!(text, "  health and metrics on http://{address}");
+        } else if self.config.management.token.is_some() {
+            let _ = writeln!(text, "  /metrics for this machine and who has the token");
+        } else {
+            let _ = writeln!(
+                text,
+                "  /metrics for this machine only; management.address or management.token_file opens it to others"
+            );
         }
         let _ = writeln!(text, "  data in {}", self.config.data.display());
 

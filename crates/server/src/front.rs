@@ -165,7 +165,8 @@ fn ops_route(ops: &Ops, name: &'static str, at: (Method, &'static str)) -> Route
         Lane::Control,
         (Access::Open, Dialect::Plain),
         move |call| {
-            let answer = ops.answer(call.method(), call.uri().path());
+            let asked = (call.method(), call.uri().path());
+            let answer = ops.answer_anybody(asked, call.op.origin(), call.headers());
             let nothing = || Error::new(Reason::NotFound, "nothing is served at this path");
             std::future::ready(answer.ok_or_else(nothing))
         },

@@ -130,14 +130,17 @@ impl Health {
         answer(StatusCode::OK, &json!({"status": "live"}))
     }
 
-    /// The answer of `/health/ready`.
-    pub fn ready(&self) -> Response<Body> {
+    /// The answer of `/health/ready`; what each check found only if the asker may be `told`.
+    pub fn ready(&self, told: bool) -> Response<Body> {
         let status = self.status();
         let code = if status == "ready" {
             StatusCode::OK
         } else {
             StatusCode::SERVICE_UNAVAILABLE
         };
+        if !told {
+            return answer(code, &json!({"status": status}));
+        }
         let checks: Map<_, _> = self
             .checks
             .iter()
@@ -192,15 +195,15 @@ mod tests {
             let found = given.lock().unwrap().clone();
             async move { found }.boxed()
         });
-        assert_eq!(body(health.ready()).await.0, 503);
+        assert_eq!(body(health.ready(true)).await.0, 503);
         health.started();
-        let (status, json) = body(health.ready()).await;
+        let (status, json) = body(health.ready(true)).await;
         assert_eq!(status, 200);
         assert_eq!(json["checks"]["database"]["status"], "ok");
 
         *found.lock().unwrap() = Finding::Degraded("read-only".to_owned());
         health.check().await;
-        let (status, json) = body(health.ready()).await;
+        let (status, json) = body(health.ready(true)).await;
         assert_eq!(
             (status, json["checks"]["database"]["reason"].as_str()),
             (200, Some("read-only"))
@@ -208,13 +211,13 @@ mod tests {
 
         *found.lock().unwrap() = Finding::Failed("gone".to_owned());
         health.check().await;
-        assert_eq!(body(health.ready()).await.0, 503);
+        assert_eq!(body(health.ready(true)).await.0, 503);
 
         *found.lock().unwrap() = Finding::Ok;
         health.check().await;
         assert!(health.is_ready());
         lifecycle.stop();
-        let (status, json) = body(health.ready()).await;
+        let (status, json) = body(health.ready(true)).await;
         assert_eq!((status, json["status"].as_str()), (503, Some("stopping")));
         assert_eq!(body(Health::live()).await.0, 200);
     }
@@ -225,7 +228,7 @@ mod tests {
             Health::new(&Lifecycle::new()).with("storage", || futures::future::pending().boxed());
         health.started();
         health.check().await;
-        let (status, json) = body(health.ready()).await;
+        let (status, json) = body(health.ready(true)).await;
         assert_eq!(
             (status, json["checks"]["storage"]["status"].as_str()),
             (200, Some("degraded"))

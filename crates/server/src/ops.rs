@@ -1,13 +1,22 @@
 //! What operators ask: `/health/live`, `/health/ready`, `/metrics`. The main dispatcher serves them, or, where one is configured, the
 //! management listener and nobody else. They need no database and no seat: they answer when nothing else does.
+//!
+//! On a listener that is everybody's, a stranger is told the status and nothing more: counters tell who logs in and which names are
+//! known, and reasons tell what is broken. The rest is for this machine and for who has the token.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::{constant_time, digest};
 use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use seawall_kernel::Origin;
+use seawall_types::Secret;
+use seawall_types::basic::Credentials;
+use seawall_types::host::Host;
 
 use crate::health::Health;
 use crate::net::{Peer, Serve};
@@ -18,26 +27,97 @@ use crate::telemetry::Telemetry;
 pub struct Ops {
     health: Arc<Health>,
     telemetry: Telemetry,
+    token: Option<Secret>,
 }
 
 impl Ops {
-    /// Answers from these.
-    pub fn new(health: Arc<Health>, telemetry: Telemetry) -> Self {
-        Self { health, telemetry }
+    /// Answers from these; who brings `token` is told everything.
+    pub fn new(health: Arc<Health>, telemetry: Telemetry, token: Option<Secret>) -> Self {
+        Self {
+            health,
+            telemetry,
+            token,
+        }
     }
 
-    /// The answer, if the path is one of these.
+    /// The answer to an operator, if the path is one of these.
     pub fn answer(&self, method: &Method, path: &str) -> Option<Response<Body>> {
         let readable = matches!(*method, Method::GET | Method::HEAD);
         let response = match path {
             "/health/live" | "/health/ready" | "/metrics" if !readable => refused(),
             "/health/live" => Health::live(),
-            "/health/ready" => self.health.ready(),
+            "/health/ready" => self.health.ready(true),
             "/metrics" => self.telemetry.answer(),
             _ => return None,
         };
         Some(response)
     }
+
+    /// The answer on a listener that is everybody's.
+    pub fn answer_anybody(
+        &self,
+        (method, path): (&Method, &str),
+        origin: &Origin,
+        headers: &HeaderMap,
+    ) -> Option<Response<Body>> {
+        if is_local(origin, headers) || self.is_token(headers) {
+            return self.answer(method, path);
+        }
+        match path {
+            "/health/ready" => Some(self.health.ready(false)),
+            "/metrics" => Some(self.forbidden()),
+            _ => self.answer(method, path),
+        }
+    }
+
+    /// Whether the token came along. What is compared are hashes, so that the time tells nothing of the token.
+    fn is_token(&self, headers: &HeaderMap) -> bool {
+        let value = headers.get(header::AUTHORIZATION);
+        let given = value.and_then(|value| value.to_str().ok());
+        let given = given.map(Credentials::parse);
+        let (Some(token), Some(Ok(Credentials::Bearer(given)))) = (&self.token, given) else {
+            return false;
+        };
+        let hash = |secret: &Secret| digest::digest(&digest::SHA256, secret.expose().as_bytes());
+        let (token, given) = (hash(token), hash(&given));
+        constant_time::verify_slices_are_equal(token.as_ref(), given.as_ref()).is_ok()
+    }
+
+    /// Another token may help where there is one, and nothing where there is none.
+    fn forbidden(&self) -> Response<Body> {
+        let text = "metrics are for this machine (http://localhost or http://127.0.0.1, without a proxy), for the listener of \
+                    management.address, and for who sends the token of management.token_file as Bearer\n";
+        let mut response = Response::new(Body::from(text));
+        if self.token.is_some() {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            let challenge = HeaderValue::from_static("Bearer realm=\"metrics\"");
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        } else {
+            *response.status_mut() = StatusCode::FORBIDDEN;
+        }
+        response
+    }
+}
+
+/// Whether a request comes from this machine itself, and not through a proxy on it: no proxy has left a header, and what was asked
+/// for is no name that the outside knows.
+fn is_local(origin: &Origin, headers: &HeaderMap) -> bool {
+    let loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    let host = origin.host.as_deref().map(Host::parse);
+    let local_host = match host {
+        None => true,
+        Some(Ok(host)) => {
+            host.host().eq_ignore_ascii_case("localhost") || host.ip().is_some_and(loopback)
+        }
+        Some(Err(_)) => false,
+    };
+    local_host && origin.address.is_some_and(loopback) && !headers.keys().any(is_of_a_proxy)
+}
+
+fn is_of_a_proxy(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-forwarded") || matches!(name, "forwarded" | "via" | "x-real-ip")
 }
 
 fn refused() -> Response<Body> {

@@ -59,7 +59,8 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
 
     let lifecycle = Lifecycle::new();
     let health = Arc::new(checks(Health::new(&lifecycle), &house.kernel));
-    let ops = Ops::new(Arc::clone(&health), telemetry.clone());
+    let token = config.management.token.clone();
+    let ops = Ops::new(Arc::clone(&health), telemetry.clone(), token);
     let own = config.management.address.is_none().then_some(&ops);
     let dispatcher = house.dispatcher(front::routes(own), logging.requests.clone());
     let server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;

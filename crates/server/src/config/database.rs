@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use seawall_types::Secret;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::error::Invalid;
+use super::hidden;
 
 /// Where metadata is kept.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -88,13 +89,4 @@ impl Database {
         found.extend(Invalid::ranges("database", &rules));
         found
     }
-}
-
-/// A secret is not written, only that there is one.
-#[expect(
-    clippy::ref_option,
-    reason = "serde gives a reference to the field as it is"
-)]
-fn hidden<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(|_| "[secret]").serialize(serializer)
 }

@@ -183,27 +183,37 @@ fn take_secrets(
     source: Option<&Source>,
     variables: &[Variable],
 ) -> Vec<Problem> {
-    let database = &mut config.database;
-    let Some(file) = &database.url_file else {
-        return Vec::new();
-    };
-    let problem = |message: String| {
-        vec![Problem {
-            place: place("database.url_file", source, variables),
-            path: "database.url_file".to_owned(),
+    let (database, management) = (&mut config.database, &mut config.management);
+    let secrets = [
+        ("database.url", &mut database.url, &database.url_file),
+        (
+            "management.token",
+            &mut management.token,
+            &management.token_file,
+        ),
+    ];
+    let taken = secrets.into_iter().filter_map(|(key, secret, file)| {
+        let message = take_secret(key, secret, file.as_deref()?).err()?;
+        let path = format!("{key}_file");
+        Some(Problem {
+            place: place(&path, source, variables),
+            path,
             message,
-        }]
-    };
-    if database.url.is_some() {
-        return problem("expected either url or url_file, not both".to_owned());
+        })
+    });
+    taken.collect()
+}
+
+/// Reads one secret, whose key is `key`, from its file.
+fn take_secret(key: &str, secret: &mut Option<Secret>, file: &Path) -> Result<(), String> {
+    if secret.is_some() {
+        let key = key.rsplit('.').next().unwrap_or(key);
+        return Err(format!("expected either {key} or {key}_file, not both"));
     }
-    match fs::read_to_string(file) {
-        Ok(text) => {
-            database.url = Some(Secret::new(text.trim_end_matches(['\r', '\n'])));
-            Vec::new()
-        }
-        Err(error) => problem(format!("{} cannot be read: {error}", file.display())),
-    }
+    let text = fs::read_to_string(file).map(Secret::new);
+    let text = text.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    *secret = Some(Secret::new(text.expose().trim_end_matches(['\r', '\n'])));
+    Ok(())
 }
 
 /// `--listen` moves the one configured listener; among several it would be unclear which, and TLS could get lost.
@@ -380,6 +390,26 @@ mod tests {
             message.contains("FILE:1:12: database.url_file: /nowhere/x cannot be read"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn the_token_of_operators_comes_from_a_file_and_is_long() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"0123456789abcdef\n").unwrap();
+        let text = format!("management: {{token_file: {}}}", file.path().display());
+        let config = from_text(&text, &[]).unwrap();
+        let token = config.management.token.as_ref().unwrap();
+        assert_eq!(token.expose(), "0123456789abcdef");
+        assert!(!format!("{config:?}").contains("0123456789"));
+        refused(
+            &text,
+            &[("SEAWALL__MANAGEMENT__TOKEN", "fedcba9876543210")],
+            "FILE:1:14: management.token_file: expected either token or token_file, not both",
+        );
+        for short in ["0123456789abcde", "0123456789 abcdef"] {
+            let message = from_text("", &[("SEAWALL__MANAGEMENT__TOKEN", short)]).unwrap_err();
+            assert!(message.contains("at least 16"), "{message}");
+        }
     }
 
     #[test]

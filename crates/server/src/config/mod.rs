@@ -32,7 +32,8 @@ mod usage;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use seawall_types::Secret;
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use access::Access;
 pub use cache::Cache;
@@ -64,7 +65,7 @@ pub struct Config {
     /// Where the registry listens. Several addresses may be given, each with or without TLS.
     pub listeners: Vec<Listener>,
 
-    /// A listener of its own for `/health/live`, `/health/ready` and `/metrics`.
+    /// Who is told of `/metrics`, and more than the status by `/health/ready`.
     pub management: Management,
 
     /// The address under which clients reach the registry, such as `https://registry.example.com`. Without it the Host of each
@@ -150,6 +151,7 @@ impl Config {
                 ));
             }
         }
+        found.extend(self.management.validate());
         found.extend(self.database.validate());
         found.extend(self.storage.validate());
         found.extend(self.cache.validate());
@@ -159,4 +161,13 @@ impl Config {
         found.extend(self.log.validate());
         found
     }
+}
+
+/// A secret is not written, only that there is one.
+#[expect(
+    clippy::ref_option,
+    reason = "serde gives a reference to the field as it is"
+)]
+fn hidden<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(|_| "[secret]").serialize(serializer)
 }

@@ -58,7 +58,7 @@ impl Stage {
         let mut said = String::new();
         for _ in 0..5 {
             self.health.check().await;
-            let answer = self.health.ready();
+            let answer = self.health.ready(true);
             assert_eq!(answer.status(), 200);
             let body = axum::body::to_bytes(answer.into_body(), 10_000).await;
             let body: serde_json::Value = serde_json::from_slice(&body.unwrap()).unwrap();

@@ -63,6 +63,87 @@ async fn operators_may_have_a_listener_of_their_own() {
     server.stop().await;
 }
 
+/// What `/health/ready` says where its asker may know what was found, and where not.
+const TOLD: &str = "\"checks\":";
+const STATUS: &str = "{\"status\":\"ready\"}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_counters_and_checks_say_is_not_for_strangers() {
+    let mut site = site().await;
+    let server = site.serve().await;
+    let here = server.anonymous();
+    here.get("/metrics").send().await.expect(200);
+    let ready = here.get("/health/ready").send().await.expect(200);
+    assert!(String::from_utf8_lossy(&ready.body).contains(TOLD));
+    let strangers = |path: &str| {
+        let proxied = [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=127.0.0.1"),
+            ("x-real-ip", "127.0.0.1"),
+            ("via", "1.1 proxy"),
+        ];
+        let mut all: Vec<_> = proxied
+            .map(|(name, value)| here.get(path).header(name, value))
+            .into();
+        all.push(here.get(path).at_host("registry.example.com"));
+        all
+    };
+    for stranger in strangers("/metrics") {
+        let answer = stranger.send().await.expect(403);
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(
+            said.contains("management.address") && !said.contains("seawall_"),
+            "{said}"
+        );
+    }
+    for stranger in strangers("/health/ready") {
+        assert_eq!(stranger.send().await.expect(200).body, STATUS);
+    }
+    for stranger in strangers("/health/live") {
+        stranger.send().await.expect(200);
+    }
+    server.stop().await;
+
+    let file = site.write("token", "a long token of ours\n".replace(' ', "-").as_str());
+    site.set("SEAWALL__MANAGEMENT__TOKEN_FILE", file.to_str().unwrap());
+    let server = site.serve().await;
+    let far = |path: &str, token: &str| {
+        let asked = server.anonymous().get(path).at_host("registry.example.com");
+        asked.header("authorization", token)
+    };
+    let right = "Bearer a-long-token-of-ours";
+    far("/metrics", right).send().await.expect(200);
+    let ready = far("/health/ready", right).send().await.expect(200);
+    assert!(String::from_utf8_lossy(&ready.body).contains(TOLD));
+    for wrong in [
+        "Bearer a-long-token-of-theirs",
+        "Bearer a-long-token-of-our",
+        "Basic Og==",
+        "x",
+    ] {
+        let answer = far("/metrics", wrong).send().await.expect(401);
+        assert_eq!(
+            answer.header("www-authenticate"),
+            "Bearer realm=\"metrics\""
+        );
+        assert_eq!(
+            far("/health/ready", wrong).send().await.expect(200).body,
+            STATUS
+        );
+    }
+    // It is the operators' and opens nothing else.
+    server
+        .anonymous()
+        .with_token("a-long-token-of-ours")
+        .get("/v2/")
+        .send()
+        .await
+        .expect(401);
+    assert!(!server.log().contains("a-long-token"));
+    server.stop().await;
+}
+
 /// What a proxy says.
 const SAID: [(&str, &str); 4] = [
     ("x-forwarded-for", "203.0.113.9"),
