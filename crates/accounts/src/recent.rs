@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use seawall_kernel::Weigh;
 
 /// A SHA-256, keyed or not.
 pub(crate) type Key = [u8; 32];
@@ -17,23 +18,38 @@ struct Entry<V> {
     until: Duration,
 }
 
-/// At most so many values, each until a time on the clock's `elapsed`.
-pub(crate) struct Recent<V>(Option<Cache<Key, Entry<V>>>);
+/// What an entry takes beside its value, in bytes, about.
+const OVERHEAD: usize = 128;
 
-impl<V: Clone> Recent<V> {
-    /// An empty map for at most `most` entries. When it is full, those go first that were never asked for, so that a
+#[derive(Clone)]
+struct ByBytes;
+
+impl<V: Weigh> Weighter<Key, Entry<V>> for ByBytes {
+    fn weight(&self, _key: &Key, entry: &Entry<V>) -> u64 {
+        (OVERHEAD + size_of::<Entry<V>>() + entry.value.weight()) as u64
+    }
+}
+
+/// At most so many bytes of values, each until a time on the clock's `elapsed`.
+pub(crate) struct Recent<V>(Option<Cache<Key, Entry<V>, ByBytes>>)
+where
+    V: Weigh + Clone;
+
+impl<V: Weigh + Clone> Recent<V> {
+    /// An empty map for at most `bytes`. When it is full, those go first that were never asked for, so that a
     /// flood of what is used once does not push out what is used often.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(bytes: u64) -> Self {
+        let smallest = (OVERHEAD + size_of::<Entry<V>>()) as u64;
         let options = OptionsBuilder::new()
-            .estimated_items_capacity(most)
-            .weight_capacity(most as u64)
+            .estimated_items_capacity(usize::try_from(bytes / smallest).unwrap_or(usize::MAX))
+            .weight_capacity(bytes)
             .build();
         let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
         // It only saves work, so it may as well be missing.
         Self(
             options
                 .ok()
-                .map(|options| Cache::with_options(options, UnitWeighter, hasher, lifecycle)),
+                .map(|options| Cache::with_options(options, ByBytes, hasher, lifecycle)),
         )
     }
 
@@ -41,6 +57,20 @@ impl<V: Clone> Recent<V> {
     pub(crate) fn get(&self, key: &Key, now: Duration) -> Option<V> {
         let entry = self.0.as_ref()?.get(key)?;
         (entry.until > now).then_some(entry.value)
+    }
+
+    /// The same, and the value is kept for `life` from now on.
+    pub(crate) fn renew(&self, key: &Key, now: Duration, life: Duration) -> Option<V> {
+        let entry = self
+            .0
+            .as_ref()?
+            .get(key)
+            .filter(|entry| entry.until > now)?;
+        // Who comes every moment need not be written down each time.
+        if entry.until + life / 60 < now + life {
+            self.put(*key, entry.value.clone(), now, life);
+        }
+        Some(entry.value)
     }
 
     /// Keeps `value` for `life`.
@@ -72,36 +102,59 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// A value that says what it weighs.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Heavy(usize);
+
+    impl Weigh for Heavy {
+        fn weight(&self) -> usize {
+            self.0
+        }
+    }
+
     fn key(number: u8) -> Key {
         [number; 32]
     }
 
     #[test]
     fn entries_expire_and_go_when_told() {
-        let recent = Recent::new(8);
-        recent.put(key(1), 'a', SECOND, SECOND);
-        recent.put(key(2), 'b', SECOND, SECOND);
-        assert_eq!(recent.get(&key(1), SECOND), Some('a'));
+        let recent = Recent::new(4096);
+        recent.put(key(1), Heavy(1), SECOND, SECOND);
+        recent.put(key(2), Heavy(2), SECOND, SECOND);
+        assert_eq!(recent.get(&key(1), SECOND), Some(Heavy(1)));
         assert_eq!(recent.get(&key(1), 2 * SECOND), None);
-        recent.retain(|value| *value == 'b');
+        recent.retain(|value| *value == Heavy(2));
         assert_eq!(recent.get(&key(1), SECOND), None);
-        assert_eq!(recent.get(&key(2), SECOND), Some('b'));
+        assert_eq!(recent.get(&key(2), SECOND), Some(Heavy(2)));
         recent.clear();
         assert_eq!(recent.get(&key(2), SECOND), None);
     }
 
     #[test]
+    fn what_is_used_is_kept_and_what_expired_is_not_brought_back() {
+        let recent = Recent::new(4096);
+        let life = 60 * SECOND;
+        recent.put(key(1), Heavy(1), SECOND, life);
+        recent.put(key(2), Heavy(1), SECOND, life);
+        for minute in 1..10 {
+            assert!(recent.renew(&key(1), minute * 50 * SECOND, life).is_some());
+        }
+        assert!(recent.renew(&key(2), 61 * SECOND, life).is_none());
+        assert!(recent.get(&key(2), 61 * SECOND).is_none());
+    }
+
+    #[test]
     fn a_flood_neither_grows_it_nor_pushes_out_what_is_used() {
-        let recent = Recent::new(64);
-        recent.put(key(200), 200, Duration::ZERO, SECOND);
+        let recent = Recent::new(16_384);
+        recent.put(key(200), Heavy(200), Duration::ZERO, SECOND);
         for number in 0..u8::MAX {
             assert!(recent.get(&key(200), Duration::ZERO).is_some(), "{number}");
             if number != 200 {
-                recent.put(key(number), number, Duration::ZERO, SECOND);
+                recent.put(key(number), Heavy(100), Duration::ZERO, SECOND);
             }
-            assert!(recent.0.as_ref().unwrap().len() <= 64);
+            assert!(recent.0.as_ref().unwrap().weight() <= 16_384);
         }
         let last = u8::MAX - 1;
-        assert_eq!(recent.get(&key(last), Duration::ZERO), Some(last));
+        assert_eq!(recent.get(&key(last), Duration::ZERO), Some(Heavy(100)));
     }
 }

@@ -13,7 +13,7 @@ use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 
 use crate::credentials;
 use crate::directory::Directory;
-use crate::passwords::{Claim, Stored};
+use crate::passwords::{self, Claim, Stored};
 use crate::tokens;
 
 impl Verifier for Directory {
@@ -62,6 +62,11 @@ impl Directory {
     ///
     /// An unknown name, a wrong password and a disabled user get the same answer in the same time.
     pub(crate) async fn log_in(&self, op: &Op, user: &str, password: &Secret) -> Result<Identity> {
+        let wrong = || Error::new(Reason::Unauthenticated, "wrong user name or password");
+        // Before the name is looked up, so that the answer says nothing of it, nor does its cost.
+        if !passwords::is_fit(password) {
+            return Err(wrong());
+        }
         let standing = match NamespaceName::parse(user) {
             Ok(name) => credentials::by_name(op, self.known(), name.as_str()).await?,
             Err(_) => None,

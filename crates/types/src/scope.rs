@@ -24,6 +24,9 @@ pub const MAX_SCOPES: usize = 256;
 /// The longest name of a resource, in bytes.
 pub const MAX_RESOURCE_NAME_BYTES: usize = 512;
 
+/// What a set of a few actions takes on the heap, in bytes, about.
+const SET_BYTES: usize = 64;
+
 /// What may be done with a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
@@ -275,6 +278,13 @@ impl Scopes {
     /// How many resources are named.
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many bytes they take in memory, about.
+    pub fn bytes(&self) -> usize {
+        let one = size_of::<((ResourceKind, String), BTreeSet<Action>)>() + SET_BYTES;
+        let names: usize = self.0.keys().map(|(_, name)| name.len()).sum();
+        self.len() * one + names
     }
 
     /// The scopes, sorted by kind and name.

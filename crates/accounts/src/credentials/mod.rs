@@ -123,23 +123,24 @@ impl Weigh for Standing {
     }
 }
 
-/// Somebody who is there depends on their own changes only; that nobody is there is not kept.
-fn remembered(op: &Op, standing: Option<Standing>) -> Loaded<Option<Arc<Standing>>> {
-    match standing {
-        None => Loaded::passing(None),
-        Some(standing) => {
-            let subject = Subject::Principal(standing.principal.get());
-            Loaded::new(Some(Arc::new(standing)), [op.mark(&subject)])
-        }
-    }
+/// Somebody who is there depends on their own changes only.
+fn remembered(op: &Op, standing: Standing) -> Loaded<Option<Arc<Standing>>> {
+    let subject = Subject::Principal(standing.principal.get());
+    Loaded::new(Some(Arc::new(standing)), [op.mark(&subject)])
 }
 
 /// The principal called `name` with its password. One read, or none if it was read before.
+///
+/// That nobody has the name is kept as well, until a user of that name is made: else a name would be
+/// known by what asking for it costs. Users are made with a password, and keep one.
 pub(crate) async fn by_name(op: &Op, known: &Known, name: &str) -> Result<Option<Arc<Standing>>> {
     let read = || async move {
         let row = op.sql().optional(&store::LOGIN, args![name]).await?;
-        let standing = row.map(Standing::read_whole).transpose()?;
-        Ok(remembered(op, standing))
+        let Some(row) = row else {
+            let absent = Subject::NamespaceName(name.into());
+            return Ok(Loaded::new(None, [op.mark(&absent)]));
+        };
+        Ok(remembered(op, Standing::read_whole(row)?))
     };
     op.recall(&known.by_name, name.into(), read).await
 }
@@ -160,8 +161,10 @@ pub(crate) async fn standing(
     let read = || async move {
         let arguments = args![credential];
         let row = op.sql().optional(&store::STANDING, arguments).await?;
-        let read = |row: Row| Standing::read(&row, Vec::new());
-        Ok(remembered(op, row.map(read).transpose()?))
+        let Some(row) = row else {
+            return Ok(Loaded::passing(None));
+        };
+        Ok(remembered(op, Standing::read(&row, Vec::new())?))
     };
     let standing = op.recall(&known.by_id, credential.get(), read).await?;
     Ok(standing.filter(|standing| standing.principal == principal))

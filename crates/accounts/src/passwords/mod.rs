@@ -1,10 +1,11 @@
 //! Passwords: hashed and verified on few threads, so that a flood of logins costs its own seats and
 //! nothing else.
 //!
-//! An unknown name costs as much time as a wrong password. What was verified or refused is remembered
-//! for a minute under a key that nobody outside this process can compute, and which depends on the
-//! name and the stored hash: a changed password is another key, so a memory can be useless but never
-//! wrong. Whoever sends the same login many times, all at once or one by one, makes us hash once.
+//! An unknown name costs as much time as a wrong password. What was verified is remembered for an hour
+//! after its last use, and what was refused for a minute, under a key that nobody outside this process
+//! can compute, and which depends on the name and the stored hash: a changed password is another key,
+//! so a memory can be useless but never wrong. Whoever sends the same login many times, all at once or
+//! one by one, makes us hash once.
 
 mod generate;
 
@@ -18,7 +19,7 @@ use argon2::{Argon2, Params};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use seawall_kernel::{Kernel, Op};
+use seawall_kernel::{Kernel, Op, Weigh};
 use seawall_types::{Error, PrincipalId, Reason, Result, Secret};
 use tokio::sync::oneshot;
 
@@ -30,8 +31,12 @@ pub(crate) use generate::generate;
 /// The longest password, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024;
 
-const REMEMBERED: Duration = Duration::from_mins(1);
-const MOST_REMEMBERED: usize = 10_000;
+/// Programs that pull send the same login again and again, some of them only now and then: they should
+/// need no seat while somebody's guesses take them all.
+const RIGHT: Duration = Duration::from_hours(1);
+const WRONG: Duration = Duration::from_mins(1);
+/// Some 10,000 logins of each kind.
+const MOST_BYTES: u64 = 2 << 20;
 const SALT_BYTES: usize = 16;
 
 /// How much less pressing hashing is than serving, in steps of `nice`: a quarter of the CPU, where both
@@ -45,9 +50,29 @@ pub(crate) struct Passwords {
     /// The hash of a password that nobody knows, for names that nobody has.
     dummy: String,
     key: hmac::Key,
-    verified: Recent<PrincipalId>,
+    verified: Recent<Right>,
     /// Apart, so that a flood of what is wrong does not push out what is right.
-    refused: Recent<()>,
+    refused: Recent<Wrong>,
+}
+
+/// Whose password was right.
+#[derive(Clone, Copy)]
+struct Right(PrincipalId);
+
+/// That one was wrong.
+#[derive(Clone, Copy)]
+struct Wrong;
+
+impl Weigh for Right {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+impl Weigh for Wrong {
+    fn weight(&self) -> usize {
+        0
+    }
 }
 
 /// What somebody says who they are, and what is known of them.
@@ -83,8 +108,8 @@ impl Passwords {
             turns: Turns::default(),
             dummy: nobodys(&output, &salt),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            verified: Recent::new(MOST_REMEMBERED),
-            refused: Recent::new(MOST_REMEMBERED),
+            verified: Recent::new(MOST_BYTES),
+            refused: Recent::new(MOST_BYTES),
         }
     }
 
@@ -105,9 +130,6 @@ impl Passwords {
     /// Whether the password is the stored one. Without a stored one the answer is no, and takes as
     /// long. Errors: `TooMany` when too many log in at once.
     pub(crate) async fn is_right(&self, op: &Op, claim: Claim<'_>) -> Result<bool> {
-        if !is_fit(claim.password) {
-            return Ok(false);
-        }
         let key = self.memory(&claim);
         if let Some(right) = self.remembered(op, &key) {
             return Ok(right);
@@ -133,11 +155,11 @@ impl Passwords {
         let now = op.kernel().clock().elapsed();
         match claim.stored {
             Some(stored) if right => {
-                self.verified.put(key, stored.principal, now, REMEMBERED);
+                self.verified.put(key, Right(stored.principal), now, RIGHT);
                 Ok(true)
             }
             _ => {
-                self.refused.put(key, (), now, REMEMBERED);
+                self.refused.put(key, Wrong, now, WRONG);
                 Ok(false)
             }
         }
@@ -146,7 +168,7 @@ impl Passwords {
     /// What was found out a moment ago.
     fn remembered(&self, op: &Op, key: &Key) -> Option<bool> {
         let now = op.kernel().clock().elapsed();
-        let right = if self.verified.get(key, now).is_some() {
+        let right = if self.verified.renew(key, now, RIGHT).is_some() {
             true
         } else {
             self.refused.get(key, now)?;
@@ -164,7 +186,7 @@ impl Passwords {
 
     /// Forgets what was verified of one principal.
     pub(crate) fn forget(&self, principal: PrincipalId) {
-        self.verified.retain(|whose| *whose != principal);
+        self.verified.retain(|right| right.0 != principal);
     }
 
     /// Forgets everything that was verified.
@@ -231,7 +253,8 @@ fn checked(how: &'static str) {
     metrics::counter!("seawall_password_checks_total", "how" => how).increment(1);
 }
 
-fn is_fit(password: &Secret) -> bool {
+/// Whether a password has a length that one can have.
+pub(crate) fn is_fit(password: &Secret) -> bool {
     (1..=MAX_BYTES).contains(&password.expose().len())
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use seawall_kernel::auth::Identity;
-use seawall_kernel::{Kernel, Op};
+use seawall_kernel::{Kernel, Op, Weigh};
 use seawall_types::basic::MAX_BEARER_BYTES;
 use seawall_types::scope::Scopes;
 use seawall_types::time::{Millis, uuid};
@@ -30,7 +30,8 @@ const NOT_BEFORE_LEEWAY: Duration = Duration::from_mins(1);
 /// A request may be under way for so long.
 const EXPIRY_LEEWAY: Duration = Duration::from_secs(5);
 
-const MOST_REMEMBERED: usize = 10_000;
+/// For some 20,000 tokens for one repository each, or 500 for sixty-four.
+const MOST_BYTES: u64 = 8 << 20;
 const REMEMBERED: Duration = Duration::from_mins(5);
 
 /// Issues and verifies bearer tokens.
@@ -56,6 +57,12 @@ pub(crate) struct Verified {
     until: Millis,
 }
 
+impl Weigh for Verified {
+    fn weight(&self) -> usize {
+        size_of::<Scopes>() + self.kid.len() + self.access.bytes()
+    }
+}
+
 /// A token just issued.
 pub(crate) struct Issued {
     /// The token.
@@ -74,7 +81,7 @@ impl Tokens {
             config,
             validation: validation(&issuer),
             issuer,
-            verified: Recent::new(MOST_REMEMBERED),
+            verified: Recent::new(MOST_BYTES),
             seats: Seats::new(std::thread::available_parallelism().map_or(1, usize::from)),
         }
     }

@@ -1,7 +1,10 @@
 //! What answers give away to those who may not know: that a repository is there, that a blob is,
 //! that an upload is (distribution §8.5, §14.6–14.8).
 
+use std::collections::BTreeMap;
+
 use http::{HeaderMap, Method};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use seawall_testkit::{Answer, Client, Image, TestApp};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::permission::Role;
@@ -199,5 +202,64 @@ async fn an_upload_is_its_makers_alone() {
     let digest = Digest::of(Algorithm::Sha256, b"abc");
     let put = ann.put(&format!("{location}?digest={digest}"));
     put.send().await.expect(201);
+    app.finish().await;
+}
+
+/// What has been counted of logins and what is remembered of them.
+fn counted(handle: &PrometheusHandle) -> BTreeMap<String, u64> {
+    let text = handle.render();
+    let lines = text.lines().filter(|line| {
+        line.starts_with("seawall_password_checks_total")
+            || line.starts_with("seawall_cache_lookups_total{cache=\"logins\"")
+    });
+    let pairs = lines.filter_map(|line| line.rsplit_once(' '));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+// On one thread, whose counters are its own.
+#[tokio::test]
+async fn neither_answers_nor_costs_nor_counters_tell_which_users_there_are() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _counting = metrics::set_default_local_recorder(&recorder);
+    let app = TestApp::new().await;
+    app.user("ann").await;
+    let attempt = async |user: &str, password: &str| {
+        app.requests.take();
+        let before = counted(&handle);
+        let client = app.anonymous().with_password(user, password);
+        let answer = client.get("/v2/").send().await;
+        let mut after = counted(&handle);
+        for (name, value) in &mut after {
+            *value -= before.get(name).unwrap_or(&0);
+        }
+        after.retain(|_, value| *value > 0);
+        let seen = app.requests.take();
+        (said(&answer, user), after, seen[0].reads)
+    };
+    let long = "x".repeat(2000);
+    for password in ["wrong", "wrong", "", &long, "", "another", "another"] {
+        // Whether what is remembered is fresh at this moment is the machine's doing.
+        let alike =
+            || async { attempt("ann", password).await == attempt("nobody", password).await };
+        let what = format!("{} letters tell nothing", password.len());
+        app.eventually(&what, alike).await;
+    }
+    let (_, counters, _) = attempt("ann", "one more").await;
+    assert!(!counters.is_empty(), "nothing was counted at all");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_asked_for_before_logs_in_as_soon_as_it_is_somebodys() {
+    let app = TestApp::new().await;
+    let ann = app.known("ann");
+    for _ in 0..3 {
+        ann.get("/v2/").send().await.expect(401);
+    }
+    app.user("ann").await;
+    ann.get("/v2/").send().await.expect(200);
     app.finish().await;
 }
