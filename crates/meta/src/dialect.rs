@@ -7,8 +7,8 @@
 pub(crate) mod errors;
 
 use sea_query::{
-    Alias, Expr, ExprTrait, InsertStatement, LockBehavior, LockType, OnConflict, Query,
-    SelectStatement,
+    Alias, Condition, DeleteStatement, Expr, ExprTrait, InsertStatement, LockBehavior, LockType,
+    OnConflict, Order, Query, SelectStatement,
 };
 
 use crate::config::Config;
@@ -35,11 +35,12 @@ impl Dialect {
         }
     }
 
-    /// The time of the database in UTC milliseconds.
+    /// The time of the database in UTC milliseconds, the same throughout a statement: only so may an index answer what
+    /// is compared with it. It moves on from one statement of a transaction to the next.
     pub(crate) fn clock(self) -> &'static str {
         match self {
             Self::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-            Self::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+            Self::Postgres => "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)",
             Self::Mysql => "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
         }
     }
@@ -112,6 +113,14 @@ impl Dialect {
         match self {
             Self::Sqlite | Self::Postgres => format!("WHERE {column} IS NOT NULL"),
             Self::Mysql => String::new(),
+        }
+    }
+
+    /// What names the table of an index that is dropped, where it must be named.
+    pub(crate) fn of_table(self, table: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres => String::new(),
+            Self::Mysql => format!("ON {table}"),
         }
     }
 
@@ -318,23 +327,54 @@ impl Draft {
             .to_owned()
     }
 
-    /// Deletes the rows of `table` whose `id` is among those that `batch` (with a limit) selects.
-    pub fn delete_batch(
-        &self,
-        table: &'static str,
-        id: &'static str,
-        batch: &SelectStatement,
-    ) -> sea_query::DeleteStatement {
-        // MariaDB takes a limited subquery only one level down.
-        let derived = Query::select()
-            .column(id)
-            .from_subquery(batch.clone(), "batch")
-            .to_owned();
-        Query::delete()
-            .from_table(table)
-            .and_where(Expr::col(id).in_subquery(derived))
-            .to_owned()
+    /// Deletes at most `batch.limit` of the rows that meet `condition`, without a look at more.
+    pub fn delete_batch(&self, batch: &Batch, condition: impl Into<Condition>) -> DeleteStatement {
+        let condition = condition.into();
+        let mut delete = Query::delete();
+        delete.from_table(batch.table);
+        // MariaDB evaluates a subquery of a deletion anew for every row of the table.
+        if self.dialect == Dialect::Mysql {
+            delete.cond_where(condition);
+            for column in batch.order {
+                delete.order_by(*column, Order::Asc);
+            }
+            return delete.limit(batch.limit).to_owned();
+        }
+        let postgres = self.dialect == Dialect::Postgres;
+        let key: &[&'static str] = if postgres { &["ctid"] } else { batch.key };
+        let mut some = Query::select();
+        some.columns(key.iter().copied())
+            .from(batch.table)
+            .cond_where(condition.clone())
+            .limit(batch.limit);
+        for column in batch.order {
+            some.order_by(*column, Order::Asc);
+        }
+        let found = if postgres {
+            // Rows are fetched by their places; a join may take it for better to read all of them. One that was
+            // changed meanwhile is judged again.
+            delete.cond_where(condition);
+            let places = Expr::SubQuery(None, Box::new(some.into()));
+            Expr::cust_with_exprs("ctid = ANY(ARRAY $1)", [places])
+        } else {
+            // With the condition here, too, SQLite goes through all that meet it.
+            Expr::tuple(key.iter().map(|column| Expr::col(*column))).in_subquery(some)
+        };
+        delete.and_where(found).to_owned()
     }
+}
+
+/// Which rows a [`delete_batch`](Draft::delete_batch) takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch {
+    /// Of this table.
+    pub table: &'static str,
+    /// Its primary key.
+    pub key: &'static [&'static str],
+    /// In this order: that of an index which the condition is on.
+    pub order: &'static [&'static str],
+    /// At most so many; an [`arg_limit`](crate::arg_limit).
+    pub limit: u64,
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ mod transaction;
 pub use args::{Arg, Args, list};
 pub use change::{CHANGES, Change};
 pub use config::Config;
-pub use dialect::Dialect;
+pub use dialect::{Batch, Dialect};
 pub use error::{Error, Result};
 pub use meta::{Health, Meta, Stats};
 pub use migrate::{Migrations, Migrator, Release, Status, Step};

@@ -1,7 +1,7 @@
 //! Every SQL statement on activity and pull counts. No policy.
 
 use sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
-use seawall_meta::{arg, arg_limit, item};
+use seawall_meta::{Batch, arg, arg_limit, item};
 
 /// The columns of an activity row, in the order of the lists that `ACTIVITY_INSERT` takes.
 const ACTIVITY: [&str; 15] = [
@@ -48,29 +48,16 @@ seawall_meta::statements! {
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .to_owned();
 
-    /// When the last row of the oldest batch was written that is older than it may be; no row if
-    /// there is less than a batch. Arguments: keep, in ms; how many rows a batch has, less one.
-    ACTIVITY_BATCH: |d| Query::select()
-        .column("at")
-        .from("usage_activity")
-        .and_where(Expr::col("at").lt(d.now().sub(arg(0))))
-        .order_by("at", Order::Asc)
-        .order_by("event_id", Order::Asc)
-        .limit(1)
-        .offset(arg_limit(1))
-        .to_owned();
-
-    /// Arguments: time; everything up to it goes.
-    ACTIVITY_FORGET_UP_TO: |_d| Query::delete()
-        .from_table("usage_activity")
-        .and_where(Expr::col("at").lte(arg(0)))
-        .to_owned();
-
-    /// Arguments: keep, in ms.
-    ACTIVITY_FORGET: |d| Query::delete()
-        .from_table("usage_activity")
-        .and_where(Expr::col("at").lt(d.now().sub(arg(0))))
-        .to_owned();
+    /// Removes the oldest of what is older than it may be. Arguments: keep, in ms; how many at most.
+    ACTIVITY_FORGET: |d| {
+        let batch = Batch {
+            table: "usage_activity",
+            key: &["at", "event_id"],
+            order: &["at", "event_id"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("at").lt(d.now().sub(arg(0))))
+    };
 
     /// Adds to a count. Arguments: day, repository, namespace, pulls.
     PULLS_ADD: |d| d.upsert_with(
@@ -83,18 +70,14 @@ seawall_meta::statements! {
             .to_owned(),
     );
 
-    /// The first day that has counts and is older than it may be. Arguments: the first day to keep.
-    PULLS_OLDEST: |_d| Query::select()
-        .column("day")
-        .from("usage_pull_count")
-        .and_where(Expr::col("day").lt(arg(0)))
-        .order_by("day", Order::Asc)
-        .limit(1)
-        .to_owned();
-
-    /// Arguments: day.
-    PULLS_FORGET: |_d| Query::delete()
-        .from_table("usage_pull_count")
-        .and_where(Expr::col("day").eq(arg(0)))
-        .to_owned();
+    /// Removes the oldest counts. Arguments: the first day to keep, how many at most.
+    PULLS_FORGET: |d| {
+        let batch = Batch {
+            table: "usage_pull_count",
+            key: &["day", "repository_id"],
+            order: &["day", "repository_id"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("day").lt(arg(0)))
+    };
 }

@@ -2,7 +2,7 @@
 
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use seawall_kernel::catalog::store::ACTIVE;
-use seawall_meta::{arg, arg_limit};
+use seawall_meta::{Batch, arg, arg_limit};
 
 /// A credential's kind, as stored: a password, kept as an argon2id string.
 pub(crate) const PASSWORD: i64 = 1;
@@ -137,13 +137,13 @@ seawall_meta::statements! {
 
     /// Removes what ended long ago. Arguments: how long ago in ms, how many at most.
     SWEEP: |d| {
-        let batch = Query::select()
-            .column("id")
-            .from("credential")
-            .and_where(Expr::col("expires_at").lt(d.now().sub(arg(0))))
-            .limit(arg_limit(1))
-            .to_owned();
-        d.delete_batch("credential", "id", &batch)
+        let batch = Batch {
+            table: "credential",
+            key: &["id"],
+            order: &["expires_at"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("expires_at").lt(d.now().sub(arg(0))))
     };
 
     /// Whether anybody administers the installation.

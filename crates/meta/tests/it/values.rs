@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, OnConflict, Order, Query};
-use seawall_meta::{Error, STATEMENTS, arg, arg_limit, args, item, list, statements};
+use seawall_meta::{Batch, Error, STATEMENTS, arg, arg_limit, args, item, list, statements};
 use seawall_types::{Algorithm, Digest};
 
 use crate::on_every_database;
@@ -20,9 +20,10 @@ statements! {
         .from("test_value").and_where(Expr::col("id").eq(arg(0)));
     VALUE_SUM: |d| Query::select().expr(d.integer(Expr::col("number").sum()))
         .expr(Expr::col("number").max()).expr(Expr::col("id").count()).from("test_value");
-    VALUE_BATCH: |d| d.delete_batch("test_value", "id", &Query::select().column("id")
-        .from("test_value").and_where(Expr::col("number").lt(arg(0)))
-        .order_by("id", Order::Asc).limit(arg_limit(1)).to_owned());
+    VALUE_BATCH: |d| d.delete_batch(
+        &Batch { table: "test_value", key: &["id"], order: &["id"], limit: arg_limit(1) },
+        Expr::col("number").lt(arg(0)),
+    );
     NAME_INSERT: |d| d.insert_ignore(
         Query::insert().into_table("test_name").columns(["name", "value", "changed_at"])
             .values_panic([arg(0), arg(1), d.now()]),

@@ -2,7 +2,7 @@
 
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
 use seawall_kernel::catalog::store::stands;
-use seawall_meta::{arg, arg_limit};
+use seawall_meta::{Batch, arg, arg_limit};
 use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
 
 /// How many repositories that hold a blob are looked at for one that the caller may read.
@@ -132,14 +132,12 @@ seawall_meta::statements! {
 
     /// Takes some links from a repository that is going. Arguments: repository, limit.
     CLEAR: |d| {
-        let batch = Query::select()
-            .column("digest")
-            .from("repository_blob")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .limit(arg_limit(1))
-            .to_owned();
-        let mut delete = d.delete_batch("repository_blob", "digest", &batch);
-        delete.and_where(Expr::col("repository_id").eq(arg(0)));
-        delete
+        let batch = Batch {
+            table: "repository_blob",
+            key: &["repository_id", "digest"],
+            order: &["repository_id", "digest"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
     };
 }

@@ -3,7 +3,7 @@
 
 use sea_query::{CaseStatement, Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use seawall_kernel::catalog::store::stands;
-use seawall_meta::{Draft, arg, arg_limit, item};
+use seawall_meta::{Batch, Draft, arg, arg_limit, item};
 
 use super::EdgeKind;
 
@@ -219,29 +219,24 @@ seawall_meta::statements! {
     /// Takes the edges of some manifests from a repository that is going.
     /// Arguments: repository, limit.
     CLEAR_EDGES: |d| {
-        let batch = Query::select()
-            .distinct()
-            .column("manifest")
-            .from("manifest_edge")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .limit(arg_limit(1))
-            .to_owned();
-        let mut delete = d.delete_batch("manifest_edge", "manifest", &batch);
-        delete.and_where(Expr::col("repository_id").eq(arg(0)));
-        delete
+        let batch = Batch {
+            table: "manifest_edge",
+            key: &["repository_id", "manifest", "kind", "digest"],
+            order: &["repository_id", "manifest", "kind", "digest"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
     };
 
     /// Takes some manifests from a repository that is going. Arguments: repository, limit.
     CLEAR: |d| {
-        let batch = Query::select()
-            .column("digest")
-            .from("manifest")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .limit(arg_limit(1))
-            .to_owned();
-        let mut delete = d.delete_batch("manifest", "digest", &batch);
-        delete.and_where(Expr::col("repository_id").eq(arg(0)));
-        delete
+        let batch = Batch {
+            table: "manifest",
+            key: &["repository_id", "digest"],
+            order: &["repository_id", "digest"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
     };
 }
 

@@ -1,7 +1,7 @@
 //! Every SQL statement on `tag` and `tag_history`. No policy.
 
-use sea_query::{Cond, Expr, ExprTrait, Order, Query};
-use seawall_meta::{arg, arg_limit, item};
+use sea_query::{Cond, Expr, ExprTrait, Func, Order, Query};
+use seawall_meta::{Batch, arg, arg_limit, item};
 
 use super::Cause;
 
@@ -32,16 +32,20 @@ seawall_meta::statements! {
     /// Sets a tag that is not there to where its open row of history says.
     /// Arguments: repository, name, digest, time.
     INSERT_OPEN: |d| {
+        // The open row is the last one, however often the tag has moved.
+        let last = Query::select()
+            .expr(Func::max(Expr::col("id")))
+            .from("tag_history")
+            .and_where(Expr::col("repository_id").eq(arg(0)))
+            .and_where(Expr::col("name").eq(arg(1)))
+            .to_owned();
         let mut open = Query::select();
         open.columns(["repository_id", "name", "digest", "id"])
             .expr(arg(3))
             .from("tag_history")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .and_where(Expr::col("name").eq(arg(1)))
+            .and_where(Expr::col("id").eq(Expr::SubQuery(None, Box::new(last.into()))))
             .and_where(Expr::col("digest").eq(arg(2)))
-            .and_where(Expr::col("until_at").is_null())
-            .order_by("id", Order::Desc)
-            .limit(1);
+            .and_where(Expr::col("until_at").is_null());
         let mut insert = Query::insert();
         insert
             .into_table("tag")
@@ -150,25 +154,23 @@ seawall_meta::statements! {
 
     /// Takes some tags from a repository that is going. Arguments: repository, limit.
     CLEAR: |d| {
-        let batch = Query::select()
-            .column("name")
-            .from("tag")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .limit(arg_limit(1))
-            .to_owned();
-        let mut delete = d.delete_batch("tag", "name", &batch);
-        delete.and_where(Expr::col("repository_id").eq(arg(0)));
-        delete
+        let batch = Batch {
+            table: "tag",
+            key: &["repository_id", "name"],
+            order: &["repository_id", "name"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
     };
 
     /// Takes some history from a repository that is going. Arguments: repository, limit.
     CLEAR_HISTORY: |d| {
-        let batch = Query::select()
-            .column("id")
-            .from("tag_history")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .limit(arg_limit(1))
-            .to_owned();
-        d.delete_batch("tag_history", "id", &batch)
+        let batch = Batch {
+            table: "tag_history",
+            key: &["id"],
+            order: &["repository_id", "name", "id"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
     };
 }

@@ -2,7 +2,7 @@
 
 use sea_query::{Expr, ExprTrait, Order, Query};
 use seawall_kernel::catalog::store::stands;
-use seawall_meta::{arg, arg_limit, item};
+use seawall_meta::{Batch, arg, arg_limit, item};
 
 seawall_meta::statements! {
     /// Arguments: uuid, repository, principal, generation, offset, state.
@@ -96,12 +96,12 @@ seawall_meta::statements! {
 
     /// Takes some uploads from a repository that is going. Arguments: repository, limit.
     CLEAR: |d| {
-        let batch = Query::select()
-            .column("uuid")
-            .from("upload")
-            .and_where(Expr::col("repository_id").eq(arg(0)))
-            .limit(arg_limit(1))
-            .to_owned();
-        d.delete_batch("upload", "uuid", &batch)
+        let batch = Batch {
+            table: "upload",
+            key: &["uuid"],
+            order: &["repository_id"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
     };
 }

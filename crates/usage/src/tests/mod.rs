@@ -252,12 +252,16 @@ async fn what_is_old_is_forgotten_piece_by_piece() {
     assert!(!retention::forget(&house.op(), &config).await.unwrap());
     assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 1);
 
-    let counts = Counts::new(&house.kernel, 10);
-    counts.pulled(pulled(8));
+    // Many repositories are pulled on one day.
+    let counts = Counts::new(&house.kernel, 2000);
+    for repository in 1..=1500 {
+        counts.pulled(pulled(repository));
+    }
     counts.flush(&house.op()).await.unwrap();
     assert!(!retention::forget(&house.op(), &config).await.unwrap());
     house.kernel.meta().shift_time(1096 * DAY);
     assert!(retention::forget(&house.op(), &config).await.unwrap());
+    assert_eq!(house.rows(&store::PULLS_ALL).await.len(), 500);
     assert!(!retention::forget(&house.op(), &config).await.unwrap());
     assert!(house.rows(&store::PULLS_ALL).await.is_empty());
 }
