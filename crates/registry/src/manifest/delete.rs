@@ -1,8 +1,9 @@
 //! Deleting a manifest by its digest (distribution §15.2).
 //!
-//! It is gone at once with all its tags and from its subject's referrers. Its row and what it keeps
-//! alive stay until the time machine's window has passed; [`super::forget`] removes them then. Its
-//! children stay, and an index that it is a child of keeps naming it.
+//! It is gone at once with all its tags and from its subject's referrers, and refers to nothing any
+//! more; else the deletion of a blob would have to look at all that was deleted before. Its row and
+//! what it keeps alive stay until the time machine's window has passed; [`super::forget`] removes
+//! them then. Its children stay, and an index that it is a child of keeps naming it.
 
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) async fn delete(
                 let now = op.now();
                 let tags = tag::delete_of(tx, op, (repository, digest), now).await?;
                 tx.execute(&store::HIDE, args![repository, digest, now])
+                    .await?;
+                tx.execute(&store::EDGES_REMOVE, args![repository, digest])
                     .await?;
                 keep(tx, repo, digest, now + *window).await?;
                 announce(tx, op, repo, digest, &tags).await

@@ -18,8 +18,8 @@ pub struct Walked {
     pub digest: Digest,
     /// The media type with which it was pushed.
     pub media_type: MediaType,
-    /// Whether it can be pulled; a deleted one waits for the end of the time machine's window, and
-    /// what it refers to is kept all the same.
+    /// Whether it can be pulled; a deleted one waits for the end of the time machine's window. Its
+    /// blobs are kept all the same, but it refers to nothing until it is pushed again.
     pub live: bool,
     /// Its bytes, which should hash to the digest.
     pub body: Vec<u8>,

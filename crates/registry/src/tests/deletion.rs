@@ -58,6 +58,22 @@ async fn a_blob_is_held_by_what_can_be_pulled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_manifest_refers_to_nothing_until_it_is_pushed_again() {
+    let house = House::open().await;
+    let image = house.image("a", 2).await;
+    let digest = house.push(&image, "v1").await.unwrap();
+    let references = async || {
+        let walked = manifest::walk_manifests(&house.op().sql(), None, 10).await;
+        walked.unwrap()[0].references.len()
+    };
+    let whole = references().await;
+    house.delete(&digest).await.unwrap();
+    assert_eq!((whole, references().await), (3, 0));
+    house.push(&image, "v1").await.unwrap();
+    assert_eq!(references().await, whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_long_ago_is_forgotten() {
     let house = House::open().await;
     let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
