@@ -279,10 +279,11 @@ fn expand(sql: &str, dialect: Dialect) -> Result<String, String> {
     let mut expanded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (token, rest) = part.split_once('}').ok_or("a token that does not end")?;
-        match (token.strip_prefix("given "), dialect.column_type(token)) {
-            (Some(column), _) => expanded.push_str(&dialect.given(column)),
-            (None, Some(column_type)) => expanded.push_str(column_type),
-            (None, None) => return Err(format!("unknown token {{{token}}}")),
+        match (token.split_once(' '), dialect.column_type(token)) {
+            (Some(("given", column)), _) => expanded.push_str(&dialect.given(column)),
+            (Some(("of", table)), _) => expanded.push_str(&dialect.of_table(table)),
+            (_, Some(column_type)) => expanded.push_str(column_type),
+            (_, None) => return Err(format!("unknown token {{{token}}}")),
         }
         expanded.push_str(rest);
     }
@@ -313,6 +314,9 @@ mod tests {
         let given = |dialect| expand("CREATE INDEX i ON t (a, b) {given a}", dialect).unwrap();
         assert!(given(Dialect::Sqlite).ends_with("(a, b) WHERE a IS NOT NULL"));
         assert!(given(Dialect::Mysql).ends_with("(a, b)"));
+        let dropped = |dialect| expand("DROP INDEX i {of t}", dialect).unwrap();
+        assert_eq!(dropped(Dialect::Postgres), "DROP INDEX i");
+        assert_eq!(dropped(Dialect::Mysql), "DROP INDEX i ON t");
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
         "0018_index_tag_history_by_name",
         "0019_create_tag",
         "0020_index_tag_by_digest",
+        "0027_index_manifest_by_subject_and_state",
+        "0028_drop_manifest_by_subject",
+        "0029_index_manifest_by_type_and_state",
+        "0030_drop_manifest_by_artifact_type",
     ]
 );
 

@@ -31,8 +31,14 @@ const FORGET_MORE: Duration = Duration::from_secs(1);
 
 /// The tables of this crate. They refer to nothing by a foreign key: what happened stays true when
 /// what it happened to is gone.
-pub const MIGRATIONS: seawall_meta::Migrations =
-    seawall_meta::migrations!("usage", ["0001_create_activity", "0002_create_pull_count"]);
+pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
+    "usage",
+    [
+        "0001_create_activity",
+        "0002_create_pull_count",
+        "0003_index_pull_count_by_repository"
+    ]
+);
 
 /// Every statement of this crate, for the test that prepares them on each database.
 pub fn statements() -> Vec<&'static seawall_meta::Statement> {

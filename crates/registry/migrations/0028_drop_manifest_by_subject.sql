@@ -1,0 +1,1 @@
+DROP INDEX manifest_by_subject {of manifest}

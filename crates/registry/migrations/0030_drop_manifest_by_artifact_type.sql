@@ -1,0 +1,1 @@
+DROP INDEX manifest_by_artifact_type {of manifest}
