@@ -461,35 +461,26 @@ impl Lease {
         }
     }
 
-    /// The rows of text of our own without arguments.
+    /// The rows of text of our own without arguments, which is not prepared: that were two trips more.
     pub(crate) async fn ask(&mut self, text: &str) -> Result<Vec<Row>, Failure> {
         let text = trusted(text);
         match self.raw()? {
             Raw::Sqlite(connection) => {
-                let rows = sqlx::query(text)
-                    .persistent(false)
-                    .fetch_all(connection)
-                    .await;
+                let rows = sqlx::raw_sql(text).fetch_all(connection).await;
                 rows.map_err(|error| classify(Dialect::Sqlite, &error))?
                     .iter()
                     .map(cells::sqlite_row)
                     .collect()
             }
             Raw::Postgres(connection) => {
-                let rows = sqlx::query(text)
-                    .persistent(false)
-                    .fetch_all(connection)
-                    .await;
+                let rows = sqlx::raw_sql(text).fetch_all(connection).await;
                 rows.map_err(|error| classify(Dialect::Postgres, &error))?
                     .iter()
                     .map(cells::postgres_row)
                     .collect()
             }
             Raw::Mysql(connection) => {
-                let rows = sqlx::query(text)
-                    .persistent(false)
-                    .fetch_all(connection)
-                    .await;
+                let rows = sqlx::raw_sql(text).fetch_all(connection).await;
                 rows.map_err(|error| classify(Dialect::Mysql, &error))?
                     .iter()
                     .map(cells::mysql_row)
@@ -521,6 +512,23 @@ impl Lease {
                 .map(drop)
                 .map_err(|error| classify(Dialect::Mysql, &error)),
         }
+    }
+
+    /// Calls for every step of the machine that runs statements, on SQLite.
+    #[cfg(feature = "test-fixture")]
+    pub(crate) async fn on_every_step(
+        &mut self,
+        mut call: Box<dyn FnMut() + Send>,
+    ) -> Result<(), Failure> {
+        if let Raw::Sqlite(connection) = self.raw()? {
+            let handle = connection.lock_handle().await;
+            let mut handle = handle.map_err(|error| classify(Dialect::Sqlite, &error))?;
+            handle.set_progress_handler(1, move || {
+                call();
+                true
+            });
+        }
+        Ok(())
     }
 
     async fn run(&mut self, text: &str) -> Result<(Dialect, Result<(), sqlx::Error>), Failure> {
