@@ -4,7 +4,9 @@
 //! that may create databases). A database with migrations applied is cloned from a template on
 //! SQLite and PostgreSQL, and one that was used before and emptied on MariaDB. Never used outside tests.
 
+mod effort;
 mod emptied;
+mod slots;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +26,9 @@ use crate::migrate::{Migrations, Migrator, fingerprint};
 use crate::random;
 use crate::row::Row;
 use crate::session::Session;
+pub use effort::Gauge;
 use emptied::Taken;
+pub use slots::{Slot, slots};
 
 /// A product to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -359,14 +363,9 @@ async fn command(backend: Backend, text: &str) -> Result<()> {
 pub async fn damage(url: &str, statements: &[String]) -> Result<()> {
     let config = Config::at(url);
     let address = config.address(Path::new(""))?;
-    let unchecked = match address.dialect {
-        Dialect::Sqlite => "PRAGMA foreign_keys = OFF",
-        Dialect::Postgres => "SET session_replication_role = replica",
-        Dialect::Mysql => "SET foreign_key_checks = 0",
-    };
     let run = async {
         let mut lease = Lease::connect(&address, &config).await?;
-        lease.command(unchecked).await?;
+        lease.command(unchecked(address.dialect)).await?;
         for statement in statements {
             lease.command(statement).await?;
         }
@@ -374,6 +373,15 @@ pub async fn damage(url: &str, statements: &[String]) -> Result<()> {
         Ok(())
     };
     run.await.map_err(|failure: Failure| failure.error)
+}
+
+/// What switches a session's foreign keys off.
+fn unchecked(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "PRAGMA foreign_keys = OFF",
+        Dialect::Postgres => "SET session_replication_role = replica",
+        Dialect::Mysql => "SET foreign_key_checks = 0",
+    }
 }
 
 async fn ask(backend: Backend, text: &str) -> Result<Vec<Row>> {

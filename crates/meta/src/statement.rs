@@ -286,7 +286,7 @@ impl Rendered {
 }
 
 /// One bound value.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Bind {
     Arg(usize),
     Item(usize, usize),

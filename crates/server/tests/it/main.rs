@@ -14,6 +14,7 @@ mod deletion;
 mod disks;
 mod errors;
 mod events;
+mod growth;
 mod hangups;
 mod headers;
 mod hostile;
