@@ -78,7 +78,7 @@ async fn an_empty_blob_is_a_blob() {
     );
     assert!(ann.get(&path).send().await.expect(200).body.is_empty());
     let ranged = ann.get(&path).header("range", "bytes=0-0").send().await;
-    ranged.refused(416, "SIZE_INVALID");
+    assert!(ranged.expect(200).body.is_empty());
     app.finish().await;
 }
 
