@@ -12,7 +12,7 @@ pub mod store;
 use seawall_blob::{Place, Stored};
 use std::time::Duration;
 
-use seawall_meta::{Expect, Row, Session, Tx, args, list};
+use seawall_meta::{Row, Session, Tx, args, list};
 use seawall_types::digest::Digest;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::time::Millis;
@@ -169,9 +169,8 @@ pub async fn keep(tx: &mut Tx, owner: &Owner, digests: &[Digest]) -> Result<()> 
         None::<i64>,
         list(digests),
     ];
-    tx.send(&store::KEEP, arguments, Expect::Nothing)
-        .await
-        .map_err(went)?;
+    // Not sent along with others: only whoever waits for it can say what its failure means.
+    tx.execute(&store::KEEP, arguments).await.map_err(went)?;
     Ok(())
 }
 

@@ -194,3 +194,18 @@ async fn many_tags_come_at_once_and_conditions_hold() {
     assert_eq!(error.reason, Reason::Precondition);
     assert!(house.found("late").await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_is_not_here_cannot_be_kept() {
+    let house = House::open().await;
+    house.blob("to make the repository").await;
+    let op = house.op();
+    let repo = op.repo::<Push>(&house.name).await.unwrap();
+    let (namespace, repository) = (repo.namespace().unwrap(), repo.existing().unwrap());
+    let gone = Digest::of(Algorithm::Sha256, b"collected meanwhile");
+    let owner = seawall_kernel::blobs::Owner::manifest(namespace, repository, &gone);
+    let keeping = op.transaction((owner, [gone]), |tx, _op, (owner, digests)| {
+        Box::pin(async move { seawall_kernel::blobs::keep(tx, owner, digests).await })
+    });
+    assert_eq!(keeping.await.unwrap_err().reason, Reason::BlobUnknown);
+}
