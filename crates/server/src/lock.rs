@@ -69,12 +69,30 @@ impl DataLock {
 }
 
 /// Makes the data directory, if it is not there, for its owner alone: the embedded database in it has
-/// password hashes. One that is there keeps the mode that somebody gave it.
+/// password hashes. One that is there keeps the mode that somebody gave it. Its name is made durable in
+/// either case, since whoever made it may have died before that.
 pub fn make_private(directory: &Path) -> io::Result<()> {
+    let missing = directory
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .count();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(directory)
+        .create(directory)?;
+    for parent in directory.ancestors().skip(1).take(missing.max(1)) {
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        match File::open(parent).and_then(|parent| parent.sync_all()) {
+            // A directory that this user may not open is none in which this user has made one.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Who holds the lock, as it wrote down itself.
