@@ -73,6 +73,14 @@ impl Error {
         matches!(self, Self::ForeignKey(_))
     }
 
+    /// The same of a transaction of whose end nothing is known.
+    pub(crate) fn of_unknown_end(self) -> Self {
+        match self {
+            Self::Unavailable(text) => Self::Uncertain(text),
+            other => other,
+        }
+    }
+
     fn reason(&self) -> Reason {
         match self {
             Self::Busy(_) | Self::Unavailable(_) | Self::Uncertain(_) | Self::ReadOnly(_) => {
@@ -82,6 +90,15 @@ impl Error {
             _ => Reason::Internal,
         }
     }
+}
+
+/// Whether the transaction that ended in this error may have been committed all the same. After every other error it
+/// certainly was not, and what was done for it beside the database may be undone.
+pub fn may_be_committed(error: &seawall_types::error::Error) -> bool {
+    let source = error.source.as_deref();
+    source
+        .and_then(|source| source.downcast_ref())
+        .is_some_and(|error| matches!(error, Error::Uncertain(_)))
 }
 
 impl From<Error> for seawall_types::error::Error {

@@ -384,6 +384,33 @@ fn unchecked(dialect: Dialect) -> &'static str {
     }
 }
 
+/// A transaction of another program that stands open and keeps its locks. For tests of who waits for them.
+pub struct Standing(Lease);
+
+impl Standing {
+    /// Opens one at this address and runs statements in it, as they stand.
+    pub async fn open(url: &str, statements: &[&str]) -> Result<Self> {
+        let config = Config::at(url);
+        let address = config.address(Path::new(""))?;
+        let run = async {
+            let mut lease = Lease::connect(&address, &config).await?;
+            lease.command(address.dialect.begin()).await?;
+            for statement in statements {
+                lease.command(statement).await?;
+            }
+            Ok(Self(lease))
+        };
+        run.await.map_err(|failure: Failure| failure.error)
+    }
+
+    /// Undoes what it did, and lets go of what it locked.
+    pub async fn end(mut self) -> Result<()> {
+        let ended = self.0.command("ROLLBACK").await;
+        self.0.finish().await;
+        ended.map_err(|failure| failure.error)
+    }
+}
+
 async fn ask(backend: Backend, text: &str) -> Result<Vec<Row>> {
     let run = async {
         let mut lease = connect(backend).await?;

@@ -120,7 +120,7 @@ where
     };
     let line = &shared.line;
     line.waiting().push_back(Box::new(rider));
-    let lost = || Failure::from(Error::Other("a transaction was left behind".into()));
+    let lost = || Failure::from(Error::Uncertain("a transaction was left behind".into()));
     let leading = tokio::select! {
         biased;
         outcome = &mut answered => return outcome.unwrap_or_else(|_| Err(lost().into())),

@@ -126,7 +126,7 @@ pub use args::{Arg, Args, list};
 pub use change::{CHANGES, Change};
 pub use config::Config;
 pub use dialect::{Batch, Dialect};
-pub use error::{Error, Result};
+pub use error::{Error, Result, may_be_committed};
 pub use meta::{Health, Meta, Stats};
 pub use migrate::{Migrations, Migrator, Release, Status, Step};
 pub use pipeline::Expect;

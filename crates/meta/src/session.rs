@@ -96,7 +96,9 @@ impl Session {
             let ran = transaction::run(&shared, &context, body).await;
             ran.inspect(then)
         };
-        let committed = self.run("meta.transaction", running).await??;
+        // It goes on in its task whoever has stopped waiting.
+        let ended = self.run("meta.transaction", running).await;
+        let committed = ended.map_err(Error::of_unknown_end)??;
         if let Some(change) = committed.change {
             self.context.see(change);
         }

@@ -481,17 +481,10 @@ pub(crate) async fn commit(mut lease: Lease) -> Result<(), Failure> {
 /// Rolls back after a commit that failed, and says how.
 pub(crate) async fn not_committed(mut lease: Lease, failure: Failure) -> Result<(), Failure> {
     if failure.lost {
-        return Err(uncertain(&failure).into());
+        return Err(failure.error.of_unknown_end().into());
     }
     if lease.roll_back().await.is_ok() {
         lease.finish().await;
     }
     Err(failure)
-}
-
-fn uncertain(failure: &Failure) -> Error {
-    match &failure.error {
-        Error::Unavailable(text) => Error::Uncertain(text.clone()),
-        other => other.clone(),
-    }
 }
