@@ -96,11 +96,13 @@ impl Filesystem {
         directories.make_path(&directories.uploads)?;
         directories.make_path(&directories.store)?;
         // Also if they were there: whoever made them may have died before this.
-        directories
-            .files
-            .fsync_directory(root)
-            .map_err(Error::io("making a directory"))?;
-        Ok(directories)
+        let failed = Error::io("making a directory");
+        directories.files.fsync_directory(root).map_err(&failed)?;
+        match directories.files.fsync_directory(parent(root)) {
+            // A directory that this user may not open is none in which this user has made one.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(failed(error)),
+            _ => Ok(directories),
+        }
     }
 
     pub(crate) fn files(&self) -> &Arc<dyn Files> {
@@ -122,7 +124,8 @@ impl Filesystem {
             }
             // It may have been finished or aborted between opening and locking.
             if self.files.names(&path, &file).map_err(&failed)? {
-                return Ok(Some(self.session(file)));
+                let length = self.files.size(&file).map_err(&failed)?;
+                return Ok(Some(self.session(file, length)));
             }
         }
     }
@@ -134,12 +137,16 @@ impl Filesystem {
         if self.broken().contains(&held.id()) {
             return Err(Error::Lost(held.id()));
         }
-        let Some(session) = held.file() else {
-            return if offset == 0 {
-                Ok((self.create_session(held)?, false))
-            } else {
-                Err(Error::Lost(held.id()))
-            };
+        let session = match held.file() {
+            Some(session) => session,
+            None if offset == 0 => return Ok((self.create_session(held)?, false)),
+            // Another process may have made it since this one looked, and then booked the bytes that are asked for.
+            None => {
+                let found = self.lock_session(held.id())?;
+                let session = found.ok_or(Error::Lost(held.id()))?;
+                held.set_file(Some(session.clone()));
+                session
+            }
         };
         if session.location != self.name {
             return Err(Error::Lost(held.id()));
@@ -167,7 +174,7 @@ impl Filesystem {
         if !self.files.lock(&file).map_err(failed)? {
             return Err(Error::Busy);
         }
-        let session = self.session(file);
+        let session = self.session(file, 0);
         held.set_file(Some(session.clone()));
         Ok(session.file)
     }
@@ -228,14 +235,32 @@ impl Filesystem {
         let place = Place::fresh(&self.name, key);
         let target = self.store.join(&place.key);
         let prefix = key.as_bytes()[0];
-        let failed = Error::io("storing a blob");
-        self.rename_into(prefix, &self.session_path(held.id()), &target)?;
-        held.set_file(None);
+        let source = self.session_path(held.id());
+        self.rename_into(prefix, &source, &target)?;
         if let Err(error) = self.files.fsync_directory(&self.prefix_path(prefix)) {
-            self.remove_quietly(&target);
-            return Err(failed(error));
+            // The bytes are durable and so was their old name, which they get back.
+            if self.files.rename(&target, &source).is_err() {
+                self.remove_quietly(&target);
+                held.set_file(None);
+            }
+            return Err(Error::io("storing a blob")(error));
         }
+        held.set_file(None);
         Ok(place)
+    }
+
+    /// Makes an upload again of a blob that no row names, durably. Fails while the upload has a file.
+    pub(crate) fn take_back(&self, held: &Held, place: &Place) -> Result<()> {
+        let failed = Error::io("taking a blob back");
+        let source = self.store.join(place.checked_key()?);
+        let target = self.session_path(held.id());
+        match self.files.facts(&target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+            Ok(_) => return Err(Error::Busy),
+        }
+        self.files.rename(&source, &target).map_err(&failed)?;
+        self.files.fsync_directory(&self.uploads).map_err(failed)
     }
 
     fn rename_into(&self, prefix: u8, source: &Path, target: &Path) -> Result<()> {
@@ -263,10 +288,12 @@ impl Filesystem {
         }
     }
 
-    /// Removes an upload's bytes.
+    /// Removes an upload's bytes. If that fails, they are never taken for another upload's.
     pub(crate) fn abort(&self, held: &Held) -> Result<()> {
         match self.files.remove(&self.session_path(held.id())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.mistrust(held);
+                held.set_file(None);
                 return Err(Error::io("removing an upload")(error));
             }
             _ => {}
@@ -281,15 +308,20 @@ impl Filesystem {
         let removed = self.files.remove(&self.session_path(held.id()));
         if let Err(error) = removed {
             tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be removed");
-            self.broken().insert(held.id());
-            // Emptied, it holds fewer bytes than any offset, whatever process looks.
-            if let Some(session) = held.file()
-                && let Err(error) = self.files.set_size(&session.file, 0)
-            {
-                tracing::error!(upload = %held.id(), %error, "it cannot be emptied, either");
-            }
+            self.mistrust(held);
         }
         held.set_file(None);
+    }
+
+    /// Keeps a file that cannot be removed from being used.
+    fn mistrust(&self, held: &Held) {
+        self.broken().insert(held.id());
+        // Emptied, it holds fewer bytes than any offset, whatever process looks.
+        if let Some(session) = held.file()
+            && let Err(error) = self.files.set_size(&session.file, 0)
+        {
+            tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be emptied");
+        }
     }
 
     /// The uploads that have a file, with what is known of it.
@@ -299,12 +331,20 @@ impl Filesystem {
         let known = names
             .iter()
             .filter_map(|name| Uuid::parse_str(name).ok())
-            .filter_map(|id| match self.files.facts(&self.session_path(id)) {
-                Ok(facts) => Some(Ok((id, facts))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => Some(Err(failed(error))),
+            .filter_map(|id| {
+                let facts = self.session_facts(id).transpose()?;
+                Some(facts.map(|facts| (id, facts)))
             });
         known.collect()
+    }
+
+    /// What is known of an upload's file, if it has one.
+    pub(crate) fn session_facts(&self, id: Uuid) -> Result<Option<Facts>> {
+        match self.files.facts(&self.session_path(id)) {
+            Ok(facts) => Ok(Some(facts)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("listing uploads")(error)),
+        }
     }
 
     /// The blobs whose keys begin with this byte.
@@ -391,15 +431,9 @@ impl Filesystem {
         if path.as_os_str().is_empty() || self.files.facts(path).is_ok() {
             return Ok(());
         }
-        let parent = path.parent().unwrap_or(Path::new(""));
-        self.make_path(parent)?;
+        self.make_path(path.parent().unwrap_or(Path::new("")))?;
         self.files.make_directory(path).map_err(&failed)?;
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        self.files.fsync_directory(parent).map_err(&failed)
+        self.files.fsync_directory(parent(path)).map_err(&failed)
     }
 
     fn remove_quietly(&self, path: &Path) {
@@ -410,10 +444,11 @@ impl Filesystem {
         }
     }
 
-    fn session(&self, file: OpenFile) -> SessionFile {
+    fn session(&self, file: OpenFile, length: u64) -> SessionFile {
         SessionFile {
             location: self.name.clone(),
             file: Arc::new(file),
+            length,
         }
     }
 
@@ -427,6 +462,16 @@ impl Filesystem {
 
     fn broken(&self) -> MutexGuard<'_, HashSet<Uuid>> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The directory that a name is in.
+fn parent(path: &Path) -> &Path {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
     }
 }
 

@@ -25,9 +25,9 @@ impl Hold {
         self.held.id
     }
 
-    /// Whether the upload has a file, and so perhaps bytes.
-    pub fn has_bytes(&self) -> bool {
-        self.held.file().is_some()
+    /// How many bytes the upload's file had when it was locked; `None` while there is no file.
+    pub fn length(&self) -> Option<u64> {
+        self.held.file().map(|session| session.length)
     }
 
     /// Begins work under this hold. Fails while earlier work goes on, be it beside this or left behind by a future that
@@ -82,6 +82,8 @@ pub(crate) struct Held {
 pub(crate) struct SessionFile {
     pub(crate) location: String,
     pub(crate) file: Arc<OpenFile>,
+    /// Bytes, when it was locked.
+    pub(crate) length: u64,
 }
 
 impl Held {

@@ -125,6 +125,13 @@ impl Transfers {
                         Ok(None) | Err(Error::Busy) => continue,
                         Err(error) => return Err(error),
                     }
+                    // Only now does it stand still: somebody may have gone on with it since it was listed.
+                    let Some(facts) = location.session_facts(id)? else {
+                        continue;
+                    };
+                    if Millis(facts.modified) > before {
+                        continue;
+                    }
                     location.abort(&held)?;
                     swept.files += 1;
                     swept.bytes += facts.size;

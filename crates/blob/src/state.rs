@@ -57,6 +57,15 @@ impl UploadState {
         self.generation
     }
 
+    /// The same bytes in the next generation. A row that is moved there is replaced by no append that was begun before.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self {
+            generation: self.generation + 1,
+            ..self.clone()
+        }
+    }
+
     /// The form for a row: the version as one byte, then JSON; about 400 bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];

@@ -204,6 +204,14 @@ impl Transfers {
         blocking(move || location.abort(&held)).await
     }
 
+    /// Undoes a finish whose blob certainly has no row: the upload has its bytes again, durably, as the state before that
+    /// finish counts them, and perhaps those that came with it behind them.
+    pub async fn take_back(&self, hold: &Hold, place: &Place) -> Result<()> {
+        let location = self.inner.location_of(place)?;
+        let (held, place) = (hold.work()?, place.clone());
+        blocking(move || location.take_back(&held, &place)).await
+    }
+
     fn pipeline(
         &self,
         hold: &Hold,

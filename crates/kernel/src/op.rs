@@ -91,7 +91,7 @@ impl Op {
     }
 
     /// The same operation, whose actors `verifier` proves.
-    pub(crate) fn proved_by(&self, verifier: &Arc<dyn Verifier>) -> Self {
+    pub fn proved_by(&self, verifier: &Arc<dyn Verifier>) -> Self {
         Self {
             verifier: Some(Arc::clone(verifier)),
             ..self.clone()

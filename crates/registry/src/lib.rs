@@ -30,8 +30,6 @@ use seawall_kernel::catalog::repositories::ClearRepository;
 use seawall_kernel::{Feature, Kernel};
 use seawall_meta::{Migrations, Statement};
 use seawall_types::lane::Lane;
-use seawall_types::time;
-use uuid::Uuid;
 
 pub use blob::links;
 pub use config::Config;
@@ -82,7 +80,6 @@ pub struct Content {
     shelf: manifest::Shelf,
     links: blob::Links,
     ended: upload::Ended,
-    start: Uuid,
 }
 
 impl Content {
@@ -92,15 +89,9 @@ impl Content {
             shelf: manifest::Shelf::new(&kernel),
             links: blob::Links::new(&kernel),
             ended: upload::Ended::default(),
-            start: time::uuid(kernel.random()),
             kernel,
             config,
         })
-    }
-
-    /// What tells this start of the server from every other.
-    pub(crate) fn start(&self) -> Uuid {
-        self.start
     }
 
     /// Which uploads this process has ended.

@@ -127,6 +127,8 @@ impl Client {
             Verdict::Lost => {
                 self.tally.lost += 1;
                 let upload = step.upload().unwrap_or_default().to_owned();
+                // Its row may go on telling of it, to a server that may have the bytes.
+                self.touched.remove(&Key::Upload(upload.clone()));
                 self.world.take(&Step::Cancel { upload }, None);
             }
             Verdict::Refused => {
@@ -165,13 +167,11 @@ impl Client {
             after.take(step, None);
             allowed.push(after);
         }
-        allowed.iter_mut().for_each(World::survive);
         let happened = check(&allowed, &seen).map_err(|found| {
             let words: Vec<_> = found.iter().map(|it| last_word(&it.key)).collect();
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();
             self.failure(&found.join("\n"), &words)
         })?;
-        self.world.survive();
         if let Some(step) = unanswered {
             self.settle(&step, allowed, happened);
         }
@@ -263,7 +263,10 @@ async fn look(wire: &mut Wire, key: &Key) -> Result<Seen, Silence> {
     let reply = wire.ask(Ask::new(Method::GET, path)).await?;
     Ok(match (reply.status, key) {
         (404, _) => Seen::Nothing,
-        (204, Key::Upload(_)) => Seen::Range(reply.header("range").unwrap_or_default().to_owned()),
+        (204, Key::Upload(_)) => match reply.header("range").unwrap_or_default() {
+            "0-0" => Seen::Nothing,
+            range => Seen::Range(range.to_owned()),
+        },
         (200, Key::Tags(_)) => names(&reply),
         (200, _) if reply.whole => Seen::Bytes(reply.body),
         (status, _) => Seen::Odd(format!(

@@ -69,7 +69,8 @@ pub enum Seen {
     Bytes(Bytes),
     /// These names, in order.
     Names(Vec<String>),
-    /// These bytes of an upload have come, as the protocol says it: none look like one.
+    /// These bytes of an upload have come, as the protocol says it. None look like one, and are
+    /// nothing: what a server forgets of an upload that is over is that it ever had more.
     Range(String),
     /// An answer that no promise allows, in words.
     Odd(String),
@@ -85,9 +86,10 @@ impl World {
             Key::Tags(name) => self.repositories.get(name).map_or(Seen::Nothing, |it| {
                 Seen::Names(it.tags.keys().cloned().collect())
             }),
-            Key::Upload(path) => self.uploads.get(path).map_or(Seen::Nothing, |it| {
-                Seen::Range(format!("0-{}", it.offset.saturating_sub(1)))
-            }),
+            Key::Upload(path) => match self.uploads.get(path) {
+                Some(it) if it.offset > 0 => Seen::Range(format!("0-{}", it.offset - 1)),
+                _ => Seen::Nothing,
+            },
         }
     }
 
@@ -108,12 +110,6 @@ impl World {
             keys.extend(tags.map(|tag| Key::Tag(name.clone(), tag.clone())));
         }
         keys
-    }
-
-    /// The world after the server's death: an upload has nothing to lose before its first byte, and
-    /// ends with the process that opened it.
-    pub fn survive(&mut self) {
-        self.uploads.retain(|_, upload| upload.offset > 0);
     }
 
     /// The world after a step. `opened` is the path of the upload that the answer named; without an

@@ -49,8 +49,11 @@ async fn one_makes_the_file(subject: &Subject) {
     let limit = AppendLimit::default();
     let refused = there.append(&rival, state, body(b"xyz", 1), limit).await;
     assert!(matches!(refused, Err(Error::Busy)));
-    let stored = here.finish(&hold, kept, &sha256(b"abc")).await.unwrap();
-    assert_eq!(content(&here, &stored).await, b"abc");
+    // Who held it before there was a file finds the one whose bytes are booked meanwhile.
+    drop(hold);
+    let kept = append(&there, &rival, kept, b"def").await;
+    let stored = there.finish(&rival, kept, &sha256(b"abcdef")).await;
+    assert_eq!(content(&here, &stored.unwrap()).await, b"abcdef");
 }
 
 async fn one_of_many_appends(subject: &Subject) {

@@ -69,10 +69,12 @@ async fn opening_makes_directories_durable() {
         "mkdir store",
         "sync directory blobs",
         "sync directory blobs",
+        "sync directory b",
     ];
     assert_eq!(names(&files.take_events()), expected);
     subject.open().await;
-    assert_eq!(names(&files.take_events()), ["sync directory blobs"]);
+    let again = ["sync directory blobs", "sync directory b"];
+    assert_eq!(names(&files.take_events()), again);
 }
 
 #[tokio::test]
@@ -230,4 +232,30 @@ fn check(events: &[Event]) {
         }
     }
     assert!(unnamed.is_empty(), "told before durable: {unnamed:?}");
+}
+
+/// Whoever comes back to an upload after the sweep has listed it keeps it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_spares_what_goes_on_while_it_looks() {
+    let bench = Bench::new().await;
+    let day = std::time::Duration::from_hours(24);
+    let append = async |transfers: seawall_blob::Transfers, state, bytes: &'static [u8]| {
+        let hold = transfers.hold(ID).await.unwrap();
+        let limit = AppendLimit::default();
+        let appended = transfers.append(&hold, state, body(bytes, 10), limit).await;
+        appended.unwrap().state
+    };
+    let transfers = bench.transfers.clone();
+    let state = append(transfers.clone(), transfers.begin(ID, None), b"bytes").await;
+    let path = bench.data.path().join("blobs/uploads").join(ID.to_string());
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let old = file.metadata().unwrap().modified().unwrap() - 10 * day;
+    file.set_modified(old).unwrap();
+    let (here, late) = (tokio::runtime::Handle::current(), state.clone());
+    let returning = move |_| {
+        here.block_on(append(transfers.clone(), late.clone(), b" more"));
+        false
+    };
+    let swept = bench.transfers.sweep(returning, day).await.unwrap();
+    assert_eq!((swept.files, bench.counts()), (0, (1, 0)));
 }

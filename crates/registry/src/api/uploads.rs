@@ -4,13 +4,18 @@
 //! anything made. Content types and unknown parameters are none of this server's business (§6.8,
 //! §8.10).
 
+use std::option;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, Chain, Iter};
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode, header};
+use seawall_blob::BodyError;
 use seawall_kernel::Repo;
 use seawall_kernel::auth::{ActKind, Push};
-use seawall_kernel::http::{Access, Call, Dialect, LaneRule, Response, Route};
+use seawall_kernel::http::{Access, BodyStream, Call, Dialect, LaneRule, Response, Route};
 use seawall_types::{Algorithm, Digest, Error, Lane, Reason, RepositoryName, Result};
 use uuid::Uuid;
 
@@ -22,12 +27,9 @@ use crate::{Content, blob};
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
-/// The parameter of a Location that carries what is known of an upload.
-const STATE: &str = "_state";
-
 const UPLOADS: &str = "/v2/{name...}/blobs/uploads/";
 const UPLOADS_BARE: &str = "/v2/{name...}/blobs/uploads";
-const UPLOAD: &str = "/v2/{name...}/blobs/uploads/{uuid}";
+const UPLOAD: &str = "/v2/{name...}/blobs/uploads/{upload}";
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     let push = (Access::Repository(ActKind::Push), Dialect::Oci);
@@ -159,13 +161,17 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
         return created(repo.name(), digest);
     }
     if let Some(digest) = &opening.whole {
-        let bytes = (digest, call.declared_length()?);
-        upload::push_whole(&content, &call.op, &repo, bytes, call.stream()).await?;
-        return created(repo.name(), digest);
+        let sent = Sent::read(&call, true).await?;
+        // Who sends nothing asks where to send the blob, unless it is the one without bytes (§6.14).
+        if !sent.is_empty || *digest == Digest::of(digest.algorithm(), b"") {
+            let bytes = (digest, sent.chunk.declared);
+            upload::push_whole(&content, &call.op, &repo, bytes, sent.body).await?;
+            return created(repo.name(), digest);
+        }
     }
     let (uuid, ticket) = upload::open(&content, &call.op, &repo, opening.algorithm);
     let progress = Progress { uuid, offset: 0 };
-    let answer = told(StatusCode::ACCEPTED, repo.name(), progress, Some(&ticket));
+    let answer = told(StatusCode::ACCEPTED, repo.name(), progress, &ticket);
     match content.config().chunk_min_length {
         Some(length) => answer.number(OCI_CHUNK_MIN_LENGTH, length).empty(),
         None => answer.empty(),
@@ -174,40 +180,44 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
 
 /// GET and HEAD: how far an upload is. Whatever the query says is ignored (distribution §7.10).
 async fn status(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&content, &call).await?;
+    let at = Addressed::read(&call).await?;
     let progress = upload::progress(&content, &call.op, at.named()).await?;
-    at.told(StatusCode::NO_CONTENT, progress).empty()
+    let answer = at.told(&content, &call, (StatusCode::NO_CONTENT, progress));
+    answer.empty()
 }
 
 /// PATCH: a chunk, or a stream of unknown length.
 async fn append(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&content, &call).await?;
-    let chunk = chunk(&call)?;
-    match upload::append(&content, &call.op, at.named(), chunk, call.stream()).await {
-        Ok(progress) => at.told(StatusCode::ACCEPTED, progress).empty(),
-        Err(refusal) => refuse(&call, &at, refusal),
+    let at = Addressed::read(&call).await?;
+    let Sent { chunk, body, .. } = Sent::read(&call, false).await?;
+    match upload::append(&content, &call.op, at.named(), chunk, body).await {
+        Ok(progress) => {
+            let answer = at.told(&content, &call, (StatusCode::ACCEPTED, progress));
+            answer.empty()
+        }
+        Err(refusal) => refuse(&content, &call, &at, refusal),
     }
 }
 
 /// PUT: the last bytes, if any, and the digest of all.
 async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&content, &call).await?;
+    let at = Addressed::read(&call).await?;
     let missing = || {
         let text = "the parameter digest must name the content; the upload goes on";
         Error::new(Reason::DigestInvalid, text)
     };
-    let digest = Digest::parse(digest(&call)?.ok_or_else(missing)?)?;
-    let chunk = chunk(&call)?;
+    let digest = Digest::parse(at.digest(&call)?.ok_or_else(missing)?)?;
+    let Sent { chunk, body, .. } = Sent::read(&call, false).await?;
     let last = (chunk, &digest);
-    match upload::finish(&content, &call.op, at.named(), last, call.stream()).await {
+    match upload::finish(&content, &call.op, at.named(), last, body).await {
         Ok(()) => created(at.repo.name(), &digest),
-        Err(refusal) => refuse(&call, &at, refusal),
+        Err(refusal) => refuse(&content, &call, &at, refusal),
     }
 }
 
 /// DELETE: whoever may push may give up (distribution §7.11).
 async fn cancel(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&content, &call).await?;
+    let at = Addressed::read(&call).await?;
     upload::cancel(&content, &call.op, at.named()).await?;
     Answer::new(StatusCode::NO_CONTENT).empty()
 }
@@ -217,55 +227,124 @@ struct Addressed {
     repo: Repo<Push>,
     uuid: Uuid,
     ticket: Option<Ticket>,
+    /// What a client wrote behind the Location that takes it for one with a query.
+    behind: Option<String>,
 }
 
 impl Addressed {
-    /// Errors: `UploadUnknown` for what is no UUID.
-    async fn read(content: &Content, call: &Call) -> Result<Self> {
+    /// Reads the last segment of a Location: the upload's id and, behind a dot, its state. All is in
+    /// the path, since there are clients that drop a query or write it anew (distribution §2.9).
+    ///
+    /// Errors: `UploadUnknown` for what begins with no UUID.
+    async fn read(call: &Call) -> Result<Self> {
         let repo = call.op.repo::<Push>(&call.name()?).await?;
-        let uuid = Uuid::try_parse(&call.param("uuid")?)
+        let last = call.param("upload")?;
+        let (last, behind) = match last.split_once('&') {
+            Some((last, behind)) => (last, Some(behind.to_owned())),
+            None => (last.as_str(), None),
+        };
+        let (uuid, state) = match last.split_once('.') {
+            Some((uuid, state)) => (uuid, Some(state)),
+            None => (last, None),
+        };
+        let uuid = Uuid::try_parse(uuid)
             .map_err(|_| Error::new(Reason::UploadUnknown, "no such upload; begin anew"))?;
-        let (state, _) = state(call);
-        let ticket = state.and_then(|state| Ticket::read(content, &call.op, (&repo, uuid), state));
-        Ok(Self { repo, uuid, ticket })
+        let ticket = state.and_then(|state| Ticket::read(&call.op, (&repo, uuid), state));
+        Ok(Self {
+            repo,
+            uuid,
+            ticket,
+            behind,
+        })
     }
 
     fn named(&self) -> Named<'_> {
         (&self.repo, self.uuid, self.ticket.as_ref())
     }
 
-    /// Tells where the upload goes on, in the words that the client knows it by.
-    fn told(&self, status: StatusCode, progress: Progress) -> Answer {
-        told(status, self.repo.name(), progress, self.ticket.as_ref())
+    /// The digest that ends an upload, wherever the client has put it.
+    fn digest<'a>(&'a self, call: &'a Call) -> Result<Option<&'a str>> {
+        let behind = self.behind.iter().flat_map(|behind| behind.split('&'));
+        let mut digests = behind
+            .filter_map(|parameter| parameter.strip_prefix("digest="))
+            .chain(once(call, "digest")?);
+        match (digests.next(), digests.next()) {
+            (_, Some(_)) => Err(repeated("digest")),
+            (digest, None) => Ok(digest),
+        }
+    }
+
+    /// Tells where the upload goes on: as the client knows it, or as it should.
+    fn told(
+        &self,
+        content: &Content,
+        call: &Call,
+        (status, progress): (StatusCode, Progress),
+    ) -> Answer {
+        let issue = || Ticket::issue(content, &call.op, (&self.repo, self.uuid), None);
+        let ticket = self.ticket.clone().unwrap_or_else(issue);
+        told(status, self.repo.name(), progress, &ticket)
     }
 }
 
-/// What a Location carried of its upload, and what a client wrote behind it that appends its own
-/// query with a second `?`.
-fn state(call: &Call) -> (Option<&str>, Option<&str>) {
-    match call.query().all(STATE).next() {
-        Some(text) => match text.split_once('?') {
-            Some((state, rest)) => (Some(state), Some(rest)),
-            None => (Some(text), None),
-        },
-        None => (None, None),
+type Body = Chain<Iter<option::IntoIter<Piece>>, BodyStream>;
+type Piece = Result<Bytes, BodyError>;
+
+/// What a request sends of an upload.
+struct Sent<'c> {
+    chunk: Chunk<'c>,
+    /// Whether it is known that nothing comes.
+    is_empty: bool,
+    body: Body,
+}
+
+impl<'c> Sent<'c> {
+    /// Reads what a request says of its bytes. A range does not count where there are none
+    /// (distribution §7.3): for that, or if it `matters` otherwise, the first byte of a body whose
+    /// length is not declared is waited for.
+    async fn read(call: &'c Call, matters: bool) -> Result<Self> {
+        let (content_range, declared) = (
+            call.header(&header::CONTENT_RANGE)?,
+            call.declared_length()?,
+        );
+        let mut body = call.stream();
+        let mut first = None;
+        let is_empty = match declared {
+            Some(length) => length == 0,
+            None if matters || content_range.is_some() => {
+                first = first_piece(&mut body).await;
+                first.is_none()
+            }
+            None => false,
+        };
+        let chunk = if is_empty {
+            Chunk {
+                content_range: None,
+                declared: Some(0),
+            }
+        } else {
+            Chunk {
+                content_range,
+                declared,
+            }
+        };
+        let body = stream::iter(first).chain(body);
+        Ok(Self {
+            chunk,
+            is_empty,
+            body,
+        })
     }
 }
 
-/// The digest that ends an upload, wherever the client has put it.
-fn digest(call: &Call) -> Result<Option<&str>> {
-    let behind = state(call).1.and_then(|rest| rest.strip_prefix("digest="));
-    match (once(call, "digest")?, behind) {
-        (Some(_), Some(_)) => Err(repeated("digest")),
-        (digest, behind) => Ok(digest.or(behind)),
+/// The first piece of a body that has bytes, or why there is none; nothing at its end.
+async fn first_piece(body: &mut BodyStream) -> Option<Piece> {
+    loop {
+        match body.next().await {
+            Some(Ok(piece)) if piece.is_empty() => {}
+            other => return other,
+        }
     }
-}
-
-fn chunk(call: &Call) -> Result<Chunk<'_>> {
-    Ok(Chunk {
-        content_range: call.header(&header::CONTENT_RANGE)?,
-        declared: call.declared_length()?,
-    })
 }
 
 /// 201 for a blob that is in the repository now.
@@ -278,33 +357,29 @@ fn created(name: &RepositoryName, digest: &Digest) -> Result<Response> {
 
 /// Where an upload goes on and how far it is. Both ends of the range count, so an empty upload and
 /// one of a single byte look alike: that is what clients know (distribution §7.6).
-fn told(
-    status: StatusCode,
-    name: &RepositoryName,
-    progress: Progress,
-    ticket: Option<&Ticket>,
-) -> Answer {
+fn told(status: StatusCode, name: &RepositoryName, progress: Progress, ticket: &Ticket) -> Answer {
     let Progress { uuid, offset } = progress;
-    let path = format!("/v2/{}/blobs/uploads/{uuid}", name.as_written());
-    let location = match ticket {
-        Some(ticket) => format!("{path}?{STATE}={}", ticket.as_str()),
-        None => path,
-    };
+    let (name, state) = (name.as_written(), ticket.as_str());
+    let location = format!("/v2/{name}/blobs/uploads/{uuid}.{state}");
     Answer::new(status)
         .header(header::LOCATION, location)
-        .header(header::RANGE, format!("0-{}", offset.saturating_sub(1)))
+        .header(header::RANGE, range(offset))
         .header(DOCKER_UPLOAD_UUID, uuid.to_string())
 }
 
+fn range(offset: u64) -> String {
+    format!("0-{}", offset.saturating_sub(1))
+}
+
 /// A refusal; 416 says where the upload is, so that the client goes on from there (§7.7).
-fn refuse(call: &Call, at: &Addressed, refusal: Refusal) -> Result<Response> {
+fn refuse(content: &Content, call: &Call, at: &Addressed, refusal: Refusal) -> Result<Response> {
     match refusal {
         Refusal {
             error,
             at: Some(progress),
         } if error.reason == Reason::RangeInvalid => {
-            let answer = at.told(StatusCode::RANGE_NOT_SATISFIABLE, progress);
-            let headers = answer.into_headers()?;
+            let told = (StatusCode::RANGE_NOT_SATISFIABLE, progress);
+            let headers = at.told(content, call, told).into_headers()?;
             Ok(call.refuse(&error, headers))
         }
         Refusal { error, .. } => Err(error),
@@ -343,26 +418,6 @@ mod tests {
 
     #[test]
     fn the_range_counts_both_ends() {
-        let name = RepositoryName::parse("hello").unwrap();
-        let told = |offset| {
-            let progress = Progress {
-                uuid: Uuid::from_u128(7),
-                offset,
-            };
-            told(StatusCode::ACCEPTED, &name, progress, None)
-                .empty()
-                .unwrap()
-        };
-        let range = |offset| {
-            told(offset).headers()[header::RANGE]
-                .to_str()
-                .unwrap()
-                .to_owned()
-        };
         assert_eq!([range(0), range(1), range(1000)], ["0-0", "0-0", "0-999"]);
-        assert_eq!(
-            told(0).headers()[header::LOCATION],
-            "/v2/hello/blobs/uploads/00000000-0000-0000-0000-000000000007"
-        );
     }
 }

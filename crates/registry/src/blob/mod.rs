@@ -66,6 +66,36 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
     .await
 }
 
+/// Whether the repository serves a blob to the caller already; it stays for the manifest that is to
+/// come, as after a HEAD. At most two reads, and a write if nothing else keeps it.
+pub(crate) async fn promised(op: &Op, repo: &Repo<Push>, digest: &Digest) -> Result<bool> {
+    let pulled = match op.repo::<Pull>(repo.name()).await {
+        Ok(pulled) => pulled,
+        Err(error) if matches!(error.reason, Reason::Unavailable | Reason::Internal) => {
+            return Err(error);
+        }
+        Err(_) => return Ok(false),
+    };
+    let seen = args![pulled.id(), digest];
+    if op.sql().optional(&store::VISIBLE, seen).await?.is_none() {
+        return Ok(false);
+    }
+    promise(op, &pulled, digest).await?;
+    Ok(true)
+}
+
+/// Whether a repository links a blob, inside `tx`. Errors: those of [`Repo::enter`].
+pub(crate) async fn is_linked(
+    tx: &mut Tx,
+    op: &Op,
+    repo: &Repo<Push>,
+    digest: &Digest,
+) -> Result<bool> {
+    let (_, repository) = repo.ensure(tx, op).await?;
+    let found = tx.optional(&store::VISIBLE, args![repository, digest]);
+    Ok(found.await?.is_some())
+}
+
 /// Lets a repository serve a blob, and keeps it there until its manifest comes; makes the repository
 /// if the caller may. One write if all goes as usual, and one more if the blob is not `fresh`.
 ///

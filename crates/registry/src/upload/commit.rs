@@ -2,17 +2,22 @@
 //!
 //! The order is what makes an acknowledged push survive: the bytes are verified, synced and renamed
 //! to a place of their own; then one transaction makes them a blob, links it into the repository,
-//! promises it to the pusher and removes the upload. If that transaction fails, the bytes lie where
-//! no row names them, which is safe; they are removed only when it is certain that it failed.
+//! promises it to the pusher and removes the upload. If that transaction certainly failed, the upload
+//! gets its bytes back and is as it was, or, if it never had a row, they go: its client has them all.
+//! If nobody knows, they stay where they are, named by a row or not.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use seawall_blob::{Finished, Hold, Place, Stored};
+use bytes::Bytes;
+use futures::Stream;
+use seawall_blob::{BodyError, Finished, Hold, Place, Stored};
 use seawall_kernel::auth::Push;
-use seawall_kernel::http::BodyStream;
 use seawall_kernel::{Op, Repo, blobs};
 use seawall_meta::args;
-use seawall_types::{Digest, NamespaceId, Reason, RepositoryId, Result};
+use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 use uuid::Uuid;
 
 use super::session::{self, Chunk, Named, Refusal, Session};
@@ -24,35 +29,40 @@ use crate::{Content, blob};
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often a commit is tried if the collector takes the blob from under it.
+/// The largest blob, in bytes, of which the copy that was here is read again when it is pushed again:
+/// a fraction of a second, where all of it has just come over the network.
+const READ_AGAIN: u64 = 64 << 20;
+
+/// How often a commit is tried if the collector takes the blob from under it, or its end is unknown.
 const ATTEMPTS: u32 = 3;
 
 /// Ends the caller's upload with the last bytes, if there are any, and makes it a blob.
 ///
 /// A body that breaks leaves the upload as it was before: a client that sends the whole body again
-/// succeeds. A digest that does not match ends the upload (distribution §6.11).
+/// succeeds. So does one whose commit failed. A digest that does not match ends the upload
+/// (distribution §6.11).
 /// Errors: as of [`append`](super::append()), and `DigestMismatch`.
-pub(crate) async fn finish(
+pub(crate) async fn finish<B>(
     content: &Content,
     op: &Op,
     named: Named<'_>,
     (chunk, digest): (Chunk<'_>, &Digest),
-    body: BodyStream,
-) -> Result<(), Refusal> {
+    body: B,
+) -> Result<(), Refusal>
+where
+    B: Stream<Item = Result<Bytes, BodyError>> + Send,
+{
     let hold = hold_patiently(op, named.1).await?;
-    let session = session::find_held(content, op, &hold, named).await?;
+    let session = session::find_to_finish(content, op, (&hold, &chunk), named).await?;
     let largest = session::largest(content);
     let limit = chunk
         .fit(session.state.offset(), largest)
         .map_err(|error| session.refuse(error))?;
-    let state = session.state.clone();
-    match op
-        .transfers()
-        .append_and_finish(&hold, state, body, limit, digest)
-        .await
-    {
+    let (state, transfers) = (session.state.clone(), op.transfers());
+    let finished = transfers.append_and_finish(&hold, state, body, limit, digest);
+    match finished.await {
         Ok(Finished::Stored(stored)) => {
-            Ok(commit_ended(content, op, named.0, stored, &session).await?)
+            Ok(commit_ended(content, op, named.0, (&hold, stored), &session).await?)
         }
         Ok(Finished::Unfinished(appended)) => {
             if !session.row {
@@ -60,23 +70,39 @@ pub(crate) async fn finish(
             }
             session::refusal_of(appended.outcome, largest).map_err(|error| session.refuse(error))
         }
-        Err(error) => {
-            use seawall_blob::Error as E;
-            if matches!(error, E::DigestMismatch { .. })
-                && !session.row
-                && let Ok(lost) = session::find(content, op, named).await
-                && lost.row
-            {
-                // It had bytes, which a disk has lost; so these were only the rest of them.
-                session::end(content, op, &hold, &lost).await?;
-                return Err(session::unknown().into());
-            }
-            if matches!(error, E::DigestMismatch { .. } | E::Lost(_)) {
-                session::end(content, op, &hold, &session).await?;
-            }
-            Err(error.into())
-        }
+        Err(error) => Ok(give_up(content, op, named, (&hold, &session, digest), error).await?),
     }
+}
+
+/// Ends an upload whose bytes are not what they should be.
+async fn give_up(
+    content: &Content,
+    op: &Op,
+    named: Named<'_>,
+    (hold, session, digest): (&Hold, &Session, &Digest),
+    error: seawall_blob::Error,
+) -> Result<()> {
+    match &error {
+        seawall_blob::Error::DigestMismatch { found } if !session.row => {
+            if let Some(lost) = session::booked(op, named).await? {
+                // It had bytes, which a disk has lost; so these were only the rest of them.
+                session::lose(content, op, hold, &lost).await?;
+                return Err(session::unknown());
+            }
+            let empty = *found == Digest::of(digest.algorithm(), b"");
+            if empty && blob::promised(op, named.0, digest).await? {
+                // It has become a blob, but its client was not told so.
+                return Ok(());
+            }
+            session::end(content, op, hold, session).await?;
+        }
+        seawall_blob::Error::DigestMismatch { .. } => {
+            session::end(content, op, hold, session).await?;
+        }
+        seawall_blob::Error::Lost(_) => session::lose(content, op, hold, session).await?,
+        _ => {}
+    }
+    Err(error.into())
 }
 
 /// Makes stored bytes a blob, unless the upload was ended by another request meanwhile.
@@ -84,7 +110,7 @@ async fn commit_ended(
     content: &Content,
     op: &Op,
     repo: &Repo<Push>,
-    stored: Stored,
+    (hold, stored): (&Hold, Stored),
     session: &Session,
 ) -> Result<()> {
     let uuid = session.uuid;
@@ -93,13 +119,30 @@ async fn commit_ended(
         return Err(session::unknown());
     }
     let ended = session.row.then(|| (uuid, session.state.generation()));
-    let committed = commit(op, repo, stored, ended).await;
-    // What could not be committed may be sent again.
-    committed.inspect_err(|error| {
-        if error.reason != Reason::UploadUnknown {
-            content.ended().release(uuid);
+    let Err(failed) = commit(op, repo, stored, ended).await else {
+        return Ok(());
+    };
+    let over = failed.error.reason == Reason::UploadUnknown;
+    if let Some(bytes) = failed.bytes {
+        let back = session.row && !over;
+        if !back || !taken_back(op, hold, &bytes.place).await {
+            remove(op, &bytes.place).await;
         }
+    }
+    // What could not be committed may be sent again.
+    if !over {
+        content.ended().release(uuid);
+    }
+    Err(failed.error)
+}
+
+/// Gives an upload its bytes back; whether it has them.
+async fn taken_back(op: &Op, hold: &Hold, place: &Place) -> bool {
+    let back = op.transfers().take_back(hold, place).await;
+    back.inspect_err(|error| {
+        tracing::error!(%place, %error, "an upload that could not be committed is lost");
     })
+    .is_ok()
 }
 
 async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<Hold> {
@@ -115,63 +158,60 @@ async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<Hold> {
     }
 }
 
+/// Why stored bytes have not become a blob.
+pub(super) struct Failed {
+    pub(super) error: Error,
+    /// The bytes, if it is certain that no row names them.
+    pub(super) bytes: Option<Stored>,
+}
+
 /// Makes stored bytes a blob of the repository, and ends the upload that they came from, as it was
 /// in that generation.
 ///
-/// Errors: `UploadUnknown` if the upload was cancelled meanwhile; then the bytes are removed.
+/// A transaction of which nobody knows how it ended is run again: it does what is left to do.
+/// Errors: `UploadUnknown` if the upload was cancelled meanwhile.
 pub(super) async fn commit(
     op: &Op,
     repo: &Repo<Push>,
     stored: Stored,
     ended: Option<(Uuid, u64)>,
-) -> Result<()> {
-    let mut attempt = 1;
-    let outcome = loop {
-        let outcome = record(op, repo, &stored, ended).await;
-        match outcome {
-            Err(error) if error.reason == Reason::BlobUnknown && attempt < ATTEMPTS => attempt += 1,
-            outcome => break outcome,
+) -> Result<(), Failed> {
+    let (mut attempt, mut doubtful) = (1, false);
+    let recorded = loop {
+        match record(op, repo, (&stored, doubtful), ended).await {
+            Ok(recorded) => break recorded,
+            Err(error) => {
+                let doubt = seawall_meta::may_be_committed(&error);
+                doubtful |= doubt;
+                if (doubt || error.reason == Reason::BlobUnknown) && attempt < ATTEMPTS {
+                    attempt += 1;
+                    continue;
+                }
+                let bytes = (!doubtful).then_some(stored);
+                return Err(Failed { error, bytes });
+            }
         }
     };
-    match outcome {
-        Ok((ids, place)) => {
-            repo.made(ids);
-            if place == stored.place {
-                return Ok(());
-            }
-            let spare = settle(op, stored, place).await?;
+    let (ids, place) = recorded;
+    repo.made(ids);
+    if place == stored.place {
+        return Ok(());
+    }
+    match settle(op, stored, place).await {
+        Ok(spare) => {
             remove(op, &spare).await;
             Ok(())
         }
-        Err(error) => {
-            // These are refusals of our own, so that nothing of it was committed.
-            use Reason as R;
-            if matches!(
-                error.reason,
-                R::UploadUnknown
-                    | R::NameUnknown
-                    | R::ReadOnly
-                    | R::Forbidden
-                    | R::Hidden
-                    | R::Unauthenticated
-                    | R::InvalidToken
-                    | R::InsufficientScope
-                    | R::Conflict
-            ) {
-                remove(op, &stored.place).await;
-            }
-            Err(error)
-        }
+        Err(error) => Err(Failed { error, bytes: None }),
     }
 }
 
 /// The blob was here before, at `place`: says which of the two copies is to go. It is ours, unless
-/// the other is lost or not whole; then ours takes its place, so that a push heals what a disk lost.
+/// the other is not whole or cannot be read; then ours takes its place, so that a push heals what a
+/// disk lost.
 async fn settle(op: &Op, stored: Stored, place: Place) -> Result<Place> {
-    match op.transfers().stat(&place).await {
-        Ok(stat) if stat.size == stored.size => return Ok(stored.place),
-        Ok(_) | Err(seawall_blob::Error::NotFound(_)) => {}
-        Err(error) => return Err(error.into()),
+    if is_whole(op, &stored, &place).await {
+        return Ok(stored.place);
     }
     tracing::warn!(digest = %stored.digest, %place, "a blob whose bytes were lost was pushed again");
     let ours = stored.place.clone();
@@ -183,20 +223,37 @@ async fn settle(op: &Op, stored: Stored, place: Place) -> Result<Place> {
     Ok(if moved { place } else { ours })
 }
 
-/// The one transaction: the repository's ids and the place that the blob is served from.
+/// Whether what was here before is what has come now. A large one is not read to the end: its client
+/// waits.
+async fn is_whole(op: &Op, stored: &Stored, place: &Place) -> bool {
+    let transfers = op.transfers();
+    match transfers.stat(place).await {
+        Ok(stat) if stat.size != stored.size => false,
+        Ok(_) if stored.size > READ_AGAIN => true,
+        Ok(_) => {
+            let found = transfers.rehash(place, stored.digest.algorithm()).await;
+            matches!(found, Ok(found) if found == stored.digest)
+        }
+        Err(_) => false,
+    }
+}
+
+/// The one transaction: the repository's ids and the place that the blob is served from. A `doubtful`
+/// one may have been committed before.
 async fn record(
     op: &Op,
     repo: &Repo<Push>,
-    stored: &Stored,
+    (stored, doubtful): (&Stored, bool),
     ended: Option<(Uuid, u64)>,
 ) -> Result<((NamespaceId, RepositoryId), Place)> {
     let ended = ended.map(|(uuid, generation)| (uuid.to_string(), generation));
     op.transaction(
-        (repo.clone(), stored.clone(), ended),
-        |tx, op, (repo, stored, ended)| {
+        (repo.clone(), stored.clone(), ended, doubtful),
+        |tx, op, (repo, stored, ended, doubtful)| {
             Box::pin(async move {
                 if let Some((uuid, generation)) = ended
                     && tx.execute(&store::END, args![uuid, *generation]).await? == 0
+                    && !(*doubtful && blob::is_linked(tx, op, repo, &stored.digest).await?)
                 {
                     return Err(session::unknown());
                 }
@@ -211,7 +268,7 @@ async fn record(
 }
 
 /// Removes bytes that no row names. If that fails, they only take room.
-async fn remove(op: &Op, place: &Place) {
+pub(super) async fn remove(op: &Op, place: &Place) {
     if let Err(error) = op.transfers().delete(place).await {
         tracing::warn!(%place, %error, "bytes that no row names cannot be removed");
     }

@@ -10,6 +10,7 @@
 //! exist. Nothing is created for a request that is refused. The hard part is `commit`.
 
 mod append;
+mod book;
 mod commit;
 mod ended;
 mod open;

@@ -1,8 +1,9 @@
 //! POST: opening an upload (end-4a), or a whole blob in one request (end-4b).
 
-use seawall_blob::Finished;
+use bytes::Bytes;
+use futures::Stream;
+use seawall_blob::{BodyError, Finished};
 use seawall_kernel::auth::Push;
-use seawall_kernel::http::BodyStream;
 use seawall_kernel::{Op, Repo};
 use seawall_types::{Algorithm, Digest, Result, time};
 use uuid::Uuid;
@@ -27,13 +28,16 @@ pub(crate) fn open(
 ///
 /// Errors: `DigestMismatch`, `TooLarge`, `SizeInvalid`, `Timeout`, `ClientGone`; nothing is left of
 /// the upload then.
-pub(crate) async fn push_whole(
+pub(crate) async fn push_whole<B>(
     content: &Content,
     op: &Op,
     repo: &Repo<Push>,
     (digest, declared): (&Digest, Option<u64>),
-    body: BodyStream,
-) -> Result<()> {
+    body: B,
+) -> Result<()>
+where
+    B: Stream<Item = Result<Bytes, BodyError>> + Send,
+{
     let largest = session::largest(content);
     let limit = Chunk {
         content_range: None,
@@ -48,7 +52,16 @@ pub(crate) async fn push_whole(
         .append_and_finish(&hold, state.clone(), body, limit, digest)
         .await
     {
-        Ok(Finished::Stored(stored)) => commit::commit(op, repo, stored, None).await,
+        Ok(Finished::Stored(stored)) => {
+            let committed = commit::commit(op, repo, stored, None).await;
+            let Err(failed) = committed else {
+                return Ok(());
+            };
+            if let Some(bytes) = failed.bytes {
+                commit::remove(op, &bytes.place).await;
+            }
+            Err(failed.error)
+        }
         Ok(Finished::Unfinished(appended)) => {
             session::discard(op, &hold, &appended.state).await;
             session::refusal_of(appended.outcome, largest)

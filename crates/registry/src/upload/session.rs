@@ -8,7 +8,7 @@ use seawall_types::range::ContentRange;
 use seawall_types::{Error, PrincipalId, Reason, Result};
 use uuid::Uuid;
 
-use super::{Ticket, store};
+use super::{Ticket, book, store};
 use crate::Content;
 
 /// The upload that a request names: where, which, and the ticket that came with it.
@@ -69,23 +69,33 @@ impl Session {
     }
 }
 
-/// The caller's upload in this repository. One read at most.
+/// The caller's upload in this repository. One read.
 ///
+/// Whether there is a row only the database can say, and only by the upload's id: what this process
+/// knows of the repository may be older than the row. To change the upload, see [`find_held`].
 /// Errors: `UploadUnknown`, also for another repository's upload or another principal's
 /// (distribution §7.17, §14.6); `UploadInvalid` for one that a later release has written.
 pub(super) async fn find(content: &Content, op: &Op, named: Named<'_>) -> Result<Session> {
-    let (repo, uuid, _) = named;
-    if content.ended().has(uuid) {
+    if content.ended().has(named.1) {
         return Err(unknown());
     }
-    let Some(repository) = repo.existing() else {
-        return begun(op, named);
+    match booked(op, named).await? {
+        Some(session) => Ok(session),
+        None => begun(op, named),
+    }
+}
+
+/// The upload as its row says, if it has one. Errors: as [`find`].
+pub(super) async fn booked(op: &Op, (repo, uuid, _): Named<'_>) -> Result<Option<Session>> {
+    let (sql, named) = (op.sql(), args![uuid.to_string()]);
+    let Some(row) = sql.optional(&store::FIND, named).await? else {
+        return Ok(None);
     };
-    let arguments = args![uuid.to_string(), repository];
-    let Some(row) = op.sql().optional(&store::FIND, arguments).await? else {
-        return begun(op, named);
-    };
-    if row.opt_id::<PrincipalId>(0)? != op.actor().principal() {
+    let (namespace, path) = (row.opt_text(4)?, row.opt_text(5)?);
+    let name = repo.name();
+    if (namespace, path) != (Some(name.namespace()), Some(name.path()))
+        || row.opt_id::<PrincipalId>(0)? != op.actor().principal()
+    {
         return Err(unknown());
     }
     let state = UploadState::from_bytes(row.bytes(3)?)?;
@@ -96,21 +106,56 @@ pub(super) async fn find(content: &Content, op: &Op, named: Named<'_>) -> Result
         ));
     }
     let row = true;
-    Ok(Session { uuid, state, row })
+    Ok(Some(Session { uuid, state, row }))
 }
 
-/// The same for a request that holds the upload. Without bytes it has no row either: then a ticket
-/// is enough, and nothing is read.
+/// The caller's upload for a request that holds it and is going to change it. One read, and a write
+/// if bytes are here that are not booked.
+///
+/// Such bytes are what a failed or broken step left, and are going to be written over. Their booking
+/// may be on its way still: so the row moves on first, and what was begun before finds it moved.
+/// Errors: as [`find`], and `Conflict` if it was such a booking that came first.
 pub(super) async fn find_held(
     content: &Content,
     op: &Op,
     hold: &Hold,
     named: Named<'_>,
 ) -> Result<Session> {
-    if named.2.is_some() && !hold.has_bytes() && !content.ended().has(named.1) {
+    let session = find(content, op, named).await?;
+    let behind = |length| !session.row || length > session.state.offset();
+    if !hold.length().is_some_and(behind) {
+        return Ok(session);
+    }
+    let renewed = session.state.renewed();
+    if !book::state(content, op, (named.0, &session), &renewed).await? {
+        return Err(if session.row {
+            book::overtaken()
+        } else {
+            unknown()
+        });
+    }
+    let (state, row) = (renewed, true);
+    Ok(Session {
+        state,
+        row,
+        ..session
+    })
+}
+
+/// The same for a request that may bring a whole blob: where no byte is here it needs no read. There
+/// is nothing that could be written over, and what it makes of its bytes alone is verified by them
+/// alone. If they are not the whole, there may be a row all the same: then it is asked for.
+pub(super) async fn find_to_finish(
+    content: &Content,
+    op: &Op,
+    (hold, chunk): (&Hold, &Chunk<'_>),
+    named: Named<'_>,
+) -> Result<Session> {
+    let fresh = named.2.is_some() && hold.length().is_none() && chunk.may_be_first();
+    if fresh && !content.ended().has(named.1) {
         return begun(op, named);
     }
-    find(content, op, named).await
+    find_held(content, op, hold, named).await
 }
 
 /// An upload of which nothing is known but its ticket.
@@ -143,7 +188,10 @@ pub(crate) async fn cancel(content: &Content, op: &Op, named: Named<'_>) -> Resu
     if session.row && !removed {
         return Err(unknown());
     }
-    if let Ok(hold) = op.transfers().hold(session.uuid).await {
+    // Another replica may have begun with the ticket again before this one held the upload.
+    if let Ok(hold) = op.transfers().hold(session.uuid).await
+        && booked(op, named).await?.is_none()
+    {
         discard(op, &hold, &session.state).await;
     }
     Ok(())
@@ -156,6 +204,16 @@ pub(super) async fn end(content: &Content, op: &Op, hold: &Hold, session: &Sessi
         remove_row(op, session.uuid).await?;
     }
     discard(op, hold, &session.state).await;
+    Ok(())
+}
+
+/// Ends an upload here whose row tells of bytes that are not here. Without a file they may be where
+/// another replica is, so that the row stays, if only for the sweep.
+pub(super) async fn lose(content: &Content, op: &Op, hold: &Hold, session: &Session) -> Result<()> {
+    if hold.length().is_some() {
+        return end(content, op, hold, session).await;
+    }
+    content.ended().claim(session.uuid);
     Ok(())
 }
 
@@ -184,6 +242,12 @@ pub(crate) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
+    /// Whether the bytes may be the first of their upload.
+    pub(super) fn may_be_first(&self) -> bool {
+        let range = self.content_range.map(ContentRange::parse);
+        range.is_none_or(|range| range.is_ok_and(|range| range.start == 0))
+    }
+
     /// What the bytes must be to fit an upload of `offset` bytes that may have at most `largest`.
     ///
     /// Errors: `RangeInvalid` if they belong elsewhere (distribution §7.7, §7.9), `SizeInvalid` if

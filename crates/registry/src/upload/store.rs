@@ -1,6 +1,6 @@
 //! Every SQL statement on `upload`. No policy.
 
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 use seawall_kernel::catalog::store::stands;
 use seawall_meta::{Batch, arg, arg_limit, item};
 
@@ -26,12 +26,18 @@ seawall_meta::statements! {
         .offset(arg_limit(2))
         .to_owned();
 
-    /// An upload of one repository. Arguments: uuid, repository.
+    /// An upload, whosever it is, and what its repository is called now. Arguments: uuid.
     FIND: |_d| Query::select()
-        .columns(["principal_id", "generation", "upload_offset", "state"])
-        .from("upload")
-        .and_where(Expr::col("uuid").eq(arg(0)))
-        .and_where(Expr::col("repository_id").eq(arg(1)))
+        .columns([
+            ("u", "principal_id"), ("u", "generation"), ("u", "upload_offset"), ("u", "state"),
+            ("n", "name"), ("r", "name"),
+        ])
+        .from_as("upload", "u")
+        .join_as(JoinType::InnerJoin, "repository", "r",
+            Expr::col(("r", "id")).equals(("u", "repository_id")))
+        .join_as(JoinType::InnerJoin, "namespace", "n",
+            Expr::col(("n", "id")).equals(("r", "namespace_id")))
+        .and_where(Expr::col(("u", "uuid")).eq(arg(0)))
         .to_owned();
 
     /// Books what an append brought, if nobody else has been there since and a verdict stands.

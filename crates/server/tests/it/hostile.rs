@@ -65,7 +65,10 @@ async fn no_parameter_of_any_route_is_a_path() {
         ("{name...}", "ann/app".to_owned()),
         ("{reference}", "v1".to_owned()),
         ("{digest}", image.digest().to_string()),
-        ("{uuid}", "00000000-0000-4000-8000-000000000000".to_owned()),
+        (
+            "{upload}",
+            "00000000-0000-4000-8000-000000000000".to_owned(),
+        ),
     ];
     let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
     let mut asked = 0;

@@ -33,4 +33,5 @@ mod snapshots;
 mod statements;
 mod store;
 mod tokens;
+mod uploads;
 mod wire;

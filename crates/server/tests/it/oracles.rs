@@ -131,7 +131,10 @@ async fn a_mount_tells_nothing_of_what_one_may_not_read() {
     let put = bob.put(&format!("{location}?digest={secret}"));
     put.send().await.refused(400, "DIGEST_INVALID");
     let post = bob.post(&format!("/v2/bob/app/blobs/uploads/?digest={secret}"));
-    post.body("").send().await.refused(400, "DIGEST_INVALID");
+    let part = post.body("secret laye").send().await;
+    part.refused(400, "DIGEST_INVALID");
+    let post = bob.post(&format!("/v2/bob/app/blobs/uploads/?digest={secret}"));
+    post.body("").send().await.expect(202);
     for method in [Method::GET, Method::HEAD] {
         let blob = bob.request(method, &format!("/v2/bob/app/blobs/{secret}"));
         blob.send().await.refused(404, "BLOB_UNKNOWN");

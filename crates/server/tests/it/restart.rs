@@ -42,19 +42,51 @@ async fn a_push_survives_a_restart_and_an_upload_goes_on_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_without_a_byte_ends_with_its_server() {
+async fn an_upload_without_a_byte_goes_on_after_a_restart_and_on_another_replica() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let (one, other) = (
+        ann.open_upload("ann/app").await,
+        ann.open_upload("ann/app").await,
+    );
+    let (house, beside) = app.beside().await;
+    let there = beside.with_password("ann", "correct horse battery staple");
+    there.get(&one).send().await.expect(204);
+    there.patch(&one).body("one").send().await.expect(202);
+    house.close(std::time::Duration::from_secs(5)).await;
+
+    let app = app.restarted().await;
+    let ann = app.known("ann");
+    let status = ann.get(&other).send().await.expect(204);
+    assert_eq!(status.header("location"), other);
+    for (location, bytes) in [(&one, ""), (&other, "other")] {
+        let whole = if bytes.is_empty() { "one" } else { bytes };
+        let digest = Digest::of(Algorithm::Sha256, whole.as_bytes());
+        let put = ann.put(&format!("{location}?digest={digest}"));
+        put.body(bytes).send().await.expect(201);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_not_heard_of_can_be_said_again() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     let location = ann.open_upload("ann/app").await;
-    ann.get(&location).send().await.expect(204);
+    ann.patch(&location).body("bytes").send().await.expect(202);
+    let put = |digest| format!("{location}?digest={digest}");
+    let digest = Digest::of(Algorithm::Sha256, b"bytes");
+    ann.put(&put(digest)).send().await.expect(201);
 
-    // Which uploads were over nobody knows any more, so none of them may come back.
+    // The server stops before its client has read the answer.
     let app = app.restarted().await;
     let ann = app.known("ann");
-    let get = ann.get(&location).send().await;
-    get.refused(404, "BLOB_UPLOAD_UNKNOWN");
-    let patch = ann.patch(&location).body("x").send().await;
-    patch.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    let again = ann.put(&put(digest)).send().await.expect(201);
+    let got = ann.get(again.header("location")).send().await;
+    assert_eq!(got.expect(200).body, "bytes");
+    let never = Digest::of(Algorithm::Sha256, b"other bytes");
+    let put = ann.put(&put(never)).send().await;
+    put.refused(400, "DIGEST_INVALID");
     app.finish().await;
 }
 

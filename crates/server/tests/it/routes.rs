@@ -15,7 +15,7 @@ fn concrete(pattern: &str, image: &Image) -> String {
         .replace("{name...}", "ann/app")
         .replace("{reference}", "v1")
         .replace("{digest}", &image.digest().to_string())
-        .replace("{uuid}", "00000000-0000-4000-8000-000000000000")
+        .replace("{upload}", "00000000-0000-4000-8000-000000000000")
 }
 
 /// Whether a caller may get past the door of a route; what the route then finds is another matter.

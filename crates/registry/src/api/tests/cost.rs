@@ -14,7 +14,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 async fn blob(rig: &Rig, media_type: &str, bytes: &[u8]) -> Value {
     let digest = Digest::of(Algorithm::Sha256, bytes);
     let at = rig.open("ann", "ann/app").await;
-    let put = rig.ask("ann", "PUT", &format!("{at}&digest={digest}"));
+    let put = rig.ask("ann", "PUT", &format!("{at}?digest={digest}"));
     put.bytes(bytes).expect(S::CREATED).await;
     json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
 }

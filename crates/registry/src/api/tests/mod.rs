@@ -5,6 +5,7 @@
 
 mod blobs;
 mod cost;
+mod interleavings;
 mod tickets;
 mod uploads;
 
@@ -39,7 +40,7 @@ pub(super) struct Rig {
     clock: Arc<MovedClock>,
     dispatcher: Arc<Dispatcher>,
     known: Arc<Known>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     _database: TestDatabase,
 }
 
@@ -139,7 +140,7 @@ impl Rig {
             clock,
             dispatcher,
             known,
-            _directory: directory,
+            directory,
             _database: database,
         };
         for name in ["ann", "bob"] {
@@ -163,9 +164,11 @@ impl Rig {
     /// An operation of a user.
     pub(super) fn op(&self, user: &str) -> Op {
         let actor = self.known.actor(user);
+        let verifier: Arc<dyn Verifier> = Arc::clone(&self.known) as _;
         self.content
             .kernel()
             .op(Lane::Push, actor, Origin::internal("test"), None)
+            .proved_by(&verifier)
     }
 
     /// Moves the time of the process and of the database.
@@ -215,6 +218,11 @@ impl Rig {
             spent.reads + spent.writes
         };
         (asked.len() as u64, asked.iter().map(statements).sum())
+    }
+
+    /// Where the files of uploads are.
+    pub(super) fn uploads(&self) -> std::path::PathBuf {
+        self.directory.path().join("blobs/uploads")
     }
 
     /// Every blob that lies in the store, whether a row names it or not.

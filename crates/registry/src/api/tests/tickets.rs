@@ -22,7 +22,7 @@ async fn rows(rig: &Rig) -> usize {
 
 fn end(location: &str, bytes: &[u8]) -> String {
     let digest = Digest::of(Algorithm::Sha256, bytes);
-    format!("{location}&digest={digest}")
+    format!("{location}?digest={digest}")
 }
 
 #[tokio::test]
@@ -38,10 +38,17 @@ async fn an_upload_has_a_row_from_its_first_byte_on() {
     assert_eq!(patch.expect(S::ACCEPTED).await.text("location"), at);
     assert_eq!(rows(&rig).await, 1);
     // The row is found without the ticket, and counts with it.
-    let bare = at.split('?').next().unwrap();
+    let bare = at.split('.').next().unwrap();
     for location in [bare, &at] {
         let status = rig.ask("ann", "GET", location).expect(S::NO_CONTENT).await;
         assert_eq!(status.text("range"), "0-3");
+        // Whatever it was asked by, it tells one that has all in its path.
+        let told = status.text("location");
+        rig.ask("ann", "GET", &told).expect(S::NO_CONTENT).await;
+        assert_eq!(
+            (told.split('.').next().unwrap(), told.len()),
+            (bare, at.len())
+        );
     }
     let put = rig.ask("ann", "PUT", &end(&at, b"some bytes"));
     put.bytes(b" bytes").expect(S::CREATED).await;
@@ -83,14 +90,14 @@ async fn a_ticket_is_good_for_one_upload_repository_and_principal() {
         rig.open("ann", "ann/app").await,
         rig.open("ann", "ann/app").await,
     );
-    let (path, state) = at.split_once("?_state=").unwrap();
-    let another = other.split_once("?_state=").unwrap().1;
+    let (path, state) = at.split_once('.').unwrap();
+    let another = other.split_once('.').unwrap().1;
     let digit = if state.ends_with('0') { '1' } else { '0' };
     let altered = format!("{}{digit}", &state[..state.len() - 1]);
-    let newer = format!("02{}", &state[2..]);
+    let newer = format!("03{}", &state[2..]);
     let sha512 = format!("{}02{}", &state[..2], &state[4..]);
     for wrong in [another, &altered, &newer, &sha512, &state[2..], "", "zz"] {
-        let location = format!("{path}?_state={wrong}");
+        let location = format!("{path}.{wrong}");
         rig.ask("ann", "GET", &location).expect(S::NOT_FOUND).await;
     }
     let elsewhere = at.replace("ann/app", "ann/other");
@@ -109,15 +116,34 @@ async fn a_ticket_is_good_for_one_upload_repository_and_principal() {
 }
 
 #[tokio::test]
-async fn a_query_may_be_appended_by_a_second_question_mark() {
+async fn a_digest_may_be_appended_as_to_a_query() {
     let rig = Rig::new().await;
     let digest = Digest::of(Algorithm::Sha256, b"x");
+    let escaped = digest.to_string().replace(':', "%3A");
     let at = rig.open("ann", "ann/app").await;
-    let twice = format!("{at}?digest={digest}&digest={digest}");
-    let put = rig.ask("ann", "PUT", &twice).bytes(b"x");
-    put.expect(S::BAD_REQUEST).await;
-    let put = rig.ask("ann", "PUT", &format!("{at}?digest={digest}"));
-    put.bytes(b"x").expect(S::CREATED).await;
+    for twice in [
+        format!("{at}?digest={digest}&digest={digest}"),
+        format!("{at}&digest={digest}?digest={digest}"),
+        format!("{at}&digest={digest}&digest={digest}"),
+    ] {
+        let put = rig.ask("ann", "PUT", &twice).bytes(b"x");
+        put.expect(S::BAD_REQUEST).await;
+    }
+    for end in [
+        format!("?digest={digest}"),
+        format!("?digest={escaped}&_state=lost"),
+        format!("&digest={digest}"),
+        format!("&foo=bar&digest={escaped}"),
+        format!("&foo=bar?digest={digest}"),
+    ] {
+        let at = rig.open("ann", "ann/app").await;
+        let patch = rig.ask("ann", "PATCH", &at).bytes(b"");
+        patch.expect(S::ACCEPTED).await;
+        let status = rig.ask("ann", "GET", &format!("{at}{end}"));
+        status.expect(S::NO_CONTENT).await;
+        let put = rig.ask("ann", "PUT", &format!("{at}{end}"));
+        put.bytes(b"x").expect(S::CREATED).await;
+    }
 }
 
 #[tokio::test]
