@@ -13,6 +13,9 @@ use serde::Deserialize;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 
+/// How long a server may take at most to say that it has ended a statement.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The `database` section of the configuration.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,9 +23,10 @@ pub struct Config {
     /// Address of the database: `postgres://`, `postgresql://`, `mysql://`, `mariadb://` or `sqlite:` followed by a
     /// path. Without one, a SQLite file `seawall.db` in the data directory. A secret, since it carries the password.
     pub url: Option<Secret>,
-    /// Upper bound of connections of this process (servers only; SQLite has one writer and four readers).
+    /// Upper bound of connections of this process, at least two: one of them is for following the log and for the look
+    /// at the database's health (servers only; SQLite has one writer and four readers besides it).
     pub max_connections: u32,
-    /// How long a caller waits for a free connection, in milliseconds.
+    /// How long a caller waits for a free connection or, on SQLite, for its turn to write, in milliseconds.
     pub acquire_timeout_ms: u64,
     /// How long the database lets one statement run, in milliseconds.
     pub statement_timeout_ms: u64,
@@ -106,6 +110,13 @@ impl Config {
     pub(crate) fn acquire_timeout(&self) -> Duration {
         Duration::from_millis(self.acquire_timeout_ms)
     }
+
+    /// How long an answer of the database is waited for: the server ends the statement before, and then has some time
+    /// to say so. One that has said nothing until then is not there any more.
+    pub(crate) fn answer_limit(&self) -> Duration {
+        let statement = Duration::from_millis(self.statement_timeout_ms);
+        statement + Ord::min(statement, GRACE)
+    }
 }
 
 /// A parsed address. For SQLite `url` is the path of the file.
@@ -167,6 +178,18 @@ mod tests {
             "postgres://h:5432/d"
         );
         assert_eq!(check("sqlite:x.db"), "sqlite:/data/x.db");
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_a_little_longer_than_a_statement_may_run() {
+        let limit = |ms| {
+            let config = Config {
+                statement_timeout_ms: ms,
+                ..Config::default()
+            };
+            config.answer_limit().as_millis()
+        };
+        assert_eq!((limit(30_000), limit(1_000)), (35_000, 2_000));
     }
 
     #[test]

@@ -1,214 +1,47 @@
-//! Pools and the connections lent from them: the only file that runs SQL.
+//! A connection that is lent: the only file that runs SQL.
 //!
-//! A [`Lease`] that is dropped before it was given back closes its connection,
-//! so that no one ever inherits an open transaction. Nothing here may be wrapped
-//! in a timeout or a `select!`: a half-read answer poisons a connection.
+//! A [`Lease`] that is dropped before it was given back closes its connection, so that no one ever inherits an open
+//! transaction. Each trip to a server has a limit, after which the connection is closed: the server ends statements by
+//! itself well before, so that one which has said nothing until then will not. The limit is kept here and nowhere else,
+//! since a half-read answer poisons a connection: where the waiting ends, the connection must go, too.
+//!
+//! SQLite has no such limit: its connections are threads that cannot be ended, and a file that does not answer has no
+//! other end that could be reached anew. There the callers' waiting is limited (`session.rs`).
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::mysql::MySqlConnection;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Executor};
+use tokio::time::timeout;
 
 use crate::args::{Arg, Args};
 use crate::cells;
-use crate::config::{Address, Config};
+use crate::dialect::Dialect;
 use crate::dialect::errors::{Failure, already_changed, classify};
-use crate::dialect::{Dialect, Flavour};
 use crate::error::Error;
 use crate::pipeline::{Expect, Landed, Pipeline, Stopped};
-use crate::pool::{Lent, Pool, Terms};
+use crate::pool::Lent;
 use crate::row::Row;
 use crate::statement::Rendered;
 
-/// Readers of a SQLite file; more of them are slower on few cores (measured).
-const SQLITE_READERS: u32 = 4;
-
-/// What the writer of a SQLite file keeps of it in memory, as SQLite has it: in KiB if it is negative.
-const SQLITE_WRITER_CACHE: &str = "-16384";
-
-/// How many pages of 4 KiB the write-ahead log takes before they are copied into the file. Most pushes change the same
-/// pages as the ones before, so a longer log copies less; whoever fills it waits for the copying, and so does the next
-/// start.
-const SQLITE_LOG_PAGES: &str = "8192";
-
-/// The connections of this process, opened when they are first needed.
-pub(crate) enum Pools {
-    Sqlite {
-        readers: Pool<SqliteConnection>,
-        writer: Pool<SqliteConnection>,
-    },
-    Postgres(Pool<PgConnection>),
-    Mysql(Pool<MySqlConnection>),
-}
-
-impl Pools {
-    /// Opens pools without connecting.
-    pub(crate) fn new(
-        address: &Address,
-        config: &Config,
-        flavour: Flavour,
-        terms: &Terms,
-    ) -> Result<Self, Failure> {
-        let session = address.dialect.session(config, flavour);
-        Ok(match address.dialect {
-            Dialect::Sqlite => {
-                let options = sqlite_options(address, config);
-                let readers = options.clone().pragma("query_only", "ON");
-                Self::Sqlite {
-                    readers: pool(terms.of(SQLITE_READERS), readers, session.clone()),
-                    writer: pool(terms.of(1), writing(options), session),
-                }
-            }
-            Dialect::Postgres => {
-                let options = postgres_options(address, config)?;
-                Self::Postgres(pool(terms.clone(), options, session))
-            }
-            Dialect::Mysql => {
-                let options = mysql_options(address, config)?;
-                Self::Mysql(pool(terms.clone(), options, session))
-            }
-        })
-    }
-
-    /// A connection for one statement that reads.
-    pub(crate) async fn reader(&self) -> Result<Lease, Failure> {
-        match self {
-            Self::Sqlite { readers, .. } => readers.lend().await.map(Link::Sqlite),
-            Self::Postgres(pool) => pool.lend().await.map(Link::Postgres),
-            Self::Mysql(pool) => pool.lend().await.map(Link::Mysql),
-        }
-        .map(Lease::new)
-        .map_err(|error| classify(self.dialect(), &error))
-    }
-
-    /// A connection for a transaction.
-    pub(crate) async fn writer(&self) -> Result<Lease, Failure> {
-        match self {
-            Self::Sqlite { writer, .. } => {
-                let link = writer.lend().await.map(Link::Sqlite);
-                link.map(Lease::new)
-                    .map_err(|error| classify(Dialect::Sqlite, &error))
-            }
-            _ => self.reader().await,
-        }
-    }
-
-    pub(crate) fn dialect(&self) -> Dialect {
-        match self {
-            Self::Sqlite { .. } => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
-            Self::Mysql(_) => Dialect::Mysql,
-        }
-    }
-
-    /// Open and idle connections.
-    pub(crate) fn size(&self) -> (u32, usize) {
-        match self {
-            Self::Sqlite { readers, writer } => {
-                let (readers, writer) = (readers.size(), writer.size());
-                (readers.0 + writer.0, readers.1 + writer.1)
-            }
-            Self::Postgres(pool) => pool.size(),
-            Self::Mysql(pool) => pool.size(),
-        }
-    }
-
-    /// Waits for all work and closes.
-    pub(crate) async fn close(&self) {
-        match self {
-            Self::Sqlite { readers, writer } => {
-                // The writer last: the last connection folds the write-ahead log back into the file.
-                readers.close().await;
-                writer.close().await;
-            }
-            Self::Postgres(pool) => pool.close().await,
-            Self::Mysql(pool) => pool.close().await,
-        }
-    }
-}
-
-/// Connections that are opened as `options` say, each told what a `session` of it is to be like.
-fn pool<C>(terms: Terms, options: <C as Connection>::Options, session: Vec<String>) -> Pool<C>
-where
-    C: Connection + 'static,
-    for<'c> &'c mut C: Executor<'c, Database = C::Database>,
-{
-    let open = move || {
-        let (options, session) = (options.clone(), session.clone());
-        Box::pin(async move {
-            let mut connection = C::connect_with(&options).await?;
-            for statement in session {
-                (&mut connection)
-                    .execute(sqlx::raw_sql(trusted(statement)))
-                    .await?;
-            }
-            Ok(connection)
-        }) as BoxFuture<'static, _>
-    };
-    Pool::new(terms, Box::new(open))
-}
-
-fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(&address.url)
-        .create_if_missing(true)
-        // The command line writes beside the server.
-        .busy_timeout(Duration::from_millis(config.lock_timeout_ms.max(5_000)))
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .statement_cache_capacity(config.statement_cache)
-}
-
-/// What makes writing cheaper and takes nothing from what is promised: all of it is about copies of pages on their way.
-fn writing(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options
-        // Else what a savepoint would bring back is written to a file, twice the size of what was changed.
-        .pragma("temp_store", "MEMORY")
-        .pragma("cache_size", SQLITE_WRITER_CACHE)
-        .pragma("wal_autocheckpoint", SQLITE_LOG_PAGES)
-}
-
-fn postgres_options(address: &Address, config: &Config) -> Result<PgConnectOptions, Failure> {
-    let options = PgConnectOptions::from_str(&address.url).map_err(|_| malformed())?;
-    let named = options.get_application_name().is_some();
-    let options = options.statement_cache_capacity(config.statement_cache);
-    Ok(if named {
-        options
-    } else {
-        options.application_name("seawall")
-    })
-}
-
-fn mysql_options(address: &Address, config: &Config) -> Result<MySqlConnectOptions, Failure> {
-    let options = MySqlConnectOptions::from_str(&address.url).map_err(|_| malformed())?;
-    Ok(options
-        .charset("utf8mb4")
-        .statement_cache_capacity(config.statement_cache))
-}
-
-/// The driver's own words could contain the password.
-fn malformed() -> Failure {
-    Error::Configuration("the database address cannot be parsed".into()).into()
-}
+/// How long a change of the schema may take: it may have to read a large table.
+const SCHEMA_LIMIT: Duration = Duration::from_hours(24);
 
 fn only_sqlite() -> Failure {
     Error::Other("only SQLite holds statements back".into()).into()
 }
 
-enum Link {
+pub(crate) enum Link {
     Sqlite(Lent<SqliteConnection>),
     Postgres(Lent<PgConnection>),
     Mysql(Lent<MySqlConnection>),
 }
 
 /// All text comes from `Statement`s, migrations and this crate's own constants, never from a caller's value.
-fn trusted(text: impl Into<Arc<str>>) -> AssertSqlSafe<Arc<str>> {
+pub(crate) fn trusted(text: impl Into<Arc<str>>) -> AssertSqlSafe<Arc<str>> {
     AssertSqlSafe(text.into())
 }
 
@@ -222,6 +55,8 @@ enum Raw<'c> {
 /// A connection of which nobody else knows, until it is given back or dropped.
 pub(crate) struct Lease {
     link: Option<Link>,
+    /// How long an answer of a server is waited for.
+    limit: Duration,
     /// SQLite only. Boxed, since leases lie in futures of every size.
     pipeline: Box<Pipeline>,
 }
@@ -235,28 +70,53 @@ pub(crate) struct Done {
 }
 
 impl Lease {
-    fn new(link: Link) -> Self {
+    /// A lease that waits so long for each answer.
+    pub(crate) fn new(link: Link, limit: Duration) -> Self {
         Self {
             link: Some(link),
+            limit,
             pipeline: Box::default(),
         }
     }
 
-    /// Opens a connection outside the pools, with the server's own words when that fails.
-    pub(crate) async fn connect(address: &Address, config: &Config) -> Result<Self, Failure> {
-        let link = match address.dialect {
-            Dialect::Sqlite => SqliteConnection::connect_with(&sqlite_options(address, config))
-                .await
-                .map(|connection| Link::Sqlite(Lent::apart(connection))),
-            Dialect::Postgres => PgConnection::connect_with(&postgres_options(address, config)?)
-                .await
-                .map(|connection| Link::Postgres(Lent::apart(connection))),
-            Dialect::Mysql => MySqlConnection::connect_with(&mysql_options(address, config)?)
-                .await
-                .map(|connection| Link::Mysql(Lent::apart(connection))),
-        };
-        link.map(Self::new)
-            .map_err(|error| classify(address.dialect, &error))
+    /// The same for work of which each step may take as long as a change of the schema.
+    pub(crate) fn be_patient(&mut self) {
+        self.limit = SCHEMA_LIMIT;
+    }
+
+    /// Waits for the end of a trip; an answer that did not come in time.
+    async fn heard<T>(
+        limit: Option<Duration>,
+        trip: impl Future<Output = Result<T, Failure>>,
+    ) -> Option<Result<T, Failure>> {
+        match limit {
+            None => Some(trip.await),
+            Some(limit) => timeout(limit, trip).await.ok(),
+        }
+    }
+
+    /// The limit of a trip, which only a server has.
+    fn limit(&self) -> Option<Duration> {
+        let is_server = !matches!(self.link, Some(Link::Sqlite(_)));
+        is_server.then_some(self.limit)
+    }
+
+    /// What was heard; if it was nothing, the connection is closed, for it is in the middle of something.
+    fn ended<T>(&mut self, heard: Option<Result<T, Failure>>) -> Result<T, Failure> {
+        heard.unwrap_or_else(|| {
+            match self.link.take() {
+                Some(Link::Sqlite(connection)) => connection.abandon(),
+                Some(Link::Postgres(connection)) => connection.abandon(),
+                Some(Link::Mysql(connection)) => connection.abandon(),
+                None => {}
+            }
+            let text = format!("no answer within {:?}", self.limit);
+            Err(Failure {
+                error: Error::Unavailable(text),
+                retry: false,
+                lost: true,
+            })
+        })
     }
 
     /// Gives the connection back to its pool (or closes one of its own). The connection must not be in a transaction.
@@ -318,6 +178,16 @@ impl Lease {
         self.pipeline.is_full()
     }
 
+    /// Whether nothing was sent since the transaction was to begin, so that there is nothing to commit.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.pipeline.is_to_begin() && !self.pipeline.has_steps()
+    }
+
+    /// Why a transaction could not be begun, on SQLite, where that is found out by its first statement.
+    pub(crate) fn why_unbegun(&self) -> Option<&Failure> {
+        self.pipeline.why_unbegun()
+    }
+
     /// Forgets the statements that are held back.
     pub(crate) fn forget(&mut self) {
         self.pipeline.forget_steps();
@@ -344,6 +214,17 @@ impl Lease {
 
     /// Runs a statement and reads all its rows.
     pub(crate) async fn fetch(
+        &mut self,
+        rendered: &Rendered,
+        args: &Args,
+        shift: &Arg,
+    ) -> Result<Vec<Row>, Failure> {
+        let limit = self.limit();
+        let heard = Self::heard(limit, self.fetch_here(rendered, args, shift)).await;
+        self.ended(heard)
+    }
+
+    async fn fetch_here(
         &mut self,
         rendered: &Rendered,
         args: &Args,
@@ -391,6 +272,17 @@ impl Lease {
 
     /// Runs a statement that returns no rows.
     pub(crate) async fn execute(
+        &mut self,
+        rendered: &Rendered,
+        args: &Args,
+        shift: &Arg,
+    ) -> Result<Done, Failure> {
+        let limit = self.limit();
+        let heard = Self::heard(limit, self.execute_here(rendered, args, shift)).await;
+        self.ended(heard)
+    }
+
+    async fn execute_here(
         &mut self,
         rendered: &Rendered,
         args: &Args,
@@ -463,6 +355,12 @@ impl Lease {
 
     /// The rows of text of our own without arguments, which is not prepared: that were two trips more.
     pub(crate) async fn ask(&mut self, text: &str) -> Result<Vec<Row>, Failure> {
+        let limit = self.limit();
+        let heard = Self::heard(limit, self.ask_here(text)).await;
+        self.ended(heard)
+    }
+
+    async fn ask_here(&mut self, text: &str) -> Result<Vec<Row>, Failure> {
         let text = trusted(text);
         match self.raw()? {
             Raw::Sqlite(connection) => {
@@ -491,6 +389,12 @@ impl Lease {
 
     /// Lets the database check a statement without running it.
     pub(crate) async fn prepare(&mut self, rendered: &Rendered) -> Result<(), Failure> {
+        let limit = self.limit();
+        let heard = Self::heard(limit, self.prepare_here(rendered)).await;
+        self.ended(heard)
+    }
+
+    async fn prepare_here(&mut self, rendered: &Rendered) -> Result<(), Failure> {
         use sqlx::SqlSafeStr as _;
         let text = trusted(rendered.sql.clone()).into_sql_str();
         match self.raw()? {
@@ -532,6 +436,15 @@ impl Lease {
     }
 
     async fn run(&mut self, text: &str) -> Result<(Dialect, Result<(), sqlx::Error>), Failure> {
+        let limit = self.limit();
+        let heard = Self::heard(limit, self.run_here(text)).await;
+        self.ended(heard)
+    }
+
+    async fn run_here(
+        &mut self,
+        text: &str,
+    ) -> Result<(Dialect, Result<(), sqlx::Error>), Failure> {
         let query = sqlx::raw_sql(trusted(text));
         Ok(match self.raw()? {
             Raw::Sqlite(connection) => (Dialect::Sqlite, query.execute(connection).await.map(drop)),

@@ -6,7 +6,10 @@
 
 mod effort;
 mod emptied;
+mod proxy;
 mod slots;
+
+pub use proxy::Proxy;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 use crate::migrate::{Migrations, Migrator, fingerprint};
+use crate::pools;
 use crate::random;
 use crate::row::Row;
 use crate::session::Session;
@@ -364,7 +368,7 @@ pub async fn damage(url: &str, statements: &[String]) -> Result<()> {
     let config = Config::at(url);
     let address = config.address(Path::new(""))?;
     let run = async {
-        let mut lease = Lease::connect(&address, &config).await?;
+        let mut lease = pools::connect(&address, &config).await?;
         lease.command(unchecked(address.dialect)).await?;
         for statement in statements {
             lease.command(statement).await?;
@@ -393,7 +397,7 @@ impl Standing {
         let config = Config::at(url);
         let address = config.address(Path::new(""))?;
         let run = async {
-            let mut lease = Lease::connect(&address, &config).await?;
+            let mut lease = pools::connect(&address, &config).await?;
             lease.command(address.dialect.begin()).await?;
             for statement in statements {
                 lease.command(statement).await?;
@@ -423,7 +427,7 @@ async fn ask(backend: Backend, text: &str) -> Result<Vec<Row>> {
 
 async fn connect(backend: Backend) -> Result<Lease, Failure> {
     let url = backend.server().unwrap_or_default();
-    Lease::connect(
+    pools::connect(
         &Address {
             dialect: backend.dialect(),
             url,

@@ -5,11 +5,16 @@
 //! savepoints of its own, in the order in which it came, and one commit makes all of them durable. Nobody is answered
 //! before that commit.
 //!
+//! The line has an end, and nobody stands in it for longer than one waits for a connection. When the transaction cannot
+//! even be begun, since another program writes to the file, all who wait hear of it at once: each has waited as long as
+//! the lock is worth, and one after the other they would wait for it again.
+//!
 //! The hard part is that none may notice the others. One that fails is rolled back to its savepoint and the rest go on.
 //! Later ones see what earlier ones of the line wrote, as they would have after a commit; so if the commit fails,
 //! nobody's outcome holds, refusals included, and everybody runs again or fails with it.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
@@ -26,11 +31,16 @@ use crate::transaction::{Aborted, Body, Ran, begin, commit, not_committed, run_b
 /// How many share a commit at most, so that the first does not wait for long.
 const MOST: usize = 32;
 
+/// How many may wait.
+const MOST_WAITING: usize = 1024;
+
 /// The line of those who want to write.
 #[derive(Default)]
 pub(crate) struct Line {
-    waiting: Mutex<VecDeque<Box<dyn Ride>>>,
+    waiting: Mutex<VecDeque<(u64, Box<dyn Ride>)>>,
     leading: tokio::sync::Mutex<()>,
+    /// How many have come so far.
+    came: AtomicU64,
 }
 
 /// One transaction in the line.
@@ -119,12 +129,21 @@ where
         answer,
     };
     let line = &shared.line;
-    line.waiting().push_back(Box::new(rider));
+    let number = line.join(Box::new(rider))?;
+    // Its turn was dropped; how far it had come is not known.
     let lost = || Failure::from(Error::Uncertain("a transaction was left behind".into()));
     let leading = tokio::select! {
         biased;
         outcome = &mut answered => return outcome.unwrap_or_else(|_| Err(lost().into())),
-        leading = line.leading.lock() => leading,
+        leading = line.leading.lock() => Some(leading),
+        () = tokio::time::sleep(shared.config.acquire_timeout()) => None,
+    };
+    let Some(leading) = leading else {
+        if line.leave(number) {
+            return Err(busy("others have been writing for too long").into());
+        }
+        // Somebody takes it along just now.
+        return answered.await.unwrap_or_else(|_| Err(lost().into()));
     };
     // One turn, mostly: the first of those who still wait then leads, so that nobody leads others for
     // longer than it takes to come to their own end.
@@ -150,7 +169,7 @@ async fn lead(shared: &Arc<Shared>) -> bool {
     let mut whole = match begin(shared).await {
         Ok((lease, _)) => Whole::new(lease),
         Err(failure) => {
-            first.end(Err(failure));
+            not_begun(shared, vec![first], &failure);
             return true;
         }
     };
@@ -167,26 +186,45 @@ async fn lead(shared: &Arc<Shared>) -> bool {
         };
         riders.push(rider);
         if let Err(failure) = settled {
-            fall_apart(whole, riders, next, &failure).await;
+            fall_apart(shared, whole, (riders, next), &failure).await;
             return true;
         }
     }
     match whole.commit(shared, riders.last_mut()).await {
         Ok(ended) => end_all(riders, &ended),
-        Err((whole, failure)) => fall_apart(*whole, riders, None, &failure).await,
+        Err((whole, failure)) => fall_apart(shared, *whole, (riders, None), &failure).await,
     }
     true
 }
 
-/// Ends a whole that broke on the last of its riders, who hears what happened to it; the others try again without it.
+/// Ends all who were taken along and all who wait, since there is no transaction to be had: those who come later try
+/// again, these have waited enough.
+fn not_begun(shared: &Arc<Shared>, mut riders: Vec<Box<dyn Ride>>, failure: &Failure) {
+    let waiting = std::mem::take(&mut *shared.line.waiting());
+    riders.extend(waiting.into_iter().map(|(_, rider)| rider));
+    tracing::warn!(error = %failure.error, waiting = riders.len(), "no transaction can be begun");
+    let failure = Failure {
+        retry: false,
+        ..failure.clone()
+    };
+    end_all(riders, &Err(failure));
+}
+
+/// Ends a whole that broke on the last of its riders, who hears what happened to it; the others, and the next, try again
+/// without it. One that could not be begun is everybody's failure.
 async fn fall_apart(
+    shared: &Arc<Shared>,
     mut whole: Whole,
-    mut riders: Vec<Box<dyn Ride>>,
-    next: Option<Box<dyn Ride>>,
+    (mut riders, next): (Vec<Box<dyn Ride>>, Option<Box<dyn Ride>>),
     failure: &Failure,
 ) {
-    tracing::warn!(error = %failure.error, "a shared transaction is rolled back");
+    let unbegun = whole.why_unbegun();
     whole.abandon().await;
+    if let Some(failure) = unbegun {
+        riders.extend(next);
+        return not_begun(shared, riders, &failure);
+    }
+    tracing::warn!(error = %failure.error, "a shared transaction is rolled back");
     if let Some(rider) = riders.pop() {
         rider.end(Ok(()));
     }
@@ -242,6 +280,9 @@ impl Whole {
         if stays {
             return Ok(());
         }
+        if let Some(failure) = self.why_unbegun() {
+            return Err(failure);
+        }
         self.part(shared, false).await
     }
 
@@ -253,6 +294,9 @@ impl Whole {
         let lease = self.lease.as_mut().ok_or_else(again)?;
         let sent = lease.flush().await;
         let stays = rider.settle(sent);
+        if let Some(failure) = self.why_unbegun() {
+            return Err(failure);
+        }
         self.part(shared, stays).await
     }
 
@@ -302,7 +346,11 @@ impl Whole {
                 Err(stopped) => last.settle(Err(stopped.failure)),
             };
             self.lease = Some(lease);
-            if let Err(failure) = self.part(shared, false).await {
+            let parted = match self.why_unbegun() {
+                Some(failure) => Err(failure),
+                None => self.part(shared, false).await,
+            };
+            if let Err(failure) = parted {
                 return Err((Box::new(self), failure));
             }
         } else {
@@ -319,6 +367,11 @@ impl Whole {
         }
     }
 
+    /// Why there is no transaction, if it could not be begun.
+    fn why_unbegun(&self) -> Option<Failure> {
+        self.lease.as_ref()?.why_unbegun().cloned()
+    }
+
     /// Rolls everything back.
     async fn abandon(&mut self) {
         if let Some(mut lease) = self.lease.take()
@@ -330,13 +383,36 @@ impl Whole {
 }
 
 impl Line {
-    fn next(&self) -> Option<Box<dyn Ride>> {
-        self.waiting().pop_front()
+    /// Takes the last place in the line; says which it is.
+    fn join(&self, rider: Box<dyn Ride>) -> Result<u64, Failure> {
+        let mut waiting = self.waiting();
+        if waiting.len() >= MOST_WAITING {
+            return Err(busy("too many wait to write"));
+        }
+        let number = self.came.fetch_add(1, Ordering::Relaxed);
+        waiting.push_back((number, rider));
+        Ok(number)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Box<dyn Ride>>> {
+    /// Leaves the line, if it is not the turn of that place just now.
+    fn leave(&self, number: u64) -> bool {
+        let mut waiting = self.waiting();
+        let place = waiting.binary_search_by_key(&number, |(number, _)| *number);
+        place.is_ok_and(|place| waiting.remove(place).is_some())
+    }
+
+    fn next(&self) -> Option<Box<dyn Ride>> {
+        self.waiting().pop_front().map(|(_, rider)| rider)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<(u64, Box<dyn Ride>)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a caller hears for whom there is no turn; it certainly did nothing.
+fn busy(why: &str) -> Failure {
+    Error::Busy(why.into()).into()
 }
 
 /// The work came to nothing through no fault of its own.

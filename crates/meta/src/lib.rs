@@ -109,12 +109,14 @@ mod dialect;
 mod error;
 #[cfg(feature = "test-fixture")]
 pub mod fixture;
+mod handshake;
 mod joint;
 pub mod log;
 mod meta;
 mod migrate;
 mod pipeline;
 mod pool;
+mod pools;
 mod random;
 mod row;
 mod server;

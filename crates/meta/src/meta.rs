@@ -12,14 +12,16 @@ use seawall_types::{Clock, Context, Lane, Millis, Tasks};
 
 use crate::args::Arg;
 use crate::config::{Address, Config};
-use crate::connection::{Lease, Pools};
 use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
+use crate::handshake::Handshakes;
 use crate::joint::Line;
 use crate::pool::Terms;
+use crate::pools::{self, Pools};
 use crate::session::Session;
 use crate::statement::Statement;
+use crate::transaction::PATIENCE;
 use crate::{server, session};
 
 /// A clock that is set back by less than this many milliseconds stands still instead.
@@ -104,7 +106,7 @@ impl Meta {
         tasks: Tasks,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let mut lease = Lease::connect(&address, &config)
+        let mut lease = pools::connect(&address, &config)
             .await
             .map_err(|failure| match failure.error {
                 Error::Configuration(_) => failure.error,
@@ -119,6 +121,7 @@ impl Meta {
         let terms = Terms {
             most: config.max_connections.max(2),
             patience: config.acquire_timeout(),
+            handshakes: Handshakes::new(Arc::clone(&clock), address.dialect != Dialect::Sqlite),
             clock: Arc::clone(&clock),
             tasks: Arc::clone(&tasks),
         };
@@ -198,24 +201,31 @@ impl Meta {
     }
 
     /// Asks the database whether it can be used; when no connection is to be had, says why.
+    ///
+    /// Asks on the connection apart, so that it costs no place in the pool and there is one question at a time: a caller
+    /// who gives up while another asks leaves the line.
     pub async fn health(&self) -> Result<Health> {
         let shared = Arc::clone(&self.shared);
+        let begun = shared.clock.elapsed();
+        let lease = shared.pools.apart().await;
+        let lease = lease.map_err(|failure| failure.error)?;
         let asked = async move {
-            let begun = shared.clock.elapsed();
-            let mut lease = match shared.pools.reader().await {
-                Ok(lease) => lease,
-                // The pool only says that it waited in vain; a connection of our own hears the server's reason.
-                Err(failure) => {
-                    Lease::connect(&shared.address, &shared.config)
-                        .await?
-                        .finish()
-                        .await;
-                    return Err(failure);
+            let dialect = shared.pools.dialect();
+            let mut lease = lease;
+            let writable = match server::is_writable(&mut lease, dialect).await {
+                // It broke while it was idle.
+                Err(failure) if failure.lost => {
+                    drop(lease);
+                    lease = shared.pools.apart().await?;
+                    server::is_writable(&mut lease, dialect).await
                 }
+                other => other,
             };
-            let writable = server::is_writable(&mut lease, shared.pools.dialect()).await?;
-            lease.finish().await;
-            let latency = shared.clock.elapsed().saturating_sub(begun);
+            if !matches!(&writable, Err(failure) if failure.lost) {
+                lease.finish().await;
+            }
+            let (writable, now) = (writable?, shared.clock.elapsed());
+            let latency = now.saturating_sub(begun);
             Ok(Health { writable, latency })
         };
         let asked: std::result::Result<Health, Failure> =
@@ -258,14 +268,19 @@ impl Meta {
         checked.map_err(|failure| failure.error)
     }
 
-    /// Waits for running statements and closes all connections.
+    /// Waits for running statements and closes all connections, within ten seconds whatever the database does.
     pub async fn close(&self) {
         self.shared.pools.close().await;
     }
 
-    /// A context for work of the database layer itself.
+    /// A session for work of the database layer itself.
     pub(crate) fn own_session(&self) -> Session {
         self.session(Context::new(Lane::Control))
+    }
+
+    /// A session that reads on the connection apart, whatever the pool is busy with.
+    pub(crate) fn session_apart(&self) -> Session {
+        self.own_session().apart()
     }
 }
 
@@ -288,6 +303,18 @@ impl Shared {
         self.observed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long a caller waits for what it reads. Only a file needs this: the answers of servers have a limit each, after
+    /// which their connection goes.
+    pub(crate) fn reading_limit(&self) -> Option<Duration> {
+        let is_file = self.pools.dialect() == Dialect::Sqlite;
+        is_file.then(|| self.config.acquire_timeout() + self.config.answer_limit())
+    }
+
+    /// How long a caller waits for the end of a transaction, likewise.
+    pub(crate) fn writing_limit(&self) -> Option<Duration> {
+        self.reading_limit().map(|limit| PATIENCE + limit)
+    }
+
     pub(crate) fn shift(&self) -> Arg {
         Arg::from(self.shift.load(Ordering::Acquire))
     }
@@ -306,7 +333,8 @@ impl Shared {
     }
 
     async fn observe(&self) -> std::result::Result<Millis, Failure> {
-        let mut lease = self.pools.reader().await?;
+        // What goes by the time must not wait for what fills the pool.
+        let mut lease = self.pools.apart().await?;
         let begun = self.clock.elapsed();
         let rows = lease
             .ask(&format!("SELECT {}", self.pools.dialect().clock()))

@@ -52,6 +52,8 @@ pub(crate) struct Pipeline {
     /// The last id that a statement which was held back has returned.
     last_id: Option<i64>,
     broken: bool,
+    /// Why the transaction could not be begun; there is none then.
+    unbegun: Option<Failure>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -95,7 +97,17 @@ impl Pipeline {
 
     /// Whether the transaction has not even begun.
     pub(crate) fn is_unbegun(&self) -> bool {
+        self.is_to_begin() || self.unbegun.is_some()
+    }
+
+    /// Whether the beginning of the transaction is itself held back.
+    pub(crate) fn is_to_begin(&self) -> bool {
         !self.broken && self.brackets.first() == Some(&Dialect::Sqlite.begin())
+    }
+
+    /// Why the transaction could not be begun, if that was tried.
+    pub(crate) fn why_unbegun(&self) -> Option<&Failure> {
+        self.unbegun.as_ref()
     }
 
     /// Holds a bracket back. There must be no statements.
@@ -184,17 +196,21 @@ impl Pipeline {
         last: &str,
     ) -> Result<Landed, Stopped> {
         let ahead = self.brackets.len();
+        let begins = self.brackets.first() == Some(&Dialect::Sqlite.begin());
+        let commits = !last.is_empty();
         let mut text = self.take_brackets().map_err(Stopped::on_the_way)?;
         text.push_str(&self.text);
         text.push_str(last);
         let arguments = std::mem::take(&mut self.arguments);
         let steps = std::mem::take(&mut self.steps);
         self.text.clear();
-        let expected = ahead + steps.len() + usize::from(!last.is_empty());
+        let expected = ahead + steps.len() + usize::from(commits);
         let kept = text.len() <= LONGEST_KEPT;
         let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(kept);
         let mut answers = connection.fetch_many(query);
         let (mut done, mut rows, mut touched) = (0, Vec::new(), 0);
+        // What cannot be read is told at the end: statements behind it, a commit too, run all the same.
+        let mut unreadable = None;
         loop {
             let step = steps.get(usize::wrapping_sub(done, ahead)).copied();
             match answers.try_next().await {
@@ -203,14 +219,17 @@ impl Pipeline {
                     done += 1;
                     touched = result.rows_affected();
                     if step.is_some_and(|step| step.has_id) {
-                        self.last_id = id_of(&rows).map_err(Stopped::on_the_way)?;
+                        match id_of(&rows) {
+                            Ok(id) => self.last_id = id,
+                            Err(failure) => unreadable = Some(failure),
+                        }
                     }
                     // Those of the last are wanted.
                     if done < ahead + steps.len() {
                         rows.clear();
                     }
                 }
-                Ok(None) if done < expected => return Err(broken_off(!last.is_empty())),
+                Ok(None) if done < expected => return Err(broken_off(commits)),
                 Ok(None) => break,
                 Err(_) if step.is_some_and(|step| step.checks) => {
                     return Err(Stopped::on_the_way(outdated()));
@@ -218,6 +237,9 @@ impl Pipeline {
                 Err(error) => {
                     self.broken = done < ahead;
                     let mut failure = classify(Dialect::Sqlite, &error);
+                    if begins && done == 0 {
+                        self.unbegun = Some(failure.clone());
+                    }
                     let retried = step.is_some_and(|step| step.retried);
                     failure.retry |= retried && failure.error.is_unique();
                     let at_the_end = done == ahead + steps.len();
@@ -227,6 +249,14 @@ impl Pipeline {
                     });
                 }
             }
+        }
+        if commits {
+            // It is done, and nothing that was read on the way changes that. An id that is none is one less to wait for.
+            let rows = Vec::new();
+            return Ok(Landed { rows, touched });
+        }
+        if let Some(failure) = unreadable {
+            return Err(Stopped::on_the_way(failure));
         }
         let rows = rows
             .iter()

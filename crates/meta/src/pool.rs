@@ -1,10 +1,13 @@
 //! The connections to one database: opened when they are needed, and never more than the budget allows.
 //!
-//! Whoever asks waits in line for a seat, for a bounded time. What was used last is used first, so that connections
+//! A caller waits in line for a permit, for a bounded time. What was used last is used first, so that connections
 //! which are not needed any more grow old and are closed. Giving one back is free: it is not tested, since that would
-//! be one more trip to the database for every statement, with the seat still taken. One that broke while nobody used it
+//! be one more trip to the database for every statement, with the permit still taken. One that broke while it was idle
 //! is noticed by its next statement. A connection that is dropped is closed, so that no one inherits what it was in the
 //! middle of.
+//!
+//! A handshake runs in a task of its own and holds the permit of its connection until it has ended ([`Handshakes`]), so
+//! that callers who give up never make it more than the budget. Those who wait take what is given back meanwhile.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,29 +16,30 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use seawall_types::{Clock, Tasks};
-use sqlx::{Connection, Error};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use sqlx::Connection;
+use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
+
+use crate::dialect::errors::Failure;
+use crate::error::Error;
+use crate::handshake::{Handshakes, Refusal};
 
 /// A connection that nobody has used for so long is closed.
 const OLD: Duration = Duration::from_mins(10);
 
-/// The first and the longest pause before a database that is starting is asked again.
-const PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// Opens a connection.
-pub(crate) type Open<C> = Box<dyn Fn() -> BoxFuture<'static, Result<C, Error>> + Send + Sync>;
+pub(crate) type Open<C> = Box<dyn Fn() -> BoxFuture<'static, Result<C, Refusal>> + Send + Sync>;
 
 /// What a pool is to be like.
 #[derive(Clone)]
 pub(crate) struct Terms {
     /// How many connections there may be.
     pub(crate) most: u32,
-    /// How long one waits for a seat and a connection together.
+    /// How long one waits for a permit and a connection together.
     pub(crate) patience: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: Tasks,
+    pub(crate) handshakes: Arc<Handshakes>,
 }
 
 impl Terms {
@@ -54,15 +58,18 @@ pub(crate) struct Pool<C>(Arc<Shared<C>>);
 struct Shared<C> {
     open: Open<C>,
     terms: Terms,
-    seats: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// Open connections, lent or not.
     count: AtomicU32,
     /// The one that was used last at the end.
     idle: Mutex<Vec<Idle<C>>>,
+    /// Rings when there is one more.
+    returned: Notify,
 }
 
 struct Idle<C> {
     connection: C,
+    epoch: u64,
     /// By our clock.
     since: Duration,
 }
@@ -77,48 +84,68 @@ pub(crate) struct Lent<C> {
 /// The place of a connection in the budget.
 struct Place<C> {
     shared: Arc<Shared<C>>,
-    /// Whether the connection ends with it.
-    ends: bool,
-    _seat: OwnedSemaphorePermit,
+    /// When its connection was opened, if it has one that ends with it.
+    epoch: Option<u64>,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl<C: Connection> Pool<C> {
+impl<C: Connection + 'static> Pool<C> {
     /// A pool in which no connection is open yet.
     pub(crate) fn new(terms: Terms, open: Open<C>) -> Self {
         Self(Arc::new(Shared {
             open,
-            seats: Arc::new(Semaphore::new(terms.most as usize)),
+            permits: Arc::new(Semaphore::new(terms.most as usize)),
             terms,
             count: AtomicU32::new(0),
             idle: Mutex::default(),
+            returned: Notify::new(),
         }))
     }
 
-    /// Lends a connection. Errors: `PoolTimedOut`, `PoolClosed`, and whatever keeps one from connecting.
-    pub(crate) async fn lend(&self) -> Result<Lent<C>, Error> {
-        let lending = timeout(self.0.terms.patience, self.seated());
-        lending.await.unwrap_or(Err(Error::PoolTimedOut))
+    /// Lends a connection, or says that there was none in time, and else why there is none. May be dropped at any time.
+    pub(crate) async fn lend(&self) -> Result<Lent<C>, Failure> {
+        let lending = timeout(self.0.terms.patience, self.placed());
+        let late = || Error::Unavailable("no connection was free in time".into());
+        lending.await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    async fn seated(&self) -> Result<Lent<C>, Error> {
-        let shared = Arc::clone(&self.0);
-        let seat = Arc::clone(&shared.seats).acquire_owned().await;
-        let seat = seat.map_err(|_| Error::PoolClosed)?;
-        let idle = shared.idle().pop();
-        if idle.is_none() {
-            shared.count.fetch_add(1, Ordering::Relaxed);
+    async fn placed(&self) -> Result<Lent<C>, Failure> {
+        let shared = &self.0;
+        let handshakes = &shared.terms.handshakes;
+        let permit = Arc::clone(&shared.permits).acquire_owned().await;
+        let mut place = Place {
+            shared: Arc::clone(shared),
+            epoch: None,
+            _permit: permit.map_err(|_| closed())?,
+        };
+        loop {
+            let turn = {
+                let mut returned = std::pin::pin!(shared.returned.notified());
+                returned.as_mut().enable();
+                if let Some(idle) = shared.take_idle() {
+                    return Ok(place.with(idle.connection, idle.epoch));
+                }
+                match handshakes.refused() {
+                    Some((refusal, _)) if !refusal.passes => return Err(refusal.failure),
+                    Some((_, left)) => {
+                        drop(timeout(left, returned).await);
+                        continue;
+                    }
+                    None => tokio::select! {
+                        turn = handshakes.turn() => turn,
+                        () = returned => continue,
+                    },
+                }
+            };
+            // Things may have changed while it was somebody else's turn.
+            if shared.has_idle() || handshakes.refused().is_some() {
+                continue;
+            }
+            place = match place.connect(turn).await? {
+                Ok(lent) => return Ok(lent),
+                Err(place) => place,
+            };
         }
-        let place = Place {
-            shared,
-            ends: true,
-            _seat: seat,
-        };
-        let connection = match idle {
-            Some(idle) => idle.connection,
-            None => place.shared.connect().await?,
-        };
-        let place = Some(place);
-        Ok(Lent { connection, place })
     }
 
     /// Open connections, and those of them that are not lent.
@@ -127,31 +154,26 @@ impl<C: Connection> Pool<C> {
         (self.0.count.load(Ordering::Relaxed), idle)
     }
 
-    /// Waits until all are given back, closes them, and lends none any more.
-    pub(crate) async fn close(&self) {
-        // If there is no seat to be had, this has been done already.
-        let _all = self.0.seats.acquire_many(self.0.terms.most).await;
-        self.0.seats.close();
-        let idle = std::mem::take(&mut *self.0.idle());
-        for Idle { connection, .. } in idle {
-            self.0.part_with(connection).await;
-        }
+    /// Waits until all are given back, closes them, and lends none any more. Those that are not back and closed within
+    /// the bound are left to end by themselves; says whether there were none.
+    pub(crate) async fn close(&self, bound: Duration) -> bool {
+        let closing = timeout(bound, async {
+            // If there is no permit to be had, this has been done already.
+            let _all = self.0.permits.acquire_many(self.0.terms.most).await;
+            self.0.permits.close();
+            let idle = std::mem::take(&mut *self.0.idle());
+            for Idle { connection, .. } in idle {
+                self.0.part_with(connection).await;
+            }
+        });
+        let closed = closing.await.is_ok();
+        self.0.permits.close();
+        self.0.drop_idle(|_| true);
+        closed
     }
 }
 
 impl<C: Connection> Shared<C> {
-    /// Opens a connection; waits for a database that is just starting.
-    async fn connect(&self) -> Result<C, Error> {
-        let mut pause = PAUSE;
-        loop {
-            match (self.open)().await {
-                Err(error) if is_starting(&error) => sleep(pause).await,
-                ended => return ended,
-            }
-            pause = LONGEST_PAUSE.min(pause * 2);
-        }
-    }
-
     /// Closes a connection that nobody uses.
     async fn part_with(&self, connection: C) {
         self.count.fetch_sub(1, Ordering::Relaxed);
@@ -163,6 +185,25 @@ impl<C: Connection> Shared<C> {
 impl<C> Shared<C> {
     fn idle(&self) -> MutexGuard<'_, Vec<Idle<C>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that was used last, if it is trusted; those that are not are closed.
+    fn take_idle(&self) -> Option<Idle<C>> {
+        let epoch = self.terms.handshakes.epoch();
+        self.drop_idle(|idle| idle.epoch < epoch);
+        self.idle().pop()
+    }
+
+    fn has_idle(&self) -> bool {
+        !self.idle().is_empty()
+    }
+
+    /// Closes those that nobody uses and that are like this, without a word.
+    fn drop_idle(&self, is: impl Fn(&Idle<C>) -> bool) {
+        let dropped: Vec<_> = self.idle().extract_if(.., |idle| is(idle)).collect();
+        let count = u32::try_from(dropped.len()).unwrap_or(u32::MAX);
+        drop(dropped);
+        self.count.fetch_sub(count, Ordering::Relaxed);
     }
 }
 
@@ -181,22 +222,82 @@ impl<C: Connection + 'static> Lent<C> {
             None => drop(connection.close().await),
         }
     }
+
+    /// Closes the connection, since it fell silent, and trusts none any more that is as old.
+    pub(crate) fn abandon(self) {
+        let Self { connection, place } = self;
+        drop(connection);
+        if let Some(place) = place {
+            let handshakes = &place.shared.terms.handshakes;
+            if place.epoch == Some(handshakes.epoch()) {
+                handshakes.distrust();
+            }
+        }
+    }
 }
 
+/// How a handshake ended: a failure that ends the waiting, the connection, or the place to try again with.
+type Connected<C> = Result<Result<Lent<C>, Place<C>>, Failure>;
+
 impl<C: Connection + 'static> Place<C> {
+    fn with(mut self, connection: C, epoch: u64) -> Lent<C> {
+        self.epoch = Some(epoch);
+        let place = Some(self);
+        Lent { connection, place }
+    }
+
+    /// Opens a connection for this place, in a task that ends when the server has answered.
+    async fn connect(mut self, turn: OwnedMutexGuard<()>) -> Connected<C> {
+        let shared = Arc::clone(&self.shared);
+        let epoch = shared.terms.handshakes.epoch();
+        self.epoch = Some(epoch);
+        shared.count.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        let tasks = Arc::clone(&shared.terms.tasks);
+        let opening = async move {
+            let opened = shared.terms.handshakes.attempt((shared.open)()).await;
+            drop(turn);
+            match opened {
+                Ok(connection) => {
+                    // The caller may have gone, and then the next has it.
+                    if let Err(Ok(lent)) = answer.send(Ok(self.with(connection, epoch))) {
+                        lent.give_back().await;
+                    }
+                }
+                Err(_) => {
+                    self.epoch = None;
+                    shared.count.fetch_sub(1, Ordering::Relaxed);
+                    drop(answer.send(Err(self)));
+                }
+            }
+        };
+        tasks.spawn("meta.connect", Box::pin(opening));
+        answered.await.map_err(|_| closed())
+    }
+
     /// Keeps the connection for the next.
     fn keep(mut self, connection: C) {
-        self.ends = false;
-        let since = self.shared.terms.clock.elapsed();
-        let mut idle = self.shared.idle();
-        idle.push(Idle { connection, since });
+        let (since, shared) = (self.shared.terms.clock.elapsed(), Arc::clone(&self.shared));
+        let is_trusted = self.epoch == Some(shared.terms.handshakes.epoch());
+        if !is_trusted || shared.permits.is_closed() {
+            return;
+        }
+        let Some(epoch) = self.epoch.take() else {
+            return;
+        };
+        let mut idle = shared.idle();
+        idle.push(Idle {
+            connection,
+            epoch,
+            since,
+        });
         let is_old = |idle: &Idle<C>| since.saturating_sub(idle.since) >= OLD;
         let old = idle.first().is_some_and(is_old).then(|| idle.remove(0));
         drop(idle);
+        shared.returned.notify_one();
         if let Some(old) = old {
-            let shared = Arc::clone(&self.shared);
+            let tasks = Arc::clone(&shared.terms.tasks);
             let closing = async move { shared.part_with(old.connection).await };
-            let tasks = &self.shared.terms.tasks;
             tasks.spawn("meta.close_idle", Box::pin(closing));
         }
     }
@@ -218,19 +319,14 @@ impl<C> DerefMut for Lent<C> {
 
 impl<C> Drop for Place<C> {
     fn drop(&mut self) {
-        if self.ends {
+        if self.epoch.is_some() {
             self.shared.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-/// Whether the database will most likely be there in a moment.
-fn is_starting(error: &Error) -> bool {
-    match error {
-        Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
-        Error::Database(error) => error.is_transient_in_connect_phase(),
-        _ => false,
-    }
+fn closed() -> Failure {
+    Error::Unavailable("the connections are closed".into()).into()
 }
 
 #[cfg(test)]
@@ -251,17 +347,31 @@ mod tests {
         let open = move || {
             counted.fetch_add(1, Ordering::Relaxed);
             let options = SqliteConnectOptions::new().in_memory(true);
-            let connecting = async move { SqliteConnection::connect_with(&options).await };
+            let connecting =
+                async move { Ok(SqliteConnection::connect_with(&options).await.unwrap()) };
             Box::pin(connecting) as BoxFuture<'static, _>
         };
+        (pool_of(most, clock, Box::new(open)), opened)
+    }
+
+    fn pool_of(
+        most: u32,
+        clock: Arc<TestClock>,
+        open: Open<SqliteConnection>,
+    ) -> Pool<SqliteConnection> {
         let terms = Terms {
             most,
             // Opening one takes its time where the machine is busy.
             patience: Duration::from_secs(2),
+            handshakes: Handshakes::new(clock.clone(), true),
             clock,
             tasks: TestTasks::tasks(),
         };
-        (Pool::new(terms, Box::new(open)), opened)
+        Pool::new(terms, open)
+    }
+
+    fn is_unavailable(lent: Result<Lent<SqliteConnection>, Failure>) -> bool {
+        lent.is_err_and(|failure| matches!(failure.error, Error::Unavailable(_)))
     }
 
     #[tokio::test]
@@ -285,7 +395,7 @@ mod tests {
     async fn there_are_never_more_than_the_budget_allows_and_who_waits_too_long_is_told() {
         let (pool, opened) = pool(1);
         let lent = pool.lend().await.unwrap();
-        assert!(matches!(pool.lend().await, Err(Error::PoolTimedOut)));
+        assert!(is_unavailable(pool.lend().await));
         let giving_back = async {
             tokio::task::yield_now().await;
             lent.give_back().await;
@@ -312,13 +422,90 @@ mod tests {
     async fn closing_waits_for_what_is_lent_and_lends_no_more() {
         let (pool, _) = pool(2);
         let lent = pool.lend().await.unwrap();
-        let closing = pool.close();
+        let closing = pool.close(OLD);
         let mut closing = std::pin::pin!(closing);
         assert!(futures::poll!(&mut closing).is_pending());
         lent.give_back().await;
-        closing.await;
+        assert!(closing.await);
         assert_eq!(pool.size(), (0, 0));
-        assert!(matches!(pool.lend().await, Err(Error::PoolClosed)));
-        pool.close().await;
+        assert!(is_unavailable(pool.lend().await));
+        pool.close(OLD).await;
+    }
+
+    #[tokio::test]
+    async fn closing_ends_though_one_is_never_given_back() {
+        let (pool, _) = pool(2);
+        let lent = pool.lend().await.unwrap();
+        assert!(!pool.close(Duration::from_millis(10)).await);
+        assert!(is_unavailable(pool.lend().await));
+        lent.give_back().await;
+        assert_eq!(pool.size(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_handshake_takes_what_is_given_back_meanwhile() {
+        let clock = TestClock::new();
+        let (first, _) = pool_at(1, Arc::clone(&clock));
+        let connection = std::sync::Mutex::new(Some(first.lend().await.unwrap().connection));
+        // The first is there at once, no other ever comes.
+        let open = move || {
+            let connection = connection.lock().unwrap().take();
+            Box::pin(async move {
+                match connection {
+                    Some(connection) => Ok(connection),
+                    None => std::future::pending().await,
+                }
+            }) as BoxFuture<'static, _>
+        };
+        let pool = pool_of(3, clock, Box::new(open));
+        let lent = pool.lend().await.unwrap();
+        let mut first = std::pin::pin!(pool.lend());
+        assert!(futures::poll!(&mut first).is_pending());
+        let mut second = std::pin::pin!(pool.lend());
+        assert!(futures::poll!(&mut second).is_pending());
+        lent.give_back().await;
+        second.await.unwrap();
+        // The handshake under way keeps its place, though its caller gives up.
+        assert!(is_unavailable(first.await));
+        assert_eq!(pool.size().0, 1);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_heard_by_all_who_wait_and_by_those_who_come_soon() {
+        let tried = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&tried);
+        let open = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                let failure = Error::Unavailable("refused".into()).into();
+                let passes = false;
+                Err(Refusal { failure, passes })
+            }) as BoxFuture<'static, _>
+        };
+        let clock = TestClock::new();
+        let pool = pool_of(16, Arc::clone(&clock), Box::new(open));
+        for round in 1..=3 {
+            let all = futures::future::join_all((0..32).map(|_| pool.lend())).await;
+            assert!(all.into_iter().all(is_unavailable));
+            // The pause may have been over before the last of them came.
+            assert!(tried.load(Ordering::Relaxed) <= round * 4);
+            clock.advance(Duration::from_secs(2));
+        }
+        assert_eq!(pool.size(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn when_one_fell_silent_none_that_is_as_old_is_used_again() {
+        let (pool, opened) = pool(3);
+        let (first, second) = (pool.lend().await.unwrap(), pool.lend().await.unwrap());
+        let third = pool.lend().await.unwrap();
+        first.give_back().await;
+        second.abandon();
+        third.give_back().await;
+        let lent = pool.lend().await.unwrap();
+        assert_eq!((pool.size(), opened.load(Ordering::Relaxed)), ((1, 0), 4));
+        lent.give_back().await;
+        assert_eq!(pool.size(), (1, 1));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use seawall_types::{ChangeId, Context, Tasks};
@@ -25,6 +26,8 @@ use crate::transaction::{self, Tx};
 pub struct Session {
     shared: Arc<Shared>,
     context: Context,
+    /// Whether it reads on the connection apart from the pool.
+    apart: bool,
 }
 
 /// What a transaction returned, and what it announced.
@@ -40,7 +43,18 @@ pub struct Committed<T> {
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, context: Context) -> Self {
-        Self { shared, context }
+        let apart = false;
+        Self {
+            shared,
+            context,
+            apart,
+        }
+    }
+
+    /// The same, reading on the connection apart.
+    pub(crate) fn apart(mut self) -> Self {
+        self.apart = true;
+        self
     }
 
     /// What this session carries.
@@ -51,9 +65,29 @@ impl Session {
     /// All rows of a statement that only reads. With list arguments longer than the largest size it is run several
     /// times and the rows are put one after the other; with empty ones it is not run at all.
     pub async fn all(&self, statement: &'static Statement, args: Args) -> Result<Vec<Row>> {
-        let (shared, context) = (Arc::clone(&self.shared), self.context.clone());
-        let reading = async move { read(&shared, &context, statement, &args).await };
-        self.run("meta.read", reading).await?
+        Ok(self.timed(statement, args).await?.rows)
+    }
+
+    /// [`all`](Self::all), and since when there was a connection to read on.
+    pub(crate) async fn timed(&self, statement: &'static Statement, args: Args) -> Result<Timed> {
+        let reading = async {
+            // Who waits for a connection and gives up leaves the line; what runs on one comes to its end.
+            let first = lend(&self.shared, self.apart).await;
+            let first = first.map_err(|failure| failure.error)?;
+            let read = Read {
+                shared: Arc::clone(&self.shared),
+                context: self.context.clone(),
+                apart: self.apart,
+                statement,
+                args,
+            };
+            let tasks = &self.shared.tasks;
+            let reading = detached(tasks, "meta.read", async move { read.run(first).await });
+            reading.await?
+        };
+        let limit = self.shared.reading_limit();
+        let read = self.in_time(limit, reading).await;
+        read.unwrap_or_else(|| Err(Error::Unavailable("no answer in time".into())))
     }
 
     /// The first row, if any.
@@ -96,8 +130,11 @@ impl Session {
             let ran = transaction::run(&shared, &context, body).await;
             ran.inspect(then)
         };
+        let running = detached(&self.shared.tasks, "meta.transaction", running);
+        let limit = self.shared.writing_limit();
         // It goes on in its task whoever has stopped waiting.
-        let ended = self.run("meta.transaction", running).await;
+        let late = || Err(Error::Uncertain("no end in time".into()));
+        let ended = self.in_time(limit, running).await.unwrap_or_else(late);
         let committed = ended.map_err(Error::of_unknown_end)??;
         if let Some(change) = committed.change {
             self.context.see(change);
@@ -105,23 +142,21 @@ impl Session {
         Ok(committed)
     }
 
-    async fn run<T: Send + 'static>(
+    /// Waits no longer than there is time, by the operation's deadline and by our own limit.
+    async fn in_time<T>(
         &self,
-        name: &'static str,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T> {
-        let answer = detached(&self.shared.tasks, name, work);
-        match self.context.remaining(&*self.shared.clock) {
-            // Only the waiting ends; the work goes on in its task.
-            Some(left) => tokio::time::timeout(left, answer)
-                .await
-                .unwrap_or_else(|_| Err(Error::Unavailable("not in time for the caller".into()))),
-            None => answer.await,
+        limit: Option<Duration>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let left = self.context.remaining(&*self.shared.clock);
+        match left.into_iter().chain(limit).min() {
+            Some(left) => tokio::time::timeout(left, work).await.ok(),
+            None => Some(work.await),
         }
     }
 }
 
-/// Runs work in a task of its own and waits for its answer.
+/// Runs work in a task of its own and waits for its answer; fails only if the work was dropped.
 pub(crate) async fn detached<T: Send + 'static>(
     tasks: &Tasks,
     name: &'static str,
@@ -141,45 +176,82 @@ pub(crate) async fn detached<T: Send + 'static>(
         .map_err(|_| Error::Unavailable("the work was dropped".into()))
 }
 
-async fn read(
-    shared: &Shared,
-    context: &Context,
-    statement: &'static Statement,
-    args: &Args,
-) -> Result<Vec<Row>> {
-    // Connections that broke while idle are found out one by one, each at once.
-    let attempts = shared.pools.size().0 + 2;
-    let mut attempt = 1;
-    loop {
-        let lease = shared
-            .pools
-            .reader()
-            .await
-            .map_err(|failure| failure.error)?;
-        match read_on(lease, shared, context, statement, args).await {
-            Ok(rows) => return Ok(rows),
-            Err(failure) if failure.lost && attempt < attempts => attempt += 1,
-            Err(failure) => return Err(failure.error),
+/// Rows, and since when there was a connection to read them on.
+pub(crate) struct Timed {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) since: Duration,
+}
+
+/// How often work is tried on another connection when one was found broken: as often as there were connections that
+/// may have broken while idle, and no longer than one waits for a connection.
+pub(crate) struct Repeats<'s> {
+    shared: &'s Shared,
+    left: u32,
+    until: Duration,
+}
+
+impl<'s> Repeats<'s> {
+    pub(crate) fn new(shared: &'s Shared) -> Self {
+        Self {
+            shared,
+            left: shared.pools.size().0 + 1,
+            until: shared.clock.elapsed() + shared.config.acquire_timeout(),
         }
+    }
+
+    pub(crate) fn one_more(&mut self) -> bool {
+        let has_one = self.left > 0 && self.shared.clock.elapsed() < self.until;
+        self.left = self.left.saturating_sub(1);
+        has_one
     }
 }
 
-async fn read_on(
-    mut lease: Lease,
-    shared: &Shared,
-    context: &Context,
+/// A statement that reads, on its way.
+struct Read {
+    shared: Arc<Shared>,
+    context: Context,
+    apart: bool,
     statement: &'static Statement,
-    args: &Args,
-) -> Result<Vec<Row>, Failure> {
-    let begun = shared.clock.elapsed();
-    let result = read_batches(&mut lease, shared, context, statement, args).await;
-    context
-        .cost
-        .charge_db(shared.clock.elapsed().saturating_sub(begun));
-    if result.as_ref().err().is_none_or(|failure| !failure.lost) {
-        lease.finish().await;
+    args: Args,
+}
+
+async fn lend(shared: &Shared, apart: bool) -> Result<Lease, Failure> {
+    if apart {
+        shared.pools.apart().await
+    } else {
+        shared.pools.reader().await
     }
-    result
+}
+
+impl Read {
+    async fn run(self, first: Lease) -> Result<Timed> {
+        let mut repeats = Repeats::new(&self.shared);
+        let mut lease = first;
+        loop {
+            let since = self.shared.clock.elapsed();
+            match self.on(lease).await {
+                Ok(rows) => return Ok(Timed { rows, since }),
+                // Connections that broke while idle are found out one by one, each at once.
+                Err(failure) if failure.lost && repeats.one_more() => {}
+                Err(failure) => return Err(failure.error),
+            }
+            let next = lend(&self.shared, self.apart).await;
+            lease = next.map_err(|failure| failure.error)?;
+        }
+    }
+
+    async fn on(&self, mut lease: Lease) -> Result<Vec<Row>, Failure> {
+        let (shared, context) = (&self.shared, &self.context);
+        let begun = shared.clock.elapsed();
+        let result = read_batches(&mut lease, shared, context, self.statement, &self.args).await;
+        context
+            .cost
+            .charge_db(shared.clock.elapsed().saturating_sub(begun));
+        if result.as_ref().err().is_none_or(|failure| !failure.lost) {
+            lease.finish().await;
+        }
+        result
+    }
 }
 
 async fn read_batches(

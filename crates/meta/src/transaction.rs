@@ -18,14 +18,14 @@ use crate::error::{Error, Result};
 use crate::meta::Shared;
 use crate::pipeline::{self, Expect};
 use crate::row::Row;
-use crate::session::{Committed, batches};
+use crate::session::{Committed, Repeats, batches};
 use crate::statement::{Duplicate, Rendered, Statement};
 use crate::{args, joint, random};
 
 /// How often a transaction is run at most.
 const ATTEMPTS: u32 = 8;
 /// No further attempt begins after so long.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// The first pause between attempts; doubled each time.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -430,8 +430,7 @@ where
 
 /// A connection in a new transaction, and since when it is held.
 pub(crate) async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure> {
-    let attempts = shared.pools.size().0 + 2;
-    let mut attempt = 1;
+    let mut repeats = Repeats::new(shared);
     loop {
         let mut lease = shared.pools.writer().await?;
         let held = shared.clock.elapsed();
@@ -442,7 +441,7 @@ pub(crate) async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure>
         match lease.command(shared.pools.dialect().begin()).await {
             Ok(()) => return Ok((lease, held)),
             // Broken while idle: nothing has happened yet.
-            Err(failure) if failure.lost && attempt < attempts => attempt += 1,
+            Err(failure) if failure.lost && repeats.one_more() => {}
             Err(failure) if failure.lost => return Err(failure),
             Err(failure) => {
                 lease.finish().await;
@@ -469,6 +468,12 @@ async fn end<T, E: From<Error>>(mut lease: Lease, ran: Ran<T, E>) -> Ran<T, E> {
 
 /// Commits, or rolls back if that fails.
 pub(crate) async fn commit(mut lease: Lease) -> Result<(), Failure> {
+    if lease.is_unused() {
+        // Nothing was sent, so there is nothing to commit, and nothing is waited for.
+        lease.roll_back().await?;
+        lease.finish().await;
+        return Ok(());
+    }
     match lease.command("COMMIT").await {
         Ok(()) => {
             lease.finish().await;

@@ -44,7 +44,6 @@ pub async fn follow(kernel: &Arc<Kernel>) -> Result<()> {
 
 /// Looks at the log once; says whether there is more to see at once.
 async fn look(kernel: &Kernel, follower: &mut Follower, failing: &mut bool) -> bool {
-    let began = kernel.clock().elapsed();
     let poll = match follower.poll().await {
         Ok(poll) => poll,
         Err(error) => {
@@ -64,7 +63,7 @@ async fn look(kernel: &Kernel, follower: &mut Follower, failing: &mut bool) -> b
         kernel.changes().tell(&hear(row));
     }
     if !poll.more {
-        kernel.changes().looked(began);
+        kernel.changes().looked(poll.began);
     }
     poll.more
 }

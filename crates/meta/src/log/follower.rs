@@ -12,11 +12,13 @@ use seawall_types::Millis;
 use super::holes::Holes;
 use super::{HEAD, LogTable, close};
 use crate::args;
-use crate::args::list;
+use crate::args::{Args, list};
+use crate::change::CHANGES;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 use crate::row::Row;
-use crate::statement::SIZES;
+use crate::session::{Session, Timed};
+use crate::statement::{SIZES, Statement};
 
 /// Rows read at most per poll, apart from those that fill holes.
 const PAGE: usize = 1000;
@@ -49,6 +51,8 @@ pub struct Poll {
     pub low_water: i64,
     /// The highest id seen.
     pub high_water: i64,
+    /// Since when there was a connection to look on, by our clock: what was committed before is in what was found.
+    pub began: Duration,
     /// There is more than one poll takes: poll again at once. Only a poll without `more` has seen all that was committed before it
     /// began.
     pub more: bool,
@@ -59,7 +63,8 @@ pub struct Poll {
 
 /// A reader of a log. It must be the only user of its position, and polls as often as its owner calls.
 ///
-/// Holds no connection between polls.
+/// Holds no connection between polls. One of the change log looks on the connection apart, so that what this process
+/// remembers stays fresh while all others are taken.
 pub struct Follower {
     meta: Meta,
     table: &'static LogTable,
@@ -119,6 +124,10 @@ impl Follower {
         if std::mem::take(&mut self.changed) {
             return Ok(self.history_changed());
         }
+        let mut look = Look {
+            session: self.session(),
+            began: None,
+        };
         let anchor = self
             .anchors
             .iter()
@@ -130,16 +139,14 @@ impl Follower {
             self.highest + 1
         };
         // A hole may be filled between the questions; that is then the next poll's find.
-        let others = self.other_anchors().await?;
-        let (filled, rest) = self.fillings().await?;
-        let session = self.meta.own_session();
-        let begun = self.meta.shared.clock.elapsed();
-        let page = session.all(self.table.page, args![from, PAGE + 1]).await?;
-        let page = read(page)?;
+        let others = self.other_anchors(&mut look).await?;
+        let (filled, rest) = self.fillings(&mut look).await?;
+        let args = args![from, PAGE + 1];
+        let (page, asked) = look.ask(self.table.page, args).await?;
         // Asked for last, so that it covers whatever was pruned before any of these questions.
         let floor = page.first().map_or(0, |entry| entry.floor);
         match page.first() {
-            Some(entry) => self.meta.shared.note_time(entry.now, begun),
+            Some(entry) => self.meta.shared.note_time(entry.now, asked),
             // Nothing was ever written.
             None => drop(self.meta.observe_time().await?),
         }
@@ -153,6 +160,7 @@ impl Follower {
             return self.begin_again().await;
         }
         poll.more |= rest;
+        poll.began = look.began.unwrap_or(asked);
         self.close_holes(self.meta.shared.clock.elapsed());
         Ok(poll)
     }
@@ -164,7 +172,7 @@ impl Follower {
     }
 
     /// Whether the anchors that the page does not begin with are there.
-    async fn other_anchors(&self) -> Result<bool> {
+    async fn other_anchors(&self, look: &mut Look) -> Result<bool> {
         let others: Vec<(i64, i64)> = self
             .anchors
             .iter()
@@ -173,7 +181,7 @@ impl Follower {
             .collect();
         let ids: Vec<(i64, i64)> = others.iter().map(|(id, _)| (*id, *id)).collect();
         for (asked, wanted) in ids.chunks(RANGES).zip(others.chunks(RANGES)) {
-            let found = self.within(asked).await?;
+            let found = self.within(look, asked).await?;
             let there = |(id, nonce): &(i64, i64)| {
                 found.iter().any(|e| e.row.id == *id && e.nonce == *nonce)
             };
@@ -185,11 +193,11 @@ impl Follower {
     }
 
     /// Rows that fill holes, and whether there may be more of them than one poll takes.
-    async fn fillings(&self) -> Result<(Vec<Entry>, bool)> {
+    async fn fillings(&self, look: &mut Look) -> Result<(Vec<Entry>, bool)> {
         let holes: Vec<(i64, i64)> = self.holes.ranges().collect();
         let mut filled = Vec::new();
         for asked in holes.chunks(RANGES) {
-            let mut found = self.within(asked).await?;
+            let mut found = self.within(look, asked).await?;
             let full = found.len() > PAGE;
             filled.append(&mut found);
             if full || filled.len() > PAGE {
@@ -199,14 +207,13 @@ impl Follower {
         Ok((filled, false))
     }
 
-    async fn within(&self, ranges: &[(i64, i64)]) -> Result<Vec<Entry>> {
+    async fn within(&self, look: &mut Look, ranges: &[(i64, i64)]) -> Result<Vec<Entry>> {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
         let (firsts, lasts): (Vec<i64>, Vec<i64>) = ranges.iter().copied().unzip();
         let arguments = args![list(firsts), list(lasts), PAGE + 1];
-        let session = self.meta.own_session();
-        read(session.all(self.table.ranges, arguments).await?)
+        Ok(look.ask(self.table.ranges, arguments).await?.0)
     }
 
     /// Whether a void row stands in a hole at or below the floor: the row that was there may have been pruned unheard
@@ -224,6 +231,14 @@ impl Follower {
         self.holes.first().map_or(self.highest, |first| first - 1)
     }
 
+    fn session(&self) -> Session {
+        if std::ptr::eq(self.table, &CHANGES) {
+            self.meta.session_apart()
+        } else {
+            self.meta.own_session()
+        }
+    }
+
     fn restart(&mut self, floor: i64) {
         self.highest = floor;
         self.anchors.clear();
@@ -236,6 +251,7 @@ impl Follower {
             rows: Vec::new(),
             low_water,
             high_water,
+            began: Duration::ZERO,
             more: true,
             history_changed: true,
         }
@@ -274,6 +290,7 @@ impl Follower {
             rows,
             low_water,
             high_water,
+            began: Duration::ZERO,
             more,
             history_changed: false,
         }
@@ -294,6 +311,26 @@ impl Follower {
             .shared
             .tasks
             .spawn("meta.log.close", Box::pin(work));
+    }
+}
+
+/// The questions of one poll.
+struct Look {
+    session: Session,
+    /// Since when there was a connection for the first of them.
+    began: Option<Duration>,
+}
+
+impl Look {
+    /// What was found, and since when there was a connection to ask on.
+    async fn ask(
+        &mut self,
+        statement: &'static Statement,
+        args: Args,
+    ) -> Result<(Vec<Entry>, Duration)> {
+        let Timed { rows, since } = self.session.timed(statement, args).await?;
+        self.began.get_or_insert(since);
+        Ok((read(rows)?, since))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::meta::Shared;
 use crate::row::Row;
 use crate::statement::{Statement, arg};
-use crate::{args, random};
+use crate::{args, pools, random};
 
 /// How long to wait for another process that migrates.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -69,8 +69,10 @@ pub(super) async fn apply(
     let begun = shared.clock.elapsed();
     loop {
         // A connection of its own: locks and settings end with it, and nobody else waits for it.
-        let mut lease = Lease::connect(&shared.address, &shared.config).await?;
+        let mut lease = pools::connect(&shared.address, &shared.config).await?;
         if lock(&mut lease, shared).await? {
+            // The lock is ours: from here on, steps may take as long as their tables are large.
+            lease.be_patient();
             let applied = apply_locked(&mut lease, shared, items, release).await;
             lease.finish().await;
             return applied;

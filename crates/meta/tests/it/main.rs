@@ -8,6 +8,7 @@ mod durability;
 mod log;
 mod migrations;
 mod pipeline;
+mod silence;
 mod transactions;
 mod values;
 

@@ -18,6 +18,7 @@ statements! {
         .and_where(Expr::col("name").eq(arg(0)));
     ADD: |_d| Query::update().table("test_name").value("value", Expr::col("value").add(1))
         .and_where(Expr::col("name").eq(arg(0)));
+    HALF: |_d| Query::select().expr(Expr::cust("0.5"));
     LATE: |_d| Query::insert().into_table("late").columns(["name"]).values_panic([arg(0)]);
 }
 
@@ -39,6 +40,17 @@ on_every_database! {
         let value = fixture.session().one(&VALUE, args!["a"]).await.unwrap().int(0).unwrap();
         assert_eq!(value, 5);
         assert_eq!(session.context().cost.snapshot().writes, 6);
+    }
+
+    async fn rows_that_nobody_wants_do_not_fail_what_was_committed(fixture: Fixture) {
+        let session = fixture.session();
+        session.transaction::<_, Error, _>(|tx| Box::pin(async move {
+            tx.send(&INSERT, args!["a", 1], Expect::ARow).await?;
+            // A row that none of our types can take, the last before the commit.
+            tx.send(&HALF, args![], Expect::Nothing).await
+        })).await.unwrap();
+        let value = session.one(&VALUE, args!["a"]).await.unwrap().int(0).unwrap();
+        assert_eq!(value, 1);
     }
 
     async fn thousands_may_be_sent(fixture: Fixture) {
