@@ -85,7 +85,7 @@ impl Handshakes {
         let now = self.clock.elapsed();
         let state = self.state();
         let refused = state.refused.as_ref().filter(|last| now < last.until)?;
-        Some((refused.refusal.clone(), refused.until - now))
+        Some((refused.refusal.clone(), refused.until.saturating_sub(now)))
     }
 
     /// Makes an attempt, whose turn it must be, and remembers how it ended.

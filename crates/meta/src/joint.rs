@@ -210,12 +210,15 @@ fn not_begun(shared: &Arc<Shared>, mut riders: Vec<Box<dyn Ride>>, failure: &Fai
     end_all(riders, &Err(failure));
 }
 
+/// Those who were taken along, and the one who was to be next.
+type Riders = (Vec<Box<dyn Ride>>, Option<Box<dyn Ride>>);
+
 /// Ends a whole that broke on the last of its riders, who hears what happened to it; the others, and the next, try again
 /// without it. One that could not be begun is everybody's failure.
 async fn fall_apart(
     shared: &Arc<Shared>,
     mut whole: Whole,
-    (mut riders, next): (Vec<Box<dyn Ride>>, Option<Box<dyn Ride>>),
+    (mut riders, next): Riders,
     failure: &Failure,
 ) {
     let unbegun = whole.why_unbegun();

@@ -257,18 +257,15 @@ impl<C: Connection + 'static> Place<C> {
         let opening = async move {
             let opened = shared.terms.handshakes.attempt((shared.open)()).await;
             drop(turn);
-            match opened {
-                Ok(connection) => {
-                    // The caller may have gone, and then the next has it.
-                    if let Err(Ok(lent)) = answer.send(Ok(self.with(connection, epoch))) {
-                        lent.give_back().await;
-                    }
+            if let Ok(connection) = opened {
+                // The caller may have gone, and then the next has it.
+                if let Err(Ok(lent)) = answer.send(Ok(self.with(connection, epoch))) {
+                    lent.give_back().await;
                 }
-                Err(_) => {
-                    self.epoch = None;
-                    shared.count.fetch_sub(1, Ordering::Relaxed);
-                    drop(answer.send(Err(self)));
-                }
+            } else {
+                self.epoch = None;
+                shared.count.fetch_sub(1, Ordering::Relaxed);
+                drop(answer.send(Err(self)));
             }
         };
         tasks.spawn("meta.connect", Box::pin(opening));

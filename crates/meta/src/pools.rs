@@ -4,6 +4,7 @@
 //! are taken: the followers of the change log and the look at the database's health.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -17,7 +18,7 @@ use crate::connection::{Lease, Link, trusted};
 use crate::dialect::errors::{Failure, classify};
 use crate::dialect::{Dialect, Flavour};
 use crate::error::Error;
-use crate::handshake::{LONGEST_LIMIT, Refusal, unanswered};
+use crate::handshake::{Handshakes, LONGEST_LIMIT, Refusal, unanswered};
 use crate::pool::{Lent, Pool, Terms};
 
 /// Readers of a SQLite file; more of them are slower on few cores (measured).
@@ -42,6 +43,7 @@ pub(crate) struct Pools {
     shared: ByDialect,
     /// How long a connection waits for an answer.
     limit: Duration,
+    handshakes: Arc<Handshakes>,
 }
 
 enum ByDialect {
@@ -116,8 +118,12 @@ impl Pools {
                 }
             }
         };
-        let limit = config.answer_limit();
-        Ok(Self { shared, limit })
+        let (limit, handshakes) = (config.answer_limit(), Arc::clone(&terms.handshakes));
+        Ok(Self {
+            shared,
+            limit,
+            handshakes,
+        })
     }
 
     /// A connection for one statement that reads.
@@ -149,6 +155,11 @@ impl Pools {
             ByDialect::Mysql { apart, .. } => Link::Mysql(apart.lend().await?),
         };
         Ok(Lease::new(link, Ord::min(self.limit, APART_LIMIT)))
+    }
+
+    /// No connection that is open now is used again.
+    pub(crate) fn distrust(&self) {
+        self.handshakes.distrust();
     }
 
     pub(crate) fn dialect(&self) -> Dialect {

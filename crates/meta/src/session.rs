@@ -57,6 +57,11 @@ impl Session {
         self
     }
 
+    /// No connection that is open now is used again.
+    pub(crate) fn distrust(&self) {
+        self.shared.pools.distrust();
+    }
+
     /// What this session carries.
     pub fn context(&self) -> &Context {
         &self.context
@@ -70,7 +75,8 @@ impl Session {
 
     /// [`all`](Self::all), and since when there was a connection to read on.
     pub(crate) async fn timed(&self, statement: &'static Statement, args: Args) -> Result<Timed> {
-        let reading = async {
+        // Boxed: it is part of every future that reads.
+        let reading = Box::pin(async {
             // Who waits for a connection and gives up leaves the line; what runs on one comes to its end.
             let first = lend(&self.shared, self.apart).await;
             let first = first.map_err(|failure| failure.error)?;
@@ -84,7 +90,7 @@ impl Session {
             let tasks = &self.shared.tasks;
             let reading = detached(tasks, "meta.read", async move { read.run(first).await });
             reading.await?
-        };
+        });
         let limit = self.shared.reading_limit();
         let read = self.in_time(limit, reading).await;
         read.unwrap_or_else(|| Err(Error::Unavailable("no answer in time".into())))
@@ -126,10 +132,11 @@ impl Session {
         E: From<Error> + Send + 'static,
     {
         let (shared, context) = (Arc::clone(&self.shared), self.context.clone());
-        let running = async move {
+        // Boxed: each that passes it on would be as large again.
+        let running = Box::pin(async move {
             let ran = transaction::run(&shared, &context, body).await;
             ran.inspect(then)
-        };
+        });
         let running = detached(&self.shared.tasks, "meta.transaction", running);
         let limit = self.shared.writing_limit();
         // It goes on in its task whoever has stopped waiting.
@@ -234,6 +241,11 @@ impl Read {
                 // Connections that broke while idle are found out one by one, each at once.
                 Err(failure) if failure.lost && repeats.one_more() => {}
                 Err(failure) => return Err(failure.error),
+            }
+            if self.apart {
+                // The next one may be to another server, after a switch from one to the other: what is read from the
+                // pool must not be older than what this connection hears.
+                self.shared.pools.distrust();
             }
             let next = lend(&self.shared, self.apart).await;
             lease = next.map_err(|failure| failure.error)?;

@@ -1,6 +1,7 @@
 //! The binary: parses the command line and runs the command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
@@ -11,6 +12,9 @@ use seawall::terminal::Terminal;
 /// The system's allocator gives memory back late and is slower under many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long threads that still wait for the system are waited for at the end.
+const LAST_THREADS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // What is kept is the owner's alone: the database holds password hashes, the directory keys.
@@ -39,7 +43,7 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match &line.command {
             Command::Serve(command) => done(serve::serve(common, command.listen, Terminal).await),
             Command::User(command) => done(command.run(common, Terminal).await),
@@ -50,7 +54,10 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
             Command::Verify(command) => command.run(common, Terminal).await,
             Command::Config(_) | Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
-    })
+    });
+    // What must end has ended. A thread that waits for a disk or a name server may do so for ever.
+    runtime.shutdown_timeout(LAST_THREADS);
+    ended
 }
 
 /// The error with its causes, in the words that are meant for people. The reason of an operation's

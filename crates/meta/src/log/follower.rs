@@ -232,7 +232,7 @@ impl Follower {
     }
 
     fn session(&self) -> Session {
-        if std::ptr::eq(self.table, &CHANGES) {
+        if self.table.name == CHANGES.name {
             self.meta.session_apart()
         } else {
             self.meta.own_session()
@@ -330,7 +330,12 @@ impl Look {
     ) -> Result<(Vec<Entry>, Duration)> {
         let Timed { rows, since } = self.session.timed(statement, args).await?;
         self.began.get_or_insert(since);
-        Ok((read(rows)?, since))
+        let entries = read(rows);
+        if matches!(entries, Err(Error::ReadOnly(_))) {
+            // The others speak to the same server, which may lag behind what was acknowledged elsewhere.
+            self.session.distrust();
+        }
+        Ok((entries?, since))
     }
 }
 

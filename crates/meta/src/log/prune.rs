@@ -32,7 +32,7 @@ impl Meta {
     /// Where a log begins: rows up to this id were pruned. A reader without a position of its own starts here.
     pub async fn log_floor(&self, table: &'static LogTable) -> Result<i64> {
         let row = self
-            .own_session()
+            .session_apart()
             .optional(&FLOOR, args![table.name])
             .await?;
         row.map_or(Ok(0), |row| row.int(0))

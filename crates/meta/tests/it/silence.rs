@@ -22,7 +22,7 @@ statements! {
 }
 
 /// Longer than any wait that is bounded, on a busy machine.
-const FOR_EVER: Duration = Duration::from_secs(60);
+const FOR_EVER: Duration = Duration::from_mins(1);
 
 /// Connections of the process under test.
 const MOST: u32 = 4;
@@ -63,10 +63,7 @@ impl Far {
     async fn reads(&self) -> Result<(), Error> {
         let session = self.meta.session(Context::new(Lane::Pull));
         let read = session.optional(&VALUE, args!["a"]);
-        timeout(FOR_EVER, read)
-            .await
-            .expect("an answer in time")
-            .map(drop)
+        timeout(FOR_EVER, read).await.unwrap().map(drop)
     }
 
     async fn writes(&self) -> Result<(), Error> {
@@ -74,10 +71,7 @@ impl Far {
         let written = session.transaction::<_, Error, _>(|tx| {
             Box::pin(async move { tx.optional(&VALUE, args!["a"]).await.map(drop) })
         });
-        timeout(FOR_EVER, written)
-            .await
-            .expect("an end in time")
-            .map(drop)
+        timeout(FOR_EVER, written).await.unwrap().map(drop)
     }
 
     /// So many at once as there may be connections, and as many again.
@@ -114,7 +108,7 @@ on_every_server! {
         let following = async {
             while follower.poll().await.is_err() {}
         };
-        timeout(FOR_EVER, following).await.expect("it is followed again");
+        timeout(FOR_EVER, following).await.unwrap();
         let session = far.meta.session(Context::new(Lane::Push));
         let change = Change { kind: 3, ..Change::default() };
         let committed = session.transaction::<_, Error, _>(move |tx| {
@@ -185,7 +179,7 @@ on_every_server! {
                 Ok(())
             })
         });
-        let ended = timeout(FOR_EVER, ended).await.expect("an end in time");
+        let ended = timeout(FOR_EVER, ended).await.unwrap();
         assert!(matches!(ended, Err(Error::Uncertain(_))), "{ended:?}");
     }
 
@@ -240,7 +234,7 @@ on_every_server! {
         let session = far.meta.session(Context::new(Lane::Pull));
         // Its caller has gone; it still waits.
         drop(timeout(Duration::from_millis(200), session.optional(&VALUE, args!["a"])).await);
-        timeout(FOR_EVER, far.meta.close()).await.expect("it closes");
+        timeout(FOR_EVER, far.meta.close()).await.unwrap();
         drop(far.database);
     }
 }
@@ -264,9 +258,7 @@ async fn a_file_that_another_program_writes_to_fails_all_who_wait_together() {
     };
     // The lock's own patience is five seconds. One after the other, they would need a hundred.
     let all = futures::future::join_all((0..20).map(one));
-    let told = timeout(Duration::from_secs(25), all)
-        .await
-        .expect("all are told");
+    let told = timeout(Duration::from_secs(25), all).await.unwrap();
     for told in told {
         assert!(matches!(told, Err(Error::Busy(_))), "{told:?}");
     }
