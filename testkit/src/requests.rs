@@ -9,6 +9,8 @@ use seawall_kernel::http::{Journal, Line};
 pub struct Seen {
     /// The route's name.
     pub route: &'static str,
+    /// The path, without its query.
+    pub path: String,
     /// The lane it ran in.
     pub lane: &'static str,
     /// Who asked.
@@ -37,6 +39,7 @@ impl Journal for Requests {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.push(Seen {
             route: line.route,
+            path: line.path.to_owned(),
             lane: line.lane,
             actor: line.actor.to_owned(),
             status: line.status,

@@ -126,8 +126,8 @@ impl Call {
             .transpose()
     }
 
-    /// The repository that the path names. It is not decoded: nothing that needs an escape is part
-    /// of a name (distribution §2.12). Errors: `NameInvalid`.
+    /// The repository that the path names. Escaped slashes are plain by now, and nothing else that needs
+    /// an escape is part of a name (distribution §2.12). Errors: `NameInvalid`.
     pub fn name(&self) -> Result<RepositoryName> {
         Ok(RepositoryName::parse(self.raw("name"))?)
     }

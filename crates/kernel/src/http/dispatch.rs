@@ -24,6 +24,7 @@ use super::dialect::{Asked, Dialect};
 use super::journal::Journal;
 use super::meters::Meters;
 use super::params::Places;
+use super::plain::plain;
 use super::record::Record;
 use super::route::{Access, Found, Route, Table};
 use crate::auth::{Actor, Verifier};
@@ -77,7 +78,7 @@ impl Dispatcher {
     /// Answers one request. It always answers: errors and panics become answers, too.
     pub async fn dispatch(self: &Arc<Self>, request: Request<Body>, origin: Origin) -> Response {
         let started = self.kernel.clock().elapsed();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let slot = BodySlot::new(body);
         let path = parts.uri.path();
         let (target, lane, dialect) = match self.table.find(&parts.method, path) {
@@ -93,6 +94,16 @@ impl Dispatcher {
             Target::Route(_, meters, places) => (*meters, places.clone()),
             Target::Methods(_) => (&self.wrong_method, Places::default()),
             Target::Nothing => (&self.unknown, Places::default()),
+        };
+        let places = match &target {
+            Target::Route(route, ..) => match plain(&parts.uri, &route.pattern, &places) {
+                Some((uri, places)) => {
+                    parts.uri = uri;
+                    places
+                }
+                None => places,
+            },
+            _ => places,
         };
         let head = Arc::new(Head { parts, places });
         let mut record = Record::new(&op, (&head, meters), self.journal.as_ref(), started);

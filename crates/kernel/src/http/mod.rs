@@ -12,6 +12,7 @@ mod journal;
 mod meters;
 mod params;
 mod pattern;
+mod plain;
 mod record;
 mod route;
 

@@ -51,12 +51,18 @@ impl<'p> Params<'p> {
 pub(super) struct Places([(&'static str, Range<usize>); MOST_PARAMS]);
 
 impl Places {
+    /// Where the parameter stands.
+    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
+        let mut places = self.0.iter();
+        places
+            .find(|(key, _)| *key == name)
+            .map(|(_, range)| range.clone())
+    }
+
     /// The parameter as it stands in `path`, or nothing.
     pub(super) fn raw<'p>(&self, path: &'p str, name: &str) -> &'p str {
-        let mut places = self.0.iter();
-        let place = places.find(|(key, _)| *key == name);
-        place
-            .and_then(|(_, range)| path.get(range.clone()))
+        self.place(name)
+            .and_then(|range| path.get(range))
             .unwrap_or_default()
     }
 }

@@ -22,6 +22,7 @@ mod listing;
 mod lost;
 mod manifests;
 mod mount;
+mod names;
 mod oracles;
 mod pushing;
 mod referrers;
