@@ -75,6 +75,8 @@ pub(super) fn builder(limits: &Limits, tracker: &TaskTracker) -> Builder {
     builder
         .http1()
         .timer(TokioTimer::new())
+        // Scripts look for the names as documents write them: Docker-Content-Digest.
+        .title_case_headers(true)
         .header_read_timeout(limits.header_timeout())
         .max_buf_size(limits.header_bytes as usize);
     if limits.headers != HEADERS_ON_THE_STACK {

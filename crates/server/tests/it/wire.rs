@@ -61,9 +61,8 @@ struct Told {
 
 impl Told {
     fn header(&self, name: &str) -> Option<&str> {
-        let prefix = format!("{name}: ");
-        let mut lines = self.head.lines();
-        lines.find_map(|line| line.strip_prefix(&prefix))
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
     }
 }
 
@@ -130,6 +129,40 @@ impl Line {
     async fn is_closed(&mut self) -> bool {
         !self.more().await
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_header_names_begin_with_capitals() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    let digest = ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    listening(&app, |address| async move {
+        let mut line = Line::to(address).await;
+        line.ask("GET /v2/", None, "").await;
+        let bare = line.told(false).await;
+        line.ask("HEAD /v2/ann/app/manifests/v1", Some("ann"), "")
+            .await;
+        let known = line.told(true).await;
+        line.ask(
+            "POST /v2/ann/app/blobs/uploads/",
+            Some("ann"),
+            "Content-Length: 0\r\n",
+        )
+        .await;
+        let opened = line.told(false).await;
+        for (told, expected) in [
+            (&bare, "Docker-Distribution-Api-Version: registry/2.0\r\n"),
+            (&bare, "Www-Authenticate: Bearer realm="),
+            (&bare, "Content-Type: application/json\r\n"),
+            (&known, &format!("Docker-Content-Digest: {digest}\r\n")),
+            (&known, "Etag: \""),
+            (&opened, "Location: /v2/ann/app/blobs/uploads/"),
+        ] {
+            assert!(told.head.contains(expected), "{expected} in {told:?}");
+        }
+    })
+    .await;
+    app.finish().await;
 }
 
 fn put(digest: &Digest, location: &str) -> String {
@@ -213,8 +246,8 @@ async fn a_connection_outlives_what_is_refused_on_it() {
                 .await;
             let got = line.told(false).await;
             let date = |told: &Told| {
-                let lines = told.head.lines().filter(|line| !line.starts_with("date:"));
-                let lines = lines.filter(|line| !line.starts_with("x-request-id:"));
+                let lines = told.head.lines().filter(|line| !line.starts_with("Date:"));
+                let lines = lines.filter(|line| !line.starts_with("X-Request-Id:"));
                 lines.map(str::to_owned).collect::<Vec<_>>()
             };
             assert_eq!(date(&head), date(&got));
