@@ -24,6 +24,19 @@ pub struct Config {
     /// The most tags or repositories in one page of a listing; below 1000 counts as 1000, since old
     /// clients do not follow to the next page (distribution §11.4).
     pub max_page: u32,
+    /// What is taken of manifests that say what is not so here.
+    pub manifests: Rules,
+}
+
+/// How strict pushes of manifests are judged. What exists elsewhere can be moved here unchanged by the defaults, except
+/// for indexes that name what is nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Whether a manifest is refused that gives another size than content that is here has (distribution §9.14).
+    pub refuse_wrong_sizes: bool,
+    /// Whether an index may name what is not here (distribution §9.8).
+    pub accept_sparse_indexes: bool,
 }
 
 impl Default for Config {
@@ -35,6 +48,7 @@ impl Default for Config {
             max_uploads_per_user: NonZeroU32::new(1000),
             time_machine_days: 14,
             max_page: 1000,
+            manifests: Rules::default(),
         }
     }
 }

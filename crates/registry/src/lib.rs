@@ -32,7 +32,7 @@ use seawall_meta::{Migrations, Statement};
 use seawall_types::lane::Lane;
 
 pub use blob::links;
-pub use config::Config;
+pub use config::{Config, Rules};
 pub use manifest::{EdgeKind, Walked, walk_manifests};
 
 /// The tables of this crate.

@@ -22,7 +22,7 @@ use seawall_registry::Content;
 use seawall_types::time::{Clock, Random};
 use seawall_types::work::Tasks;
 
-use crate::config::Config;
+use crate::config::{Config, Policy};
 
 /// The file in the data directory that holds the installation secret.
 pub const SECRET_FILE: &str = "installation-secret";
@@ -142,6 +142,10 @@ impl House {
         let registry = seawall_registry::Config {
             upload_expiry_hours: config.uploads.expire_after_hours,
             max_uploads_per_user: NonZeroU32::new(config.uploads.max_per_user),
+            manifests: seawall_registry::Rules {
+                refuse_wrong_sizes: config.manifests.sizes == Policy::Refuse,
+                accept_sparse_indexes: config.manifests.sparse_indexes == Policy::Accept,
+            },
             ..seawall_registry::Config::default()
         };
         let content = Content::new(Arc::clone(&kernel), registry);

@@ -19,7 +19,7 @@ use seawall_types::{Lane, Reference, Result};
 use super::answer::{Answer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
 use super::bind;
 use super::pushed::Pushed;
-use crate::manifest::{self, Served};
+use crate::manifest::{self, Served, WrongSize};
 use crate::{Content, tag};
 
 const MANIFEST: &str = "/v2/{name...}/manifests/{reference}";
@@ -142,12 +142,12 @@ fn existing(text: &str) -> Result<Reference> {
 }
 
 /// Whoever may not push hears so before the body is read (§12.4.1).
-async fn put(_: Arc<Content>, call: Call) -> Result<Response> {
+async fn put(content: Arc<Content>, call: Call) -> Result<Response> {
     let name = call.name()?;
     let repo = call.op.repo::<Push>(&name).await?;
     let pushed = Pushed::read(&call)?;
     let body = call.bytes(MAX_MANIFEST_BYTES).await?;
-    let draft = pushed.judge(body).await?;
+    let draft = pushed.judge(body).await?.under(content.config().manifests);
     let mut answer = Answer::new(StatusCode::CREATED)
         .header(
             header::LOCATION,
@@ -160,8 +160,26 @@ async fn put(_: Arc<Content>, call: Call) -> Result<Response> {
     if let Some(tags) = pushed.accepted() {
         answer = answer.header(OCI_TAG, tags);
     }
-    manifest::put(&call.op, pushed.into_put(repo, draft)).await?;
+    let digest = *draft.digest();
+    let wrong = manifest::put(&call.op, pushed.into_put(repo, draft)).await?;
+    if let Some(warning) = warning(&wrong) {
+        tracing::warn!(repository = name.as_canonical(), %digest, warning, "a manifest was taken as it is");
+        answer = answer.header(header::WARNING, format!("299 - \"{warning}\""));
+    }
     answer.empty()
+}
+
+/// What is said of wrong sizes, however many there are (distribution §3.7, §9.14).
+fn warning(wrong: &[WrongSize]) -> Option<String> {
+    let first = wrong.first()?;
+    let words = format!(
+        "the manifest gives {} bytes for {}, which has {}",
+        first.said, first.digest, first.real
+    );
+    Some(match wrong.len() - 1 {
+        0 => words,
+        more => format!("{words}; and {more} more wrong sizes"),
+    })
 }
 
 async fn delete(content: Arc<Content>, call: Call) -> Result<Response> {

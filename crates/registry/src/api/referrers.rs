@@ -39,7 +39,8 @@ async fn list(_: Arc<Content>, call: Call) -> Result<Response> {
     let subject = Digest::parse(&call.param("digest")?)?;
     let artifact_type = filter(&call);
     // Ours alone: it stands only in links that this route has given out.
-    let after = call.query().get("last").map(Digest::parse).transpose()?;
+    let last = call.query().get("last").filter(|last| !last.is_empty());
+    let after = last.map(Digest::parse).transpose()?;
     let wanted = Wanted {
         subject,
         artifact_type,

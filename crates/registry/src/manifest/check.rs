@@ -1,4 +1,4 @@
-//! Whether what a manifest refers to is here (distribution §9.8, §9.14).
+//! Whether what a manifest refers to is here, and as long as it says (distribution §9.8, §9.14).
 //!
 //! References count in the manifest's own repository only: a blob that another repository holds is
 //! as good as missing.
@@ -12,6 +12,7 @@ use seawall_types::{Digest, Error, Reason, Result};
 
 use super::draft::{Draft, Pointer};
 use super::{EdgeKind, store};
+use crate::config::Rules;
 
 type Sizes = BTreeMap<Digest, u64>;
 
@@ -72,14 +73,26 @@ pub(super) async fn look(
     })
 }
 
+/// A size that a manifest gives and the content has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WrongSize {
+    /// Of what.
+    pub(crate) digest: Digest,
+    /// In bytes, by the manifest.
+    pub(crate) said: u64,
+    /// In bytes.
+    pub(crate) real: u64,
+}
+
 impl References {
-    /// The blobs that `draft` will keep alive, if all that it refers to is here.
+    /// The blobs that `draft` will keep alive, if all that it refers to is here, and the sizes in it
+    /// that are wrong.
     ///
-    /// Errors: `MissingReferences` with every missing digest; `ManifestInvalid` for a size that is
-    /// not that of the content.
-    pub(super) fn judge(self, draft: &Draft) -> Result<Vec<Digest>> {
-        judge(&draft.pointers, &self.manifests, &self.blobs)?;
-        Ok(self.blobs.into_keys().collect())
+    /// Errors: `MissingReferences` with every missing digest; `ManifestInvalid` for a wrong size, if
+    /// the rules refuse those.
+    pub(super) fn judge(self, draft: &Draft) -> Result<(Vec<Digest>, Vec<WrongSize>)> {
+        let wrong = judge(&draft.pointers, &self.manifests, &self.blobs, draft.rules)?;
+        Ok((self.blobs.into_keys().collect(), wrong))
     }
 }
 
@@ -89,7 +102,12 @@ fn sizes(rows: &[Row]) -> Result<Sizes> {
         .collect()
 }
 
-fn judge(pointers: &[Pointer], manifests: &Sizes, blobs: &Sizes) -> Result<()> {
+fn judge(
+    pointers: &[Pointer],
+    manifests: &Sizes,
+    blobs: &Sizes,
+    rules: Rules,
+) -> Result<Vec<WrongSize>> {
     let size = |pointer: &Pointer| match pointer.kind {
         EdgeKind::Config | EdgeKind::Layer => blobs.get(&pointer.digest),
         // An entry of an index may be a blob: so are BuildKit's older caches (§9.8).
@@ -100,8 +118,9 @@ fn judge(pointers: &[Pointer], manifests: &Sizes, blobs: &Sizes) -> Result<()> {
     };
     let mut missing = Vec::new();
     let mut seen = BTreeSet::new();
+    let sparse = |pointer: &Pointer| rules.accept_sparse_indexes && pointer.kind == EdgeKind::Child;
     for pointer in pointers.iter().filter(|pointer| pointer.required) {
-        if size(pointer).is_none() && seen.insert(pointer.digest) {
+        if size(pointer).is_none() && !sparse(pointer) && seen.insert(pointer.digest) {
             missing.push(pointer.digest.to_string());
         }
     }
@@ -109,16 +128,25 @@ fn judge(pointers: &[Pointer], manifests: &Sizes, blobs: &Sizes) -> Result<()> {
         let words = "the manifest refers to content that is not in this repository";
         return Err(Error::new(Reason::MissingReferences, words).with_detail(missing));
     }
+    let mut wrong = Vec::new();
     for pointer in pointers {
-        if size(pointer).is_some_and(|size| *size != pointer.size) {
+        let Some(real) = size(pointer).filter(|size| **size != pointer.size) else {
+            continue;
+        };
+        if rules.refuse_wrong_sizes {
             let words = format!(
                 "the manifest gives {} bytes for {}, which has another size",
                 pointer.size, pointer.digest
             );
             return Err(Error::new(Reason::ManifestInvalid, words));
         }
+        wrong.push(WrongSize {
+            digest: pointer.digest,
+            said: pointer.size,
+            real: *real,
+        });
     }
-    Ok(())
+    Ok(wrong)
 }
 
 #[cfg(test)]
@@ -126,6 +154,11 @@ mod tests {
     use seawall_types::Algorithm;
 
     use super::*;
+
+    const AS_SET: Rules = Rules {
+        refuse_wrong_sizes: false,
+        accept_sparse_indexes: false,
+    };
 
     fn digest(name: &str) -> Digest {
         Digest::of(Algorithm::Sha256, name.as_bytes())
@@ -157,7 +190,7 @@ mod tests {
             pointer(EdgeKind::Subject, "subject", false),
             pointer(EdgeKind::Layer, "c", true),
         ];
-        let error = judge(&pointers, &here(&[]), &here(&[("c", 7)])).unwrap_err();
+        let error = judge(&pointers, &here(&[]), &here(&[("c", 7)]), AS_SET).unwrap_err();
         assert_eq!(error.reason, Reason::MissingReferences);
         let named = serde_json::json!([digest("a"), digest("b")]);
         assert_eq!(error.detail, Some(named));
@@ -169,17 +202,40 @@ mod tests {
             pointer(EdgeKind::Child, "a", true),
             pointer(EdgeKind::Child, "b", true),
         ];
-        assert!(judge(&pointers, &here(&[("a", 7)]), &here(&[("b", 7)])).is_ok());
+        assert!(judge(&pointers, &here(&[("a", 7)]), &here(&[("b", 7)]), AS_SET).is_ok());
         let config = [pointer(EdgeKind::Config, "a", true)];
-        assert!(judge(&config, &here(&[("a", 7)]), &here(&[])).is_err());
+        assert!(judge(&config, &here(&[("a", 7)]), &here(&[]), AS_SET).is_err());
     }
 
     #[test]
-    fn sizes_must_be_true_even_of_what_could_be_missing() {
+    fn only_entries_of_an_index_may_be_nowhere_and_only_where_that_is_set() {
+        let sparse = Rules {
+            accept_sparse_indexes: true,
+            ..AS_SET
+        };
+        for (kind, taken) in [(EdgeKind::Child, true), (EdgeKind::Layer, false)] {
+            let pointers = [pointer(kind, "a", true)];
+            let judged = |rules| judge(&pointers, &here(&[]), &here(&[]), rules).is_ok();
+            assert_eq!((judged(AS_SET), judged(sparse)), (false, taken));
+        }
+    }
+
+    #[test]
+    fn wrong_sizes_are_told_even_of_what_could_be_missing() {
+        let strict = Rules {
+            refuse_wrong_sizes: true,
+            ..AS_SET
+        };
         for required in [true, false] {
             let pointers = [pointer(EdgeKind::Layer, "a", required)];
-            let error = judge(&pointers, &here(&[]), &here(&[("a", 8)])).unwrap_err();
-            assert_eq!(error.reason, Reason::ManifestInvalid);
+            let judged = |rules| judge(&pointers, &here(&[]), &here(&[("a", 8)]), rules);
+            let wrong = WrongSize {
+                digest: digest("a"),
+                said: 7,
+                real: 8,
+            };
+            assert_eq!(judged(AS_SET).unwrap(), [wrong]);
+            assert_eq!(judged(strict).unwrap_err().reason, Reason::ManifestInvalid);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Manifests of a repository: reading, storing, deleting, forgetting (distribution §4, §9, §15).
 //!
 //! A manifest's bytes are stored as pushed and served as stored, never converted. What it refers to
-//! is known from its edges, which have no foreign key: foreign layers and subjects may name what is
-//! not here.
+//! is known from its edges, which have no foreign key: foreign layers, subjects and, where that is set,
+//! entries of an index may name what is not here.
 //!
 //! The hard part is who waits for whom, on databases at READ COMMITTED. Every transaction locks in
 //! this order, so that waiting never goes round in a circle (and where it does, the transaction is
@@ -33,6 +33,7 @@ use seawall_types::ids::RepositoryId;
 use seawall_types::media_type::MediaType;
 use seawall_types::{Digest, Error, Reason, Result};
 
+pub(crate) use check::WrongSize;
 pub(crate) use delete::delete;
 pub(crate) use draft::Draft;
 pub(crate) use forget::{FORGET_FIRST, Forget, forget};

@@ -12,7 +12,7 @@ use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::check::{self, References};
+use super::check::{self, References, WrongSize};
 use super::draft::Draft;
 use super::store;
 use crate::tag::{self, Moved};
@@ -78,33 +78,32 @@ enum Arrival {
     Known,
 }
 
-/// Stores a manifest and sets its tags.
+/// Stores a manifest and sets its tags; says which of its sizes are wrong.
 ///
 /// An image of a config, ten layers and one new tag takes 8 statements. A push of what is there
 /// already writes nothing.
 ///
 /// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::enter`].
-pub(crate) async fn put(op: &Op, put: Put) -> Result<()> {
+pub(crate) async fn put(op: &Op, put: Put) -> Result<Vec<WrongSize>> {
     let repo = put.repo.clone();
-    let ids = op
+    let (ids, wrong) = op
         .transaction(put, |tx, op, put| apply(tx, op, put))
         .await?;
     repo.made(ids);
-    Ok(())
+    Ok(wrong)
 }
 
-fn apply<'t>(
-    tx: &'t mut Tx,
-    op: &'t Op,
-    put: &'t Put,
-) -> BoxFuture<'t, Result<(NamespaceId, RepositoryId)>> {
+/// Where a manifest was put, and which of its sizes are wrong.
+type Done = ((NamespaceId, RepositoryId), Vec<WrongSize>);
+
+fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<Done>> {
     Box::pin(async move {
         let (ids, references) = enter(tx, op, put).await?;
         let (namespace, repository) = ids;
         let digest = put.draft.digest;
         let sure = !references.tagged && put.conditions == Conditions::default();
         let likely_new = !references.known;
-        let kept = references.judge(&put.draft)?;
+        let (kept, wrong) = references.judge(&put.draft)?;
         let arrival = admit(tx, repository, &put.draft, likely_new).await?;
         let about_tag = put.by_tag.then_some(&put.conditions);
         if about_tag.is_none() {
@@ -131,9 +130,9 @@ fn apply<'t>(
         }));
         tx.changes(&changes).await?;
         if arrival != Arrival::Known || !moved.is_empty() {
-            announce(tx, op, put, ids, &moved).await?;
+            announce(tx, op, put, ids, (&moved, &wrong)).await?;
         }
-        Ok(ids)
+        Ok((ids, wrong))
     })
 }
 
@@ -258,7 +257,7 @@ async fn announce(
     op: &Op,
     put: &Put,
     (namespace, repository): (NamespaceId, RepositoryId),
-    moved: &[Moved],
+    (moved, wrong): (&[Moved], &[WrongSize]),
 ) -> Result<()> {
     let name = put.repo.name();
     let event = |kind| {
@@ -266,11 +265,14 @@ async fn announce(
             .namespace(namespace, name.namespace())
             .repository(repository, name.path())
     };
-    let pushed = serde_json::json!({
+    let mut pushed = serde_json::json!({
         "digest": put.draft.digest,
         "media_type": put.draft.media_type.as_str(),
         "tags": put.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
     });
+    if !wrong.is_empty() {
+        pushed["wrong_sizes"] = wrong.len().into();
+    }
     let mut events = vec![event(EventKind::ManifestPushed).detail(pushed)];
     events.extend(moved.iter().map(|moved| {
         event(EventKind::TagMoved).detail(serde_json::json!({

@@ -22,6 +22,7 @@ mod listener;
 pub mod load;
 mod locate;
 mod log;
+mod manifests;
 mod schema;
 mod shutdown;
 mod storage;
@@ -43,6 +44,7 @@ pub use limits::Limits;
 pub use listener::{Listener, Management, Tls};
 pub use load::{Sources, load, parse};
 pub use log::{Log, LogFormat};
+pub use manifests::{Manifests, Policy};
 pub use shutdown::Shutdown;
 pub use storage::{Location, Storage};
 pub use tokens::Tokens;
@@ -95,6 +97,9 @@ pub struct Config {
     /// Uploads of blobs.
     pub uploads: Uploads,
 
+    /// Manifests that say what is not so here.
+    pub manifests: Manifests,
+
     /// Limits of connections and requests.
     pub limits: Limits,
 
@@ -122,6 +127,7 @@ impl Default for Config {
             access: Access::default(),
             tokens: Tokens::default(),
             uploads: Uploads::default(),
+            manifests: Manifests::default(),
             limits: Limits::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),

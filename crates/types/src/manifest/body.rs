@@ -51,12 +51,11 @@ enum Given<T> {
 }
 
 impl<T: Default> Given<T> {
-    /// The value; the member itself must not be missing.
-    fn required(self, what: &str) -> Result<T, ManifestError> {
+    /// The value; a list that is missing has no entries (distribution §9.8).
+    fn or_empty(self) -> T {
         match self {
-            Self::Absent => Err(ManifestError::Malformed(format!("{what} is missing"))),
-            Self::Null => Ok(T::default()),
-            Self::There(value) => Ok(value),
+            Self::Absent | Self::Null => T::default(),
+            Self::There(value) => value,
         }
     }
 
@@ -192,9 +191,9 @@ fn judge(content_type: Option<&MediaType>, body: Body<'_>) -> Result<Manifest, M
         ManifestKind::Image => {
             let missing = || ManifestError::Malformed("config is missing".to_owned());
             let config = body.config.ok_or_else(missing)?;
-            (Some(config), body.layers.required("layers")?, Vec::new())
+            (Some(config), body.layers.or_empty(), Vec::new())
         }
-        ManifestKind::Index => (None, Vec::new(), body.manifests.required("manifests")?),
+        ManifestKind::Index => (None, Vec::new(), body.manifests.or_empty()),
     };
     let config_type = || config.as_ref().map(|config| config.media_type.clone());
     Ok(Manifest {

@@ -98,8 +98,10 @@ fn unusual_manifests_are_accepted() {
     for body in [
         with(image(), "layers", json!([])),
         with(image(), "layers", Value::Null),
+        without(image(), "layers"),
         with(index(), "manifests", json!([])),
         with(index(), "manifests", Value::Null),
+        without(index(), "manifests"),
         with(index(), "manifests", json!([descriptor(OCI_INDEX)])),
         with(
             image(),
@@ -159,7 +161,10 @@ fn artifact_types_and_annotations() {
     let manifest = push(&body).unwrap();
     assert_eq!(serde_json::to_value(&manifest.annotations).unwrap(), notes);
     assert_eq!(manifest.subject.unwrap().digest.to_string(), EMPTY_DIGEST);
-    for notes in [json!({"a": 1}), json!({"a": null}), json!([]), json!("x")] {
+    // Null is read as an empty text wherever Go is.
+    let void = push(&with(image(), "annotations", json!({"": "", "a": null}))).unwrap();
+    assert_eq!(json!(void.annotations), json!({"": "", "a": ""}));
+    for notes in [json!({"a": 1}), json!({"a": []}), json!([]), json!("x")] {
         malformed(push(&with(image(), "annotations", notes)));
     }
 }
@@ -329,8 +334,6 @@ fn the_schema_version_is_the_number_2() {
 #[test]
 fn members_that_are_missing_or_of_another_type() {
     malformed(push(&without(image(), "config")));
-    malformed(push(&without(image(), "layers")));
-    malformed(push(&without(index(), "manifests")));
     for key in ["config", "layers", "subject", "annotations"] {
         malformed(push(&with(image(), key, json!("x"))));
         malformed(push(&with(image(), key, json!(1))));

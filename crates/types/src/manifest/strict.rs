@@ -464,7 +464,9 @@ impl<'de> Visitor<'de> for TextMap<'_> {
                 let fault = format!("the key {:?} is repeated", shorten(&key));
                 return Err(at.reading.refuse(ManifestError::Ambiguous(fault)));
             }
-            texts.insert(key.into_owned(), map.next_value_seed(Key)?.into_owned());
+            // Null is the empty string to every reader written in Go.
+            let value = map.next_value_seed(Text)?.unwrap_or_default();
+            texts.insert(key.into_owned(), value.into_owned());
         }
         Ok(texts)
     }
