@@ -70,7 +70,7 @@ http-postgres:
 http-mariadb:
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test process -- \
-		schema:: commands:: visible:: damage:: stop::
+		schema:: commands:: visible:: damage:: stop:: silence::
 
 crash: ## Kill the server KILLS times on each database, and ask it for all that it had acknowledged
 	SEAWALL_TEST_DB=sqlite $(CRASH)

@@ -22,10 +22,11 @@ pub struct Database {
     /// A file that holds the `url`, so that the password need not stand here.
     pub url_file: Option<PathBuf>,
 
-    /// The most connections that this process may hold to a database server.
+    /// The most connections that this process may hold to a database server; two at least, one of which is for following the
+    /// log of changes and for health.
     pub max_connections: u32,
 
-    /// How long a caller waits for a free connection, in milliseconds.
+    /// How long a caller waits for a free connection, or on SQLite for its turn to write, in milliseconds.
     pub acquire_timeout_ms: u32,
 
     /// How long the database lets one statement run, in milliseconds.

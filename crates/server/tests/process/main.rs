@@ -14,6 +14,7 @@ mod memory;
 mod observing;
 mod raw;
 mod schema;
+mod silence;
 mod sockets;
 mod start;
 mod stop;
