@@ -107,6 +107,11 @@ impl Config {
         }
     }
 
+    /// How long SQLite waits for a lock of its file; the command line writes beside the server.
+    pub(crate) fn sqlite_patience_ms(&self) -> u64 {
+        self.lock_timeout_ms.max(5_000)
+    }
+
     pub(crate) fn acquire_timeout(&self) -> Duration {
         Duration::from_millis(self.acquire_timeout_ms)
     }

@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::meta::Shared;
 use crate::session::Committed;
 use crate::transaction::{Aborted, Body, Ran, begin, commit, not_committed, run_body};
+use crate::wal;
 
 /// How many share a commit at most, so that the first does not wait for long.
 const MOST: usize = 32;
@@ -191,7 +192,10 @@ async fn lead(shared: &Arc<Shared>) -> bool {
         }
     }
     match whole.commit(shared, riders.last_mut()).await {
-        Ok(ended) => end_all(riders, &ended),
+        Ok(ended) => {
+            end_all(riders, &ended);
+            wal::shorten(shared).await;
+        }
         Err((whole, failure)) => fall_apart(shared, *whole, (riders, None), &failure).await,
     }
     true

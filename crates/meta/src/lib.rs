@@ -123,6 +123,7 @@ mod server;
 mod session;
 mod statement;
 mod transaction;
+mod wal;
 
 pub use args::{Arg, Args, list};
 pub use change::{CHANGES, Change};

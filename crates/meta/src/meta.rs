@@ -22,7 +22,7 @@ use crate::pools::{self, Pools};
 use crate::session::Session;
 use crate::statement::Statement;
 use crate::transaction::PATIENCE;
-use crate::{server, session};
+use crate::{server, session, wal};
 
 /// A clock that is set back by less than this many milliseconds stands still instead.
 const STEP: i64 = 1000;
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) line: Line,
+    /// SQLite only.
+    pub(crate) looks: wal::Looks,
     shift: AtomicI64,
     observed: Mutex<Observed>,
     /// The latest time that was given out.
@@ -141,6 +143,7 @@ impl Meta {
                 tasks,
                 clock,
                 line: Line::default(),
+                looks: wal::Looks::default(),
                 shift,
                 observed,
                 given: AtomicI64::new(i64::MIN),

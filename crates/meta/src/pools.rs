@@ -30,7 +30,7 @@ const SQLITE_WRITER_CACHE: &str = "-16384";
 /// How many pages of 4 KiB the write-ahead log takes before they are copied into the file. Most pushes change the same
 /// pages as the ones before, so a longer log copies less; whoever fills it waits for the copying, and so does the next
 /// start.
-const SQLITE_LOG_PAGES: &str = "8192";
+pub(crate) const SQLITE_LOG_PAGES: &str = "8192";
 
 /// How long the pools wait for what is lent when they are closed.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -284,8 +284,7 @@ fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(&address.url)
         .create_if_missing(true)
-        // The command line writes beside the server.
-        .busy_timeout(Duration::from_millis(config.lock_timeout_ms.max(5_000)))
+        .busy_timeout(Duration::from_millis(config.sqlite_patience_ms()))
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)

@@ -11,6 +11,7 @@ mod pipeline;
 mod silence;
 mod transactions;
 mod values;
+mod wal;
 
 use std::sync::Arc;
 use std::time::Duration;

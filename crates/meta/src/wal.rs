@@ -1,0 +1,75 @@
+//! Keeps SQLite's write-ahead log from growing without end.
+//!
+//! SQLite copies the log into the file by itself and never waits for a reader while it does. It begins the log anew only
+//! when all of it was copied and nobody reads in it, a moment that may not come where readers always overlap; and a
+//! file that has grown stays as long as it is. So the writer looks at its length, and where it is twice what it should
+//! be, waits a little for readers, all of which read one statement, and cuts it off. Readers never wait.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::dialect::errors::Failure;
+use crate::meta::Shared;
+use crate::pools::SQLITE_LOG_PAGES;
+
+/// Bytes of a page, with what the log says of it.
+const PAGE: u64 = 4096 + 24;
+
+/// How long the writer waits for readers, in milliseconds.
+const PATIENCE_MS: u64 = 500;
+
+/// How long it is left alone when some would not go away.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// When the next look is due, on [`Clock::elapsed`](seawall_types::Clock::elapsed).
+#[derive(Default)]
+pub(crate) struct Looks(Mutex<Duration>);
+
+/// Cuts the log off if it is too long. Called by the writer when nobody waits for it.
+pub(crate) async fn shorten(shared: &Shared) {
+    let now = shared.clock.elapsed();
+    let due = || {
+        shared
+            .looks
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    if now < *due() || !is_long(&shared.address.url) {
+        return;
+    }
+    *due() = now + PAUSE;
+    match cut_off(shared).await {
+        Ok(true) => *due() = now,
+        Ok(false) => {
+            tracing::warn!("readers keep the write-ahead log of SQLite from being cut off");
+        }
+        Err(failure) => {
+            let error = failure.error;
+            tracing::warn!(%error, "the write-ahead log of SQLite cannot be cut off");
+        }
+    }
+}
+
+/// One look at the directory, on the disk that has just been written to.
+fn is_long(file: &str) -> bool {
+    let pages = SQLITE_LOG_PAGES
+        .parse::<u64>()
+        .unwrap_or(u64::MAX / PAGE / 2);
+    let log = format!("{file}-wal");
+    std::fs::metadata(Path::new(&log)).is_ok_and(|log| log.len() > 2 * pages * PAGE)
+}
+
+/// Says whether no reader was in the way.
+async fn cut_off(shared: &Shared) -> Result<bool, Failure> {
+    let mut lease = shared.pools.writer().await?;
+    let patience = |milliseconds| format!("PRAGMA busy_timeout = {milliseconds}");
+    lease.command(&patience(PATIENCE_MS)).await?;
+    let rows = lease.ask("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    lease
+        .command(&patience(shared.config.sqlite_patience_ms()))
+        .await?;
+    lease.finish().await;
+    Ok(rows.first().map_or(Ok(1), |row| row.int(0))? == 0)
+}
