@@ -2,15 +2,13 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use seawall_types::Secret;
 
 use crate::config::Config;
+use crate::first::ADMIN;
 use crate::landing::Door;
-
-/// The user that the lines to paste are for.
-const ADMIN: &str = "admin";
 
 /// What the banner tells.
 #[derive(Debug)]
@@ -20,8 +18,10 @@ pub struct Banner<'a> {
     /// The addresses that were bound, in the order of the configured listeners; behind them that of the
     /// management listener, if there is one.
     pub addresses: &'a [SocketAddr],
-    /// The first administrator's password and the file that keeps it, at the very first start.
-    pub password: Option<(&'a Secret, PathBuf)>,
+    /// The file that keeps the first administrator's password, at the very first start.
+    pub made: Option<&'a Path>,
+    /// That password, where it may be shown.
+    pub password: Option<&'a Secret>,
 }
 
 impl Banner<'_> {
@@ -48,13 +48,16 @@ impl Banner<'_> {
         }
         let _ = writeln!(text, "  data in {}", self.config.data.display());
 
-        if let Some((password, file)) = &self.password {
-            let _ = writeln!(text, "\nUser {ADMIN} was made, with the password");
-            let _ = writeln!(text, "  {}", password.expose());
+        if let Some(file) = self.made {
+            let file = file.display();
+            let _ = writeln!(text, "\nUser {ADMIN} was made. The password is in {file}");
+            if let Some(password) = self.password {
+                let _ = writeln!(text, "  {}", password.expose());
+                text.push_str("and not shown again. ");
+            }
             let _ = writeln!(
                 text,
-                "which is kept in {} and not shown again.",
-                file.display()
+                "`seawall user passwd {ADMIN}` sets another and removes the file."
             );
         }
         let Some(door) = self.door() else {
@@ -104,7 +107,8 @@ mod tests {
         Banner {
             config,
             addresses: &[address.parse().unwrap()],
-            password: password.map(|password| (password, "data/admin-password".into())),
+            made: password.map(|_| Path::new("data/admin-password")),
+            password,
         }
         .text()
     }
@@ -115,7 +119,7 @@ mod tests {
         let text = banner(&Config::default(), "127.0.0.1:5000", Some(&password));
         for line in [
             "  listening on http://127.0.0.1:5000\n",
-            "  s3cret\nwhich is kept in data/admin-password",
+            "The password is in data/admin-password\n  s3cret\nand not shown again.",
             "  docker login localhost:5000\n",
             "  docker push localhost:5000/admin/hello:latest\n",
         ] {

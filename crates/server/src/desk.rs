@@ -4,6 +4,7 @@
 //! acts as the operator. The server hears of what was changed through the change log.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Desk {
     pub op: Op,
     /// Where the command speaks.
     pub terminal: Terminal,
+    /// The data directory.
+    pub data: PathBuf,
 }
 
 impl Desk {
@@ -70,6 +73,7 @@ impl Desk {
             house,
             op,
             terminal,
+            data,
         })
     }
 

@@ -9,6 +9,7 @@ pub mod compose;
 pub mod config;
 pub mod desk;
 pub mod examine;
+pub mod first;
 pub mod front;
 pub mod health;
 pub mod landing;

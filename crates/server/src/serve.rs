@@ -3,10 +3,6 @@
 //! Everything that can be refused is refused before the first connection is accepted, with one
 //! clear sentence.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -25,6 +21,7 @@ use crate::command::Common;
 use crate::compose::{self, Ground, House};
 use crate::config::Config;
 use crate::config::address::Address;
+use crate::first::FirstPassword;
 use crate::front::{self, Front};
 use crate::health::{Finding, Health};
 use crate::lifecycle::Lifecycle;
@@ -36,9 +33,6 @@ use crate::proxy::Trusted;
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
-/// The file in the data directory that holds the first administrator's password.
-const ADMIN_PASSWORD: &str = "admin-password";
-
 /// How long work beside requests may take to end, once the listeners are closed.
 const AFTERWORK: Duration = Duration::from_secs(10);
 
@@ -47,6 +41,7 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let config = common.load(listen)?;
     let ground = Ground::machine();
     let logging = crate::log::install(&config.log, Arc::clone(&ground.clock))?;
+    warn_of_gaps(&config);
     let telemetry = Telemetry::install()?;
     raise_open_files();
     let data = config.data.clone();
@@ -54,7 +49,8 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let meta = compose::open_meta(&config, &data, &ground).await?;
     prepare_schema(&meta).await?;
     let house = House::open(&config, &data, meta, &ground).await?;
-    let first = first_administrator(&house, &data).await?;
+    let file = FirstPassword::of(&data);
+    let first = first_administrator(&house, &file).await?;
     house.start().await?;
 
     let lifecycle = Lifecycle::new();
@@ -73,9 +69,9 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let banner = Banner {
         config: &config,
         addresses: &addresses,
-        password: first
-            .as_ref()
-            .map(|password| (password, data.join(ADMIN_PASSWORD))),
+        made: first.as_ref().map(|_| file.path()),
+        // Elsewhere than at a terminal it would stay: in a journal, in a container's log.
+        password: first.as_ref().filter(|_| terminal.shows_output()),
     };
     terminal.write(&banner.text())?;
     tracing::info!(
@@ -106,37 +102,35 @@ async fn prepare_schema(meta: &Meta) -> Result<()> {
 
 /// Makes the first administrator at the very first start. The password is kept before the user is
 /// made, and said once.
-async fn first_administrator(house: &House, data: &Path) -> Result<Option<Secret>> {
+async fn first_administrator(house: &House, file: &FirstPassword) -> Result<Option<Secret>> {
     let op = house.kernel.internal_op(Lane::Control, "start");
-    let path = data.join(ADMIN_PASSWORD);
     let mut kept = false;
     let made = house
         .directory
         .ensure_admin(&op, |password| {
             kept = true;
-            keep(&path, password).map_err(Error::internal)
+            file.keep(password).map_err(Error::internal)
         })
         .await
-        .with_context(|| format!("the first administrator, kept in {}", path.display()))?;
+        .with_context(|| {
+            let path = file.path().display();
+            format!("the first administrator, kept in {path}")
+        })?;
     if kept && made.is_none() {
         // Another server made the administrator, with another password.
-        std::fs::remove_file(&path)?;
+        file.remove()?;
     }
     Ok(made)
 }
 
-/// Writes a secret that only its owner may read, durably.
-fn keep(path: &Path, secret: &Secret) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    writeln!(file, "{}", secret.expose())?;
-    file.sync_all()?;
-    path.parent()
-        .map_or(Ok(()), |parent| std::fs::File::open(parent)?.sync_all())
+/// Says what is set up in a way that gives strangers more than was meant.
+fn warn_of_gaps(config: &Config) {
+    if !config.trusted_proxies.is_empty() && config.public_url.is_none() {
+        tracing::warn!(
+            "trusted_proxies is set and public_url is not: clients are sent to whatever host the proxy passes on; set public_url, or \
+             see to it that the proxy sets X-Forwarded-Host and Forwarded itself"
+        );
+    }
 }
 
 fn listeners(

@@ -34,6 +34,11 @@ impl Terminal {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// Whether a person sees what is said.
+    pub fn shows_output(self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Asks for a line, with its echo: for confirmations, not for secrets.
     pub fn ask(self, question: &str) -> io::Result<String> {
         write!(io::stderr().lock(), "{question} ")?;

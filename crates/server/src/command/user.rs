@@ -8,6 +8,7 @@ use seawall_types::{CredentialId, NamespaceName, Secret};
 
 use super::{Common, Output};
 use crate::desk::Desk;
+use crate::first::{ADMIN, FirstPassword};
 use crate::terminal::Terminal;
 
 /// Manage users.
@@ -139,6 +140,7 @@ impl UserCommand {
                 let made = directory.set_password(op, &passwd.name, password).await?;
                 desk.terminal
                     .say(format_args!("user {} has a new password", passwd.name))?;
+                forget_first(desk, &passwd.name);
                 show(desk.terminal, made)?;
             }
             Self::List(output) => list(desk, *output).await?,
@@ -156,6 +158,7 @@ impl UserCommand {
                 let question = format!("Delete {} and every repository of theirs?", user.name);
                 desk.confirm(user.yes, &question)?;
                 directory.delete_user(op, &user.name).await?;
+                forget_first(desk, &user.name);
                 desk.terminal
                     .say(format_args!("user {} deleted", user.name))?;
             }
@@ -188,6 +191,18 @@ async fn list(desk: &Desk, output: Output) -> Result<()> {
             ]
         }),
     )
+}
+
+/// The first administrator's password is no more; what kept it goes.
+fn forget_first(desk: &Desk, name: &NamespaceName) {
+    let first = FirstPassword::of(&desk.data);
+    if name.as_str() == ADMIN
+        && let Err(error) = first.remove()
+    {
+        let path = first.path().display();
+        desk.terminal
+            .complain(format_args!("{path} cannot be removed: {error}"));
+    }
 }
 
 async fn list_tokens(desk: &Desk, list: &TokenList) -> Result<()> {

@@ -23,12 +23,13 @@ async fn the_first_start_makes_an_administrator_and_the_second_does_not() {
         format!("Seawall {} is up.", env!("CARGO_PKG_VERSION")),
         format!("  listening on http://{}", server.address()),
         "  data in ./data".to_owned(),
-        format!("  {password}"),
+        "User admin was made. The password is in ./data/admin-password".to_owned(),
         format!("  docker login localhost:{}", server.address().port()),
     ] {
         assert!(banner.lines().any(|told| told == line), "{line}\n{banner}");
     }
-    assert!(!server.log().contains(password));
+    // Neither of them is a terminal, and both may be kept.
+    assert!(!server.log().contains(password) && !banner.contains(password));
     let image = Image::new(1, 2);
     server.admin().push("admin/hello", "latest", &image).await;
     server.stop().await;
@@ -37,6 +38,29 @@ async fn the_first_start_makes_an_administrator_and_the_second_does_not() {
     let banner = server.banner();
     assert!(!banner.contains("password"), "{banner}");
     server.admin().pull("admin/hello", "latest", &image).await;
+    // It stays until it is changed, whoever else gets another.
+    let (add, passwd) = (["user", "add", "ann"], ["user", "passwd", "ann"]);
+    site.run(&add).await.expect(0);
+    site.run(&passwd).await.expect(0);
+    assert!(file.exists());
+    site.run(&["user", "passwd", "admin"]).await.expect(0);
+    assert!(!file.exists());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_names_the_host_is_warned_of() {
+    let mut site = site().await;
+    let words = "trusted_proxies is set and public_url is not";
+    site.set("SEAWALL__TRUSTED_PROXIES", "[127.0.0.2/32]");
+    let server = site.serve().await;
+    assert!(server.log().contains(words), "{}", server.log());
+    server.stop().await;
+    site.set("SEAWALL__PUBLIC_URL", "https://registry.example.com");
+    let server = site.serve().await;
+    assert!(!server.log().contains(words));
+    // The database of the tests is on this machine.
+    assert!(!server.log().contains("without TLS"));
     server.stop().await;
 }
 
