@@ -4,6 +4,7 @@
 //! out whole: it carries the password.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -132,6 +133,29 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// Whether nothing of it goes over a network: a file, a socket of this machine, or a loopback address.
+    pub(crate) fn is_local(&self) -> bool {
+        let Some((_, rest)) = self.url.split_once("://") else {
+            return self.dialect == Dialect::Sqlite;
+        };
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if ["host=/", "host=%2F", "socket="]
+            .iter()
+            .any(|word| query.contains(word))
+        {
+            return true;
+        }
+        let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+        let host = place.split('/').next().unwrap_or_default();
+        let host = match host.strip_prefix('[') {
+            Some(six) => six.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let address = host.parse::<IpAddr>();
+        let socket = host.is_empty() || host.to_ascii_lowercase().starts_with("%2f");
+        socket || host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
+    }
+
     /// The address without its credentials.
     pub(crate) fn describe(&self) -> String {
         let scheme = self.dialect.name();
@@ -148,6 +172,37 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_over_a_network_is_told_from_what_does_not() {
+        let local = |url: &str| {
+            let url = Some(Secret::new(url));
+            let config = Config {
+                url,
+                ..Config::default()
+            };
+            config.address(Path::new("/data")).unwrap().is_local()
+        };
+        for here in [
+            "sqlite:/x.db",
+            "postgres://u:p@localhost:5432/d",
+            "postgres://u:p%40@127.0.0.1/d?sslmode=disable",
+            "postgres://u@[::1]:5/d",
+            "postgres:///d?host=/run/postgresql",
+            "postgres://u@%2Frun%2Fpostgresql/d",
+            "mysql://u:p@LOCALHOST/d?socket=/run/mysqld.sock",
+        ] {
+            assert!(local(here), "{here}");
+        }
+        for far in [
+            "postgres://u:p@db.example.com/d",
+            "mysql://localhost:p@10.0.0.5:3306/d",
+            "postgres://u@[2001:db8::1]/d",
+            "postgres://u@localhost.example.com/d",
+        ] {
+            assert!(!local(far), "{far}");
+        }
+    }
 
     #[test]
     fn without_an_address_it_is_a_file_in_the_data_directory() {

@@ -116,7 +116,7 @@ impl Meta {
                     Error::Unavailable(format!("cannot connect to {}: {error}", address.describe()))
                 }
             })?;
-        let server = server::inspect(&mut lease, address.dialect)
+        let server = server::inspect(&mut lease, &address)
             .await
             .map_err(|failure| failure.error)?;
         lease.finish().await;

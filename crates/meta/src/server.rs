@@ -1,6 +1,7 @@
 //! What is asked of a server when it is opened: which product and version it is,
 //! and whether it keeps what it acknowledges.
 
+use crate::config::Address;
 use crate::connection::Lease;
 use crate::dialect::errors::Failure;
 use crate::dialect::{Dialect, Flavour};
@@ -14,7 +15,14 @@ pub(crate) struct Facts {
 }
 
 /// Looks at a fresh connection; refuses servers that are too old and warns of those that may lose commits.
-pub(crate) async fn inspect(lease: &mut Lease, dialect: Dialect) -> Result<Facts, Failure> {
+pub(crate) async fn inspect(lease: &mut Lease, address: &Address) -> Result<Facts, Failure> {
+    let dialect = address.dialect;
+    if !address.is_local() && !is_encrypted(lease, dialect).await? {
+        tracing::warn!(
+            "the database server is reached over the network without TLS, passwords and all: set sslmode=verify-full \
+             (PostgreSQL) or ssl-mode=VERIFY_IDENTITY (MariaDB, MySQL) in the address"
+        );
+    }
     match dialect {
         Dialect::Sqlite => {
             let version = text(lease, "SELECT sqlite_version()").await?;
@@ -25,6 +33,22 @@ pub(crate) async fn inspect(lease: &mut Lease, dialect: Dialect) -> Result<Facts
         }
         Dialect::Postgres => postgres(lease).await,
         Dialect::Mysql => mysql(lease).await,
+    }
+}
+
+/// Whether what is said on this connection is.
+async fn is_encrypted(lease: &mut Lease, dialect: Dialect) -> Result<bool, Failure> {
+    match dialect {
+        Dialect::Sqlite => Ok(true),
+        Dialect::Postgres => {
+            let question = "SELECT ssl::int::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+            Ok(text(lease, question).await? == "1")
+        }
+        Dialect::Mysql => {
+            let rows = lease.ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'").await?;
+            let cipher = rows.first().and_then(|row| row.string(1).ok());
+            Ok(cipher.is_some_and(|cipher| !cipher.is_empty()))
+        }
     }
 }
 
