@@ -39,7 +39,7 @@ deny:
 	PATH="$(SEAWALL_TOOLS)/bin:$$PATH" $(CARGO) deny --locked --log-level error check bans licenses sources
 
 advisories: ## Known vulnerabilities of dependencies (asks the advisory database over the network)
-	PATH="$(SEAWALL_TOOLS)/bin:$$PATH" $(CARGO) deny --locked check advisories
+	PATH="$(SEAWALL_TOOLS)/bin:$$PATH" $(CARGO) deny --locked check --warn unmaintained advisories
 
 tidy:
 	$(CARGO) test --locked --quiet --package xtask
