@@ -10,7 +10,7 @@ use super::users::choose;
 use crate::credentials::{self, store};
 
 /// The name of the first administrator.
-const ADMIN: &str = "admin";
+pub(super) const ADMIN: &str = "admin";
 
 impl Directory {
     /// Makes the user `admin` if nobody administers the installation. Returns the password if it

@@ -3,16 +3,37 @@
 use seawall_kernel::Op;
 use seawall_kernel::catalog::principals::{self, User};
 use seawall_kernel::events::{Event, EventKind};
-use seawall_types::{NamespaceName, Result, Secret};
+use seawall_types::name::DEFAULT_NAMESPACE;
+use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 
 use super::Directory;
+use super::admin::ADMIN;
 use crate::credentials;
 use crate::passwords::generate;
+
+/// Names that would make a user what they are not: the owner of every name of one part, or something
+/// of the server's own. An organization may still be called so, which the operator alone makes.
+const RESERVED: [&str; 13] = [
+    ADMIN,
+    "api",
+    "auth",
+    "health",
+    DEFAULT_NAMESPACE,
+    "login",
+    "logout",
+    "metrics",
+    "seawall",
+    "static",
+    "token",
+    "v1",
+    "v2",
+];
 
 impl Directory {
     /// Makes a user and its namespace. Returns the password if none was given.
     ///
-    /// Errors: `Conflict` if the name is taken; `BadRequest` for a password that has not 1 to 1024
+    /// Errors: `Conflict` if the name is taken or kept for other things, of which `admin` is an
+    /// administrator; `BadRequest` for a password that has not 1 to 1024
     /// bytes.
     pub async fn create_user(
         &self,
@@ -21,6 +42,10 @@ impl Directory {
         password: Option<Secret>,
         superuser: bool,
     ) -> Result<Option<Secret>> {
+        if RESERVED.contains(&name.as_str()) && !(superuser && name.as_str() == ADMIN) {
+            let words = format!("the name {name} is kept for other things than a user");
+            return Err(Error::new(Reason::Conflict, words));
+        }
         let (password, generated) = choose(op, password);
         let phc = self.passwords().hash(op, &password).await?;
         op.transaction(

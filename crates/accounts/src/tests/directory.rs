@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use seawall_kernel::catalog::{namespaces, principals};
 use seawall_types::{NamespaceName, Reason, Secret};
 
 use super::{House, basic, pair};
+use crate::credentials;
 
 fn name(text: &str) -> NamespaceName {
     NamespaceName::parse(text).unwrap()
@@ -179,7 +181,20 @@ async fn the_first_administrator_is_made_once() {
 #[tokio::test]
 async fn nobody_is_made_an_administrator_by_their_name() {
     let house = House::new().await;
-    house.user("admin").await;
+    // As an earlier release let them be made.
+    let operator = house.operator();
+    let taken = operator.transaction((), |tx, op, ()| {
+        Box::pin(async move {
+            let id = principals::create_user(tx, op, &name("admin"), false).await?;
+            Ok(id)
+        })
+    });
+    let id = taken.await.unwrap();
+    let phc = "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA";
+    let password = operator.transaction((id, phc), |tx, _op, (id, phc)| {
+        Box::pin(async move { credentials::replace_password(tx, *id, phc).await })
+    });
+    password.await.unwrap();
     assert!(
         house
             .directory
@@ -188,8 +203,37 @@ async fn nobody_is_made_an_administrator_by_their_name() {
             .unwrap()
             .is_none()
     );
-    let admin = house.verify(&house.op(), &basic("admin")).await.unwrap();
-    assert!(!admin.is_superuser());
+    let users = house.directory.list_users(&house.operator()).await.unwrap();
+    assert!(users.iter().all(|user| !user.admin));
+}
+
+#[tokio::test]
+async fn some_names_are_no_users() {
+    let house = House::new().await;
+    let operator = house.operator();
+    let add = |text: &str, superuser| {
+        let name = name(text);
+        let (house, operator) = (&house, &operator);
+        async move {
+            house
+                .directory
+                .create_user(operator, &name, None, superuser)
+                .await
+        }
+    };
+    for reserved in ["library", "v2", "admin", "api"] {
+        let refused = add(reserved, false).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::Conflict, "{reserved}");
+    }
+    assert_eq!(
+        add("library", true).await.unwrap_err().reason,
+        Reason::Conflict
+    );
+    add("admin", true).await.unwrap();
+    // The operator may call an organization so, in which names of one part are.
+    namespaces::create_organization(&operator, &name("library"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
