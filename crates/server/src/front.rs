@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use seawall_kernel::http::{Access, Dialect, Dispatcher, Route};
 use seawall_kernel::{Error, Op, Origin, Reason};
@@ -105,10 +105,15 @@ fn agent(headers: &HeaderMap) -> String {
 
 impl Serve for Front {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
-        if !names_one_host(&request) {
-            return std::future::ready(hostless()).boxed();
-        }
         let origin = self.origin(&request, &peer);
+        if !names_one_host(&request) {
+            let words = "the Host header is missing, repeated or not valid";
+            let error = Error::new(Reason::BadRequest, words);
+            let response = self
+                .dispatcher
+                .refuse(request.map(Body::new), origin, &error);
+            return std::future::ready(response).boxed();
+        }
         let dispatcher = Arc::clone(&self.dispatcher);
         async move { dispatcher.dispatch(request.map(Body::new), origin).await }.boxed()
     }
@@ -128,13 +133,6 @@ fn names_one_host<B>(request: &Request<B>) -> bool {
                 || authority.is_some_and(|authority| valid(authority.as_str()))
         }
     }
-}
-
-fn hostless() -> Response<Body> {
-    let text = "the Host header is missing, repeated or not valid\n";
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
 }
 
 /// The process's own routes. Health and metrics are served here unless they have a listener of

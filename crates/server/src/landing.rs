@@ -108,10 +108,14 @@ pub fn page(headers: &HeaderMap, door: &Door) -> Response<Body> {
         (header::CACHE_CONTROL, "no-store"),
         (header::VARY, "Accept, Host"),
     ];
+    let headers = response.headers_mut();
     for (name, value) in fixed {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Browsers, which alone look at it, come to this page and no other.
+    if door.tls {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     response
 }
@@ -228,6 +232,9 @@ mod tests {
                 .unwrap()
                 .starts_with("default-src 'none'")
         );
+        assert!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
+        let (plain, _) = shown(Some(BROWSER), "registry.example", false).await;
+        assert!(!plain.contains_key(header::STRICT_TRANSPORT_SECURITY));
         assert!(html.contains("docker login registry.example\n"), "{html}");
         assert!(
             !html.contains("tls-verify") && !html.contains("<script"),

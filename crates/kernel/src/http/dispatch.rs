@@ -49,6 +49,8 @@ pub struct Dispatcher {
     /// The metrics of requests for what is not served.
     unknown: Arc<Meters>,
     wrong_method: Arc<Meters>,
+    /// Those of requests that are refused before they are looked at.
+    malformed: Arc<Meters>,
 }
 
 impl Dispatcher {
@@ -67,6 +69,7 @@ impl Dispatcher {
             journal,
             unknown: Arc::new(Meters::new("unknown-route")),
             wrong_method: Arc::new(Meters::new("wrong-method")),
+            malformed: Arc::new(Meters::new("malformed")),
         })
     }
 
@@ -135,6 +138,34 @@ impl Dispatcher {
                 dialect.render(&failure.error, &asked)
             }
         };
+        sign(&mut response, dialect, &op);
+        record.answer(response)
+    }
+
+    /// Answers a request with `error` and looks no further at it: for what cannot be a request of ours.
+    pub fn refuse(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        origin: Origin,
+        error: &Error,
+    ) -> Response {
+        let started = self.kernel.clock().elapsed();
+        let (parts, _) = request.into_parts();
+        let dialect = Dialect::of_path(parts.uri.path());
+        let op = self
+            .kernel
+            .op(Lane::Listing, Actor::anonymous(), origin, None);
+        let places = Places::default();
+        let head = Arc::new(Head { parts, places });
+        let journal = self.journal.as_ref();
+        let mut record = Record::new(&op, (&head, &self.malformed), journal, started);
+        record.failed(error);
+        let asked = Asked {
+            method: &head.parts.method,
+            challenge: None,
+            allow: None,
+        };
+        let mut response = dialect.render(error, &asked);
         sign(&mut response, dialect, &op);
         record.answer(response)
     }
@@ -240,6 +271,11 @@ enum Target<'t> {
 /// The headers that every answer has.
 fn sign(response: &mut Response, dialect: Dialect, op: &Op) {
     let headers = response.headers_mut();
+    // Whatever is served is what it says that it is, and nothing that a browser makes of it.
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     if dialect == Dialect::Oci {
         let version = HeaderValue::from_static("registry/2.0");
         headers.insert(API_VERSION, version);

@@ -244,12 +244,19 @@ pub(super) fn is_plain(value: &str) -> bool {
     !value.is_empty() && !value.contains([' ', '"', '='])
 }
 
-/// The text without characters that would move the cursor: a request's path must not paint a terminal.
+/// Whether a letter does more than to stand there: moves the cursor, turns the direction of what follows, joins itself to the letter
+/// before it, or is not seen at all.
+fn is_active(letter: char) -> bool {
+    // What is not printable is written by its number, which takes more than a backslash and a letter.
+    letter.is_control() || (!letter.is_ascii() && letter.escape_debug().len() > 2)
+}
+
+/// The text without characters that would paint a terminal or show another text than there is.
 pub(super) fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_active) {
         text.chars()
             .flat_map(|letter| {
-                let escaped = letter.is_control();
+                let escaped = is_active(letter);
                 let shown: Vec<char> = if escaped {
                     letter.escape_default().collect()
                 } else {
@@ -314,6 +321,19 @@ mod tests {
 
     fn request() {
         tracing::info!(target: "other", path = "/v2/a\u{1b}[2J", status = 200_u16, ms = 1.5, agent = "a \"b\"");
+    }
+
+    #[test]
+    fn nothing_in_the_text_turns_hides_or_moves_what_follows() {
+        let odd = "a\u{202e}b\u{200b}c\u{2066}d\u{feff}e\u{1b}[2Jf\n";
+        let shown = printable(odd);
+        assert_eq!(
+            shown,
+            "a\\u{202e}b\\u{200b}c\\u{2066}d\\u{feff}e\\u{1b}[2Jf\\n"
+        );
+        for plain in ["ann/app", "a \"b\" 'c' \\", "ännchen пароль 名前 ☃"] {
+            assert_eq!(printable(plain), plain);
+        }
     }
 
     #[test]

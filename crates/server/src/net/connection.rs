@@ -145,9 +145,11 @@ where
         let many = two && request.headers().len() > shared.limits.headers as usize;
         let answer = (!many).then(|| shared.service.serve(request, peer));
         async move {
-            let response = match answer {
-                Some(answer) => answer.await,
-                None => too_many_headers(),
+            let response = if let Some(answer) = answer {
+                answer.await
+            } else {
+                not_understood(peer, "headers");
+                too_many_headers()
             };
             Ok::<_, Infallible>(response.map(|body| running.answering(body)))
         }
@@ -160,6 +162,12 @@ where
     );
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     converse(pin!(connection), &activity, peer, shared).await;
+}
+
+/// Leaves a trace of a request that was refused before anything of it could be looked at.
+fn not_understood(peer: Peer, reason: &'static str) {
+    counter!("seawall_requests_not_understood_total", "reason" => reason).increment(1);
+    tracing::info!(target: "request", address = %peer.address.ip(), reason, "a request was not understood");
 }
 
 fn too_many_headers() -> Response<Body> {
@@ -208,6 +216,10 @@ async fn converse(
         tokio::select! {
             result = connection.as_mut() => {
                 if let Err(error) = result {
+                    let broken = error.downcast_ref::<hyper::Error>();
+                    if broken.is_some_and(hyper::Error::is_parse) {
+                        not_understood(peer, "head");
+                    }
                     tracing::debug!(peer = %peer.address, error = %Chain(error.as_ref()), "connection broke");
                 }
                 return;

@@ -69,7 +69,7 @@ async fn the_errors() {
         ),
         (
             "invalid token",
-            app.anonymous().with_token("nonsense").get("/v2/"),
+            app.anonymous().with_token("no.good.token").get("/v2/"),
         ),
         (
             "wrong password",

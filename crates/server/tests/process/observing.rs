@@ -2,6 +2,7 @@
 
 use seawall_testkit::{Image, blob_of};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{PASSWORD, add_user, site};
 
@@ -248,5 +249,39 @@ async fn whoever_opens_the_address_in_a_browser_learns_what_it_is() {
         .send()
         .await
         .expect(400);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_understood_leaves_a_line_and_a_count() {
+    let site = site().await;
+    let server = site.serve().await;
+    let hostless = server.anonymous().get("/v2/").at_host("<script>");
+    let answer = hostless.send().await.expect(400);
+    server.logged(answer.header("x-request-id")).await;
+    assert!(server.log().contains("\"route\":\"malformed\""));
+    let mut garbage = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
+    garbage
+        .write_all(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = Vec::new();
+    garbage.read_to_end(&mut said).await.unwrap();
+    assert!(
+        said.starts_with(b"HTTP/1.1 400"),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+    server.logged("was not understood").await;
+    let metrics = server.anonymous().get("/metrics").send().await.expect(200);
+    let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+    for count in [
+        "seawall_requests_not_understood_total{reason=\"head\"} 1",
+        "seawall_requests_total{route=\"malformed\",lane=\"listing\",status=\"4xx\"} 1",
+    ] {
+        assert!(text.contains(count), "{count}\n{text}");
+    }
     server.stop().await;
 }
