@@ -275,6 +275,17 @@ impl TestDatabase {
     }
 }
 
+/// Keeps a connection busy for 0.6 seconds; `false` on SQLite, which has no such statement.
+pub async fn occupy(backend: Backend, session: &Session) -> Result<bool> {
+    let statement = match backend {
+        Backend::Sqlite => return Ok(false),
+        Backend::Postgres => &postgres_only::SLEEP,
+        Backend::Mariadb => &mariadb_only::SLEEP,
+    };
+    session.all(statement, crate::args![]).await?;
+    Ok(true)
+}
+
 mod postgres_only {
     use sea_query::{Expr, Query};
 
@@ -283,6 +294,8 @@ mod postgres_only {
         OPEN: |_d| Query::select().expr(Expr::cust("COUNT(*)")).from("pg_stat_activity")
             .and_where(Expr::cust(
                 "datname = current_database() AND state LIKE 'idle in transaction%'"));
+        /// Takes its time.
+        SLEEP: |_d| Query::select().expr(Expr::cust("CAST(pg_sleep(0.6) AS TEXT)"));
     }
 }
 
@@ -295,6 +308,8 @@ mod mariadb_only {
             "(SELECT COUNT(*) FROM information_schema.innodb_trx t \
              JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
              WHERE p.db = DATABASE() AND p.command = 'Sleep')"));
+        /// Takes its time.
+        SLEEP: |_d| Query::select().expr(Expr::cust("SLEEP(0.6)"));
     }
 }
 

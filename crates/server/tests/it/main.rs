@@ -15,6 +15,7 @@ mod disks;
 mod errors;
 mod events;
 mod growth;
+mod fresh;
 mod hangups;
 mod headers;
 mod hostile;
