@@ -4,7 +4,7 @@
 //! out [`Session`]s; nothing else can run a statement.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     observed: Mutex<Observed>,
     /// The latest time that was given out.
     given: AtomicI64,
+    /// The database took no writes when it was last heard of.
+    standby: AtomicBool,
 }
 
 /// The database's time at a moment of our own clock.
@@ -147,6 +149,7 @@ impl Meta {
                 shift,
                 observed,
                 given: AtomicI64::new(i64::MIN),
+                standby: AtomicBool::new(false),
             }),
         };
         meta.shared
@@ -316,6 +319,22 @@ impl Shared {
     /// How long a caller waits for the end of a transaction, likewise.
     pub(crate) fn writing_limit(&self) -> Option<Duration> {
         self.reading_limit().map(|limit| PATIENCE + limit)
+    }
+
+    /// Notes that a server takes no writes: another one may, and then this one tells what is no longer so. At the first
+    /// sign, no connection is used again; the one that asks is opened anew each time, until it leads to a primary.
+    pub(crate) fn saw_standby(&self) {
+        if !self.standby.swap(true, Ordering::AcqRel) {
+            self.pools.distrust();
+        }
+        self.pools.renew_apart();
+    }
+
+    /// Notes that the server which is asked first takes writes. What was opened before leads to the other one.
+    pub(crate) fn saw_primary(&self) {
+        if self.standby.swap(false, Ordering::AcqRel) {
+            self.pools.distrust();
+        }
     }
 
     pub(crate) fn shift(&self) -> Arg {

@@ -148,6 +148,11 @@ impl<C: Connection + 'static> Pool<C> {
         }
     }
 
+    /// Closes the connections that nobody uses: the next is a new one.
+    pub(crate) fn renew(&self) {
+        self.0.drop_idle(|_| true);
+    }
+
     /// Open connections, and those of them that are not lent.
     pub(crate) fn size(&self) -> (u32, usize) {
         let idle = self.0.idle().len();

@@ -157,9 +157,20 @@ impl Pools {
         Ok(Lease::new(link, Ord::min(self.limit, APART_LIMIT)))
     }
 
-    /// No connection that is open now is used again.
+    /// No connection that is open now is used again. A file is the same for all of them.
     pub(crate) fn distrust(&self) {
-        self.handshakes.distrust();
+        if self.dialect() != Dialect::Sqlite {
+            self.handshakes.distrust();
+        }
+    }
+
+    /// Opens the connection apart anew for its next use.
+    pub(crate) fn renew_apart(&self) {
+        match &self.shared {
+            ByDialect::Sqlite { .. } => {}
+            ByDialect::Postgres { apart, .. } => apart.renew(),
+            ByDialect::Mysql { apart, .. } => apart.renew(),
+        }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {

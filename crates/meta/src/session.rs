@@ -57,11 +57,6 @@ impl Session {
         self
     }
 
-    /// No connection that is open now is used again.
-    pub(crate) fn distrust(&self) {
-        self.shared.pools.distrust();
-    }
-
     /// What this session carries.
     pub fn context(&self) -> &Context {
         &self.context

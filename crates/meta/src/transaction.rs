@@ -273,6 +273,9 @@ impl Tx {
     fn note<T>(&mut self, result: Result<T, Failure>) -> Result<T> {
         result.map_err(|failure| {
             let error = failure.error.clone();
+            if matches!(error, Error::ReadOnly(_)) {
+                self.shared.saw_standby();
+            }
             self.failed = Some(failure);
             error
         })

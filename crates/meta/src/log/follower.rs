@@ -121,6 +121,14 @@ impl Follower {
     /// Looks once. An error leaves the position as it was; a database that takes no writes is an error, since a standby
     /// may lag behind what was acknowledged.
     pub async fn poll(&mut self) -> Result<Poll> {
+        let found = self.find().await;
+        if matches!(found, Err(Error::ReadOnly(_))) {
+            self.meta.shared.saw_standby();
+        }
+        found
+    }
+
+    async fn find(&mut self) -> Result<Poll> {
         if std::mem::take(&mut self.changed) {
             return Ok(self.history_changed());
         }
@@ -143,6 +151,10 @@ impl Follower {
         let (filled, rest) = self.fillings(&mut look).await?;
         let args = args![from, PAGE + 1];
         let (page, asked) = look.ask(self.table.page, args).await?;
+        if self.is_apart() && !page.is_empty() {
+            // Before anything is told of what was found: who reads it then must read it there.
+            self.meta.shared.saw_primary();
+        }
         // Asked for last, so that it covers whatever was pruned before any of these questions.
         let floor = page.first().map_or(0, |entry| entry.floor);
         match page.first() {
@@ -231,8 +243,12 @@ impl Follower {
         self.holes.first().map_or(self.highest, |first| first - 1)
     }
 
+    fn is_apart(&self) -> bool {
+        self.table.name == CHANGES.name
+    }
+
     fn session(&self) -> Session {
-        if self.table.name == CHANGES.name {
+        if self.is_apart() {
             self.meta.session_apart()
         } else {
             self.meta.own_session()
@@ -330,12 +346,7 @@ impl Look {
     ) -> Result<(Vec<Entry>, Duration)> {
         let Timed { rows, since } = self.session.timed(statement, args).await?;
         self.began.get_or_insert(since);
-        let entries = read(rows);
-        if matches!(entries, Err(Error::ReadOnly(_))) {
-            // The others speak to the same server, which may lag behind what was acknowledged elsewhere.
-            self.session.distrust();
-        }
-        Ok((entries?, since))
+        Ok((read(rows)?, since))
     }
 }
 

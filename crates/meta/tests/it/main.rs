@@ -9,6 +9,7 @@ mod log;
 mod migrations;
 mod pipeline;
 mod silence;
+mod standby;
 mod transactions;
 mod values;
 mod wal;
