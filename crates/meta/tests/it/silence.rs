@@ -8,6 +8,7 @@ use sea_query::{Expr, ExprTrait as _, Query};
 use seawall_meta::fixture::{Backend, Proxy, Standing, TestClock, TestDatabase, TestTasks};
 use seawall_meta::{Change, Config, Error, Meta, arg, args, statements};
 use seawall_types::{Context, Lane};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::{Fixture, TABLES, eventually};
@@ -227,6 +228,42 @@ on_every_server! {
         }).await;
     }
 
+    async fn readers_who_hang_up_while_they_wait_leave_the_line(backend: Backend) {
+        let Some(far) = Far::new(backend, |config| {
+            config.max_connections = 2;
+            config.acquire_timeout_ms = 60_000;
+            config.statement_timeout_ms = 60_000;
+        }).await else { return };
+        let (held, over) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (holds, ends) = (Arc::clone(&held), Arc::clone(&over));
+        let session = far.meta.session(Context::new(Lane::Push));
+        let holding = session.transaction::<_, Error, _>(move |_| {
+            let (holds, ends) = (Arc::clone(&holds), Arc::clone(&ends));
+            Box::pin(async move {
+                holds.notify_one();
+                ends.notified().await;
+                Ok(())
+            })
+        });
+        let hanging_up = async {
+            // The one place of the pool is taken from here on.
+            held.notified().await;
+            let contexts: Vec<_> = (0..100).map(|_| Context::new(Lane::Pull)).collect();
+            let readers = contexts.iter().map(|context| {
+                let session = far.meta.session(context.clone());
+                async move { session.optional(&VALUE, args!["a"]).await }
+            });
+            drop(timeout(Duration::from_millis(100), futures::future::join_all(readers)).await);
+            over.notify_one();
+            contexts
+        };
+        let (held, contexts) = futures::join!(holding, hanging_up);
+        held.unwrap();
+        far.reads().await.unwrap();
+        let read: u64 = contexts.iter().map(|context| context.cost.snapshot().reads).sum();
+        assert_eq!(read, 0, "statements that nobody waited for");
+    }
+
     async fn closing_ends_though_the_database_is_silent(backend: Backend) {
         let Some(far) = Far::new(backend, |config| config.statement_timeout_ms = 600_000).await else { return };
         far.reads().await.unwrap();
@@ -264,4 +301,63 @@ async fn a_file_that_another_program_writes_to_fails_all_who_wait_together() {
     }
     holder.end().await.unwrap();
     one(20).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_of_writers_has_an_end_and_none_stands_in_it_for_ever() {
+    let database = TestDatabase::migrated(Backend::Sqlite, &[TABLES])
+        .await
+        .unwrap();
+    let config = Config {
+        acquire_timeout_ms: 500,
+        ..database.config()
+    };
+    let data = database.directory().to_owned();
+    let meta = Meta::open(&config, &data, TestTasks::tasks(), TestClock::new())
+        .await
+        .unwrap();
+    let session = meta.session(Context::new(Lane::Push));
+    let (held, over) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (holds, ends) = (Arc::clone(&held), Arc::clone(&over));
+    let long = session.transaction::<_, Error, _>(move |tx| {
+        let (holds, ends) = (Arc::clone(&holds), Arc::clone(&ends));
+        Box::pin(async move {
+            tx.execute(&INSERT, args!["long", 1]).await?;
+            holds.notify_one();
+            ends.notified().await;
+            Ok(())
+        })
+    });
+    let others = async {
+        held.notified().await;
+        let one = |number: i64| {
+            let session = session.clone();
+            async move {
+                let written = session.transaction::<_, Error, _>(move |tx| {
+                    Box::pin(async move {
+                        let name = format!("n{number}");
+                        tx.execute(&INSERT, args![&name, number]).await
+                    })
+                });
+                written.await
+            }
+        };
+        let all = futures::future::join_all((0..1500).map(one));
+        let told = timeout(FOR_EVER, all).await.unwrap();
+        over.notify_one();
+        told
+    };
+    let (long, told) = futures::join!(long, others);
+    long.unwrap();
+    let full = |told: &&Result<_, Error>| matches!(told, Err(Error::Busy(why)) if why.contains("too many"));
+    let late = |told: &&Result<_, Error>| matches!(told, Err(Error::Busy(why)) if why.contains("too long"));
+    let (full, late) = (
+        told.iter().filter(full).count(),
+        told.iter().filter(late).count(),
+    );
+    // Those who come as others leave have the places of those.
+    assert!(
+        full > 0 && full + late == 1500,
+        "{full} found no place, {late} no turn"
+    );
 }
