@@ -124,6 +124,47 @@ impl Dialect {
         }
     }
 
+    /// What a migration's `{online}` stands for: an index that is built beside writers. MySQL knows no "if not exists"
+    /// there; that it exists already is told by an error.
+    pub(crate) fn online(self, token: &str) -> Option<&'static str> {
+        (token == "online").then_some(match self {
+            Self::Sqlite => "IF NOT EXISTS",
+            Self::Postgres => "CONCURRENTLY IF NOT EXISTS",
+            Self::Mysql => "",
+        })
+    }
+
+    /// What a statement with `{online}` ends with.
+    pub(crate) fn online_options(self) -> &'static str {
+        match self {
+            Self::Sqlite | Self::Postgres => "",
+            Self::Mysql => " ALGORITHM=INPLACE LOCK=NONE",
+        }
+    }
+
+    /// Asks whether an index of this name was left unfinished, and says how to take it away. Only PostgreSQL leaves one.
+    pub(crate) fn unfinished_index(self, name: &str) -> Option<(String, String)> {
+        (self == Self::Postgres).then(|| {
+            let found = format!(
+                "SELECT CAST(1 AS BIGINT) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+                 WHERE c.relname = '{name}' AND c.relnamespace = current_schema()::regnamespace \
+                 AND NOT i.indisvalid"
+            );
+            (found, format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+        })
+    }
+
+    /// How long a schema change waits for those who use the table before it lets them pass and tries again: whoever comes
+    /// after it waits behind it. PostgreSQL's `CONCURRENTLY` keeps nobody waiting, and may wait longer itself.
+    pub(crate) fn schema_lock_timeout(self, online: bool) -> Option<&'static str> {
+        match (self, online) {
+            (Self::Sqlite, _) => None,
+            (Self::Postgres, false) => Some("SET lock_timeout = 1000"),
+            (Self::Postgres, true) => Some("SET lock_timeout = 60000"),
+            (Self::Mysql, _) => Some("SET lock_wait_timeout = 2, innodb_lock_wait_timeout = 2"),
+        }
+    }
+
     /// What a new session of a server is told, one statement each. SQLite's settings are connect options.
     pub(crate) fn session(self, config: &Config, flavour: Flavour) -> Vec<String> {
         let statement = config.statement_timeout_ms;

@@ -101,6 +101,7 @@
 //! ```
 
 mod args;
+mod backfill;
 mod cells;
 mod change;
 mod config;
@@ -126,6 +127,7 @@ mod transaction;
 mod wal;
 
 pub use args::{Arg, Args, list};
+pub use backfill::{Backfill, BackfillKey};
 pub use change::{CHANGES, Change};
 pub use config::Config;
 pub use dialect::{Batch, Dialect};
@@ -141,6 +143,7 @@ pub use transaction::Tx;
 /// Every statement of this crate; other crates offer theirs alike, and a test lets all databases check them
 /// ([`Meta::check`]).
 pub static STATEMENTS: &[&[&Statement]] = &[
+    backfill::ALL,
     change::ALL,
     CHANGES.statements,
     log::PRUNE_STATEMENTS,

@@ -4,6 +4,11 @@
 //! and PostgreSQL a step and its bookkeeping commit together; MariaDB commits
 //! schema changes by themselves, so a step is booked as begun first and, if the
 //! process died, told from an applied one by "already exists".
+//!
+//! A step that builds an index (`CREATE INDEX {online} name ON …`) never keeps
+//! writers away: it runs outside a transaction, may be interrupted at any moment
+//! and is run again. No statement depends on an index to be right, so a binary
+//! whose indexes are not built yet starts all the same.
 
 mod apply;
 
@@ -87,7 +92,14 @@ pub struct Migrator {
     release: Release,
 }
 
-static OWN: Migrations = migrations!("meta", ["0001_create_change", "0002_create_log_floor"]);
+static OWN: Migrations = migrations!(
+    "meta",
+    [
+        "0001_create_change",
+        "0002_create_log_floor",
+        "0005_create_backfill",
+    ]
+);
 
 impl Step {
     /// The number at the beginning of the file's name.
@@ -110,6 +122,23 @@ impl Step {
             .map_err(|what| Error::Configuration(format!("migration {}: {what}", self.file)))
     }
 
+    /// The name of the index that it builds, for a step that runs beside writers.
+    pub(crate) fn index(&self) -> Option<&'static str> {
+        let (_, rest) = self.sql.split_once(ONLINE)?;
+        rest.split_whitespace().next()
+    }
+
+    /// Whether a history with this checksum speaks of this step: as it is, or as it was before a line
+    /// `-- replaces <checksum>` was put into it.
+    fn is_booked_as(&self, checksum: i64) -> bool {
+        let replaced = self
+            .sql
+            .lines()
+            .filter_map(|line| line.strip_prefix("-- replaces "))
+            .filter_map(|number| number.trim().parse::<i64>().ok());
+        replaced.chain([self.checksum()]).any(|it| it == checksum)
+    }
+
     fn checksum(&self) -> i64 {
         // FNV-1a: an edit is to be noticed, not an attack.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -119,6 +148,9 @@ impl Step {
             .cast_signed()
     }
 }
+
+/// The token of a step that builds an index beside writers.
+const ONLINE: &str = "{online}";
 
 /// A number that changes with any of these steps and this crate's own.
 #[cfg(feature = "test-fixture")]
@@ -194,7 +226,8 @@ impl Migrator {
             .collect()
     }
 
-    /// Refuses a schema that this binary must not run on: too new for it, or with steps missing.
+    /// Refuses a schema that this binary must not run on: too new for it, or with steps missing. A missing index makes
+    /// it slow, not wrong, and is only told to the log.
     pub async fn check(&self) -> Result<()> {
         let status = self.status().await?;
         if status.oldest_release > self.release.number {
@@ -203,10 +236,21 @@ impl Migrator {
                 this: self.release.number,
             });
         }
-        if !status.missing.is_empty() {
-            return Err(Error::SchemaTooOld {
-                missing: status.missing,
-            });
+        let indexes: BTreeSet<String> = self
+            .items()?
+            .iter()
+            .filter(|item| item.step.index().is_some())
+            .map(Item::label)
+            .collect();
+        let (slow, missing): (Vec<_>, Vec<_>) = status
+            .missing
+            .into_iter()
+            .partition(|label| indexes.contains(label));
+        if !missing.is_empty() {
+            return Err(Error::SchemaTooOld { missing });
+        }
+        if !slow.is_empty() {
+            tracing::warn!(?slow, "indexes are missing, run `seawall migrate apply`");
         }
         Ok(())
     }
@@ -275,17 +319,25 @@ fn expand(sql: &str, dialect: Dialect) -> Result<String, String> {
     if text.contains(';') {
         return Err("more than one statement".into());
     }
+    let indexes = text.contains(ONLINE);
+    if indexes && !(text.starts_with("CREATE INDEX {online} ") && text.contains(" ON ")) {
+        return Err("only CREATE INDEX {online} name ON … runs beside writers".into());
+    }
     let mut parts = text.split('{');
     let mut expanded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (token, rest) = part.split_once('}').ok_or("a token that does not end")?;
-        match (token.split_once(' '), dialect.column_type(token)) {
+        let word = dialect.column_type(token).or(dialect.online(token));
+        match (token.split_once(' '), word) {
             (Some(("given", column)), _) => expanded.push_str(&dialect.given(column)),
             (Some(("of", table)), _) => expanded.push_str(&dialect.of_table(table)),
-            (_, Some(column_type)) => expanded.push_str(column_type),
+            (_, Some(word)) => expanded.push_str(word),
             (_, None) => return Err(format!("unknown token {{{token}}}")),
         }
         expanded.push_str(rest);
+    }
+    if indexes {
+        expanded.push_str(dialect.online_options());
     }
     Ok(expanded.trim_end().to_owned())
 }
@@ -317,6 +369,38 @@ mod tests {
         let dropped = |dialect| expand("DROP INDEX i {of t}", dialect).unwrap();
         assert_eq!(dropped(Dialect::Postgres), "DROP INDEX i");
         assert_eq!(dropped(Dialect::Mysql), "DROP INDEX i ON t");
+    }
+
+    #[test]
+    fn an_index_is_built_beside_writers_as_each_database_can() {
+        let sql = "CREATE INDEX {online} t_by_a ON t (a)";
+        let step = Step {
+            file: "0001_index_t",
+            sql,
+        };
+        assert_eq!(step.index(), Some("t_by_a"));
+        let texts = [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql]
+            .map(|dialect| expand(sql, dialect).unwrap());
+        assert_eq!(texts[0], "CREATE INDEX IF NOT EXISTS t_by_a ON t (a)");
+        assert_eq!(
+            texts[1],
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS t_by_a ON t (a)"
+        );
+        assert_eq!(
+            texts[2],
+            "CREATE INDEX  t_by_a ON t (a) ALGORITHM=INPLACE LOCK=NONE"
+        );
+        assert!(expand("ALTER TABLE t {online} ADD a {int}", Dialect::Sqlite).is_err());
+    }
+
+    #[test]
+    fn a_step_may_say_which_text_it_replaces() {
+        let step = Step {
+            file: "0001_fill_t",
+            sql: "-- replaces -42\nUPDATE t SET a = 1 WHERE a IS NULL",
+        };
+        assert!(step.is_booked_as(-42) && step.is_booked_as(step.checksum()));
+        assert!(!step.is_booked_as(42));
     }
 
     #[test]

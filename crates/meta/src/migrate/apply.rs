@@ -19,7 +19,7 @@ use crate::{args, pools, random};
 
 /// How long to wait for another process that migrates.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Pause between attempts to get the lock.
+/// Pause between attempts to get a lock.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A row of the history.
@@ -125,7 +125,7 @@ async fn apply_locked(
     }
     let mut applied = Vec::new();
     for item in items {
-        if apply_step(lease, shared, item).await? {
+        if apply_patiently(lease, shared, item).await? {
             tracing::info!(step = item.label(), "migration applied");
             applied.push(item.label());
         }
@@ -134,7 +134,30 @@ async fn apply_locked(
     Ok(applied)
 }
 
-/// Applies one step unless somebody has.
+/// Applies one step unless it was applied. One that does not get its lock at once lets those pass who wait behind it, and
+/// is tried again.
+async fn apply_patiently(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<bool, Failure> {
+    let begun = shared.clock.elapsed();
+    let online = item.step.index().is_some();
+    if let Some(setting) = shared.pools.dialect().schema_lock_timeout(online) {
+        lease.command(setting).await?;
+    }
+    loop {
+        match apply_step(lease, shared, item).await {
+            Err(failure)
+                if failure.retry
+                    && !failure.lost
+                    && shared.clock.elapsed().saturating_sub(begun) < PATIENCE =>
+            {
+                tracing::info!(step = item.label(), error = %failure.error, "a migration waits for its lock");
+                tokio::time::sleep(random::jitter(PAUSE)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Applies one step unless it was applied.
 async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<bool, Failure> {
     let dialect = shared.pools.dialect();
     let sql = item.step.render(dialect)?;
@@ -142,7 +165,7 @@ async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<b
     let history = history(lease, shared).await?;
     let booked = history.get(&item.key());
     if let Some(booked) = booked {
-        if booked.checksum != item.step.checksum() {
+        if !item.step.is_booked_as(booked.checksum) {
             lease.command("ROLLBACK").await?;
             return Err(Error::Configuration(format!(
                 "migration {} was edited after it was applied",
@@ -158,8 +181,10 @@ async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<b
     let (owner, number) = item.key();
     let now = now(lease, dialect).await?;
     let begun = booked.is_some();
+    let index = item.step.index();
+    let together = dialect.transactional_schema() && index.is_none();
     if !begun {
-        let applied_at = dialect.transactional_schema().then_some(now);
+        let applied_at = together.then_some(now);
         let booking = args![
             owner.clone(),
             number,
@@ -169,17 +194,32 @@ async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<b
         ];
         execute(lease, shared, &BOOK, booking).await?;
     }
-    if dialect.transactional_schema() {
+    if together {
         let changed = lease.change_schema(&sql, false).await;
         return finish_step(lease, changed, item).await;
     }
     lease.command("COMMIT").await?;
+    if let Some(index) = index {
+        drop_unfinished(lease, dialect, index).await?;
+    }
     lease
-        .change_schema(&sql, begun)
+        .change_schema(&sql, begun || index.is_some())
         .await
         .map_err(|failure| named(failure, item))?;
     execute(lease, shared, &BOOK_APPLIED, args![owner, number, now]).await?;
     Ok(true)
+}
+
+/// Takes away what an attempt left that was interrupted: its index takes up every write and serves no read, and "if not
+/// exists" would be content with it.
+async fn drop_unfinished(lease: &mut Lease, dialect: Dialect, index: &str) -> Result<(), Failure> {
+    let Some((question, removal)) = dialect.unfinished_index(index) else {
+        return Ok(());
+    };
+    if !lease.ask(&question).await?.is_empty() {
+        lease.command(&removal).await?;
+    }
+    Ok(())
 }
 
 async fn finish_step(

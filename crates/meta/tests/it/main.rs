@@ -7,6 +7,7 @@ mod databases;
 mod durability;
 mod log;
 mod migrations;
+mod online;
 mod pipeline;
 mod silence;
 mod standby;
