@@ -10,6 +10,7 @@ use seawall_types::Result;
 use seawall_types::lane::Lane;
 use serde::{Deserialize, Serialize};
 
+use crate::backfill::{self, FillColumns};
 use crate::catalog::namespaces::{self, ClearNamespace};
 use crate::changes;
 use crate::events;
@@ -22,7 +23,6 @@ const KEEP_CHANGES: Duration = Duration::from_hours(1);
 /// Events stay for so long after every consumer here has heard them.
 const KEEP_EVENTS: Duration = Duration::from_hours(24);
 const PRUNE_EVERY: Duration = Duration::from_mins(15);
-const CLEAR_AGAIN: Duration = Duration::from_secs(2);
 
 /// Shortens the logs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,13 +36,12 @@ impl Job for PruneLogs {
 pub fn feature() -> Feature {
     Feature::new("house")
         .job(Lane::Background, |op, job: ClearNamespace| async move {
-            let gone = namespaces::clear(&op, &job).await?;
-            Ok(if gone {
-                Outcome::Done
-            } else {
-                Outcome::Again(CLEAR_AGAIN)
-            })
+            namespaces::clear(&op, &job).await
         })
+        .job(Lane::Background, |op, _: FillColumns| async move {
+            backfill::run(&op).await
+        })
+        .always(&FillColumns {}, backfill::FIRST)
         .job(Lane::Background, |op, _: PruneLogs| async move {
             prune(op.kernel()).await?;
             Ok(Outcome::Again(PRUNE_EVERY))

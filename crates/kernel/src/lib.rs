@@ -5,6 +5,7 @@
 //! speak a protocol's details, or let anyone reach a repository except through [`Op::repo`].
 
 pub mod auth;
+mod backfill;
 pub mod blobs;
 pub mod catalog;
 pub mod changes;
@@ -56,6 +57,10 @@ pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
         "0019_add_blob_place_key",
         "0020_fill_blob_location",
         "0021_fill_blob_place_key",
+        "0022_add_namespace_shows_public",
+        "0023_index_namespace_by_public",
+        "0024_index_repository_by_visibility",
+        "0025_index_namespace_by_owner",
         "0026_index_job_by_kind",
     ]
 );
@@ -65,6 +70,7 @@ pub fn statements() -> Vec<&'static seawall_meta::Statement> {
     [
         blobs::store::ALL,
         catalog::store::ALL,
+        catalog::listing::store::ALL,
         events::store::ALL,
         events::store::log::EVENTS.statements,
         installation::store::ALL,

@@ -291,6 +291,17 @@ impl Draft {
         }
     }
 
+    /// A column that has this value, where the next column of the index has a bound and gives the order. MariaDB may
+    /// otherwise look up all rows that have it, and pass over those before the bound one by one.
+    pub fn prefix(&self, column: (&'static str, &'static str), value: i64) -> Expr {
+        match self.dialect {
+            Dialect::Sqlite | Dialect::Postgres => Expr::col(column).eq(value),
+            Dialect::Mysql => Expr::col(column)
+                .gte(value)
+                .and(Expr::col(column).lte(value)),
+        }
+    }
+
     /// Inserts, and leaves a row alone that has the same key: any unique key, `key` names the primary one.
     ///
     /// Executing says how many rows were inserted; for a sized statement the count is unspecified. Rows that repeat

@@ -14,7 +14,7 @@ use seawall_types::{RepositoryId, Result};
 
 use crate::{blob, manifest, tag, upload};
 
-/// How many rows of one table a transaction takes.
+/// How many rows of one table a transaction takes: so long pushes wait on SQLite.
 const BATCH: u32 = 500;
 
 /// How many transactions one run makes before other jobs get their turn.
@@ -29,11 +29,8 @@ pub(crate) async fn clear(op: &Op, job: &ClearRepository) -> Result<Outcome> {
         let done = op
             .transaction(job.repository, |tx, _op, &repository| {
                 Box::pin(async move {
-                    let empty = step(tx, repository).await?;
-                    if empty {
-                        repositories::remove(tx, repository).await?;
-                    }
-                    Ok(empty)
+                    Ok(step(tx, repository).await?
+                        && repositories::remove(tx, repository, BATCH).await?)
                 })
             })
             .await?;

@@ -80,6 +80,7 @@ pub struct Content {
     shelf: manifest::Shelf,
     links: blob::Links,
     ended: upload::Ended,
+    catalog: api::Turns,
 }
 
 impl Content {
@@ -89,6 +90,7 @@ impl Content {
             shelf: manifest::Shelf::new(&kernel),
             links: blob::Links::new(&kernel),
             ended: upload::Ended::default(),
+            catalog: api::Turns::default(),
             kernel,
             config,
         })
@@ -97,6 +99,11 @@ impl Content {
     /// Which uploads this process has ended.
     pub(crate) fn ended(&self) -> &upload::Ended {
         &self.ended
+    }
+
+    /// Who reads the catalog at once.
+    pub(crate) fn catalog(&self) -> &api::Turns {
+        &self.catalog
     }
 
     /// The kernel that it runs in.

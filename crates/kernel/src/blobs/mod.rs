@@ -226,11 +226,10 @@ pub async fn keep_until(tx: &mut Tx, owner: &Owner, until: Option<Millis>) -> Re
     Ok(())
 }
 
-/// Lets go of everything that a repository keeps.
-pub async fn release_repository(tx: &mut Tx, repository: RepositoryId) -> Result<()> {
-    tx.execute(&store::RELEASE_REPOSITORY, args![repository])
-        .await?;
-    Ok(())
+/// Lets go of up to `limit` of the things that a repository keeps; says how many those were.
+pub async fn release_some(tx: &mut Tx, repository: RepositoryId, limit: u32) -> Result<u64> {
+    let arguments = args![repository, limit];
+    Ok(tx.execute(&store::RELEASE_SOME, arguments).await?)
 }
 
 /// Every blob with its places, in digest order after `after`, for `verify`.

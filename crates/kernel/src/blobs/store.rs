@@ -1,7 +1,7 @@
 //! Every SQL statement on `blob` and `blob_ref`. No policy.
 
 use sea_query::{Expr, ExprTrait, Order, Query};
-use seawall_meta::{arg, arg_limit, item};
+use seawall_meta::{Batch, arg, arg_limit, item};
 
 seawall_meta::statements! {
     /// Records a blob and where its bytes are, unless it is known. Arguments: digest, size, location,
@@ -82,11 +82,16 @@ seawall_meta::statements! {
         .and_where(Expr::col("owner").eq(arg(2)))
         .to_owned();
 
-    /// Arguments: repository.
-    RELEASE_REPOSITORY: |_d| Query::delete()
-        .from_table("blob_ref")
-        .and_where(Expr::col("repository_id").eq(arg(0)))
-        .to_owned();
+    /// Lets go of some of what a repository keeps. Arguments: repository, limit.
+    RELEASE_SOME: |d| {
+        let batch = Batch {
+            table: "blob_ref",
+            key: &["digest", "repository_id", "owner_kind", "owner"],
+            order: &["repository_id", "owner_kind", "owner"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
+    };
 
     /// Arguments: digest to begin after, limit.
     WALK: |_d| Query::select()

@@ -1,5 +1,7 @@
 //! Namespaces: each belongs to a user or is an organization.
 
+use std::time::Duration;
+
 use seawall_meta::{Tx, args};
 use seawall_types::ids::NamespaceId;
 use seawall_types::name::NamespaceName;
@@ -12,8 +14,17 @@ use super::facts::stored;
 use super::{repositories, store};
 use crate::changes;
 use crate::events::{Event, EventKind};
-use crate::jobs::{self, Job, Schedule};
+use crate::jobs::{self, Job, Outcome, Schedule};
 use crate::op::Op;
+
+/// So many repositories a transaction hides, with three statements each: on SQLite pushes wait meanwhile.
+const HIDDEN_AT_ONCE: u32 = 50;
+/// So many grants a transaction removes.
+const GRANTS_AT_ONCE: u32 = 500;
+/// So many transactions one run makes before other jobs get their turn.
+const TURNS: usize = 40;
+/// How soon a namespace is looked at again whose repositories are being cleared.
+const CLEAR_AGAIN: Duration = Duration::from_secs(2);
 
 /// A namespace as it is listed.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -146,23 +157,53 @@ impl Job for ClearNamespace {
     const KIND: &'static str = "namespace.clear";
 }
 
-/// Runs [`ClearNamespace`]; says `false` while repositories are left, and wants to run again.
-pub async fn clear(op: &Op, job: &ClearNamespace) -> Result<bool> {
-    op.transaction(job.namespace, |tx, op, &id| {
-        Box::pin(async move {
-            let rows = tx.all(&store::NAMESPACE_REPOSITORIES, args![id]).await?;
-            for row in &rows {
-                if row.opt_text(2)?.is_some() {
-                    repositories::delete_in(tx, op, row.int(0)?.into()).await?;
-                }
-            }
-            if rows.is_empty() {
-                tx.execute(&store::NAMESPACE_GRANTS_REMOVE, args![id])
-                    .await?;
-                tx.execute(&store::NAMESPACE_REMOVE, args![id]).await?;
-            }
-            Ok(rows.is_empty())
-        })
-    })
-    .await
+/// Runs [`ClearNamespace`]: hides its repositories, some in each transaction, and removes the
+/// namespace when the last of them is gone.
+///
+/// What is hidden has no name any more, so that each step finds those that are left, and a run that
+/// finds none left to hide costs two reads, however many wait for jobs of their own.
+pub async fn clear(op: &Op, job: &ClearNamespace) -> Result<Outcome> {
+    for _ in 0..TURNS {
+        let step = op.transaction(job.namespace, |tx, op, &id| Box::pin(step(tx, op, id)));
+        match step.await? {
+            Step::Went => {}
+            Step::Waits => return Ok(Outcome::Again(CLEAR_AGAIN)),
+            Step::Done => return Ok(Outcome::Done),
+        }
+    }
+    Ok(Outcome::Again(Duration::ZERO))
+}
+
+/// What a step of [`clear`] came to.
+enum Step {
+    /// There may be more to do.
+    Went,
+    /// Repositories are still being cleared.
+    Waits,
+    /// The namespace is gone.
+    Done,
+}
+
+async fn step(tx: &mut Tx, op: &Op, id: NamespaceId) -> Result<Step> {
+    let named = tx.all(&store::NAMESPACE_NAMED, args![id, HIDDEN_AT_ONCE]);
+    let named = named.await?;
+    for row in &named {
+        repositories::delete_in(tx, op, row.int(0)?.into()).await?;
+    }
+    if !named.is_empty() {
+        return Ok(Step::Went);
+    }
+    if tx
+        .optional(&store::NAMESPACE_HOLDS, args![id])
+        .await?
+        .is_some()
+    {
+        return Ok(Step::Waits);
+    }
+    let grants = tx.execute(&store::NAMESPACE_GRANTS_REMOVE, args![id, GRANTS_AT_ONCE]);
+    if grants.await? > 0 {
+        return Ok(Step::Went);
+    }
+    tx.execute(&store::NAMESPACE_REMOVE, args![id]).await?;
+    Ok(Step::Done)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::stored;
 use super::repo::Repo;
-use super::store;
+use super::{listing, store};
 use crate::auth::Administer;
 use crate::changes;
 use crate::events::{Event, EventKind};
@@ -85,6 +85,12 @@ pub async fn set_visibility(
             let arguments = args![repo.id(), visibility.code()];
             tx.execute(&store::REPOSITORY_SET_VISIBILITY, arguments)
                 .await?;
+            if let Some(namespace) = repo.namespace() {
+                match visibility {
+                    Visibility::Public => listing::mark(tx, namespace).await?,
+                    Visibility::Private => listing::unmark(tx, namespace).await?,
+                }
+            }
             tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0))
                 .await?;
             let event = Event::new(EventKind::VisibilityChanged)
@@ -132,11 +138,20 @@ impl Job for ClearRepository {
     const KIND: &'static str = "repository.clear";
 }
 
-/// Removes a cleared repository's grants, blob references and row, inside `tx`.
-pub async fn remove(tx: &mut Tx, id: RepositoryId) -> Result<()> {
-    crate::blobs::release_repository(tx, id).await?;
-    tx.execute(&store::REPOSITORY_GRANTS_REMOVE, args![id])
-        .await?;
+/// Removes what a cleared repository still has here, inside `tx`: up to `batch` blob references, or
+/// as many grants, or at last its row. Says whether that is gone.
+pub async fn remove(tx: &mut Tx, id: RepositoryId, batch: u32) -> Result<bool> {
+    if crate::blobs::release_some(tx, id, batch).await? > 0 {
+        return Ok(false);
+    }
+    let grants = tx.execute(&store::REPOSITORY_GRANTS_REMOVE, args![id, batch]);
+    if grants.await? > 0 {
+        return Ok(false);
+    }
+    let public = tx.optional(&store::REPOSITORY_PUBLIC_IN, args![id]).await?;
     tx.execute(&store::REPOSITORY_REMOVE, args![id]).await?;
-    Ok(())
+    if let Some(row) = public {
+        listing::unmark(tx, row.int(0)?.into()).await?;
+    }
+    Ok(true)
 }

@@ -1,8 +1,8 @@
 //! Every SQL statement of the catalog. No policy.
 
-use sea_query::{Cond, Expr, ExprTrait, Func, IntoTableRef, JoinType, Order, Query, UnionType};
-use seawall_meta::{arg, arg_limit, item};
-use seawall_types::permission::{RepositoryKind, RepositoryState};
+use sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Order, Query, UnionType};
+use seawall_meta::{Batch, arg, arg_limit, item};
+use seawall_types::permission::{RepositoryKind, RepositoryState, Visibility};
 
 /// States of principals and namespaces, as stored.
 pub const ACTIVE: i64 = 1;
@@ -65,8 +65,12 @@ seawall_meta::statements! {
         let mut insert = Query::insert();
         insert
             .into_table("namespace")
-            .columns(["name", "kind", "owner_id", "state", "generation", "created_at"])
-            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(FIRST), d.now()]);
+            .columns([
+                "name", "kind", "owner_id", "state", "generation", "created_at", "shows_public",
+            ])
+            .values_panic([
+                arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(FIRST), d.now(), Expr::val(0i64),
+            ]);
         d.insert_ignore(&insert, &["name"])
     };
 
@@ -106,19 +110,102 @@ seawall_meta::statements! {
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 
-    /// Arguments: namespace id.
-    NAMESPACE_GRANTS_REMOVE: |_d| Query::delete()
-        .from_table("namespace_grant")
+    /// Removes some grants on a namespace. Arguments: namespace id, limit.
+    NAMESPACE_GRANTS_REMOVE: |d| {
+        let batch = Batch {
+            table: "namespace_grant",
+            key: &["namespace_id", "principal_id"],
+            order: &["namespace_id", "principal_id"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("namespace_id").eq(arg(0)))
+    };
+
+    /// The first repositories of a namespace that still have a name. Arguments: namespace id, limit.
+    NAMESPACE_NAMED: |_d| Query::select()
+        .column("id")
+        .from("repository")
         .and_where(Expr::col("namespace_id").eq(arg(0)))
+        .and_where(Expr::col("name").is_not_null())
+        .order_by("name", Order::Asc)
+        .limit(arg_limit(1))
+        .to_owned();
+
+    /// A repository of a namespace, with a name or without. Arguments: namespace id.
+    NAMESPACE_HOLDS: |_d| Query::select()
+        .column("id")
+        .from("repository")
+        .and_where(Expr::col("namespace_id").eq(arg(0)))
+        .order_by("name", Order::Asc)
+        .limit(1)
+        .to_owned();
+
+    /// Arguments: namespace id, 1 or 0.
+    NAMESPACE_SHOWS_PUBLIC: |_d| Query::update()
+        .table("namespace")
+        .value("shows_public", arg(1))
+        .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 
     /// Arguments: namespace id.
-    NAMESPACE_REPOSITORIES: |_d| Query::select()
-        .columns(["id", "state", "name"])
+    NAMESPACE_LOCK: |d| d.for_update(Query::select()
+        .column("id")
+        .from("namespace")
+        .and_where(Expr::col("id").eq(arg(0))));
+
+    /// A public image repository of a namespace. Arguments: namespace id.
+    NAMESPACE_PUBLIC: |_d| Query::select()
+        .column("id")
         .from("repository")
         .and_where(Expr::col("namespace_id").eq(arg(0)))
-        .order_by("id", Order::Asc)
+        .and_where(Expr::col("visibility").eq(Visibility::Public.code()))
+        .and_where(Expr::col("kind").eq(RepositoryKind::Image.code()))
+        .and_where(Expr::col("name").is_not_null())
+        .order_by("name", Order::Asc)
+        .limit(1)
         .to_owned();
+
+    /// The last id of the next namespaces, or null. Arguments: id to begin after, how many.
+    MARKS_NEXT: |_d| {
+        let range = Query::select()
+            .column("id")
+            .from("namespace")
+            .and_where(Expr::col("id").gt(arg(0)))
+            .order_by("id", Order::Asc)
+            .limit(arg_limit(1))
+            .to_owned();
+        Query::select()
+            .expr(Func::max(Expr::col("id")))
+            .from_subquery(range, "range")
+            .to_owned()
+    };
+
+    /// Arguments: id to begin after, last id.
+    MARKS_LOCK: |d| d.for_update(Query::select()
+        .column("id")
+        .from("namespace")
+        .and_where(Expr::col("id").gt(arg(0)))
+        .and_where(Expr::col("id").lte(arg(1)))
+        .order_by("id", Order::Asc));
+
+    /// Takes the mark from namespaces that show nothing public. Arguments: id to begin after, last id.
+    MARKS_FILL: |_d| {
+        let public = Query::select()
+            .column(("r", "id"))
+            .from_as("repository", "r")
+            .and_where(Expr::col(("r", "namespace_id")).equals(("namespace", "id")))
+            .and_where(Expr::col(("r", "visibility")).eq(Visibility::Public.code()))
+            .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()))
+            .and_where(Expr::col(("r", "name")).is_not_null())
+            .to_owned();
+        Query::update()
+            .table("namespace")
+            .value("shows_public", 0i64)
+            .and_where(Expr::col("id").gt(arg(0)))
+            .and_where(Expr::col("id").lte(arg(1)))
+            .and_where(Expr::exists(public).not())
+            .to_owned()
+    };
 
     /// Arguments: namespace id, principal id, role.
     NAMESPACE_GRANT_SET: |d| {
@@ -223,10 +310,23 @@ seawall_meta::statements! {
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 
-    /// Arguments: repository id.
-    REPOSITORY_GRANTS_REMOVE: |_d| Query::delete()
-        .from_table("repository_grant")
-        .and_where(Expr::col("repository_id").eq(arg(0)))
+    /// Removes some grants on a repository. Arguments: repository id, limit.
+    REPOSITORY_GRANTS_REMOVE: |d| {
+        let batch = Batch {
+            table: "repository_grant",
+            key: &["repository_id", "principal_id"],
+            order: &["repository_id", "principal_id"],
+            limit: arg_limit(1),
+        };
+        d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
+    };
+
+    /// The namespace of a repository that is, or was, public. Arguments: id.
+    REPOSITORY_PUBLIC_IN: |_d| Query::select()
+        .column("namespace_id")
+        .from("repository")
+        .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("visibility").eq(Visibility::Public.code()))
         .to_owned();
 
     /// How many repositories wait to be cleared.
@@ -262,24 +362,6 @@ seawall_meta::statements! {
         .order_by(("n", "name"), Order::Asc)
         .order_by(("r", "name"), Order::Asc)
         .to_owned();
-
-    /// The rest of one namespace in the catalog.
-    /// Arguments: namespace name, last path, principal, everything?, public?, limit.
-    CATALOG_WITHIN: |_d| {
-        let mut query = catalog_page();
-        query
-            .and_where(Expr::col(("n", "name")).eq(arg(0)))
-            .and_where(Expr::col(("r", "name")).gt(arg(1)));
-        query
-    };
-
-    /// The catalog's namespaces after one.
-    /// Arguments: namespace name, last path (unused), principal, everything?, public?, limit.
-    CATALOG_AFTER: |_d| {
-        let mut query = catalog_page();
-        query.and_where(Expr::col(("n", "name")).gt(arg(0)));
-        query
-    };
 
     /// Arguments: repository id, principal id, role.
     REPOSITORY_GRANT_SET: |d| {
@@ -414,53 +496,5 @@ fn facts(place: usize) -> sea_query::SelectStatement {
                 .add(Expr::col(("rg", "principal_id")).eq(arg(2))),
         )
         .and_where(Expr::col(("n", "name")).eq(item(0, place)))
-        .to_owned()
-}
-
-/// What both halves of a catalog page have in common: readable image repositories, in order.
-fn catalog_page() -> sea_query::SelectStatement {
-    use seawall_types::permission::{NamespaceRole, Visibility};
-    Query::select()
-        .columns([("n", "name"), ("r", "name")])
-        .from_as("namespace", "n")
-        // A cross join, which SQLite takes in this order.
-        .cross_join("repository".into_table_ref().alias("r"))
-        .join_as(
-            JoinType::LeftJoin,
-            "namespace_grant",
-            "ng",
-            Cond::all()
-                .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
-                .add(Expr::col(("ng", "principal_id")).eq(arg(2))),
-        )
-        .join_as(
-            JoinType::LeftJoin,
-            "repository_grant",
-            "rg",
-            Cond::all()
-                .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
-                .add(Expr::col(("rg", "principal_id")).eq(arg(2))),
-        )
-        .and_where(Expr::col(("r", "namespace_id")).equals(("n", "id")))
-        .and_where(Expr::col(("r", "name")).is_not_null())
-        .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()))
-        .cond_where(
-            Cond::any()
-                .add(arg(3).eq(1i64))
-                .add(
-                    Expr::col(("r", "visibility"))
-                        .eq(Visibility::Public.code())
-                        .and(arg(4).eq(1i64)),
-                )
-                .add(Expr::col(("n", "owner_id")).eq(arg(2)))
-                .add(Expr::col(("ng", "role")).eq(NamespaceRole::Admin.code()))
-                .add(Expr::col(("rg", "role")).is_not_null()),
-        )
-        // The id changes no order, but with it SQLite sees that two indices give the rows in this
-        // one; else it sorts all repositories for each page.
-        .order_by(("n", "name"), Order::Asc)
-        .order_by(("n", "id"), Order::Asc)
-        .order_by(("r", "name"), Order::Asc)
-        .limit(arg_limit(5))
         .to_owned()
 }

@@ -4,6 +4,9 @@
 //! the rest linked, as with tags: the other registries' 400 helps nobody. A caller without any token
 //! is challenged first, since docker's kin then fetch an anonymous one, which lists what is public
 //! where the public may be pulled by all.
+//!
+//! Few pages are read at once ([`Turns`](super::Turns)): whatever the listing of everything costs, it
+//! takes no more connections from pulls than that.
 
 use std::sync::Arc;
 
@@ -47,6 +50,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
     let mut names = if limit == 0 {
         Vec::new()
     } else {
+        let _turn = content.catalog().take().await?;
         catalog::page(&call.op, page.last.as_deref(), limit + 1).await?
     };
     let more = names.len() > limit as usize;

@@ -12,6 +12,7 @@ mod referrers;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod uploads;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use seawall_kernel::http::{Call, Route};
 
 use crate::Content;
+pub(crate) use turns::Turns;
 
 /// Every route of the protocol. Where two patterns match, the earlier route counts, so what is more
 /// literal stands first.

@@ -1,6 +1,8 @@
 //! The rules against a real database, which `SEAWALL_TEST_DB` names: what HTTP cannot show, such as
 //! history, references, locks.
 
+mod catalog;
+mod clearing;
 mod deletion;
 mod pushes;
 mod races;
@@ -16,8 +18,8 @@ use seawall_kernel::clock::{SystemClock, SystemRandom};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{Kernel, Op, Parts, Repo, Settings};
-use seawall_meta::fixture::{Backend, TestDatabase};
-use seawall_meta::{Row, Statement, args};
+use seawall_meta::fixture::{Backend, TestClock, TestDatabase, TestTasks};
+use seawall_meta::{Meta, Row, Statement, args};
 use seawall_types::media_type::{OCI_INDEX, OCI_MANIFEST};
 use seawall_types::tag::Tag;
 use seawall_types::{
@@ -35,11 +37,16 @@ pub(super) struct House {
     pub(super) shelf: manifest::Shelf,
     pub(super) name: RepositoryName,
     _directory: tempfile::TempDir,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl House {
     pub(super) async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With another configuration of the database.
+    pub(super) async fn with(change: impl FnOnce(&mut seawall_meta::Config)) -> Self {
         let migrations = [seawall_kernel::MIGRATIONS, crate::MIGRATIONS];
         let backend = Backend::chosen().unwrap();
         let database = TestDatabase::migrated(backend, &migrations).await.unwrap();
@@ -55,8 +62,13 @@ impl House {
             Arc::clone(&clock) as _,
             Arc::clone(&random) as _,
         );
+        let mut config = database.config();
+        change(&mut config);
+        let data = database.directory();
+        let meta = Meta::open(&config, data, TestTasks::tasks(), TestClock::new()).await;
+        let meta = meta.unwrap();
         let parts = Parts {
-            meta: database.open().await.unwrap(),
+            meta,
             blobs: blobs.await.unwrap(),
             clock,
             random,
@@ -71,7 +83,7 @@ impl House {
             kernel,
             name: RepositoryName::parse("ann/app").unwrap(),
             _directory: directory,
-            _database: database,
+            database,
         }
     }
 

@@ -1,7 +1,12 @@
-//! What the tests ask the tables themselves.
+//! What the tests ask the tables themselves, and many rows by few statements.
 
 use sea_query::{Expr, ExprTrait, Order, Query};
 use seawall_meta::arg;
+use seawall_meta::fixture::damage;
+use seawall_types::RepositoryId;
+use seawall_types::ids::NamespaceId;
+
+use super::House;
 
 seawall_meta::statements! {
     /// Arguments: repository, tag.
@@ -35,4 +40,80 @@ seawall_meta::statements! {
         .from("event")
         .order_by("id", Order::Asc)
         .to_owned();
+
+    /// How much a repository keeps alive. Arguments: repository.
+    LEFT: |d| Query::select()
+        .expr(d.integer(Expr::col("digest").count()))
+        .from("blob_ref")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .to_owned();
+
+    /// How many repositories of a namespace have a name. Arguments: namespace.
+    NAMED: |d| Query::select()
+        .expr(d.integer(Expr::col("name").count()))
+        .from("repository")
+        .and_where(Expr::col("namespace_id").eq(arg(0)))
+        .to_owned();
+}
+
+/// A selection of the numbers from 1 to `last` (at most 100,000) as `i`, which every database takes.
+fn numbers(last: u32) -> String {
+    let digit = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \
+                 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    let digits = ["a", "b", "c", "d", "e"].map(|name| format!("{digit} AS {name}"));
+    format!(
+        "(SELECT i FROM (SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d AS i FROM {}) AS n \
+         WHERE i <= {last}) AS numbers",
+        digits.join(", ")
+    )
+}
+
+impl House {
+    /// Runs statements as they stand, with foreign keys switched off.
+    async fn seed(&self, statements: &[String]) {
+        damage(&self.database.url, statements).await.unwrap();
+    }
+
+    /// Organizations `<prefix>1000001` and so on, with ids from `first` on.
+    pub(super) async fn namespaces(&self, prefix: &str, first: u32, count: u32) {
+        self.seed(&[format!(
+            "INSERT INTO namespace (id, name, kind, state, generation, created_at, shows_public) \
+             SELECT {first} - 1 + i, CONCAT('{prefix}', 1000000 + i), 2, 1, 1, 0, 0 FROM {}",
+            numbers(count)
+        )])
+        .await;
+    }
+
+    /// References of a repository to blobs, where digest and owner are expressions of `i`.
+    pub(super) async fn keeps(
+        &self,
+        repository: RepositoryId,
+        (digest, owner): (&str, &str),
+        (kind, count): (u32, u32),
+    ) {
+        self.seed(&[format!(
+            "INSERT INTO blob_ref (digest, repository_id, owner_kind, owner, namespace_id) \
+             SELECT {digest}, {repository}, {kind}, {owner}, 1 FROM {}",
+            numbers(count)
+        )])
+        .await;
+    }
+
+    /// Takes all repositories from a namespace.
+    pub(super) async fn empty(&self, namespace: NamespaceId) {
+        self.seed(&[format!(
+            "DELETE FROM repository WHERE namespace_id = {namespace}"
+        )])
+        .await;
+    }
+
+    /// Private repositories `<prefix>1000001` and so on in the namespace that `namespace` (an expression of `i`) says.
+    pub(super) async fn repositories(&self, namespace: &str, prefix: &str, count: u32) {
+        self.seed(&[format!(
+            "INSERT INTO repository (namespace_id, name, kind, visibility, state, generation, created_at) \
+             SELECT {namespace}, CONCAT('{prefix}', 1000000 + i), 1, 2, 1, 1, 0 FROM {}",
+            numbers(count)
+        )])
+        .await;
+    }
 }

@@ -60,22 +60,6 @@ const EXCEPT: &[(&str, &str)] = &[
     ),
     // Those from here on are to be bounded.
     (
-        "kernel::blobs::store::RELEASE_REPOSITORY",
-        "takes all that a repository keeps",
-    ),
-    (
-        "kernel::catalog::store::CATALOG_AFTER",
-        "reads what the caller may not",
-    ),
-    (
-        "kernel::catalog::store::CATALOG_WITHIN",
-        "reads what the caller may not",
-    ),
-    (
-        "kernel::catalog::store::NAMESPACE_REPOSITORIES",
-        "reads all repositories of a namespace",
-    ),
-    (
         "registry::tag::store::DELETE_OF",
         "takes all tags of a manifest",
     ),

@@ -35,6 +35,10 @@ pub(crate) const SEEDS: &[(&str, &[&str])] = &[
         &["INSERT INTO log_floor (name, floor) SELECT name, 1 {rows} AND i <= 3"],
     ),
     (
+        "backfill",
+        &["INSERT INTO backfill (name, position) SELECT name, digest {rows} AND i <= 3"],
+    ),
+    (
         "principal",
         &[
             "INSERT INTO principal (id, kind, name, superuser, state, generation, created_at) \

@@ -1,0 +1,1 @@
+CREATE INDEX {online} namespace_by_public ON namespace (shows_public, name)

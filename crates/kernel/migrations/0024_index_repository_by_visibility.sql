@@ -1,0 +1,1 @@
+CREATE INDEX {online} repository_by_visibility ON repository (namespace_id, visibility, kind, name)
