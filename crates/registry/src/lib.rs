@@ -31,7 +31,7 @@ use seawall_kernel::{Feature, Kernel};
 use seawall_meta::{Migrations, Statement};
 use seawall_types::lane::Lane;
 
-pub use blob::links;
+pub use blob::{linked, walk_links};
 pub use config::{Config, Rules};
 pub use manifest::{EdgeKind, Walked, walk_manifests};
 

@@ -12,7 +12,7 @@ mod walk;
 
 pub(crate) use link::{Link, Links, SMALL, find, whole};
 pub(crate) use mount::mount;
-pub use walk::links;
+pub use walk::{linked, walk_links};
 
 use std::time::Duration;
 

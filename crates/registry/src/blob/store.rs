@@ -1,8 +1,8 @@
 //! Every SQL statement on `repository_blob`, and the reads that join it. No policy.
 
-use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
+use sea_query::{Cond, Expr, ExprTrait, JoinType, Query, UnionType};
 use seawall_kernel::catalog::store::stands;
-use seawall_meta::{Batch, arg, arg_limit};
+use seawall_meta::{Batch, arg, arg_limit, item};
 use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
 
 /// How many repositories that hold a blob are looked at for one that the caller may read.
@@ -120,15 +120,32 @@ seawall_meta::statements! {
             .to_owned()
     };
 
-    /// The links of a repository in order. Arguments: repository, digest to begin after, limit.
+    /// The links of a repository in order, with the size of the blob behind each.
+    /// Arguments: repository, digest to begin after, limit.
     WALK: |_d| Query::select()
-        .column("digest")
-        .from("repository_blob")
-        .and_where(Expr::col("repository_id").eq(arg(0)))
-        .and_where(Expr::col("digest").gt(arg(1)))
-        .order_by("digest", sea_query::Order::Asc)
+        .column(("l", "digest"))
+        .column(("b", "size"))
+        .from_as("repository_blob", "l")
+        .join_as(JoinType::LeftJoin, "blob", "b", Cond::all()
+            .add(Expr::col(("b", "digest")).equals(("l", "digest")))
+            .add(Expr::col(("b", "location")).is_not_null()))
+        .and_where(Expr::col(("l", "repository_id")).eq(arg(0)))
+        .and_where(Expr::col(("l", "digest")).gt(arg(1)))
+        .order_by(("l", "digest"), sea_query::Order::Asc)
         .limit(arg_limit(2))
         .to_owned();
+
+    /// Which of these digests a repository links; one selection for each, since a list would be looked up by the index on
+    /// digests alone, and some digests are linked everywhere. Arguments: repository, digests.
+    LINKED[n]: |_d, n| {
+        let one = |k| Query::select()
+            .column("digest")
+            .from("repository_blob")
+            .and_where(Expr::col("repository_id").eq(arg(0)))
+            .and_where(Expr::col("digest").eq(item(1, k)))
+            .to_owned();
+        (1..n).fold(one(0), |mut all, k| all.union(UnionType::All, one(k)).to_owned())
+    };
 
     /// Takes some links from a repository that is going. Arguments: repository, limit.
     CLEAR: |d| {

@@ -1,30 +1,37 @@
-//! What a repository may serve, link by link, for `seawall verify`.
+//! What a repository may serve, for `seawall verify`.
 
 use std::collections::HashSet;
 
-use seawall_meta::{Session, args};
+use seawall_meta::{Row, Session, args, list};
 use seawall_types::{Digest, RepositoryId, Result};
 
 use super::store;
 
-/// How many links are read at once.
-const PAGE: i64 = 1000;
+/// Up to `limit` digests that a repository links, in order after `after`, each with the size of its
+/// blob if there is one.
+pub async fn walk_links(
+    sql: &Session,
+    repository: RepositoryId,
+    after: Option<&Digest>,
+    limit: u32,
+) -> Result<Vec<(Digest, Option<u64>)>> {
+    let after = after.map(Digest::to_bytes).unwrap_or_default();
+    let rows = sql.all(&store::WALK, args![repository, after, limit]);
+    rows.await?.iter().map(read).collect()
+}
 
-/// The digests that a repository links, whether there is a blob behind each or not.
-pub async fn links(sql: &Session, repository: RepositoryId) -> Result<HashSet<Digest>> {
-    let mut links = HashSet::new();
-    let mut after = Vec::new();
-    loop {
-        let rows = sql
-            .all(&store::WALK, args![repository, after.as_slice(), PAGE])
-            .await?;
-        for row in &rows {
-            let digest = row.digest(0)?;
-            after = digest.to_bytes();
-            links.insert(digest);
-        }
-        if rows.is_empty() {
-            return Ok(links);
-        }
-    }
+/// Those of these digests that a repository links.
+pub async fn linked(
+    sql: &Session,
+    repository: RepositoryId,
+    digests: impl IntoIterator<Item = Digest>,
+) -> Result<HashSet<Digest>> {
+    let rows = sql.all(&store::LINKED, args![repository, list(digests)]);
+    let digests = rows.await?;
+    digests.iter().map(|row| Ok(row.digest(0)?)).collect()
+}
+
+fn read(row: &Row) -> Result<(Digest, Option<u64>)> {
+    let size = row.opt_int(1)?.map(|_| row.size(1)).transpose()?;
+    Ok((row.digest(0)?, size))
 }

@@ -1,5 +1,6 @@
 //! Bytes that a disk has lost: nobody is served wrong ones, and a push brings them back.
 
+use seawall::examine::orphans;
 use seawall_testkit::{Image, TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 
@@ -73,5 +74,26 @@ async fn of_many_who_heal_at_once_one_copy_stays() {
     let report = app.verify().await;
     assert_eq!((report.blobs, files(&app).len()), (1, 1));
     assert!(report.orphans.is_empty(), "{:?}", report.orphans);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_are_found_however_few_files_are_remembered_at_once() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann").await;
+    for number in 0..12 {
+        ann.push_blob("ann/app", &blob_of(number, 100_000)).await;
+    }
+    let beside = files(&app).swap_remove(0);
+    let strange = ["not-ours", "00000000-0000-4000-8000-000000000000"];
+    for name in strange {
+        std::fs::write(beside.with_file_name(name), b"x").unwrap();
+    }
+    let found = async |share| orphans::find(&app.operator(), share).await.unwrap();
+    let all = found(orphans::SHARE).await;
+    assert_eq!(all.len(), strange.len(), "{all:?}");
+    for share in [1, 5, 14] {
+        assert_eq!(found(share).await, all, "{share}");
+    }
     app.finish().await;
 }
