@@ -1,1 +1,1 @@
-CREATE INDEX job_by_kind ON job (kind, state, run_at)
+CREATE INDEX {online} job_by_kind ON job (kind, state, run_at)

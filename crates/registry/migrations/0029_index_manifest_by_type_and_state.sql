@@ -1,2 +1,2 @@
-CREATE INDEX manifest_by_type_and_state ON manifest (repository_id, subject, state, artifact_type, digest)
+CREATE INDEX {online} manifest_by_type_and_state ON manifest (repository_id, subject, state, artifact_type, digest)
   {given subject}

@@ -1,1 +1,1 @@
-CREATE INDEX usage_pull_count_by_repository ON usage_pull_count (repository_id)
+CREATE INDEX {online} usage_pull_count_by_repository ON usage_pull_count (repository_id)
