@@ -56,7 +56,7 @@ seawall_meta::statements! {
         .value("fence", Expr::col("fence").add(1i64))
         .value("lease_until", d.now().add(arg(1)))
         .and_where(Expr::col("consumer").eq(arg(0)))
-        .and_where(Expr::col("lease_until").lt(d.now()))
+        .and_where(Expr::col("lease_until").lte(d.now()))
         .to_owned();
 
     /// Moves a cursor and renews its lease. Arguments: consumer, lease in ms, fence, position.
