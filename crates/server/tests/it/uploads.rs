@@ -1,6 +1,8 @@
 //! Uploads whose requests overlap, or whose database is busy: what was acknowledged stays, and what
 //! could not be done can be said again.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::channel::mpsc;
@@ -14,6 +16,10 @@ fn sha256(bytes: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, bytes)
 }
 
+fn has_files(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_overtakes_the_first_chunk_waits_for_it() {
     let app = TestApp::new().await;
@@ -22,17 +28,17 @@ async fn an_end_that_overtakes_the_first_chunk_waits_for_it() {
         let name = format!("ann/new{round}");
         let scope = format!("repository:{name}:pull,push");
         let ann = app.known("ann").token_for(&[&scope]).await;
-        let bytes = blob_of(round, 30_000);
+        let bytes = blob_of(round, 900_000);
         let location = ann.open_upload(&name).await;
         let (pen, pieces) = mpsc::unbounded::<Result<Bytes, std::io::Error>>();
-        let (first, rest) = bytes.split_at(20_000);
+        let (first, rest) = bytes.split_at(800_000);
         pen.unbounded_send(Ok(Bytes::copy_from_slice(first)))
             .unwrap();
         let patch = ann.patch(&location).stream(pieces.boxed()).send();
-        let under_way = async |requests: usize| {
-            app.eventually("requests are under way", || async {
+        let both_are_under_way = async || {
+            app.eventually("both requests are under way", || async {
                 let live = app.house.kernel.tracker().live();
-                live.get("request").copied().unwrap_or_default() >= requests
+                live.get("request").copied().unwrap_or_default() >= 2
             })
             .await;
             // As long as it takes to come to the upload itself, and much longer.
@@ -41,13 +47,17 @@ async fn an_end_that_overtakes_the_first_chunk_waits_for_it() {
             }
         };
         let put = async {
-            under_way(1).await;
+            // The upload has a file once a first buffer was full, and by then the chunk holds it.
+            app.eventually("the chunk is being written", || async {
+                has_files(&app.data().join("blobs/uploads"))
+            })
+            .await;
             // There is no repository yet, as far as this one knows.
             let put = ann.put(&format!("{location}?digest={}", sha256(&bytes)));
             put.send().await
         };
         let writing = async {
-            under_way(2).await;
+            both_are_under_way().await;
             pen.unbounded_send(Ok(Bytes::copy_from_slice(rest)))
                 .unwrap();
             drop(pen);
