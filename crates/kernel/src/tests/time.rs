@@ -38,7 +38,8 @@ async fn a_caller_that_goes_away_leaves_no_commit_unheard() {
         Box::pin(async move { Ok(tx.change(change).await?) })
     });
     let mut writing = Box::pin(writing);
-    assert!(futures::poll!(&mut writing).is_pending());
+    // Once begun, it is left alone; on a busy machine it may even be over by then.
+    let _ = futures::poll!(&mut writing);
     drop(writing);
     // Nothing follows the log here: it is heard where it was committed, or never.
     let is_heard = || async { heard.load(Ordering::SeqCst) };
