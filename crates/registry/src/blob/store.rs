@@ -6,7 +6,7 @@ use seawall_meta::{Batch, arg, arg_limit, item};
 use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
 
 /// How many repositories that hold a blob are looked at for one that the caller may read.
-const CANDIDATES: u64 = 256;
+pub(super) const CANDIDATES: u64 = 256;
 
 seawall_meta::statements! {
     /// A blob that a repository serves, and where its bytes are. Arguments: repository, digest.
@@ -82,9 +82,9 @@ seawall_meta::statements! {
         .and_where(Expr::col(("n", "name")).eq(arg(0)))
         .to_owned();
 
-    /// A blob's size, if a repository that the caller may read serves it: one among the first few
-    /// that hold it, so that a blob which everybody has costs no more than another.
-    /// Arguments: digest, principal, everything?, public?.
+    /// A blob's size, and the repositories that the caller may read and that serve it: those among the
+    /// first few that hold it, so that a blob which everybody has costs no more than another.
+    /// Arguments: digest, principal, everything?, public?, limit.
     SIZE_ANYWHERE: |_d| {
         let holders = Query::select()
             .columns(["repository_id", "size"])
@@ -94,6 +94,8 @@ seawall_meta::statements! {
             .to_owned();
         Query::select()
             .column(("l", "size"))
+            .columns([("n", "name"), ("r", "name")])
+            .column(("r", "visibility"))
             .from_subquery(holders, "l")
             .join_as(JoinType::InnerJoin, "repository", "r", Cond::all()
                 .add(Expr::col(("r", "id")).equals(("l", "repository_id")))
@@ -116,7 +118,7 @@ seawall_meta::statements! {
                 .add(Expr::col(("n", "owner_id")).eq(arg(1)))
                 .add(Expr::col(("ng", "role")).eq(NamespaceRole::Admin.code()))
                 .add(Expr::col(("rg", "role")).is_not_null()))
-            .limit(1)
+            .limit(arg_limit(4))
             .to_owned()
     };
 

@@ -135,3 +135,28 @@ async fn two_mounts_in_one_request_are_refused() {
     ann.post(&path).send().await.expect(400);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_token_finds_nothing_beyond_its_scopes_unless_it_is_named() {
+    let app = TestApp::new().await;
+    let (ann, bob, root) = (app.user("ann").await, app.user("bob").await, app.admin());
+    let digest = ann.push_blob("ann/from", b"layer").await;
+    app.grant("ann/from", "bob", Role::Read).await;
+    for (client, to) in [(&bob, "bob/to"), (&root, "admin/to")] {
+        let target = format!("repository:{to}:pull,push");
+        let narrow = client.token_for(&[&target]).await;
+        assert_eq!(mount(&narrow, to, &digest, None).await, 202);
+        let wide = [&*target, "repository:ann/from:pull"];
+        let wide = client.token_for(&wide).await;
+        assert_eq!(mount(&wide, to, &digest, None).await, 201);
+        let blob = format!("/v2/{to}/blobs/{digest}");
+        client.delete(&blob).send().await.expect(202);
+        let named = mount(&narrow, to, &digest, Some("ann/from")).await;
+        assert_eq!(named, 201);
+        client.delete(&blob).send().await.expect(202);
+    }
+    let narrow = bob.token_for(&["repository:bob/to:pull,push"]).await;
+    app.set_visibility("ann/from", Visibility::Public).await;
+    assert_eq!(mount(&narrow, "bob/to", &digest, None).await, 201);
+    app.finish().await;
+}
