@@ -59,6 +59,7 @@ pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
         "0028_drop_manifest_by_subject",
         "0029_index_manifest_by_type_and_state",
         "0030_drop_manifest_by_artifact_type",
+        "0040_create_manifest_untagging",
     ]
 );
 
@@ -132,6 +133,9 @@ pub fn feature(content: &Arc<Content>) -> Feature {
             async move { manifest::forget(&op, window).await }
         })
         .always(&manifest::Forget {}, manifest::FORGET_FIRST)
+        .job::<tag::Untag, _, _>(Lane::Background, |op, job| async move {
+            tag::untag_job(&op, &job).await
+        })
         .job::<ClearRepository, _, _>(Lane::Background, |op, job| async move {
             clear::clear(&op, &job).await
         })

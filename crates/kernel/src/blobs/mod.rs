@@ -15,7 +15,6 @@ use std::time::Duration;
 use seawall_meta::{Row, Session, Tx, args, list};
 use seawall_types::digest::Digest;
 use seawall_types::ids::{NamespaceId, RepositoryId};
-use seawall_types::time::Millis;
 use seawall_types::{Error, Reason, Result};
 
 use crate::changes;
@@ -214,15 +213,16 @@ pub async fn release_one(tx: &mut Tx, owner: &Owner, digest: &Digest) -> Result<
     Ok(())
 }
 
-/// Gives everything that `owner` keeps an end, or takes the end away with `None`.
-pub async fn keep_until(tx: &mut Tx, owner: &Owner, until: Option<Millis>) -> Result<()> {
+/// Lets everything that `owner` keeps end so long from now, or never with `None`.
+pub async fn keep_for(tx: &mut Tx, owner: &Owner, window: Option<Duration>) -> Result<()> {
+    let millis = |window: Duration| i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4);
     let arguments = args![
         owner.repository,
         owner.kind.code(),
         owner.key.as_slice(),
-        until
+        window.map(millis)
     ];
-    tx.execute(&store::KEEP_UNTIL, arguments).await?;
+    tx.execute(&store::KEEP_FOR, arguments).await?;
     Ok(())
 }
 

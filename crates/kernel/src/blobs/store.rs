@@ -73,10 +73,10 @@ seawall_meta::statements! {
         .and_where(Expr::col("digest").eq(arg(3)))
         .to_owned();
 
-    /// Arguments: repository, kind, owner, until.
-    KEEP_UNTIL: |_d| Query::update()
+    /// Arguments: repository, kind, owner, for how long in ms from now (null for good).
+    KEEP_FOR: |d| Query::update()
         .table("blob_ref")
-        .value("until", arg(3))
+        .value("until", d.now().add(arg(3)))
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("owner_kind").eq(arg(1)))
         .and_where(Expr::col("owner").eq(arg(2)))

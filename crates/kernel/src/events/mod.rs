@@ -55,7 +55,7 @@ pub enum EventKind {
     GrantChanged = 23,
     /// A manifest was pushed (detail: digest, media type, tags).
     ManifestPushed = 30,
-    /// A manifest was deleted with its tags (detail: digest).
+    /// A manifest was deleted with its tags (detail: digest, tags, and whether there were more).
     ManifestDeleted = 31,
     /// A tag was set or moved (detail: tag, digest, before).
     TagMoved = 32,

@@ -13,11 +13,10 @@ use seawall_kernel::changes;
 use seawall_kernel::events::{Event, EventKind};
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args};
-use seawall_types::time::Millis;
 use seawall_types::{Digest, Error, Result};
 
 use super::{store, unknown};
-use crate::tag;
+use crate::tag::{self, Taken};
 
 /// Above so many tags a single change tells others to drop all they know of the repository.
 const CHANGES: usize = 32;
@@ -41,13 +40,11 @@ pub(crate) async fn delete(
                 if found.ok_or_else(unknown)?.int(0)? != store::LIVE {
                     return Err(unknown());
                 }
-                let now = op.now();
-                let tags = tag::delete_of(tx, op, (repository, digest), now).await?;
-                tx.execute(&store::HIDE, args![repository, digest, now])
-                    .await?;
+                tx.execute(&store::HIDE, args![repository, digest]).await?;
+                let tags = tag::delete_of(tx, op, (repository, digest)).await?;
                 tx.execute(&store::EDGES_REMOVE, args![repository, digest])
                     .await?;
-                keep(tx, repo, digest, now + *window).await?;
+                keep(tx, repo, digest, *window).await?;
                 announce(tx, op, repo, digest, &tags).await
             })
         },
@@ -55,11 +52,11 @@ pub(crate) async fn delete(
     .await
 }
 
-async fn keep(tx: &mut Tx, repo: &Repo<Delete>, digest: &Digest, until: Millis) -> Result<()> {
+async fn keep(tx: &mut Tx, repo: &Repo<Delete>, digest: &Digest, window: Duration) -> Result<()> {
     let missing = || Error::internal("a repository without a namespace");
     let namespace = repo.namespace().ok_or_else(missing)?;
     let owner = Owner::manifest(namespace, repo.id(), digest);
-    blobs::keep_until(tx, &owner, Some(until)).await
+    blobs::keep_for(tx, &owner, Some(window)).await
 }
 
 async fn announce(
@@ -67,14 +64,14 @@ async fn announce(
     op: &Op,
     repo: &Repo<Delete>,
     digest: &Digest,
-    tags: &[String],
+    tags: &Taken,
 ) -> Result<()> {
     let repository = repo.id().get();
-    if tags.len() > CHANGES {
+    if tags.names.len() > CHANGES {
         tx.change(changes::change(changes::REPOSITORY, repository, 0))
             .await?;
     } else {
-        for tag in tags {
+        for tag in &tags.names {
             tx.change(changes::named(changes::TAG, repository, 0, tag))
                 .await?;
         }
@@ -86,7 +83,8 @@ async fn announce(
         ))
         .await?;
     }
-    let detail = serde_json::json!({ "digest": digest, "tags": tags });
+    // Of many tags only some are named; `more` says so.
+    let detail = serde_json::json!({ "digest": digest, "tags": tags.names, "more": tags.more });
     let event = Event::new(EventKind::ManifestDeleted)
         .within(repo)
         .detail(detail);

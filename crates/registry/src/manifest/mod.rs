@@ -8,6 +8,7 @@
 //! this order, so that waiting never goes round in a circle (and where it does, the transaction is
 //! run again):
 //!
+//! 0. the repository's row, shared, by whoever deletes; who stores locks it with the next.
 //! 1. `repository_blob` rows, shared by whoever stores a manifest that refers to them, exclusive by
 //!    whoever deletes one and then asks [`refers_to`]. So a manifest and the deletion of its blob
 //!    never both succeed, while pushes that share layers do not wait for each other.

@@ -76,6 +76,8 @@ enum Arrival {
     Revived,
     /// It was there already.
     Known,
+    /// It was deleted with more tags than are gone yet.
+    Going,
 }
 
 /// Stores a manifest and sets its tags; says which of its sizes are wrong.
@@ -85,18 +87,26 @@ enum Arrival {
 ///
 /// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::enter`].
 pub(crate) async fn put(op: &Op, put: Put) -> Result<Vec<WrongSize>> {
-    let repo = put.repo.clone();
-    let (ids, wrong) = op
-        .transaction(put, |tx, op, put| apply(tx, op, put))
-        .await?;
-    repo.made(ids);
-    Ok(wrong)
+    for _ in 0..ROUNDS {
+        let stored = op.transaction(put.clone(), |tx, op, put| apply(tx, op, put));
+        if let Some((ids, wrong)) = stored.await? {
+            put.repo.made(ids);
+            return Ok(wrong);
+        }
+        // What is left of its tags must not come back with it.
+        if let Some(repository) = put.repo.existing() {
+            tag::untag(op, repository, &put.draft.digest).await?;
+        }
+    }
+    let words = "the manifest is still being deleted; try again";
+    Err(Error::new(Reason::Conflict, words))
 }
 
 /// Where a manifest was put, and which of its sizes are wrong.
 type Done = ((NamespaceId, RepositoryId), Vec<WrongSize>);
 
-fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<Done>> {
+/// One transaction; nothing is stored while tags of the manifest are still being deleted.
+fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<Option<Done>>> {
     Box::pin(async move {
         let (ids, references) = enter(tx, op, put).await?;
         let (namespace, repository) = ids;
@@ -105,6 +115,9 @@ fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<D
         let likely_new = !references.known;
         let (kept, wrong) = references.judge(&put.draft)?;
         let arrival = admit(tx, repository, &put.draft, likely_new).await?;
+        if arrival == Arrival::Going {
+            return Ok(None);
+        }
         let about_tag = put.by_tag.then_some(&put.conditions);
         if about_tag.is_none() {
             put.conditions
@@ -132,7 +145,7 @@ fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<D
         if arrival != Arrival::Known || !moved.is_empty() {
             announce(tx, op, put, ids, (&moved, &wrong)).await?;
         }
-        Ok((ids, wrong))
+        Ok(Some((ids, wrong)))
     })
 }
 
@@ -205,6 +218,9 @@ async fn admit(
         // Between the two statements a job may have forgotten a hidden one.
         let Some(row) = found else { continue };
         if row.int(0)? == store::HIDDEN {
+            if tag::is_going(tx, repository, &draft.digest).await? {
+                return Ok(Arrival::Going);
+            }
             let arguments = args![
                 repository,
                 draft.digest,
@@ -247,7 +263,7 @@ async fn connect(
     tx.send(&store::EDGES, arguments, Expect::Nothing).await?;
     if arrival == Arrival::Revived {
         // What was still kept until the end of the time machine's window is kept for good again.
-        blobs::keep_until(tx, owner, None).await?;
+        blobs::keep_for(tx, owner, None).await?;
     }
     blobs::keep(tx, owner, kept).await
 }

@@ -65,11 +65,11 @@ seawall_meta::statements! {
         .and_where(Expr::col("digest").eq(arg(1)))
         .to_owned();
 
-    /// Arguments: repository, digest, time.
-    HIDE: |_d| Query::update()
+    /// Arguments: repository, digest.
+    HIDE: |d| Query::update()
         .table("manifest")
         .value("state", Expr::val(HIDDEN))
-        .value("hidden_at", arg(2))
+        .value("hidden_at", d.now())
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("digest").eq(arg(1)))
         .to_owned();

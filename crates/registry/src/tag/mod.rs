@@ -13,10 +13,11 @@ pub(crate) mod store;
 use seawall_kernel::Op;
 use seawall_meta::{Args, Tx, args};
 use seawall_types::ids::RepositoryId;
-use seawall_types::time::Millis;
 use seawall_types::{Digest, Result};
 
-pub(crate) use delete::{delete, delete_of};
+#[cfg(test)]
+pub(crate) use delete::MOST_TAKEN;
+pub(crate) use delete::{Taken, Untag, delete, delete_of, is_going, untag, untag_job};
 pub(crate) use list::page;
 pub(crate) use set::{Moved, Moving, set};
 
@@ -46,27 +47,13 @@ struct Spot<'a> {
     digest: &'a Digest,
 }
 
-/// Writes a row of history that begins now, and ends at once or stays open; returns its id.
-async fn record(
-    tx: &mut Tx,
-    op: &Op,
-    spot: Spot<'_>,
-    cause: Cause,
-    time: (Millis, Option<Millis>),
-) -> Result<i64> {
-    let arguments = opening(op, spot, cause, time);
-    Ok(tx.insert(&store::HISTORY_OPEN, arguments).await?)
-}
-
-/// The arguments of [`store::HISTORY_OPEN`].
-fn opening(op: &Op, spot: Spot<'_>, cause: Cause, (from, until): (Millis, Option<Millis>)) -> Args {
+/// The arguments of [`store::HISTORY_OPEN`] and [`store::HISTORY_MARK`].
+fn history(op: &Op, spot: Spot<'_>, cause: Cause) -> Args {
     let actor = op.actor();
     args![
         spot.repository,
         spot.tag,
         spot.digest,
-        from,
-        until,
         cause.code(),
         actor.principal(),
         actor.name(),

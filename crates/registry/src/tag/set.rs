@@ -8,7 +8,7 @@ use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::{Cause, Spot, opening, record, store};
+use super::{Cause, Spot, history, store};
 use crate::manifest::Conditions;
 
 /// How often a tag that others set and delete at the same time is looked at again.
@@ -29,6 +29,8 @@ struct Current {
     digest: Digest,
     history: i64,
     expires: bool,
+    /// Nobody sees it any more.
+    gone: bool,
 }
 
 impl Current {
@@ -37,7 +39,13 @@ impl Current {
             digest: row.digest(1)?,
             history: row.int(2)?,
             expires: row.opt_int(3)?.is_some(),
+            gone: row.bool(4)?,
         })
+    }
+
+    /// What it points to for who looks.
+    fn seen(&self) -> Option<Digest> {
+        (!self.gone).then_some(self.digest)
     }
 }
 
@@ -112,7 +120,6 @@ async fn set_one(
     as_it_is: AsItIs,
     conditions: Option<&Conditions>,
 ) -> Result<Option<Before>> {
-    let now = op.now();
     let mut current = match as_it_is {
         AsItIs::Locked(current) => current,
         AsItIs::LikelyNew => {
@@ -122,26 +129,28 @@ async fn set_one(
     };
     let mut opened = None;
     for _ in 0..ROUNDS {
-        let before = current.as_ref().map(|current| current.digest);
+        let before = current.as_ref().and_then(Current::seen);
         conditions.map_or(Ok(()), |conditions| conditions.check(before.as_ref()))?;
         if current
             .as_ref()
             .is_some_and(|c| c.digest == *spot.digest && !c.expires)
         {
-            if let Some(history) = opened {
-                tx.execute(&store::HISTORY_REMOVE, args![history]).await?;
+            if let Some(row) = opened {
+                tx.execute(&store::HISTORY_REMOVE, args![row]).await?;
             }
             return Ok(None);
         }
-        let history = match opened {
-            Some(history) => history,
-            None => record(tx, op, spot, Cause::Pushed, (now, None)).await?,
+        let row = if let Some(row) = opened {
+            row
+        } else {
+            let arguments = history(op, spot, Cause::Pushed);
+            tx.insert(&store::HISTORY_OPEN, arguments).await?
         };
-        opened = Some(history);
-        let arguments = args![spot.repository, spot.tag, spot.digest, history, now];
+        opened = Some(row);
+        let arguments = args![spot.repository, spot.tag, spot.digest, row];
         if let Some(current) = &current {
             tx.send(&store::MOVE, arguments, Expect::ARow).await?;
-            let ended = args![now, list([current.history])];
+            let ended = args![row, current.history];
             tx.send(&store::HISTORY_END, ended, Expect::Nothing).await?;
             return Ok(Some(Before(before)));
         }
@@ -162,11 +171,10 @@ async fn set_one(
 /// Sets a tag that is not there. If somebody else set it first, the transaction runs again, and looks
 /// for it.
 async fn set_new(tx: &mut Tx, op: &Op, spot: Spot<'_>) -> Result<()> {
-    let now = op.now();
-    let opened = opening(op, spot, Cause::Pushed, (now, None));
+    let opened = history(op, spot, Cause::Pushed);
     tx.send(&store::HISTORY_OPEN, opened, Expect::Nothing)
         .await?;
-    let arguments = args![spot.repository, spot.tag, spot.digest, now];
+    let arguments = args![spot.repository, spot.tag, spot.digest];
     tx.send(&store::INSERT_OPEN, arguments, Expect::ARow)
         .await?;
     Ok(())

@@ -103,6 +103,35 @@ async fn what_was_deleted_long_ago_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_kept_by_the_databases_clock() {
+    let clock = TestClock::new();
+    let house = House::at(Arc::clone(&clock), |_| {}).await;
+    let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
+    house.push(&a, "v1").await.unwrap();
+    // This process is far ahead, and has not looked at the database's clock since.
+    clock.advance(Duration::from_hours(1000));
+    let digest = house.push(&b, "v1").await.unwrap();
+    house.push(&b, "v2").await.unwrap();
+    house.delete_tag("v2").await.unwrap();
+    house.delete(&digest).await.unwrap();
+    let now = house.kernel.meta().observe_time().await.unwrap();
+    for tag in ["v1", "v2"] {
+        let rows = house.rows(&HISTORY, Some(tag)).await;
+        let time = |row: &Row, column| row.opt_millis(column).unwrap();
+        for (before, after) in rows.iter().zip(&rows[1..]) {
+            // What ends ends as the next begins.
+            assert_eq!(time(before, 3), time(after, 2));
+        }
+        assert!(rows.iter().all(|row| time(row, 3).unwrap() <= now));
+    }
+    let until = |row: &Row| row.opt_millis(1).unwrap();
+    let kept = house.rows(&KEPT, None).await;
+    let ends: Vec<_> = kept.iter().filter_map(until).collect();
+    assert_eq!(ends.len(), 2);
+    assert!(ends.iter().all(|end| *end <= now + Duration::from_hours(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn walking_meets_every_manifest_once() {
     let mut house = House::open().await;
     for path in ["ann/one", "ann/two"] {

@@ -7,7 +7,9 @@ mod deletion;
 mod pushes;
 mod races;
 mod referrers;
+mod rights;
 mod store;
+mod untagging;
 
 use std::sync::Arc;
 
@@ -47,6 +49,14 @@ impl House {
 
     /// With another configuration of the database.
     pub(super) async fn with(change: impl FnOnce(&mut seawall_meta::Config)) -> Self {
+        Self::at(TestClock::new(), change).await
+    }
+
+    /// With a clock of its own beside the database's.
+    pub(super) async fn at(
+        time: Arc<TestClock>,
+        change: impl FnOnce(&mut seawall_meta::Config),
+    ) -> Self {
         let migrations = [seawall_kernel::MIGRATIONS, crate::MIGRATIONS];
         let backend = Backend::chosen().unwrap();
         let database = TestDatabase::migrated(backend, &migrations).await.unwrap();
@@ -65,7 +75,7 @@ impl House {
         let mut config = database.config();
         change(&mut config);
         let data = database.directory();
-        let meta = Meta::open(&config, data, TestTasks::tasks(), TestClock::new()).await;
+        let meta = Meta::open(&config, data, TestTasks::tasks(), time).await;
         let meta = meta.unwrap();
         let parts = Parts {
             meta,

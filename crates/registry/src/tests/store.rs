@@ -34,6 +34,37 @@ seawall_meta::statements! {
         .and_where(Expr::col("owner_kind").eq(1i64))
         .to_owned();
 
+    /// Takes no changes any more. Arguments: repository.
+    CLOSE: |_d| Query::update()
+        .table("repository")
+        .value("state", 2i64)
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
+    /// A tag expires at a time. Arguments: repository, tag, time.
+    EXPIRE: |_d| Query::update()
+        .table("tag")
+        .value("expires_at", arg(2))
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("name").eq(arg(1)))
+        .to_owned();
+
+    /// The tags that have a row, to be seen or not. Arguments: repository.
+    TAGS: |_d| Query::select()
+        .column("name")
+        .from("tag")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .to_owned();
+
+    /// What the last event says.
+    LAST_EVENT: |_d| Query::select()
+        .columns(["kind", "payload"])
+        .from("event")
+        .order_by("id", Order::Desc)
+        .limit(1)
+        .to_owned();
+
     /// The kinds of all events.
     EVENTS: |_d| Query::select()
         .column("kind")

@@ -58,19 +58,6 @@ const EXCEPT: &[(&str, &str)] = &[
         "meta::change::LOG_RANGES",
         "SQLite sorts what is in holes, and has none",
     ),
-    // Those from here on are to be bounded.
-    (
-        "registry::tag::store::DELETE_OF",
-        "takes all tags of a manifest",
-    ),
-    (
-        "registry::tag::store::HISTORY_MARK_OF",
-        "reads all tags of a manifest",
-    ),
-    (
-        "registry::tag::store::LOCK_OF",
-        "reads all tags of a manifest",
-    ),
 ];
 
 /// Arguments that are not those of the row: statement, number, value.
@@ -80,6 +67,8 @@ const ARGUMENTS: &[(&str, usize, i64)] = &[
     ("kernel::events::store::log::LOG_RANGES", 1, END),
     ("meta::change::LOG_HORIZON", 0, END),
     ("meta::change::LOG_RANGES", 1, END),
+    // Ids of history, beside a look at the manifest.
+    ("registry::tag::store::HISTORY_END_OF", 2, 500),
 ];
 
 /// All statements there are.

@@ -152,6 +152,13 @@ pub(crate) const SEEDS: &[(&str, &[&str])] = &[
             "INSERT INTO manifest_edge (repository_id, manifest, kind, digest) SELECT 1, digest, 2, digest {rows}",
         ],
     ),
+    // Those whose tags are still being deleted; that of all the tags here is none of them.
+    (
+        "manifest_untagging",
+        &[
+            "INSERT INTO manifest_untagging (repository_id, digest, actor_id, actor) SELECT 1, digest, 1, 'a' {rows} AND i <> 500",
+        ],
+    ),
     (
         "tag_history",
         &[

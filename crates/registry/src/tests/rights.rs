@@ -1,0 +1,160 @@
+//! What is deleted or mounted counts the right and the state of that moment, and what has expired
+//! is no condition's target.
+
+use seawall_kernel::auth::{Actor, Administer, Ceiling, CredentialKind, Identity, Who};
+use seawall_kernel::catalog::{grants, principals, repositories};
+use seawall_kernel::events::EventKind;
+use seawall_types::condition::ETags;
+use seawall_types::permission::{PrincipalKind, Role};
+use seawall_types::{NamespaceName, Reason};
+
+use super::store::{CLOSE, EXPIRE};
+use super::*;
+
+impl House {
+    /// A user with a role on the repository, and what they do.
+    async fn member(&self, name: &str, role: Role) -> Op {
+        let op = self.op();
+        let known = NamespaceName::parse(name).unwrap();
+        let making = op.transaction(known, |tx, op, name| {
+            Box::pin(async move { principals::create_user(tx, op, name, false).await })
+        });
+        let identity = Identity {
+            id: making.await.unwrap(),
+            name: name.into(),
+            kind: PrincipalKind::User,
+            superuser: false,
+            generation: 1,
+            credential: 1.into(),
+            credential_kind: CredentialKind::Password,
+        };
+        self.set_role(name, Some(role)).await;
+        op.acting_as(Actor {
+            who: Who::Principal(Arc::new(identity)),
+            ceiling: Ceiling::Unlimited,
+        })
+    }
+
+    async fn set_role(&self, user: &str, role: Option<Role>) {
+        let (op, repo) = (self.op(), self.owned().await);
+        grants::on_repository(&op, &repo, user, role).await.unwrap();
+    }
+
+    async fn owned(&self) -> Repo<Administer> {
+        self.op().repo(&self.name).await.unwrap()
+    }
+
+    async fn run(&self, statement: &'static Statement, arguments: seawall_meta::Args) {
+        let op = self.op();
+        let running = op.transaction(arguments, move |tx, _, arguments| {
+            Box::pin(async move { Ok(tx.execute(statement, arguments.clone()).await?) })
+        });
+        assert_eq!(running.await.unwrap(), 1);
+    }
+}
+
+/// Everything that deletes, by one who was let in before.
+async fn deletions(op: &Op, repo: &Repo<Delete>, image: &Value, digest: &Digest) -> Vec<Reason> {
+    let layer = image["layers"][0]["digest"].as_str().unwrap();
+    let window = std::time::Duration::from_hours(1);
+    let outcomes = [
+        tag::delete(op, repo, &Tag::parse("v1").unwrap()).await,
+        manifest::delete(op, repo, digest, window).await,
+        blob::unlink(op, repo, &layer.parse().unwrap()).await,
+    ];
+    outcomes.map(|outcome| outcome.unwrap_err().reason).into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_counts_the_right_and_the_state_of_its_moment() {
+    let house = House::open().await;
+    let image = house.image("a", 1).await;
+    let digest = house.push(&image, "v1").await.unwrap();
+    let bob = house.member("bob", Role::Write).await;
+    let opened = bob.repo::<Delete>(&house.name).await.unwrap();
+    let tell = async || deletions(&bob, &opened, &image, &digest).await;
+    house.set_role("bob", None).await;
+    let events = house.events().await.len();
+    assert_eq!(tell().await, [Reason::Hidden; 3]);
+    house.set_role("bob", Some(Role::Read)).await;
+    assert_eq!(tell().await, [Reason::Forbidden; 3]);
+    house.set_role("bob", Some(Role::Write)).await;
+    house.run(&CLOSE, args![house.id().await]).await;
+    assert_eq!(tell().await, [Reason::ReadOnly; 3]);
+    assert_eq!(house.events().await.len(), events + 2);
+    assert_eq!(house.history("v1").await, [(digest, true, 1)]);
+    assert_eq!(house.found("v1").await.unwrap(), digest);
+    let repo = house.owned().await;
+    repositories::delete(&house.op(), &repo).await.unwrap();
+    assert_eq!(tell().await, [Reason::NameUnknown; 3]);
+    assert_eq!(house.events().await.len(), events + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_counts_the_right_of_its_moment() {
+    let house = House::open().await;
+    let layer = house.blob("layer").await;
+    let digest: Digest = layer["digest"].as_str().unwrap().parse().unwrap();
+    let bob = house.member("bob", Role::Write).await;
+    let opened = bob.repo::<Push>(&house.name).await.unwrap();
+    let mount = async || blob::mount(&bob, &opened, &digest, Some("ann/app")).await;
+    assert!(mount().await.unwrap());
+    house.set_role("bob", Some(Role::Read)).await;
+    assert_eq!(mount().await.unwrap_err().reason, Reason::Forbidden);
+    house.set_role("bob", Some(Role::Admin)).await;
+    assert!(mount().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_repository_is_deleted_once() {
+    let house = House::open().await;
+    house.blob("layer").await;
+    let (op, repo) = (house.op(), house.owned().await);
+    let both = [(); 2].map(|()| Box::pin(repositories::delete(&op, &repo)));
+    let outcomes = futures::future::join_all(both).await;
+    let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].reason, Reason::NameUnknown);
+    let events = house.events().await;
+    let deleted = EventKind::RepositoryDeleted.code();
+    assert_eq!(events.iter().filter(|kind| **kind == deleted).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_has_expired_is_no_target_of_a_condition() {
+    let house = House::open().await;
+    let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
+    let digest = house.push(&a, "v1").await.unwrap();
+    let repository = house.id().await;
+    let conditional = async |conditions: Conditions| {
+        let op = house.op();
+        let target = Reference::parse("v1").unwrap();
+        let draft = Draft::new(None, Bytes::from(b.to_string()), &target).unwrap();
+        let put = Put {
+            repo: op.repo::<Push>(&house.name).await.unwrap(),
+            draft,
+            tags: vec![Tag::parse("v1").unwrap()],
+            by_tag: true,
+            conditions,
+        };
+        let stored = manifest::put(&op, put).await;
+        stored.map(drop).map_err(|error| error.reason)
+    };
+    let absent = || Conditions {
+        if_none_match: ETags::parse("*").ok(),
+        ..Conditions::default()
+    };
+    let same = Conditions {
+        if_match: ETags::parse(&format!("\"{digest}\"")).ok(),
+        ..Conditions::default()
+    };
+    let later = house.op().now().0 + 3_600_000;
+    house.run(&EXPIRE, args![repository, "v1", later]).await;
+    assert_eq!(conditional(absent()).await, Err(Reason::Precondition));
+    house.run(&EXPIRE, args![repository, "v1", 1_i64]).await;
+    let gone = house.delete_tag("v1").await.unwrap_err();
+    assert_eq!(gone.reason, Reason::ManifestUnknown);
+    assert_eq!(conditional(same).await, Err(Reason::Precondition));
+    assert_eq!(conditional(absent()).await, Ok(()));
+    assert_ne!(house.found("v1").await.unwrap(), digest);
+}
