@@ -201,25 +201,25 @@ async fn a_renewal_that_fails_neither_ends_the_job_nor_counts() {
         },
     )
     .await;
-    let renaming = async {
+    let refusing = async {
         begun.notified().await;
-        let rename = async |from, to| {
-            let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+        let [refuse, take_again] = store::refusal_of_updates(process.database.backend());
+        let change = async |statement: &str| {
             // A renewal may be in the way for a moment.
-            let renamed = async || {
-                damage(&process.database.url, std::slice::from_ref(&statement))
+            let changed = async || {
+                damage(&process.database.url, &[statement.to_owned()])
                     .await
                     .is_ok()
             };
-            eventually("the table has another name", renamed).await;
+            eventually("the table is another", changed).await;
         };
-        rename("job", "job_away").await;
+        change(refuse).await;
         // Many beats long, each renewal fails.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        rename("job_away", "job").await;
+        change(take_again).await;
         go.notify_one();
     };
-    let (stepped, ()) = tokio::join!(workers.step(), renaming);
+    let (stepped, ()) = tokio::join!(workers.step(), refusing);
     assert!(stepped.unwrap());
     assert_eq!(queue(&process).await, [], "it was done, and booked");
     process.stop().await;

@@ -2,6 +2,7 @@
 
 use sea_query::{Expr, ExprTrait, Order, Query};
 use seawall_meta::arg;
+use seawall_meta::fixture::Backend;
 
 seawall_meta::statements! {
     /// All jobs.
@@ -41,4 +42,19 @@ seawall_meta::statements! {
         .value("kind", arg(1))
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
+}
+
+/// What makes the queue refuse each change of a job, and what ends that. On SQLite the table stays: the driver's thread
+/// does not survive a statement whose table has gone since it was prepared.
+pub(super) fn refusal_of_updates(backend: Backend) -> [&'static str; 2] {
+    match backend {
+        Backend::Sqlite => [
+            "CREATE TRIGGER refusal BEFORE UPDATE ON job BEGIN SELECT RAISE(ABORT, 'refused'); END",
+            "DROP TRIGGER refusal",
+        ],
+        Backend::Postgres | Backend::Mariadb => [
+            "ALTER TABLE job RENAME TO job_away",
+            "ALTER TABLE job_away RENAME TO job",
+        ],
+    }
 }
