@@ -8,6 +8,7 @@ mod facts;
 pub mod grants;
 pub mod listing;
 pub mod namespaces;
+mod pages;
 pub mod principals;
 mod repo;
 pub mod repositories;

@@ -11,7 +11,7 @@ use seawall_types::{Error, Reason, Result};
 use serde::{Deserialize, Serialize};
 
 use super::facts::stored;
-use super::{repositories, store};
+use super::{pages, repositories, store};
 use crate::changes;
 use crate::events::{Event, EventKind};
 use crate::jobs::{self, Job, Outcome, Schedule};
@@ -91,7 +91,7 @@ pub async fn delete_organization(op: &Op, name: &str) -> Result<()> {
 
 /// All namespaces, by name.
 pub async fn list(op: &Op) -> Result<Vec<Namespace>> {
-    let rows = op.sql().all(&store::NAMESPACE_LIST, args![]).await?;
+    let rows = pages::all(op, &store::NAMESPACE_LIST).await?;
     let mut namespaces = Vec::with_capacity(rows.len());
     for row in rows {
         namespaces.push(Namespace {
@@ -102,6 +102,7 @@ pub async fn list(op: &Op) -> Result<Vec<Namespace>> {
             created_at: row.millis(4)?,
         });
     }
+    namespaces.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Ok(namespaces)
 }
 

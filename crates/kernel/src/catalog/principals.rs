@@ -8,7 +8,7 @@ use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
 use serde::Serialize;
 
-use super::{namespaces, store};
+use super::{namespaces, pages, store};
 use crate::changes;
 use crate::events::{Event, EventKind};
 use crate::op::Op;
@@ -123,10 +123,7 @@ pub async fn delete_user(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
 
 /// All users, by name.
 pub async fn list_users(op: &Op) -> Result<Vec<User>> {
-    let rows = op
-        .sql()
-        .all(&store::PRINCIPAL_LIST, args![PrincipalKind::User.code()])
-        .await?;
+    let rows = pages::all(op, &store::USER_LIST).await?;
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
         users.push(User {
@@ -137,5 +134,6 @@ pub async fn list_users(op: &Op) -> Result<Vec<User>> {
             created_at: row.millis(4)?,
         });
     }
+    users.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Ok(users)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::stored;
 use super::repo::Repo;
-use super::{listing, store};
+use super::{listing, pages, store};
 use crate::auth::Administer;
 use crate::changes;
 use crate::events::{Event, EventKind};
@@ -34,17 +34,18 @@ pub struct Listed {
 
 /// All repositories, by (namespace, name). For the operator.
 pub async fn list(op: &Op) -> Result<Vec<Listed>> {
-    let rows = op.sql().all(&store::REPOSITORY_LIST, args![]).await?;
+    let rows = pages::all(op, &store::REPOSITORY_LIST).await?;
     let mut listed = Vec::with_capacity(rows.len());
     for row in rows {
         listed.push(Listed {
-            name: format!("{}/{}", row.text(0)?, row.text(1)?),
-            visibility: stored(Visibility::from_code(row.int(2)?))?,
-            kind: stored(RepositoryKind::from_code(row.int(3)?))?,
-            state: stored(RepositoryState::from_code(row.int(4)?))?,
-            created_at: row.millis(5)?,
+            name: format!("{}/{}", row.text(1)?, row.text(2)?),
+            visibility: stored(Visibility::from_code(row.int(3)?))?,
+            kind: stored(RepositoryKind::from_code(row.int(4)?))?,
+            state: stored(RepositoryState::from_code(row.int(5)?))?,
+            created_at: row.millis(6)?,
         });
     }
+    listed.sort_unstable_by(|one, other| one.name.split_once('/').cmp(&other.name.split_once('/')));
     Ok(listed)
 }
 

@@ -2,7 +2,7 @@
 
 use sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Order, Query, UnionType};
 use seawall_meta::{Batch, arg, arg_limit, item};
-use seawall_types::permission::{RepositoryKind, RepositoryState, Visibility};
+use seawall_types::permission::{PrincipalKind, RepositoryKind, RepositoryState, Visibility};
 
 /// States of principals and namespaces, as stored.
 pub const ACTIVE: i64 = 1;
@@ -74,7 +74,7 @@ seawall_meta::statements! {
         d.insert_ignore(&insert, &["name"])
     };
 
-    /// All namespaces, by name.
+    /// All namespaces, by id, for the command line. Arguments: id to begin after, limit.
     NAMESPACE_LIST: |_d| Query::select()
         .columns([("n", "id"), ("n", "name"), ("n", "kind")])
         .column(("p", "name"))
@@ -82,8 +82,10 @@ seawall_meta::statements! {
         .from_as("namespace", "n")
         .join_as(JoinType::LeftJoin, "principal", "p",
             Expr::col(("p", "id")).equals(("n", "owner_id")))
+        .and_where(Expr::col(("n", "id")).gt(arg(0)))
         .and_where(Expr::col(("n", "name")).is_not_null())
-        .order_by(("n", "name"), Order::Asc)
+        .order_by(("n", "id"), Order::Asc)
+        .limit(arg_limit(1))
         .to_owned();
 
     /// Takes the name from a namespace, which hides all that is in it. Arguments: id.
@@ -350,17 +352,19 @@ seawall_meta::statements! {
         .limit(arg_limit(1))
         .to_owned();
 
-    /// All repositories, by name, for the command line.
+    /// All repositories, by id, for the command line. Arguments: id to begin after, limit.
     REPOSITORY_LIST: |_d| Query::select()
+        .column(("r", "id"))
         .columns([("n", "name"), ("r", "name")])
         .columns([("r", "visibility"), ("r", "kind"), ("r", "state"), ("r", "created_at")])
-        .from_as("namespace", "n")
-        .join_as(JoinType::InnerJoin, "repository", "r",
-            Expr::col(("r", "namespace_id")).equals(("n", "id")))
+        .from_as("repository", "r")
+        .join_as(JoinType::InnerJoin, "namespace", "n",
+            Expr::col(("n", "id")).equals(("r", "namespace_id")))
+        .and_where(Expr::col(("r", "id")).gt(arg(0)))
         .and_where(Expr::col(("n", "name")).is_not_null())
         .and_where(Expr::col(("r", "name")).is_not_null())
-        .order_by(("n", "name"), Order::Asc)
-        .order_by(("r", "name"), Order::Asc)
+        .order_by(("r", "id"), Order::Asc)
+        .limit(arg_limit(1))
         .to_owned();
 
     /// Arguments: repository id, principal id, role.
@@ -446,13 +450,15 @@ seawall_meta::statements! {
         .and_where(Expr::col("principal_id").eq(arg(0)))
         .to_owned();
 
-    /// All principals of one kind, by name. Arguments: kind.
-    PRINCIPAL_LIST: |_d| Query::select()
+    /// All users, by id. Arguments: id to begin after, limit.
+    USER_LIST: |_d| Query::select()
         .columns(["id", "name", "superuser", "state", "created_at"])
         .from("principal")
-        .and_where(Expr::col("kind").eq(arg(0)))
+        .and_where(Expr::col("id").gt(arg(0)))
+        .and_where(Expr::col("kind").eq(PrincipalKind::User.code()))
         .and_where(Expr::col("name").is_not_null())
-        .order_by("name", Order::Asc)
+        .order_by("id", Order::Asc)
+        .limit(arg_limit(1))
         .to_owned();
 }
 

@@ -37,18 +37,6 @@ const EXCEPT: &[(&str, &str)] = &[
         "kernel::catalog::store::REPOSITORY_CLEARING",
         "is asked by tests",
     ),
-    (
-        "kernel::catalog::store::NAMESPACE_LIST",
-        "is asked by the command line",
-    ),
-    (
-        "kernel::catalog::store::PRINCIPAL_LIST",
-        "is asked by the command line",
-    ),
-    (
-        "kernel::catalog::store::REPOSITORY_LIST",
-        "is asked by the command line",
-    ),
     // There ids are taken in the order in which they are committed.
     (
         "kernel::events::store::log::LOG_RANGES",
