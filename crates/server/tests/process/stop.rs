@@ -71,7 +71,7 @@ async fn requests_that_run_may_end_and_no_new_ones_begin() {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
     assert!(
-        answer.contains(&format!("range: 0-{}\r\n", layer.len() - 1)) && whole,
+        answer.contains(&format!("Range: 0-{}\r\n", layer.len() - 1)) && whole,
         "{answer}"
     );
     let (rest, whole) = download.rest().await;
