@@ -83,6 +83,7 @@ start_server() {
         unset SEAWALL_CA
     fi
     write_config "$SEAWALL_HOST" "$scheme" "${3:-}" >"$directory/config.yaml"
+    export SEAWALL_CONFIG="$directory/config.yaml" # for the operator's commands
     SERVER_LOG="$WORK/server-$name.log"
     # The embedded database migrates itself; on a server somebody has to want it.
     if [[ -n "${3:-}" ]] && ! timeout 120 "$SEAWALL_BIN" migrate apply --data "$SEAWALL_DATA" \
