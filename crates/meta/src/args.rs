@@ -1,7 +1,9 @@
-//! The values that travel into a statement.
+//! The values that are bound to the parameters of a statement.
 //!
 //! Three types exist at this border: 64-bit integers, text and bytes; each may
 //! be null, and a null knows its type, since PostgreSQL asks for it.
+
+use std::time::Duration;
 
 use seawall_types::digest::Digest;
 use seawall_types::ids::{
@@ -88,6 +90,8 @@ from! { Int:
     usize => |v| i64::try_from(v).unwrap_or(i64::MAX),
     bool => |v| i64::from(v),
     Millis => |v| v.0,
+    // In milliseconds, the unit of all stored times; longer than 2^63 of them saturates.
+    Duration => |v| i64::try_from(v.as_millis()).unwrap_or(i64::MAX),
     PrincipalId => |v| v.get(),
     CredentialId => |v| v.get(),
     NamespaceId => |v| v.get(),
@@ -129,6 +133,19 @@ mod tests {
         assert_eq!(Arg::from(None::<&str>), Arg::Text(None));
         assert_eq!(Arg::from(None::<Vec<u8>>), Arg::Bytes(None));
         assert_eq!(Arg::from(true), Arg::Int(Some(1)));
+    }
+
+    #[test]
+    fn a_duration_is_whole_milliseconds_and_saturates() {
+        let cases = [
+            (Duration::from_micros(1_999), 1),
+            (Duration::from_secs(30), 30_000),
+            (Duration::MAX, i64::MAX),
+        ];
+        for (duration, milliseconds) in cases {
+            assert_eq!(Arg::from(duration), Arg::Int(Some(milliseconds)));
+        }
+        assert_eq!(Arg::from(None::<Duration>), Arg::Int(None));
     }
 
     #[test]

@@ -9,10 +9,11 @@
 //! each would cost a request its whole patience to find out.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use seawall_types::Clock;
 use tokio::sync::OwnedMutexGuard;
 
@@ -136,7 +137,7 @@ impl Handshakes {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

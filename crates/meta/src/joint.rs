@@ -14,10 +14,11 @@
 //! nobody's outcome holds, refusals included, and everybody runs again or fails with it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use seawall_types::{ChangeId, Context};
 use tokio::sync::oneshot;
 
@@ -413,7 +414,7 @@ impl Line {
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<(u64, Box<dyn Ride>)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

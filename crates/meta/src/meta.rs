@@ -4,10 +4,11 @@
 //! out [`Session`]s; nothing else can run a statement.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use seawall_types::{Clock, Context, Lane, Millis, Tasks};
 
 use crate::args::Arg;
@@ -306,7 +307,7 @@ impl Shared {
     }
 
     fn observed(&self) -> MutexGuard<'_, Observed> {
-        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.observed.lock()
     }
 
     /// How long a caller waits for what it reads. Only a file needs this: the answers of servers have a limit each, after

@@ -10,11 +10,12 @@
 //! that callers who give up never make it more than the budget. Those who wait take what is given back meanwhile.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use seawall_types::{Clock, Tasks};
 use sqlx::Connection;
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -189,7 +190,7 @@ impl<C: Connection> Shared<C> {
 
 impl<C> Shared<C> {
     fn idle(&self) -> MutexGuard<'_, Vec<Idle<C>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 
     /// The connection that was used last, if it is trusted; those that are not are closed.

@@ -6,8 +6,9 @@
 //! be, waits a little for readers, all of which read one statement, and cuts it off. Readers never wait.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::dialect::errors::Failure;
 use crate::meta::Shared;
@@ -29,13 +30,7 @@ pub(crate) struct Looks(Mutex<Duration>);
 /// Cuts the log off if it is too long. Called by the writer when nobody waits for it.
 pub(crate) async fn shorten(shared: &Shared) {
     let now = shared.clock.elapsed();
-    let due = || {
-        shared
-            .looks
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    };
+    let due = || shared.looks.0.lock();
     if now < *due() || !is_long(&shared.address.url) {
         return;
     }
