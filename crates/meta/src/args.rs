@@ -35,7 +35,8 @@ macro_rules! args {
     ($($value:expr),* $(,)?) => { $crate::Args(vec![$($crate::Arg::from($value)),*]) };
 }
 
-/// The values of one list argument of a sized statement. All lists of one execution must be equally long.
+/// The values of one list argument of a sized statement. All lists of one execution must be equally
+/// long.
 pub fn list<I>(values: I) -> Arg
 where
     I: IntoIterator,

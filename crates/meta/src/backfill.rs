@@ -1,16 +1,18 @@
 //! Filling what a migration added, range of keys by range, while the program runs.
 //!
-//! A column or a table that a migration adds is empty, and filling a large one in a single statement would hold locks
-//! and the log for as long as it takes. A [`Backfill`] does it in short transactions, each of which books how far it has
-//! come, so that it goes on where it was interrupted and is over for good when it is done. Until then the program must
-//! bear rows that are not filled; and both releases that run side by side must fill what they write.
+//! A column or a table that a migration adds is empty, and filling a large one in a single
+//! statement would hold locks and the log for as long as it takes. A [`Backfill`] does it in short
+//! transactions, each of which books how far it has come, so that it goes on where it was
+//! interrupted and is over for good when it is done. Until then the program must bear rows that are
+//! not filled; and both releases that run side by side must fill what they write.
 
 use sea_query::{Expr, ExprTrait as _, Query};
 
 use crate::args::Arg;
+use crate::bind::arg;
 use crate::error::Result;
-use crate::statement::{Statement, arg};
-use crate::transaction::Tx;
+use crate::statement::Statement;
+use crate::tx::Tx;
 use crate::{args, row::Row};
 
 /// One table to be filled, by its key.
@@ -20,12 +22,15 @@ pub struct Backfill {
     pub name: &'static str,
     /// What the key is.
     pub key: BackfillKey,
-    /// The last key of the next range, or null at the end. Arguments: key to begin after, how many rows.
+    /// The last key of the next range, or null at the end. Arguments: key to begin after, how many
+    /// rows.
     pub next: &'static Statement,
-    /// Locks the rows of a range, where filling them depends on rows of other tables: what it asks afterwards is then
-    /// newer than what others have committed to these. Arguments: key to begin after, last key.
+    /// Locks the rows of a range, where filling them depends on rows of other tables: what it asks
+    /// afterwards is then newer than what others have committed to these. Arguments: key to begin
+    /// after, last key.
     pub lock: Option<&'static Statement>,
-    /// Fills a range; it may find rows that are filled already. Arguments: key to begin after, last key.
+    /// Fills a range; it may find rows that are filled already. Arguments: key to begin after, last
+    /// key.
     pub fill: &'static Statement,
 }
 

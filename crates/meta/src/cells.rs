@@ -7,29 +7,28 @@ use sqlx::{
     Arguments as _, Decode, MySql, Postgres, Row as _, Sqlite, TypeInfo as _, ValueRef as _,
 };
 
-use crate::args::{Arg, Args};
+use crate::args::Arg;
+use crate::bind::Bind;
 use crate::dialect::errors::Failure;
 use crate::error::Error;
 use crate::row::{Cell, Row};
-use crate::statement::{Bind, Rendered};
+use crate::statement::{Execution, RenderedSql};
 
 macro_rules! arguments {
     ($name:ident, $arguments:ty) => {
-        /// Adds the arguments of a statement to those of others before it.
+        /// Adds the arguments of an execution to those of others before it.
         pub(crate) fn $name(
             mut arguments: $arguments,
-            rendered: &Rendered,
-            args: &Args,
-            shift: &Arg,
+            execution: &Execution<'_>,
         ) -> Result<$arguments, Failure> {
-            arguments.reserve(rendered.binds.len(), 16 * rendered.binds.len());
-            for bind in &rendered.binds {
-                let value = bind.value(args, shift).ok_or_else(|| missing(bind))?;
-                match value {
+            let count = execution.rendered.binds.len();
+            arguments.reserve(count, 16 * count);
+            for value in execution.values() {
+                match value? {
                     Arg::Int(value) => arguments.add(*value),
                     Arg::Text(value) => arguments.add(value.as_deref()),
                     Arg::Bytes(value) => arguments.add(value.as_deref()),
-                    Arg::List(_) => return Err(missing(bind)),
+                    Arg::List(_) => return Err(Error::Other("a list is no value".into()).into()),
                 }
                 .map_err(|error| Failure::from(Error::Other(error.to_string())))?;
             }
@@ -42,12 +41,8 @@ arguments!(sqlite_arguments, SqliteArguments);
 arguments!(postgres_arguments, PgArguments);
 arguments!(mysql_arguments, MySqlArguments);
 
-fn missing(bind: &Bind) -> Failure {
-    Error::Other(format!("argument missing or of the wrong shape: {bind:?}")).into()
-}
-
 /// The types of constants; those of arguments are left to the server.
-pub(crate) fn postgres_types(rendered: &Rendered) -> Vec<PgTypeInfo> {
+pub(crate) fn postgres_types(rendered: &RenderedSql) -> Vec<PgTypeInfo> {
     let known = |bind: &Bind| match bind {
         Bind::Shift | Bind::Constant(Arg::Int(_)) => <i64 as sqlx::Type<Postgres>>::type_info(),
         Bind::Constant(Arg::Text(_)) => <str as sqlx::Type<Postgres>>::type_info(),

@@ -3,10 +3,10 @@
 
 use sea_query::Query;
 
-use crate::statement::arg;
+use crate::bind::arg;
 
-/// One announcement. What kinds there are and what `a`, `b` and `name` mean is the writer's and its readers' matter; a
-/// reader that does not know a kind drops its whole cache.
+/// One announcement. What kinds there are and what `a`, `b` and `name` mean is the writer's and its
+/// readers' matter; a reader that does not know a kind drops its whole cache.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// From 1 on; 0 marks void rows.

@@ -21,19 +21,23 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Address of the database: `postgres://`, `postgresql://`, `mysql://`, `mariadb://` or `sqlite:` followed by a
-    /// path. Without one, a SQLite file `seawall.db` in the data directory. A secret, since it carries the password.
+    /// Address of the database: `postgres://`, `postgresql://`, `mysql://`, `mariadb://` or
+    /// `sqlite:` followed by a path. Without one, a SQLite file `seawall.db` in the data directory.
+    /// A secret, since it carries the password.
     pub url: Option<Secret>,
-    /// Upper bound of connections of this process, at least two: one of them is for following the log and for the look
-    /// at the database's health (servers only; SQLite has one writer and four readers besides it).
+    /// Upper bound of connections of this process, at least two: one of them is for following the
+    /// log and for the look at the database's health (servers only; SQLite has one writer and four
+    /// readers besides it).
     pub max_connections: u32,
-    /// How long a caller waits for a free connection or, on SQLite, for its turn to write, in milliseconds.
+    /// How long a caller waits for a free connection or, on SQLite, for its turn to write, in
+    /// milliseconds.
     pub acquire_timeout_ms: u64,
     /// How long the database lets one statement run, in milliseconds.
     pub statement_timeout_ms: u64,
     /// How long a statement waits for a lock, in milliseconds. MariaDB rounds up to seconds.
     pub lock_timeout_ms: u64,
-    /// How long a transaction may sit idle before the database ends it, in milliseconds (PostgreSQL, MariaDB).
+    /// How long a transaction may sit idle before the database ends it, in milliseconds
+    /// (PostgreSQL, MariaDB).
     pub idle_in_transaction_timeout_ms: u64,
     /// Prepared statements kept per connection.
     pub statement_cache: usize,
@@ -117,8 +121,8 @@ impl Config {
         Duration::from_millis(self.acquire_timeout_ms)
     }
 
-    /// How long an answer of the database is waited for: the server ends the statement before, and then has some time
-    /// to say so. One that has said nothing until then is not there any more.
+    /// How long an answer of the database is waited for: the server ends the statement before, and
+    /// then has some time to say so. One that has said nothing until then is not there any more.
     pub(crate) fn answer_limit(&self) -> Duration {
         let statement = Duration::from_millis(self.statement_timeout_ms);
         statement + Ord::min(statement, GRACE)
@@ -133,7 +137,8 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Whether nothing of it goes over a network: a file, a socket of this machine, or a loopback address.
+    /// Whether nothing of it goes over a network: a file, a socket of this machine, or a loopback
+    /// address.
     pub(crate) fn is_local(&self) -> bool {
         let Some((_, rest)) = self.url.split_once("://") else {
             return self.dialect == Dialect::Sqlite;

@@ -5,14 +5,7 @@
 //! of the workspace may ask which database it speaks to.
 
 pub(crate) mod errors;
-
-use sea_query::{
-    Alias, Condition, DeleteStatement, Expr, ExprTrait, InsertStatement, LockBehavior, LockType,
-    OnConflict, Order, Query, SelectStatement,
-};
-
-use crate::config::Config;
-use crate::statement::{Draft, Duplicate, SHIFT};
+pub(crate) mod session;
 
 /// The language of a database. MySQL speaks MariaDB's as far as it is used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,8 +28,9 @@ impl Dialect {
         }
     }
 
-    /// The time of the database in UTC milliseconds, the same throughout a statement: only so may an index answer what
-    /// is compared with it. It moves on from one statement of a transaction to the next.
+    /// The time of the database in UTC milliseconds, the same throughout a statement: only so may
+    /// an index answer what is compared with it. It moves on from one statement of a transaction to
+    /// the next.
     pub(crate) fn clock(self) -> &'static str {
         match self {
             Self::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
@@ -45,7 +39,8 @@ impl Dialect {
         }
     }
 
-    /// 1 where the database takes writes. SQLite does as long as its file system does, which only a write can tell.
+    /// 1 where the database takes writes. SQLite does as long as its file system does, which only a
+    /// write can tell.
     pub(crate) fn writable(self) -> &'static str {
         match self {
             Self::Sqlite => "1",
@@ -80,7 +75,8 @@ impl Dialect {
             ],
             // Small integers, too: one integer type at the border, whatever the column holds.
             "bigint" | "int" => ["INTEGER", "BIGINT", "BIGINT"],
-            // Binary on MariaDB: compares byte by byte, without padding, and is as long as its bytes in an index.
+            // Binary on MariaDB: compares byte by byte, without padding, and is as long as its
+            // bytes in an index.
             "name" => ["TEXT", "TEXT COLLATE \"C\"", "VARBINARY(255)"],
             "text" => [
                 "TEXT",
@@ -107,8 +103,8 @@ impl Dialect {
         })
     }
 
-    /// What limits an index to rows that have something in a column, where there is such a thing. A condition that
-    /// compares the column with something finds the index all the same.
+    /// What limits an index to rows that have something in a column, where there is such a thing. A
+    /// condition that compares the column with something finds the index all the same.
     pub(crate) fn given(self, column: &str) -> String {
         match self {
             Self::Sqlite | Self::Postgres => format!("WHERE {column} IS NOT NULL"),
@@ -124,8 +120,8 @@ impl Dialect {
         }
     }
 
-    /// What a migration's `{online}` stands for: an index that is built beside writers. MySQL knows no "if not exists"
-    /// there; that it exists already is told by an error.
+    /// What a migration's `{online}` stands for: an index that is built beside writers. MySQL knows
+    /// no "if not exists" there; that it exists already is told by an error.
     pub(crate) fn online(self, token: &str) -> Option<&'static str> {
         (token == "online").then_some(match self {
             Self::Sqlite => "IF NOT EXISTS",
@@ -142,7 +138,8 @@ impl Dialect {
         }
     }
 
-    /// Asks whether an index of this name was left unfinished, and says how to take it away. Only PostgreSQL leaves one.
+    /// Asks whether an index of this name was left unfinished, and says how to take it away. Only
+    /// PostgreSQL leaves one.
     pub(crate) fn unfinished_index(self, name: &str) -> Option<(String, String)> {
         (self == Self::Postgres).then(|| {
             let found = format!(
@@ -154,8 +151,9 @@ impl Dialect {
         })
     }
 
-    /// How long a schema change waits for those who use the table before it lets them pass and tries again: whoever comes
-    /// after it waits behind it. PostgreSQL's `CONCURRENTLY` keeps nobody waiting, and may wait longer itself.
+    /// How long a schema change waits for those who use the table before it lets them pass and
+    /// tries again: whoever comes after it waits behind it. PostgreSQL's `CONCURRENTLY` keeps
+    /// nobody waiting, and may wait longer itself.
     pub(crate) fn schema_lock_timeout(self, online: bool) -> Option<&'static str> {
         match (self, online) {
             (Self::Sqlite, _) => None,
@@ -165,41 +163,8 @@ impl Dialect {
         }
     }
 
-    /// What a new session of a server is told, one statement each. SQLite's settings are connect options.
-    pub(crate) fn session(self, config: &Config, flavour: Flavour) -> Vec<String> {
-        let statement = config.statement_timeout_ms;
-        let lock = config.lock_timeout_ms;
-        let idle = config.idle_in_transaction_timeout_ms;
-        match self {
-            Self::Sqlite => Vec::new(),
-            Self::Postgres => vec![
-                format!("SET statement_timeout = {statement}"),
-                format!("SET lock_timeout = {lock}"),
-                format!("SET idle_in_transaction_session_timeout = {idle}"),
-                "SET default_transaction_isolation = 'read committed'".into(),
-                "SET client_min_messages = warning".into(),
-            ],
-            Self::Mysql => {
-                let lock = seconds(lock);
-                let timeouts = if flavour == Flavour::Mysql {
-                    format!("max_execution_time = {statement}")
-                } else {
-                    let (statement, idle) = (seconds(statement), seconds(idle));
-                    format!("max_statement_time = {statement}, idle_transaction_timeout = {idle}")
-                };
-                vec![
-                    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into(),
-                    format!(
-                        "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
-                         ERROR_FOR_DIVISION_BY_ZERO,ANSI_QUOTES,PIPES_AS_CONCAT,NO_AUTO_VALUE_ON_ZERO', \
-                         time_zone = '+00:00', innodb_lock_wait_timeout = {lock}, {timeouts}"
-                    ),
-                ]
-            }
-        }
-    }
-
-    /// Lets the current session wait this long for locks only: for work that gives up and comes back.
+    /// Lets the current session wait this long for locks only: for work that gives up and comes
+    /// back.
     pub(crate) fn lock_timeout(self, milliseconds: u64) -> Option<String> {
         match self {
             Self::Sqlite => None,
@@ -254,277 +219,4 @@ pub(crate) enum Flavour {
     Postgres,
     MariaDb,
     Mysql,
-}
-
-/// The drawing methods that hide dialects.
-impl Draft {
-    /// The database's time in UTC milliseconds, plus the shift of a test.
-    pub fn now(&self) -> Expr {
-        Expr::cust(self.dialect.clock()).add(Expr::val(SHIFT))
-    }
-
-    /// 1 where the database takes writes, 0 on a standby or a server switched to read-only.
-    pub(crate) fn writable(&self) -> Expr {
-        Expr::cust(self.dialect.writable())
-    }
-
-    /// A number as a 64-bit integer: sums are decimals on two of three dialects.
-    pub fn integer(&self, number: impl Into<Expr>) -> Expr {
-        let target = if self.dialect == Dialect::Mysql {
-            "SIGNED"
-        } else {
-            "BIGINT"
-        };
-        number.into().cast_as(Alias::new(target))
-    }
-
-    /// Text in lower case: ASCII letters everywhere, others on some dialects.
-    pub fn lower(&self, text: impl Into<Expr>) -> Expr {
-        let text = text.into();
-        match self.dialect {
-            // Names are bytes there, and bytes have no case.
-            Dialect::Mysql => {
-                Expr::cust_with_exprs("CAST(LOWER(CONVERT(? USING utf8mb4)) AS BINARY)", [text])
-            }
-            Dialect::Sqlite => Expr::cust_with_exprs("LOWER(?)", [text]),
-            Dialect::Postgres => Expr::cust_with_exprs("LOWER($1)", [text]),
-        }
-    }
-
-    /// A column that has this value, where the next column of the index has a bound and gives the order. MariaDB may
-    /// otherwise look up all rows that have it, and pass over those before the bound one by one.
-    pub fn prefix(&self, column: (&'static str, &'static str), value: i64) -> Expr {
-        match self.dialect {
-            Dialect::Sqlite | Dialect::Postgres => Expr::col(column).eq(value),
-            Dialect::Mysql => Expr::col(column)
-                .gte(value)
-                .and(Expr::col(column).lte(value)),
-        }
-    }
-
-    /// Inserts, and leaves a row alone that has the same key: any unique key, `key` names the primary one.
-    ///
-    /// Executing says how many rows were inserted; for a sized statement the count is unspecified. Rows that repeat
-    /// within the statement are fine, so sized ones may be padded.
-    pub fn insert_ignore(&self, insert: &InsertStatement, key: &[&'static str]) -> InsertStatement {
-        let mut insert = insert.clone();
-        self.mark(|traits| traits.duplicate = Duplicate::Ignored);
-        match self.dialect {
-            Dialect::Sqlite | Dialect::Postgres => {
-                insert.on_conflict(OnConflict::new().do_nothing().to_owned());
-            }
-            // INSERT IGNORE would swallow every other error, too. One row: the duplicate's error is told apart and
-            // swallowed, which keeps the count. Several: an update that changes nothing, whose count says nothing.
-            Dialect::Mysql if self.size == 1 => {
-                self.mark(|traits| traits.duplicate = Duplicate::Swallowed);
-            }
-            Dialect::Mysql => {
-                let keep = key.first().map(|column| (*column, Expr::col(*column)));
-                insert.on_conflict(OnConflict::new().values(keep).to_owned());
-            }
-        }
-        insert
-    }
-
-    /// Inserts, or sets the columns `update` of the row with the same `key` to what would have been inserted.
-    ///
-    /// `key` must be the only unique key that can clash (MariaDB looks at all of them). Executing says 1 either way.
-    /// One row only: a sized statement is padded, and PostgreSQL refuses to touch a row twice.
-    pub fn upsert(
-        &self,
-        insert: &InsertStatement,
-        key: &[&'static str],
-        update: &[&'static str],
-    ) -> InsertStatement {
-        let conflict = OnConflict::columns(key.iter().copied())
-            .update_columns(update.iter().copied())
-            .to_owned();
-        self.upsert_with(insert, conflict)
-    }
-
-    /// [`upsert`](Self::upsert) with expressions: `OnConflict::columns([…]).value(column, expression)`. In them,
-    /// `Expr::col((table, column))` is the value that is there.
-    pub fn upsert_with(&self, insert: &InsertStatement, conflict: OnConflict) -> InsertStatement {
-        self.mark(|traits| traits.upsert = true);
-        insert.clone().on_conflict(conflict).to_owned()
-    }
-
-    /// Inserts one row and returns its id; run with [`Tx::insert`](crate::Tx::insert).
-    pub fn insert_returning(&self, insert: &InsertStatement, id: &'static str) -> InsertStatement {
-        let mut insert = insert.clone();
-        if self.dialect != Dialect::Mysql {
-            self.mark(|traits| traits.returns_id = true);
-            insert.returning_col(id);
-        }
-        insert
-    }
-
-    /// [`insert_returning`](Self::insert_returning) for an append-only log that is read by a
-    /// [`Follower`](crate::log::Follower): a clash with a void row runs the transaction again.
-    pub fn append(&self, insert: &InsertStatement, id: &'static str) -> InsertStatement {
-        self.mark(|traits| traits.duplicate = Duplicate::Retried);
-        self.insert_returning(insert, id)
-    }
-
-    /// Locks the rows read until the transaction ends. On SQLite the transaction is the only writer anyway.
-    pub fn for_update(&self, select: &SelectStatement) -> SelectStatement {
-        select.clone().lock(LockType::Update).to_owned()
-    }
-
-    /// [`for_update`](Self::for_update) that passes over rows which others have locked.
-    pub fn skip_locked(&self, select: &SelectStatement) -> SelectStatement {
-        select
-            .clone()
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .to_owned()
-    }
-
-    /// Deletes at most `batch.limit` of the rows that meet `condition`, without a look at more.
-    pub fn delete_batch(&self, batch: &Batch, condition: impl Into<Condition>) -> DeleteStatement {
-        let condition = condition.into();
-        let mut delete = Query::delete();
-        delete.from_table(batch.table);
-        // MariaDB evaluates a subquery of a deletion anew for every row of the table.
-        if self.dialect == Dialect::Mysql {
-            delete.cond_where(condition);
-            for column in batch.order {
-                delete.order_by(*column, Order::Asc);
-            }
-            return delete.limit(batch.limit).to_owned();
-        }
-        let postgres = self.dialect == Dialect::Postgres;
-        let key: &[&'static str] = if postgres { &["ctid"] } else { batch.key };
-        let mut some = Query::select();
-        some.columns(key.iter().copied())
-            .from(batch.table)
-            .cond_where(condition.clone())
-            .limit(batch.limit);
-        for column in batch.order {
-            some.order_by(*column, Order::Asc);
-        }
-        let found = if postgres {
-            // Rows are fetched by their places; a join may take it for better to read all of them. One that was
-            // changed meanwhile is judged again.
-            delete.cond_where(condition);
-            let places = Expr::SubQuery(None, Box::new(some.into()));
-            Expr::cust_with_exprs("ctid = ANY(ARRAY $1)", [places])
-        } else {
-            // With the condition here, too, SQLite goes through all that meet it.
-            Expr::tuple(key.iter().map(|column| Expr::col(*column))).in_subquery(some)
-        };
-        delete.and_where(found).to_owned()
-    }
-}
-
-/// Which rows a [`delete_batch`](Draft::delete_batch) takes.
-#[derive(Debug, Clone, Copy)]
-pub struct Batch {
-    /// Of this table.
-    pub table: &'static str,
-    /// Its primary key.
-    pub key: &'static [&'static str],
-    /// In this order: that of an index which the condition is on.
-    pub order: &'static [&'static str],
-    /// At most so many; an [`arg_limit`](crate::arg_limit).
-    pub limit: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::statement::{Draw, Traits, arg};
-
-    fn drafts() -> [Draft; 3] {
-        [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql].map(|dialect| Draft {
-            dialect,
-            size: 1,
-            traits: Cell::<Traits>::default(),
-        })
-    }
-
-    fn texts(query: impl Fn(&Draft) -> (String, sea_query::Values)) -> [String; 3] {
-        drafts().map(|d| query(&d).0)
-    }
-
-    #[test]
-    fn upsert_in_three_dialects() {
-        let upsert = |d: &Draft| {
-            let insert = Query::insert()
-                .into_table("t")
-                .columns(["k", "v"])
-                .values_panic([arg(0), arg(1)])
-                .to_owned();
-            d.upsert(&insert, &["k"], &["v"]).draw(d.dialect)
-        };
-        let [sqlite, postgres, mysql] = texts(upsert);
-        assert!(
-            sqlite.ends_with(r#"ON CONFLICT ("k") DO UPDATE SET "v" = "excluded"."v""#),
-            "{sqlite}"
-        );
-        assert_eq!(postgres, sqlite.replacen("?, ?", "$1, $2", 1));
-        assert!(
-            mysql.ends_with("ON DUPLICATE KEY UPDATE `v` = VALUES(`v`)"),
-            "{mysql}"
-        );
-    }
-
-    #[test]
-    fn ignoring_duplicates_never_uses_insert_ignore() {
-        let insert = Query::insert()
-            .into_table("t")
-            .columns(["k"])
-            .values_panic([arg(0)])
-            .to_owned();
-        let many = Draft {
-            dialect: Dialect::Mysql,
-            size: 4,
-            traits: Cell::default(),
-        };
-        let text = many.insert_ignore(&insert, &["k"]).draw(Dialect::Mysql).0;
-        assert!(
-            text.ends_with("ON DUPLICATE KEY UPDATE `k` = `k`"),
-            "{text}"
-        );
-        let one = Draft {
-            dialect: Dialect::Mysql,
-            size: 1,
-            traits: Cell::default(),
-        };
-        assert!(
-            !one.insert_ignore(&insert, &["k"])
-                .draw(Dialect::Mysql)
-                .0
-                .contains("DUPLICATE")
-        );
-        assert_eq!(one.traits.get().duplicate, Duplicate::Swallowed);
-    }
-
-    #[test]
-    fn sums_become_integers() {
-        let sum = |d: &Draft| {
-            Query::select()
-                .expr(d.integer(Expr::col("a").sum()))
-                .from("t")
-                .draw(d.dialect)
-        };
-        let [sqlite, postgres, mysql] = texts(sum);
-        assert_eq!(sqlite, r#"SELECT CAST(SUM("a") AS BIGINT) FROM "t""#);
-        assert_eq!(postgres, sqlite);
-        assert_eq!(mysql, "SELECT CAST(SUM(`a`) AS SIGNED) FROM `t`");
-    }
-
-    #[test]
-    fn timeouts_in_seconds_round_up() {
-        let config = Config {
-            lock_timeout_ms: 1,
-            ..Config::default()
-        };
-        let session = Dialect::Mysql.session(&config, Flavour::MariaDb).join(";");
-        assert!(
-            session.contains("innodb_lock_wait_timeout = 1,"),
-            "{session}"
-        );
-    }
 }

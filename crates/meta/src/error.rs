@@ -13,16 +13,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A failed statement, transaction or connection.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// A unique or primary key already holds this value. The text names the key where the database says so.
+    /// A unique or primary key already holds this value. The text names the key where the database
+    /// says so.
     #[error("already there: {0}")]
     Unique(String),
-    /// A foreign key refused: what is referred to is missing, or what is to go is still referred to.
+    /// A foreign key refused: what is referred to is missing, or what is to go is still referred
+    /// to.
     #[error("reference refused: {0}")]
     ForeignKey(String),
-    /// Others hold what is needed (deadlock, lock timeout, serialization), still so after all repetitions.
+    /// Others hold what is needed (deadlock, lock timeout, serialization), still so after all
+    /// repetitions.
     #[error("busy: {0}")]
     Busy(String),
-    /// The database cannot be reached, gave no connection in time, ended the connection or the statement.
+    /// The database cannot be reached, gave no connection in time, ended the connection or the
+    /// statement.
     #[error("database unavailable: {0}")]
     Unavailable(String),
     /// The connection broke while a commit was on its way: it may have happened or not.
@@ -37,7 +41,8 @@ pub enum Error {
     /// The database's files are damaged.
     #[error("database is corrupt: {0}")]
     Corrupt(String),
-    /// A row is not what the statement promised: wrong column, wrong type, null, or none where one must be.
+    /// A row is not what the statement promised: wrong column, wrong type, null, or none where one
+    /// must be.
     #[error("cannot read row: {0}")]
     Decode(String),
     /// The schema was changed by a release that no longer admits this binary.
@@ -92,8 +97,9 @@ impl Error {
     }
 }
 
-/// Whether the transaction that ended in this error may have been committed all the same. After every other error it
-/// certainly was not, and what was done for it beside the database may be undone.
+/// Whether the transaction that ended in this error may have been committed all the same. After
+/// every other error it certainly was not, and what was done for it beside the database may be
+/// undone.
 pub fn may_be_committed(error: &seawall_types::error::Error) -> bool {
     let source = error.source.as_deref();
     source

@@ -2,92 +2,34 @@
 //!
 //! Servers are named by `SEAWALL_TEST_POSTGRES` and `SEAWALL_TEST_MYSQL` (addresses of an account
 //! that may create databases). A database with migrations applied is cloned from a template on
-//! SQLite and PostgreSQL, and one that was used before and emptied on MariaDB. Never used outside tests.
+//! SQLite and PostgreSQL, and one that was used before and emptied on MariaDB. Never used outside
+//! tests.
 
+mod backend;
 mod effort;
 mod emptied;
 mod proxy;
+mod runtime;
 mod slots;
 
-pub use proxy::Proxy;
-
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use seawall_types::work::{Spawn, Work};
-use seawall_types::{Clock, Millis, Tasks};
-
-use crate::config::{Address, Config};
-use crate::connection::Lease;
-use crate::dialect::Dialect;
+use crate::config::Config;
+use crate::connection::Connection;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 use crate::migrate::{Migrations, Migrator, fingerprint};
 use crate::pools;
 use crate::random;
-use crate::row::Row;
 use crate::session::Session;
+pub use backend::Backend;
+use backend::{ask, command, unchecked};
 pub use effort::Gauge;
 use emptied::Taken;
+pub use proxy::Proxy;
+pub use runtime::{TestClock, TestTasks};
 pub use slots::{Slot, slots};
-
-/// A product to test on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// A file in a directory of its own.
-    Sqlite,
-    /// A database on the server of `SEAWALL_TEST_POSTGRES`.
-    Postgres,
-    /// A database on the server of `SEAWALL_TEST_MYSQL`.
-    Mariadb,
-}
-
-impl Backend {
-    /// The backend that `SEAWALL_TEST_DB` names: `sqlite` (the default), `postgres` or `mariadb`.
-    pub fn chosen() -> Result<Self> {
-        match environment("SEAWALL_TEST_DB").as_deref() {
-            None | Some("" | "sqlite") => Ok(Self::Sqlite),
-            Some("postgres") => Ok(Self::Postgres),
-            Some("mariadb" | "mysql") => Ok(Self::Mariadb),
-            Some(other) => Err(Error::Configuration(format!(
-                "SEAWALL_TEST_DB names no backend: {other}"
-            ))),
-        }
-    }
-
-    /// Whether there is a server for it.
-    pub fn is_available(self) -> bool {
-        self.server().is_some()
-    }
-
-    /// The address of the server's first database; the empty string for SQLite.
-    fn server(self) -> Option<String> {
-        match self {
-            Self::Sqlite => Some(String::new()),
-            Self::Postgres => environment("SEAWALL_TEST_POSTGRES"),
-            Self::Mariadb => environment("SEAWALL_TEST_MYSQL"),
-        }
-    }
-
-    fn dialect(self) -> Dialect {
-        match self {
-            Self::Sqlite => Dialect::Sqlite,
-            Self::Postgres => Dialect::Postgres,
-            Self::Mariadb => Dialect::Mysql,
-        }
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are configured by their environment"
-)]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
 
 /// A database that lives as long as this value.
 pub struct TestDatabase {
@@ -224,8 +166,8 @@ impl TestDatabase {
         Ok(())
     }
 
-    /// How many transactions of this database are open without a statement running in them. Always 0
-    /// on SQLite, where an open one shows by the next write that waits in vain.
+    /// How many transactions of this database are open without a statement running in them. Always
+    /// 0 on SQLite, where an open one shows by the next write that waits in vain.
     pub async fn open_transactions(&self, session: &Session) -> Result<i64> {
         let statement = match self.backend {
             Backend::Sqlite => return Ok(0),
@@ -317,7 +259,8 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.directory));
         if let Some(taken) = self.taken.take() {
-            // Nothing waits for it: until then the lock keeps others away, and the end of the process gives it back, too.
+            // Nothing waits for it: until then the lock keeps others away, and the end of the
+            // process gives it back, too.
             drop(apart(taken.give_back()));
             return;
         }
@@ -367,44 +310,26 @@ fn scratch() -> PathBuf {
     std::env::temp_dir()
 }
 
-async fn command(backend: Backend, text: &str) -> Result<()> {
-    let run = async {
-        let mut lease = connect(backend).await?;
-        lease.command(text).await?;
-        lease.finish().await;
-        Ok(())
-    };
-    run.await.map_err(|failure: Failure| failure.error)
-}
-
-/// Does to the database at this address what the product never would: statements as they stand, with
-/// foreign keys switched off. For tests of what finds damage.
+/// Does to the database at this address what the product never would: statements as they stand,
+/// with foreign keys switched off. For tests of what finds damage.
 pub async fn damage(url: &str, statements: &[String]) -> Result<()> {
     let config = Config::at(url);
     let address = config.address(Path::new(""))?;
     let run = async {
-        let mut lease = pools::connect(&address, &config).await?;
-        lease.command(unchecked(address.dialect)).await?;
+        let mut connection = pools::connect(&address, &config).await?;
+        connection.command(unchecked(address.dialect)).await?;
         for statement in statements {
-            lease.command(statement).await?;
+            connection.command(statement).await?;
         }
-        lease.finish().await;
+        connection.finish().await;
         Ok(())
     };
     run.await.map_err(|failure: Failure| failure.error)
 }
 
-/// What switches a session's foreign keys off.
-fn unchecked(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "PRAGMA foreign_keys = OFF",
-        Dialect::Postgres => "SET session_replication_role = replica",
-        Dialect::Mysql => "SET foreign_key_checks = 0",
-    }
-}
-
-/// A transaction of another program that stands open and keeps its locks. For tests of who waits for them.
-pub struct Standing(Lease);
+/// A transaction of another program that stands open and keeps its locks. For tests of who waits
+/// for them.
+pub struct Standing(Connection);
 
 impl Standing {
     /// Opens one at this address and runs statements in it, as they stand.
@@ -412,12 +337,12 @@ impl Standing {
         let config = Config::at(url);
         let address = config.address(Path::new(""))?;
         let run = async {
-            let mut lease = pools::connect(&address, &config).await?;
-            lease.command(address.dialect.begin()).await?;
+            let mut connection = pools::connect(&address, &config).await?;
+            connection.command(address.dialect.begin()).await?;
             for statement in statements {
-                lease.command(statement).await?;
+                connection.command(statement).await?;
             }
-            Ok(Self(lease))
+            Ok(Self(connection))
         };
         run.await.map_err(|failure: Failure| failure.error)
     }
@@ -427,93 +352,6 @@ impl Standing {
         let ended = self.0.command("ROLLBACK").await;
         self.0.finish().await;
         ended.map_err(|failure| failure.error)
-    }
-}
-
-async fn ask(backend: Backend, text: &str) -> Result<Vec<Row>> {
-    let run = async {
-        let mut lease = connect(backend).await?;
-        let rows = lease.ask(text).await?;
-        lease.finish().await;
-        Ok(rows)
-    };
-    run.await.map_err(|failure: Failure| failure.error)
-}
-
-async fn connect(backend: Backend) -> Result<Lease, Failure> {
-    let url = backend.server().unwrap_or_default();
-    pools::connect(
-        &Address {
-            dialect: backend.dialect(),
-            url,
-        },
-        &Config::default(),
-    )
-    .await
-}
-
-/// Tasks on the test's own runtime.
-#[derive(Debug)]
-pub struct TestTasks;
-
-impl TestTasks {
-    /// For [`Meta::open`].
-    pub fn tasks() -> Tasks {
-        Arc::new(Self)
-    }
-}
-
-impl Spawn for TestTasks {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is a door to spawned work, for tests"
-    )]
-    fn spawn(&self, _: &'static str, work: Work) {
-        drop(tokio::spawn(work));
-    }
-}
-
-/// The real time, which a test can push forward.
-#[derive(Debug)]
-pub struct TestClock {
-    begun: std::time::Instant,
-    ahead: AtomicU64,
-}
-
-impl TestClock {
-    /// A clock that has not been pushed.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is an implementation of the clock, for tests"
-    )]
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            begun: std::time::Instant::now(),
-            ahead: AtomicU64::new(0),
-        })
-    }
-
-    /// Pushes the clock forward.
-    pub fn advance(&self, by: Duration) {
-        self.ahead.fetch_add(
-            u64::try_from(by.as_millis()).unwrap_or(u64::MAX),
-            Ordering::AcqRel,
-        );
-    }
-}
-
-impl Clock for TestClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is an implementation of the clock, for tests"
-    )]
-    fn wall(&self) -> Millis {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Millis(i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX))
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.begun.elapsed() + Duration::from_millis(self.ahead.load(Ordering::Acquire))
     }
 }
 

@@ -1,12 +1,14 @@
-//! The turn to open a connection: one handshake at a time for the whole process, whichever pool it is for.
+//! The turn to open a connection: one handshake at a time for the whole process, whichever pool it
+//! is for.
 //!
-//! A handshake has the turn until the server has answered it, also when its caller gave up: a server that stood still
-//! would otherwise meet all abandoned attempts when it wakes. One that is not answered ends all the same, since its
-//! server may never come back: after [`LIMIT`] at first, and after twice as long each time. After a refusal there is a
-//! pause, in which all who want a connection hear of that refusal at once.
+//! A handshake has the turn until the server has answered it, also when its caller gave up: a
+//! server that stood still would otherwise meet all abandoned attempts when it wakes. One that is
+//! not answered ends all the same, since its server may never come back: after [`LIMIT`] at first,
+//! and after twice as long each time. After a refusal there is a pause, in which all who want a
+//! connection hear of that refusal at once.
 //!
-//! It also knows which connections are trusted: when one falls silent, those that are as old most likely have, too, and
-//! each would cost a request its whole patience to find out.
+//! It also knows which connections are trusted: when one falls silent, those that are as old most
+//! likely have, too, and each would cost a request its whole patience to find out.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -41,8 +43,8 @@ pub(crate) struct Refusal {
 pub(crate) struct Handshakes {
     turn: Arc<tokio::sync::Mutex<()>>,
     clock: Arc<dyn Clock>,
-    /// Whether an attempt ends that is not answered. A file has nobody behind it who could be asked again, and what
-    /// waits for it waits in a thread that cannot be ended.
+    /// Whether an attempt ends that is not answered. A file has nobody behind it who could be asked
+    /// again, and what waits for it waits in a thread that cannot be ended.
     limited: bool,
     state: Mutex<State>,
     epoch: AtomicU64,

@@ -1,11 +1,13 @@
 //! Metadata: SQLite, PostgreSQL and MariaDB behind one face.
 //!
-//! This is the only crate that names a database driver. A store (`store.rs` of a crate) names its statements, runs them
-//! through the [`Session`] of its operation and turns [`Row`]s into its own types. No other file contains SQL.
+//! This is the only crate that names a database driver. A store (`store.rs` of a crate) names its
+//! statements, runs them through the [`Session`] of its operation and turns [`Row`]s into its own
+//! types. No other file contains SQL.
 //!
-//! What holds everywhere: integers, booleans, times and ids are 64-bit integers; names and digests compare byte by
-//! byte; isolation is READ COMMITTED; every call runs to its end in a task of its own, so that a caller who hangs up
-//! cancels nothing; a transaction whose statement has failed is lost, and is run again when the database asks for it.
+//! What holds everywhere: integers, booleans, times and ids are 64-bit integers; names and digests
+//! compare byte by byte; isolation is READ COMMITTED; every call runs to its end in a task of its
+//! own, so that a caller who hangs up cancels nothing; a transaction whose statement has failed is
+//! lost, and is run again when the database asks for it.
 //!
 //! # A complete `store.rs`
 //!
@@ -102,16 +104,22 @@
 
 mod args;
 mod backfill;
+mod bind;
+mod builder;
 mod cells;
 mod change;
+mod commit;
 mod config;
 mod connection;
+mod database_time;
+mod detached;
 mod dialect;
+mod driver;
 mod error;
 #[cfg(feature = "test-fixture")]
 pub mod fixture;
+mod group_commit;
 mod handshake;
-mod joint;
 pub mod log;
 mod meta;
 mod migrate;
@@ -120,33 +128,42 @@ mod pool;
 mod pools;
 mod random;
 mod row;
+mod run;
 mod server;
 mod session;
+mod shared;
 mod statement;
-mod transaction;
+mod tx;
 mod wal;
+mod write_queue;
 
 pub use args::{Arg, Args, list};
 pub use backfill::{Backfill, BackfillKey};
+pub use bind::{arg, arg_limit, item};
+pub use builder::{Batch, SqlBuilder, SqlQuery, SqlText};
 pub use change::{CHANGES, Change};
 pub use config::Config;
-pub use dialect::{Batch, Dialect};
+pub use dialect::Dialect;
 pub use error::{Error, Result, may_be_committed};
 pub use meta::{Health, Meta, Stats};
 pub use migrate::{Migrations, Migrator, Release, Status, Step};
 pub use pipeline::Expect;
 pub use row::Row;
-pub use session::{Committed, Session};
-pub use statement::{Draft, Draw, Drawn, Statement, arg, arg_limit, item};
-pub use transaction::Tx;
+pub use session::Session;
+pub use statement::Statement;
+pub use tx::{Committed, Tx};
 
-/// Every statement of this crate; other crates offer theirs alike, and a test lets all databases check them
-/// ([`Meta::check`]).
+/// The former name of [`SqlBuilder`].
+#[doc(hidden)]
+pub type Draft = SqlBuilder;
+
+/// Every statement of this crate; other crates offer theirs alike, and a test lets all databases
+/// check them ([`Meta::check`]).
 pub static STATEMENTS: &[&[&Statement]] = &[
     backfill::ALL,
     change::ALL,
     CHANGES.statements,
     log::PRUNE_STATEMENTS,
     migrate::ALL,
-    transaction::ALL,
+    tx::ALL,
 ];

@@ -1,35 +1,36 @@
-//! Statements that travel together, on SQLite.
+//! Deferred statements: what is sent to SQLite in one round trip.
 //!
-//! A SQLite connection lives in a thread of its own, and a trip there and back costs about as much as a statement. So
-//! what nobody waits for is held back and goes along with the next statement whose outcome is wanted, or at the end.
-//! Nothing overtakes anything: statements run in the order in which they came, and once one fails, none behind it runs.
-//! An expectation is checked by a statement of ours behind the one that is to meet it, which fails if it has not, so
-//! that even a commit may travel along.
+//! A SQLite connection lives in a thread of its own, and a round trip to that thread costs about as
+//! much as a statement. So a statement whose outcome is not needed at once is deferred, and is sent
+//! with the next one whose outcome is, or at the end. The order is kept: statements run in the
+//! order in which they came, and once one fails, none behind it runs. An expectation is checked by
+//! a statement of ours behind the one that is to meet it, which fails if it has not, so that even a
+//! commit may be part of the same round trip.
 //!
-//! Brackets (`BEGIN`, `SAVEPOINT`, `RELEASE`) travel ahead of the statements. One that fails leaves the connection in an
-//! unknown place, so that from then on all is refused but the way back.
+//! Transaction control (`BEGIN`, `SAVEPOINT`, `RELEASE`) is deferred, too, and sent ahead of the
+//! statements. If it fails, the connection is in an unknown state, and from then on everything is
+//! refused but the rollback.
 
 use futures::TryStreamExt as _;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
-use crate::args::{Arg, Args};
 use crate::cells;
 use crate::dialect::Dialect;
 use crate::dialect::errors::{Failure, classify};
 use crate::error::Error;
 use crate::row::Row;
-use crate::statement::Rendered;
+use crate::statement::Execution;
 
-/// So many statements are held back at most: a transaction may have thousands.
+/// How many statements are deferred at most: a transaction may have thousands.
 const MOST: usize = 16;
 
-/// A longer text, in bytes, is not kept prepared. Texts are put together in many ways, and each that is kept takes many
-/// times its length.
+/// A longer text, in bytes, is not kept prepared. Texts are put together in many ways, and each
+/// that is kept takes many times its length.
 const LONGEST_KEPT: usize = 8 << 10;
 
-/// Fails if the statement before it has touched no row. SQLite raises errors of ours within triggers only; outside of
-/// them a text that is no JSON does as well.
+/// Fails if the statement before it has touched no row. SQLite raises errors of ours within
+/// triggers only; outside of them a text that is no JSON does as well.
 const EXPECTED: &str = "SELECT CASE changes() WHEN 0 THEN json('') END;";
 
 /// What a statement must do for its transaction to go on.
@@ -37,23 +38,43 @@ const EXPECTED: &str = "SELECT CASE changes() WHEN 0 THEN json('') END;";
 pub enum Expect {
     /// Anything but fail.
     Nothing,
-    /// Insert, change or delete a row. If it does not, what the transaction had read before was out of date, and it is
-    /// run again.
+    /// Insert, change or delete a row. If it does not, what the transaction had read before was out
+    /// of date, and it is run again.
     ARow,
 }
 
-/// What is held back.
+/// How a statement is deferred.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deferred {
+    /// What it must do.
+    pub(crate) expect: Expect,
+    /// Whether the id that it returns is of interest.
+    pub(crate) has_id: bool,
+}
+
+impl Default for Deferred {
+    fn default() -> Self {
+        Self {
+            expect: Expect::Nothing,
+            has_id: false,
+        }
+    }
+}
+
+/// What is deferred on a connection.
 #[derive(Default)]
 pub(crate) struct Pipeline {
-    brackets: Vec<&'static str>,
+    /// Transaction control, sent ahead of the statements.
+    control: Vec<&'static str>,
     text: String,
     arguments: SqliteArguments,
     steps: Vec<Step>,
-    /// The last id that a statement which was held back has returned.
+    /// The last id that a deferred statement has returned.
     last_id: Option<i64>,
+    /// Transaction control failed, so the state of the connection is not known.
     broken: bool,
     /// Why the transaction could not be begun; there is none then.
-    unbegun: Option<Failure>,
+    begin_failure: Option<Failure>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -66,73 +87,71 @@ struct Step {
     has_id: bool,
 }
 
-/// The outcome of the last statement of a trip.
-pub(crate) struct Landed {
+/// The outcome of the last statement of a round trip.
+pub(crate) struct Outcome {
     pub(crate) rows: Vec<Row>,
     pub(crate) touched: u64,
 }
 
-/// Why a trip ended early.
-pub(crate) struct Stopped {
+/// Why a round trip ended early.
+pub(crate) struct FlushError {
     pub(crate) failure: Failure,
     /// It was the commit that failed, not what it was to make durable.
-    pub(crate) at_the_end: bool,
+    pub(crate) at_commit: bool,
 }
 
 impl Pipeline {
-    /// Whether nothing is held back.
+    /// Whether nothing is deferred.
     pub(crate) fn is_empty(&self) -> bool {
-        self.brackets.is_empty() && self.steps.is_empty() && !self.broken
+        self.control.is_empty() && self.steps.is_empty() && !self.broken
     }
 
-    /// Whether statements are held back.
+    /// Whether statements are deferred.
     pub(crate) fn has_steps(&self) -> bool {
         !self.steps.is_empty()
     }
 
-    /// Whether no more should be held back.
+    /// Whether no more should be deferred.
     pub(crate) fn is_full(&self) -> bool {
         self.steps.len() >= MOST
     }
 
     /// Whether the transaction has not even begun.
     pub(crate) fn is_unbegun(&self) -> bool {
-        self.is_to_begin() || self.unbegun.is_some()
+        self.is_to_begin() || self.begin_failure.is_some()
     }
 
-    /// Whether the beginning of the transaction is itself held back.
+    /// Whether the beginning of the transaction is itself deferred.
     pub(crate) fn is_to_begin(&self) -> bool {
-        !self.broken && self.brackets.first() == Some(&Dialect::Sqlite.begin())
+        !self.broken && self.control.first() == Some(&Dialect::Sqlite.begin())
     }
 
     /// Why the transaction could not be begun, if that was tried.
-    pub(crate) fn why_unbegun(&self) -> Option<&Failure> {
-        self.unbegun.as_ref()
+    pub(crate) fn begin_failure(&self) -> Option<&Failure> {
+        self.begin_failure.as_ref()
     }
 
-    /// Holds a bracket back. There must be no statements.
-    pub(crate) fn bracket(&mut self, text: &'static str) {
-        self.brackets.push(text);
+    /// Defers transaction control. There must be no statements.
+    pub(crate) fn defer_control(&mut self, text: &'static str) {
+        self.control.push(text);
     }
 
-    /// Holds a statement back.
-    pub(crate) fn hold(
+    /// Defers a statement.
+    pub(crate) fn defer(
         &mut self,
-        rendered: &Rendered,
-        (args, shift): (&Args, &Arg),
-        expect: Expect,
-        has_id: bool,
+        execution: &Execution<'_>,
+        deferred: Deferred,
     ) -> Result<(), Failure> {
         let arguments = std::mem::take(&mut self.arguments);
-        self.arguments = cells::sqlite_arguments(arguments, rendered, args, shift)?;
-        self.text.push_str(&rendered.sql);
+        self.arguments = cells::sqlite_arguments(arguments, execution)?;
+        self.text.push_str(&execution.rendered.sql);
         self.text.push(';');
         self.steps.push(Step {
-            retried: rendered.is_retried(),
-            has_id,
+            retried: execution.rendered.is_retried(),
+            has_id: deferred.has_id,
             ..Step::default()
         });
-        if expect == Expect::ARow {
+        if deferred.expect == Expect::ARow {
             self.text.push_str(EXPECTED);
             self.steps.push(Step {
                 checks: true,
@@ -142,7 +161,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Forgets the statements that are held back, not the brackets.
+    /// Forgets the deferred statements, not the transaction control.
     pub(crate) fn forget_steps(&mut self) {
         self.text.clear();
         self.arguments = SqliteArguments::default();
@@ -150,19 +169,20 @@ impl Pipeline {
         self.last_id = None;
     }
 
-    /// The last id that a statement returned which was held back.
+    /// The last id that a deferred statement returned.
     pub(crate) fn take_id(&mut self) -> Option<i64> {
         self.last_id.take()
     }
 
-    /// The brackets as text, which the caller runs before its own. There must be no statements.
-    pub(crate) fn take_brackets(&mut self) -> Result<String, Failure> {
+    /// The deferred transaction control as text, which the caller runs before its own. There must
+    /// be no statements.
+    pub(crate) fn take_control(&mut self) -> Result<String, Failure> {
         if self.broken {
-            return Err(astray());
+            return Err(broken());
         }
         let mut text = String::new();
-        for bracket in self.brackets.drain(..) {
-            text.push_str(bracket);
+        for control in self.control.drain(..) {
+            text.push_str(control);
             text.push(';');
         }
         Ok(text)
@@ -173,32 +193,32 @@ impl Pipeline {
         self.broken = true;
     }
 
-    /// Sends what is held back, and reads what the last statement returned.
-    pub(crate) async fn send(
+    /// Sends what is deferred, and reads what the last statement returned.
+    pub(crate) async fn flush(
         &mut self,
         connection: &mut SqliteConnection,
-    ) -> Result<Landed, Failure> {
-        let sent = self.travel(connection, "").await;
-        sent.map_err(|stopped| stopped.failure)
+    ) -> Result<Outcome, Failure> {
+        let flushed = self.flush_with(connection, "").await;
+        flushed.map_err(|error| error.failure)
     }
 
-    /// Sends what is held back with a `COMMIT` behind it.
+    /// Sends what is deferred with a `COMMIT` behind it.
     pub(crate) async fn commit(
         &mut self,
         connection: &mut SqliteConnection,
-    ) -> Result<(), Stopped> {
-        self.travel(connection, "COMMIT").await.map(drop)
+    ) -> Result<(), FlushError> {
+        self.flush_with(connection, "COMMIT").await.map(drop)
     }
 
-    async fn travel(
+    async fn flush_with(
         &mut self,
         connection: &mut SqliteConnection,
         last: &str,
-    ) -> Result<Landed, Stopped> {
-        let ahead = self.brackets.len();
-        let begins = self.brackets.first() == Some(&Dialect::Sqlite.begin());
+    ) -> Result<Outcome, FlushError> {
+        let ahead = self.control.len();
+        let begins = self.control.first() == Some(&Dialect::Sqlite.begin());
         let commits = !last.is_empty();
-        let mut text = self.take_brackets().map_err(Stopped::on_the_way)?;
+        let mut text = self.take_control().map_err(FlushError::before_commit)?;
         text.push_str(&self.text);
         text.push_str(last);
         let arguments = std::mem::take(&mut self.arguments);
@@ -209,7 +229,8 @@ impl Pipeline {
         let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(kept);
         let mut answers = connection.fetch_many(query);
         let (mut done, mut rows, mut touched) = (0, Vec::new(), 0);
-        // What cannot be read is told at the end: statements behind it, a commit too, run all the same.
+        // What cannot be read is told at the end: the statements behind it run all the same, and so
+        // does a commit.
         let mut unreadable = None;
         loop {
             let step = steps.get(usize::wrapping_sub(done, ahead)).copied();
@@ -232,47 +253,45 @@ impl Pipeline {
                 Ok(None) if done < expected => return Err(broken_off(commits)),
                 Ok(None) => break,
                 Err(_) if step.is_some_and(|step| step.checks) => {
-                    return Err(Stopped::on_the_way(outdated()));
+                    return Err(FlushError::before_commit(outdated()));
                 }
                 Err(error) => {
                     self.broken = done < ahead;
                     let mut failure = classify(Dialect::Sqlite, &error);
                     if begins && done == 0 {
-                        self.unbegun = Some(failure.clone());
+                        self.begin_failure = Some(failure.clone());
                     }
                     let retried = step.is_some_and(|step| step.retried);
                     failure.retry |= retried && failure.error.is_unique();
-                    let at_the_end = done == ahead + steps.len();
-                    return Err(Stopped {
-                        failure,
-                        at_the_end,
-                    });
+                    let at_commit = done == ahead + steps.len();
+                    return Err(FlushError { failure, at_commit });
                 }
             }
         }
         if commits {
-            // It is done, and nothing that was read on the way changes that. An id that is none is one less to wait for.
+            // It is done, and nothing that was read before changes that. An id that could not be
+            // read is only one less to wait for.
             let rows = Vec::new();
-            return Ok(Landed { rows, touched });
+            return Ok(Outcome { rows, touched });
         }
         if let Some(failure) = unreadable {
-            return Err(Stopped::on_the_way(failure));
+            return Err(FlushError::before_commit(failure));
         }
         let rows = rows
             .iter()
             .map(cells::sqlite_row)
             .collect::<Result<_, _>>()
-            .map_err(Stopped::on_the_way)?;
-        Ok(Landed { rows, touched })
+            .map_err(FlushError::before_commit)?;
+        Ok(Outcome { rows, touched })
     }
 }
 
-impl Stopped {
-    /// Before the end.
-    pub(crate) fn on_the_way(failure: Failure) -> Self {
+impl FlushError {
+    /// A failure before the commit.
+    pub(crate) fn before_commit(failure: Failure) -> Self {
         Self {
             failure,
-            at_the_end: false,
+            at_commit: false,
         }
     }
 }
@@ -294,20 +313,20 @@ pub(crate) fn outdated() -> Failure {
     }
 }
 
-/// The connection's thread ended on the way. Whether there was a commit then nobody knows.
-fn broken_off(committing: bool) -> Stopped {
-    Stopped {
+/// The connection's thread ended before it had answered. Whether there was a commit is not known.
+fn broken_off(committing: bool) -> FlushError {
+    FlushError {
         failure: Failure {
             error: Error::Unavailable("the connection broke off".into()),
             retry: false,
             lost: true,
         },
-        at_the_end: committing,
+        at_commit: committing,
     }
 }
 
-/// What a connection answers on which a bracket failed.
-fn astray() -> Failure {
+/// What a connection answers on which transaction control has failed.
+fn broken() -> Failure {
     Failure {
         error: Error::Unavailable("the transaction was broken off".into()),
         retry: true,
@@ -326,13 +345,13 @@ mod tests {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let mut pipeline = Pipeline::default();
         // SQLite has no answer to nothing, as it has none to what was sent when its thread ended.
-        pipeline.bracket("");
-        let failure = pipeline.send(&mut connection).await.err().unwrap();
+        pipeline.defer_control("");
+        let failure = pipeline.flush(&mut connection).await.err().unwrap();
         assert!(failure.lost && !failure.retry);
 
-        pipeline.bracket("");
-        pipeline.bracket(Dialect::Sqlite.begin());
-        let stopped = pipeline.commit(&mut connection).await.err().unwrap();
-        assert!(stopped.failure.lost && stopped.at_the_end);
+        pipeline.defer_control("");
+        pipeline.defer_control(Dialect::Sqlite.begin());
+        let error = pipeline.commit(&mut connection).await.err().unwrap();
+        assert!(error.failure.lost && error.at_commit);
     }
 }

@@ -1,13 +1,15 @@
-//! The connections to one database: opened when they are needed, and never more than the budget allows.
+//! The connections to one database: opened when they are needed, and never more than the budget
+//! allows.
 //!
-//! A caller waits in line for a permit, for a bounded time. What was used last is used first, so that connections
-//! which are not needed any more grow old and are closed. Giving one back is free: it is not tested, since that would
-//! be one more trip to the database for every statement, with the permit still taken. One that broke while it was idle
-//! is noticed by its next statement. A connection that is dropped is closed, so that no one inherits what it was in the
-//! middle of.
+//! A caller waits in a fair queue for a permit, for a bounded time. The connection that was used
+//! last is used first, so that connections which are not needed any more grow old and are closed.
+//! Giving one back is free: it is not tested, since that would be one more round trip for every
+//! statement, with the permit still taken. One that broke while it was idle is noticed by its next
+//! statement. A connection that is dropped is closed, so that its open work is never passed on.
 //!
-//! A handshake runs in a task of its own and holds the permit of its connection until it has ended ([`Handshakes`]), so
-//! that callers who give up never make it more than the budget. Those who wait take what is given back meanwhile.
+//! A handshake runs in a task of its own and holds the permit of its connection until it has ended
+//! ([`Handshakes`]), so that callers who give up never make the server see more than the budget.
+//! Those who wait take what is given back meanwhile.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -25,27 +27,27 @@ use crate::dialect::errors::Failure;
 use crate::error::Error;
 use crate::handshake::{Handshakes, Refusal};
 
-/// A connection that nobody has used for so long is closed.
+/// A connection that has been idle for so long is closed.
 const OLD: Duration = Duration::from_mins(10);
 
 /// Opens a connection.
 pub(crate) type Open<C> = Box<dyn Fn() -> BoxFuture<'static, Result<C, Refusal>> + Send + Sync>;
 
-/// What a pool is to be like.
+/// How a pool is set up.
 #[derive(Clone)]
-pub(crate) struct Terms {
+pub(crate) struct PoolConfig {
     /// How many connections there may be.
     pub(crate) most: u32,
-    /// How long one waits for a permit and a connection together.
+    /// How long a caller waits for a permit and a connection together.
     pub(crate) patience: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: Tasks,
     pub(crate) handshakes: Arc<Handshakes>,
 }
 
-impl Terms {
+impl PoolConfig {
     /// The same for another number of connections.
-    pub(crate) fn of(&self, most: u32) -> Self {
+    pub(crate) fn with_most(&self, most: u32) -> Self {
         Self {
             most,
             ..self.clone()
@@ -53,14 +55,14 @@ impl Terms {
     }
 }
 
-/// Connections to lend.
+/// A pool of connections.
 pub(crate) struct Pool<C>(Arc<Shared<C>>);
 
 struct Shared<C> {
     open: Open<C>,
-    terms: Terms,
+    config: PoolConfig,
     permits: Arc<Semaphore>,
-    /// Open connections, lent or not.
+    /// Open connections, on loan or idle.
     count: AtomicU32,
     /// The one that was used last at the end.
     idle: Mutex<Vec<Idle<C>>>,
@@ -75,15 +77,15 @@ struct Idle<C> {
     since: Duration,
 }
 
-/// A connection that is lent, or one apart from every pool.
-pub(crate) struct Lent<C> {
-    // Ahead of its place, so that it is closed before another may be opened.
+/// A connection on loan from its pool, or one that has none.
+pub(crate) struct PooledConnection<C> {
+    // Ahead of its slot, so that it is closed before another may be opened.
     connection: C,
-    place: Option<Place<C>>,
+    slot: Option<Slot<C>>,
 }
 
-/// The place of a connection in the budget.
-struct Place<C> {
+/// The slot of a connection in the budget.
+struct Slot<C> {
     shared: Arc<Shared<C>>,
     /// When its connection was opened, if it has one that ends with it.
     epoch: Option<u64>,
@@ -92,29 +94,30 @@ struct Place<C> {
 
 impl<C: Connection + 'static> Pool<C> {
     /// A pool in which no connection is open yet.
-    pub(crate) fn new(terms: Terms, open: Open<C>) -> Self {
+    pub(crate) fn new(config: PoolConfig, open: Open<C>) -> Self {
         Self(Arc::new(Shared {
             open,
-            permits: Arc::new(Semaphore::new(terms.most as usize)),
-            terms,
+            permits: Arc::new(Semaphore::new(config.most as usize)),
+            config,
             count: AtomicU32::new(0),
             idle: Mutex::default(),
             returned: Notify::new(),
         }))
     }
 
-    /// Lends a connection, or says that there was none in time, and else why there is none. May be dropped at any time.
-    pub(crate) async fn lend(&self) -> Result<Lent<C>, Failure> {
-        let lending = timeout(self.0.terms.patience, self.placed());
+    /// Lends a connection, or says that there was none in time, and else why there is none. May be
+    /// dropped at any time.
+    pub(crate) async fn lend(&self) -> Result<PooledConnection<C>, Failure> {
+        let lending = timeout(self.0.config.patience, self.connection());
         let late = || Error::Unavailable("no connection was free in time".into());
         lending.await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    async fn placed(&self) -> Result<Lent<C>, Failure> {
+    async fn connection(&self) -> Result<PooledConnection<C>, Failure> {
         let shared = &self.0;
-        let handshakes = &shared.terms.handshakes;
+        let handshakes = &shared.config.handshakes;
         let permit = Arc::clone(&shared.permits).acquire_owned().await;
-        let mut place = Place {
+        let mut slot = Slot {
             shared: Arc::clone(shared),
             epoch: None,
             _permit: permit.map_err(|_| closed())?,
@@ -124,7 +127,7 @@ impl<C: Connection + 'static> Pool<C> {
                 let mut returned = std::pin::pin!(shared.returned.notified());
                 returned.as_mut().enable();
                 if let Some(idle) = shared.take_idle() {
-                    return Ok(place.with(idle.connection, idle.epoch));
+                    return Ok(slot.with(idle.connection, idle.epoch));
                 }
                 match handshakes.refused() {
                     Some((refusal, _)) if !refusal.passes => return Err(refusal.failure),
@@ -138,34 +141,35 @@ impl<C: Connection + 'static> Pool<C> {
                     },
                 }
             };
-            // Things may have changed while it was somebody else's turn.
+            // Things may have changed while another handshake had the turn.
             if shared.has_idle() || handshakes.refused().is_some() {
                 continue;
             }
-            place = match place.connect(turn).await? {
-                Ok(lent) => return Ok(lent),
-                Err(place) => place,
+            slot = match slot.connect(turn).await? {
+                Ok(connection) => return Ok(connection),
+                Err(slot) => slot,
             };
         }
     }
 
-    /// Closes the connections that nobody uses: the next is a new one.
+    /// Closes the idle connections: the next is a new one.
     pub(crate) fn renew(&self) {
         self.0.drop_idle(|_| true);
     }
 
-    /// Open connections, and those of them that are not lent.
+    /// Open connections, and those of them that are idle.
     pub(crate) fn size(&self) -> (u32, usize) {
         let idle = self.0.idle().len();
         (self.0.count.load(Ordering::Relaxed), idle)
     }
 
-    /// Waits until all are given back, closes them, and lends none any more. Those that are not back and closed within
-    /// the bound are left to end by themselves; says whether there were none.
+    /// Waits until all are given back, closes them, and lends none any more. Those that are not
+    /// back and closed within the bound are left to end by themselves; says whether there were
+    /// none.
     pub(crate) async fn close(&self, bound: Duration) -> bool {
         let closing = timeout(bound, async {
             // If there is no permit to be had, this has been done already.
-            let _all = self.0.permits.acquire_many(self.0.terms.most).await;
+            let _all = self.0.permits.acquire_many(self.0.config.most).await;
             self.0.permits.close();
             let idle = std::mem::take(&mut *self.0.idle());
             for Idle { connection, .. } in idle {
@@ -180,7 +184,7 @@ impl<C: Connection + 'static> Pool<C> {
 }
 
 impl<C: Connection> Shared<C> {
-    /// Closes a connection that nobody uses.
+    /// Closes an idle connection.
     async fn part_with(&self, connection: C) {
         self.count.fetch_sub(1, Ordering::Relaxed);
         // Whether it heard us does not matter.
@@ -195,7 +199,7 @@ impl<C> Shared<C> {
 
     /// The connection that was used last, if it is trusted; those that are not are closed.
     fn take_idle(&self) -> Option<Idle<C>> {
-        let epoch = self.terms.handshakes.epoch();
+        let epoch = self.config.handshakes.epoch();
         self.drop_idle(|idle| idle.epoch < epoch);
         self.idle().pop()
     }
@@ -204,7 +208,7 @@ impl<C> Shared<C> {
         !self.idle().is_empty()
     }
 
-    /// Closes those that nobody uses and that are like this, without a word.
+    /// Drops the idle connections that are like this, which closes them.
     fn drop_idle(&self, is: impl Fn(&Idle<C>) -> bool) {
         let dropped: Vec<_> = self.idle().extract_if(.., |idle| is(idle)).collect();
         let count = u32::try_from(dropped.len()).unwrap_or(u32::MAX);
@@ -213,60 +217,62 @@ impl<C> Shared<C> {
     }
 }
 
-impl<C: Connection + 'static> Lent<C> {
-    /// A connection that no pool knows of.
-    pub(crate) fn apart(connection: C) -> Self {
-        let place = None;
-        Self { connection, place }
+impl<C: Connection + 'static> PooledConnection<C> {
+    /// A connection that belongs to no pool.
+    pub(crate) fn unpooled(connection: C) -> Self {
+        let slot = None;
+        Self { connection, slot }
     }
 
-    /// Gives the connection back, which must be in the middle of nothing; one apart is closed.
+    /// Gives the connection back, which must be in the middle of nothing; one without a pool is
+    /// closed.
     pub(crate) async fn give_back(self) {
-        let Self { connection, place } = self;
-        match place {
-            Some(place) => place.keep(connection),
+        let Self { connection, slot } = self;
+        match slot {
+            Some(slot) => slot.put_back(connection),
             None => drop(connection.close().await),
         }
     }
 
-    /// Closes the connection, since it fell silent, and trusts none any more that is as old.
+    /// Closes the connection, since it fell silent, and trusts no other that is as old.
     pub(crate) fn abandon(self) {
-        let Self { connection, place } = self;
+        let Self { connection, slot } = self;
         drop(connection);
-        if let Some(place) = place {
-            let handshakes = &place.shared.terms.handshakes;
-            if place.epoch == Some(handshakes.epoch()) {
+        if let Some(slot) = slot {
+            let handshakes = &slot.shared.config.handshakes;
+            if slot.epoch == Some(handshakes.epoch()) {
                 handshakes.distrust();
             }
         }
     }
 }
 
-/// How a handshake ended: a failure that ends the waiting, the connection, or the place to try again with.
-type Connected<C> = Result<Result<Lent<C>, Place<C>>, Failure>;
+/// How a handshake ended: a failure that ends the waiting, the connection, or the slot to try again
+/// with.
+type Connected<C> = Result<Result<PooledConnection<C>, Slot<C>>, Failure>;
 
-impl<C: Connection + 'static> Place<C> {
-    fn with(mut self, connection: C, epoch: u64) -> Lent<C> {
+impl<C: Connection + 'static> Slot<C> {
+    fn with(mut self, connection: C, epoch: u64) -> PooledConnection<C> {
         self.epoch = Some(epoch);
-        let place = Some(self);
-        Lent { connection, place }
+        let slot = Some(self);
+        PooledConnection { connection, slot }
     }
 
-    /// Opens a connection for this place, in a task that ends when the server has answered.
+    /// Opens a connection for this slot, in a task that ends when the server has answered.
     async fn connect(mut self, turn: OwnedMutexGuard<()>) -> Connected<C> {
         let shared = Arc::clone(&self.shared);
-        let epoch = shared.terms.handshakes.epoch();
+        let epoch = shared.config.handshakes.epoch();
         self.epoch = Some(epoch);
         shared.count.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        let tasks = Arc::clone(&shared.terms.tasks);
+        let tasks = Arc::clone(&shared.config.tasks);
         let opening = async move {
-            let opened = shared.terms.handshakes.attempt((shared.open)()).await;
+            let opened = shared.config.handshakes.attempt((shared.open)()).await;
             drop(turn);
             if let Ok(connection) = opened {
                 // The caller may have gone, and then the next has it.
-                if let Err(Ok(lent)) = answer.send(Ok(self.with(connection, epoch))) {
-                    lent.give_back().await;
+                if let Err(Ok(connection)) = answer.send(Ok(self.with(connection, epoch))) {
+                    connection.give_back().await;
                 }
             } else {
                 self.epoch = None;
@@ -278,10 +284,10 @@ impl<C: Connection + 'static> Place<C> {
         answered.await.map_err(|_| closed())
     }
 
-    /// Keeps the connection for the next.
-    fn keep(mut self, connection: C) {
-        let (since, shared) = (self.shared.terms.clock.elapsed(), Arc::clone(&self.shared));
-        let is_trusted = self.epoch == Some(shared.terms.handshakes.epoch());
+    /// Keeps the connection for the next caller.
+    fn put_back(mut self, connection: C) {
+        let (since, shared) = (self.shared.config.clock.elapsed(), Arc::clone(&self.shared));
+        let is_trusted = self.epoch == Some(shared.config.handshakes.epoch());
         if !is_trusted || shared.permits.is_closed() {
             return;
         }
@@ -299,14 +305,14 @@ impl<C: Connection + 'static> Place<C> {
         drop(idle);
         shared.returned.notify_one();
         if let Some(old) = old {
-            let tasks = Arc::clone(&shared.terms.tasks);
+            let tasks = Arc::clone(&shared.config.tasks);
             let closing = async move { shared.part_with(old.connection).await };
             tasks.spawn("meta.close_idle", Box::pin(closing));
         }
     }
 }
 
-impl<C> Deref for Lent<C> {
+impl<C> Deref for PooledConnection<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -314,13 +320,13 @@ impl<C> Deref for Lent<C> {
     }
 }
 
-impl<C> DerefMut for Lent<C> {
+impl<C> DerefMut for PooledConnection<C> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.connection
     }
 }
 
-impl<C> Drop for Place<C> {
+impl<C> Drop for Slot<C> {
     fn drop(&mut self) {
         if self.epoch.is_some() {
             self.shared.count.fetch_sub(1, Ordering::Relaxed);
@@ -362,7 +368,7 @@ mod tests {
         clock: Arc<TestClock>,
         open: Open<SqliteConnection>,
     ) -> Pool<SqliteConnection> {
-        let terms = Terms {
+        let config = PoolConfig {
             most,
             // Opening one takes its time where the machine is busy.
             patience: Duration::from_secs(2),
@@ -370,10 +376,10 @@ mod tests {
             clock,
             tasks: TestTasks::tasks(),
         };
-        Pool::new(terms, open)
+        Pool::new(config, open)
     }
 
-    fn is_unavailable(lent: Result<Lent<SqliteConnection>, Failure>) -> bool {
+    fn is_unavailable(lent: Result<PooledConnection<SqliteConnection>, Failure>) -> bool {
         lent.is_err_and(|failure| matches!(failure.error, Error::Unavailable(_)))
     }
 

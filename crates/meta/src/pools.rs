@@ -1,38 +1,41 @@
 //! The pools of one database, and how a connection of each dialect is opened.
 //!
-//! Besides the pool that everything shares there is one connection of its own for what must be heard while all others
-//! are taken: the followers of the change log and the look at the database's health.
+//! Besides the pool that everything shares there is one connection of its own for what must be seen
+//! while all others are taken: the followers of the change log and the check of the database's
+//! health. On SQLite there is one writer besides the readers.
 
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use sqlx::Executor;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Executor};
 
 use crate::config::{Address, Config};
-use crate::connection::{Lease, Link, trusted};
+use crate::connection::Connection;
 use crate::dialect::errors::{Failure, classify};
 use crate::dialect::{Dialect, Flavour};
+use crate::driver::{Driver, DriverConnection, trusted};
 use crate::error::Error;
 use crate::handshake::{Handshakes, LONGEST_LIMIT, Refusal, unanswered};
-use crate::pool::{Lent, Pool, Terms};
+use crate::pool::{Pool, PoolConfig, PooledConnection};
 
 /// Readers of a SQLite file; more of them are slower on few cores (measured).
 const SQLITE_READERS: u32 = 4;
 
-/// What the writer of a SQLite file keeps of it in memory, as SQLite has it: in KiB if it is negative.
+/// What the writer of a SQLite file keeps of it in memory, as SQLite has it: in KiB if it is
+/// negative.
 const SQLITE_WRITER_CACHE: &str = "-16384";
 
-/// How many pages of 4 KiB the write-ahead log takes before they are copied into the file. Most pushes change the same
-/// pages as the ones before, so a longer log copies less; whoever fills it waits for the copying, and so does the next
-/// start.
+/// How many pages of 4 KiB the write-ahead log takes before they are copied into the file. Most
+/// pushes change the same pages as the ones before, so a longer log copies less; the transaction
+/// that fills it waits for the copying, and so does the next start.
 pub(crate) const SQLITE_LOG_PAGES: &str = "8192";
 
-/// How long the pools wait for what is lent when they are closed.
+/// How long the pools wait for connections on loan when they are closed.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// How long the connection apart waits for an answer: what it asks for is small.
@@ -40,121 +43,95 @@ const APART_LIMIT: Duration = Duration::from_secs(5);
 
 /// The connections of this process, opened when they are first needed.
 pub(crate) struct Pools {
-    shared: ByDialect,
+    by_driver: ByDriver,
     /// How long a connection waits for an answer.
     limit: Duration,
     handshakes: Arc<Handshakes>,
 }
 
-enum ByDialect {
-    Sqlite {
-        apart: Pool<SqliteConnection>,
-        readers: Pool<SqliteConnection>,
-        writer: Pool<SqliteConnection>,
-    },
-    Postgres {
-        apart: Pool<PgConnection>,
-        pool: Pool<PgConnection>,
-    },
-    Mysql {
-        apart: Pool<MySqlConnection>,
-        pool: Pool<MySqlConnection>,
-    },
+enum ByDriver {
+    Sqlite(DriverPools<SqliteConnection>),
+    Postgres(DriverPools<PgConnection>),
+    Mysql(DriverPools<MySqlConnection>),
+}
+
+/// The pools of one driver.
+struct DriverPools<C> {
+    /// One connection for what must be seen while all others are taken.
+    apart: Pool<C>,
+    shared: Pool<C>,
+    /// Where transactions have a connection of their own.
+    writer: Option<Pool<C>>,
+}
+
+/// Evaluates an expression with the pools of whichever driver it is.
+macro_rules! with_pools {
+    ($pools:expr, $own:ident => $body:expr) => {
+        match &$pools.by_driver {
+            ByDriver::Sqlite($own) => $body,
+            ByDriver::Postgres($own) => $body,
+            ByDriver::Mysql($own) => $body,
+        }
+    };
 }
 
 impl Pools {
-    /// Opens pools without connecting.
+    /// Sets up pools without connecting.
     pub(crate) fn new(
         address: &Address,
         config: &Config,
         flavour: Flavour,
-        terms: &Terms,
+        pool_config: &PoolConfig,
     ) -> Result<Self, Failure> {
         let session = address.dialect.session(config, flavour);
         // One of them is apart from the pool, which has one at least.
-        let most = Ord::max(terms.most.saturating_sub(1), 1);
-        let shared = match address.dialect {
+        let most = Ord::max(pool_config.most.saturating_sub(1), 1);
+        let by_driver = match address.dialect {
             Dialect::Sqlite => {
                 let options = sqlite_options(address, config);
-                let readers = options.clone().pragma("query_only", "ON");
-                ByDialect::Sqlite {
-                    apart: pool(
-                        address.dialect,
-                        terms.of(1),
-                        readers.clone(),
-                        session.clone(),
-                    ),
-                    readers: pool(
-                        address.dialect,
-                        terms.of(SQLITE_READERS),
-                        readers,
-                        session.clone(),
-                    ),
-                    writer: pool(address.dialect, terms.of(1), writing(options), session),
-                }
+                let reading = options.clone().pragma("query_only", "ON");
+                let mut own = DriverPools::<SqliteConnection>::new(
+                    pool_config,
+                    SQLITE_READERS,
+                    &reading,
+                    &session,
+                );
+                own.writer = Some(pool(pool_config.with_most(1), writing(options), session));
+                ByDriver::Sqlite(own)
             }
             Dialect::Postgres => {
                 let options = postgres_options(address, config)?;
-                ByDialect::Postgres {
-                    apart: pool(
-                        address.dialect,
-                        terms.of(1),
-                        options.clone(),
-                        session.clone(),
-                    ),
-                    pool: pool(address.dialect, terms.of(most), options, session),
-                }
+                ByDriver::Postgres(DriverPools::new(pool_config, most, &options, &session))
             }
             Dialect::Mysql => {
                 let options = mysql_options(address, config)?;
-                ByDialect::Mysql {
-                    apart: pool(
-                        address.dialect,
-                        terms.of(1),
-                        options.clone(),
-                        session.clone(),
-                    ),
-                    pool: pool(address.dialect, terms.of(most), options, session),
-                }
+                ByDriver::Mysql(DriverPools::new(pool_config, most, &options, &session))
             }
         };
-        let (limit, handshakes) = (config.answer_limit(), Arc::clone(&terms.handshakes));
         Ok(Self {
-            shared,
-            limit,
-            handshakes,
+            by_driver,
+            limit: config.answer_limit(),
+            handshakes: Arc::clone(&pool_config.handshakes),
         })
     }
 
     /// A connection for one statement that reads.
-    pub(crate) async fn reader(&self) -> Result<Lease, Failure> {
-        let link = match &self.shared {
-            ByDialect::Sqlite { readers, .. } => Link::Sqlite(readers.lend().await?),
-            ByDialect::Postgres { pool, .. } => Link::Postgres(pool.lend().await?),
-            ByDialect::Mysql { pool, .. } => Link::Mysql(pool.lend().await?),
-        };
-        Ok(Lease::new(link, self.limit))
+    pub(crate) async fn reader(&self) -> Result<Connection, Failure> {
+        with_pools!(self, own => Ok(Connection::new(own.shared.lend().await?, self.limit)))
     }
 
     /// A connection for a transaction.
-    pub(crate) async fn writer(&self) -> Result<Lease, Failure> {
-        match &self.shared {
-            ByDialect::Sqlite { writer, .. } => {
-                let link = Link::Sqlite(writer.lend().await?);
-                Ok(Lease::new(link, self.limit))
-            }
-            _ => self.reader().await,
-        }
+    pub(crate) async fn writer(&self) -> Result<Connection, Failure> {
+        with_pools!(self, own => {
+            let pool = own.writer.as_ref().unwrap_or(&own.shared);
+            Ok(Connection::new(pool.lend().await?, self.limit))
+        })
     }
 
     /// The connection apart, for a small statement that reads.
-    pub(crate) async fn apart(&self) -> Result<Lease, Failure> {
-        let link = match &self.shared {
-            ByDialect::Sqlite { apart, .. } => Link::Sqlite(apart.lend().await?),
-            ByDialect::Postgres { apart, .. } => Link::Postgres(apart.lend().await?),
-            ByDialect::Mysql { apart, .. } => Link::Mysql(apart.lend().await?),
-        };
-        Ok(Lease::new(link, Ord::min(self.limit, APART_LIMIT)))
+    pub(crate) async fn apart(&self) -> Result<Connection, Failure> {
+        let limit = Ord::min(self.limit, APART_LIMIT);
+        with_pools!(self, own => Ok(Connection::new(own.apart.lend().await?, limit)))
     }
 
     /// No connection that is open now is used again. A file is the same for all of them.
@@ -164,89 +141,109 @@ impl Pools {
         }
     }
 
-    /// Opens the connection apart anew for its next use.
+    /// Opens the connection apart anew for its next use, likewise.
     pub(crate) fn renew_apart(&self) {
-        match &self.shared {
-            ByDialect::Sqlite { .. } => {}
-            ByDialect::Postgres { apart, .. } => apart.renew(),
-            ByDialect::Mysql { apart, .. } => apart.renew(),
+        if self.dialect() != Dialect::Sqlite {
+            with_pools!(self, own => own.apart.renew());
         }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
-        match self.shared {
-            ByDialect::Sqlite { .. } => Dialect::Sqlite,
-            ByDialect::Postgres { .. } => Dialect::Postgres,
-            ByDialect::Mysql { .. } => Dialect::Mysql,
+        match self.by_driver {
+            ByDriver::Sqlite(_) => Dialect::Sqlite,
+            ByDriver::Postgres(_) => Dialect::Postgres,
+            ByDriver::Mysql(_) => Dialect::Mysql,
         }
     }
 
     /// Open and idle connections.
     pub(crate) fn size(&self) -> (u32, usize) {
-        let sizes = match &self.shared {
-            ByDialect::Sqlite {
-                apart,
-                readers,
-                writer,
-            } => vec![apart.size(), readers.size(), writer.size()],
-            ByDialect::Postgres { apart, pool } => vec![apart.size(), pool.size()],
-            ByDialect::Mysql { apart, pool } => vec![apart.size(), pool.size()],
-        };
-        sizes
-            .into_iter()
-            .fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
+        with_pools!(self, own => own.size())
     }
 
-    /// Waits for work under way and closes; what takes longer than [`CLOSING`] is left to end by itself.
+    /// Waits for work under way and closes; what takes longer than [`CLOSING`] is left to end by
+    /// itself.
     pub(crate) async fn close(&self) {
-        let closed = match &self.shared {
-            ByDialect::Sqlite {
-                apart,
-                readers,
-                writer,
-            } => {
-                let (apart, readers) = futures::join!(apart.close(CLOSING), readers.close(CLOSING));
-                // The writer last: the last connection folds the write-ahead log back into the file.
-                writer.close(CLOSING).await && apart && readers
-            }
-            ByDialect::Postgres { apart, pool } => {
-                let closed = futures::join!(apart.close(CLOSING), pool.close(CLOSING));
-                closed.0 && closed.1
-            }
-            ByDialect::Mysql { apart, pool } => {
-                let closed = futures::join!(apart.close(CLOSING), pool.close(CLOSING));
-                closed.0 && closed.1
-            }
-        };
+        let closed = with_pools!(self, own => own.close().await);
         if !closed {
             tracing::warn!("connections to the database are closed in the middle of their work");
         }
     }
 }
 
+impl<C: Driver> DriverPools<C>
+where
+    for<'c> &'c mut C: Executor<'c, Database = C::Database>,
+{
+    /// Pools without a writer of their own.
+    fn new(
+        config: &PoolConfig,
+        most: u32,
+        options: &<C as sqlx::Connection>::Options,
+        session: &[String],
+    ) -> Self {
+        let pool = |most| pool(config.with_most(most), options.clone(), session.to_vec());
+        Self {
+            apart: pool(1),
+            shared: pool(most),
+            writer: None,
+        }
+    }
+}
+
+impl<C: Driver> DriverPools<C> {
+    fn pools(&self) -> impl Iterator<Item = &Pool<C>> {
+        [&self.apart, &self.shared].into_iter().chain(&self.writer)
+    }
+
+    fn size(&self) -> (u32, usize) {
+        let add = |sum: (u32, usize), size: (u32, usize)| (sum.0 + size.0, sum.1 + size.1);
+        self.pools().map(Pool::size).fold((0, 0), add)
+    }
+
+    /// Says whether all were closed in time.
+    async fn close(&self) -> bool {
+        let (apart, shared) = futures::join!(self.apart.close(CLOSING), self.shared.close(CLOSING));
+        // The writer last: the last connection folds the write-ahead log back into the file.
+        let writer = match &self.writer {
+            Some(writer) => writer.close(CLOSING).await,
+            None => true,
+        };
+        apart && shared && writer
+    }
+}
+
 /// Opens a connection outside the pools, with the server's own words when that fails.
-pub(crate) async fn connect(address: &Address, config: &Config) -> Result<Lease, Failure> {
+pub(crate) async fn connect(address: &Address, config: &Config) -> Result<Connection, Failure> {
     let opening = async {
         match address.dialect {
-            Dialect::Sqlite => SqliteConnection::connect_with(&sqlite_options(address, config))
-                .await
-                .map(|connection| Link::Sqlite(Lent::apart(connection))),
-            Dialect::Postgres => PgConnection::connect_with(&postgres_options(address, config)?)
-                .await
-                .map(|connection| Link::Postgres(Lent::apart(connection))),
-            Dialect::Mysql => MySqlConnection::connect_with(&mysql_options(address, config)?)
-                .await
-                .map(|connection| Link::Mysql(Lent::apart(connection))),
+            Dialect::Sqlite => unpooled::<SqliteConnection>(&sqlite_options(address, config)).await,
+            Dialect::Postgres => {
+                unpooled::<PgConnection>(&postgres_options(address, config)?).await
+            }
+            Dialect::Mysql => unpooled::<MySqlConnection>(&mysql_options(address, config)?).await,
         }
-        .map_err(|error| classify(address.dialect, &error))
     };
-    let link = match address.dialect {
+    let driver: DriverConnection = match address.dialect {
         Dialect::Sqlite => opening.await?,
         _ => tokio::time::timeout(LONGEST_LIMIT, opening)
             .await
             .unwrap_or_else(|_| Err(unanswered(LONGEST_LIMIT).failure))?,
     };
-    Ok(Lease::new(link, config.answer_limit()))
+    Ok(Connection::new(driver, config.answer_limit()))
+}
+
+/// A connection that belongs to no pool.
+async fn unpooled<C>(
+    options: &<C as sqlx::Connection>::Options,
+) -> Result<DriverConnection, Failure>
+where
+    C: Driver,
+    PooledConnection<C>: Into<DriverConnection>,
+{
+    let connection = C::connect_with(options).await;
+    let connection = connection.map_err(|error| classify(C::DIALECT, &error))?;
+    Ok(PooledConnection::unpooled(connection).into())
 }
 
 /// What the driver met with when it opened a connection.
@@ -262,15 +259,15 @@ fn refusal(dialect: Dialect, error: &sqlx::Error) -> Refusal {
     Refusal { failure, passes }
 }
 
-/// Connections that are opened as `options` say, each told what a `session` of it is to be like.
+/// A pool of connections that are opened as `options` say, in which a session begins with these
+/// statements.
 fn pool<C>(
-    dialect: Dialect,
-    terms: Terms,
-    options: <C as Connection>::Options,
+    config: PoolConfig,
+    options: <C as sqlx::Connection>::Options,
     session: Vec<String>,
 ) -> Pool<C>
 where
-    C: Connection + 'static,
+    C: Driver,
     for<'c> &'c mut C: Executor<'c, Database = C::Database>,
 {
     let open = move || {
@@ -279,16 +276,15 @@ where
             let opening = async {
                 let mut connection = C::connect_with(&options).await?;
                 for statement in session {
-                    (&mut connection)
-                        .execute(sqlx::raw_sql(trusted(statement)))
-                        .await?;
+                    let told = sqlx::raw_sql(trusted(statement));
+                    told.execute(&mut connection).await?;
                 }
                 Ok(connection)
             };
-            opening.await.map_err(|error| refusal(dialect, &error))
+            opening.await.map_err(|error| refusal(C::DIALECT, &error))
         }) as BoxFuture<'static, _>
     };
-    Pool::new(terms, Box::new(open))
+    Pool::new(config, Box::new(open))
 }
 
 fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
@@ -302,10 +298,12 @@ fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
         .statement_cache_capacity(config.statement_cache)
 }
 
-/// What makes writing cheaper and takes nothing from what is promised: all of it is about copies of pages on their way.
+/// What makes writing cheaper and takes nothing from what is promised: all of it is about copies of
+/// pages before they are durable.
 fn writing(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options
-        // Else what a savepoint would bring back is written to a file, twice the size of what was changed.
+        // Else what a savepoint would bring back is written to a file, twice the size of what was
+        // changed.
         .pragma("temp_store", "MEMORY")
         .pragma("cache_size", SQLITE_WRITER_CACHE)
         .pragma("wal_autocheckpoint", SQLITE_LOG_PAGES)

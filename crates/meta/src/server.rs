@@ -2,7 +2,7 @@
 //! and whether it keeps what it acknowledges.
 
 use crate::config::Address;
-use crate::connection::Lease;
+use crate::connection::Connection;
 use crate::dialect::errors::Failure;
 use crate::dialect::{Dialect, Flavour};
 use crate::error::Error;
@@ -14,10 +14,14 @@ pub(crate) struct Facts {
     pub(crate) version: String,
 }
 
-/// Looks at a fresh connection; refuses servers that are too old and warns of those that may lose commits.
-pub(crate) async fn inspect(lease: &mut Lease, address: &Address) -> Result<Facts, Failure> {
+/// Looks at a fresh connection; refuses servers that are too old and warns of those that may lose
+/// commits.
+pub(crate) async fn inspect(
+    connection: &mut Connection,
+    address: &Address,
+) -> Result<Facts, Failure> {
     let dialect = address.dialect;
-    if !address.is_local() && !is_encrypted(lease, dialect).await? {
+    if !address.is_local() && !is_encrypted(connection, dialect).await? {
         tracing::warn!(
             "the database server is reached over the network without TLS, passwords and all: set sslmode=verify-full \
              (PostgreSQL) or ssl-mode=VERIFY_IDENTITY (MariaDB, MySQL) in the address"
@@ -25,27 +29,29 @@ pub(crate) async fn inspect(lease: &mut Lease, address: &Address) -> Result<Fact
     }
     match dialect {
         Dialect::Sqlite => {
-            let version = text(lease, "SELECT sqlite_version()").await?;
+            let version = text(connection, "SELECT sqlite_version()").await?;
             Ok(Facts {
                 flavour: Flavour::Sqlite,
                 version: format!("SQLite {version}"),
             })
         }
-        Dialect::Postgres => postgres(lease).await,
-        Dialect::Mysql => mysql(lease).await,
+        Dialect::Postgres => postgres(connection).await,
+        Dialect::Mysql => mysql(connection).await,
     }
 }
 
 /// Whether what is said on this connection is.
-async fn is_encrypted(lease: &mut Lease, dialect: Dialect) -> Result<bool, Failure> {
+async fn is_encrypted(connection: &mut Connection, dialect: Dialect) -> Result<bool, Failure> {
     match dialect {
         Dialect::Sqlite => Ok(true),
         Dialect::Postgres => {
             let question = "SELECT ssl::int::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-            Ok(text(lease, question).await? == "1")
+            Ok(text(connection, question).await? == "1")
         }
         Dialect::Mysql => {
-            let rows = lease.ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'").await?;
+            let rows = connection
+                .ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+                .await?;
             let cipher = rows.first().and_then(|row| row.string(1).ok());
             Ok(cipher.is_some_and(|cipher| !cipher.is_empty()))
         }
@@ -53,28 +59,33 @@ async fn is_encrypted(lease: &mut Lease, dialect: Dialect) -> Result<bool, Failu
 }
 
 /// Whether the server takes writes.
-pub(crate) async fn is_writable(lease: &mut Lease, dialect: Dialect) -> Result<bool, Failure> {
-    let rows = lease.ask(&format!("SELECT {}", dialect.writable())).await?;
+pub(crate) async fn is_writable(
+    connection: &mut Connection,
+    dialect: Dialect,
+) -> Result<bool, Failure> {
+    let rows = connection
+        .ask(&format!("SELECT {}", dialect.writable()))
+        .await?;
     Ok(rows.first().is_some_and(|row| row.bool(0).unwrap_or(false)))
 }
 
-async fn postgres(lease: &mut Lease) -> Result<Facts, Failure> {
-    let version = text(lease, "SHOW server_version").await?;
-    let number = text(lease, "SHOW server_version_num").await?;
+async fn postgres(connection: &mut Connection) -> Result<Facts, Failure> {
+    let version = text(connection, "SHOW server_version").await?;
+    let number = text(connection, "SHOW server_version_num").await?;
     if number.parse::<u32>().unwrap_or(0) < 150_000 {
         return Err(
             Error::Configuration(format!("PostgreSQL {version} is too old; 15 is needed")).into(),
         );
     }
-    let encoding = text(lease, "SHOW server_encoding").await?;
+    let encoding = text(connection, "SHOW server_encoding").await?;
     if encoding != "UTF8" {
         return Err(Error::Configuration(format!(
             "the database is encoded in {encoding}; UTF8 is needed"
         ))
         .into());
     }
-    let commit = text(lease, "SHOW synchronous_commit").await?;
-    let fsync = text(lease, "SHOW fsync").await?;
+    let commit = text(connection, "SHOW synchronous_commit").await?;
+    let fsync = text(connection, "SHOW fsync").await?;
     if !matches!(commit.as_str(), "on" | "remote_apply") || fsync != "on" {
         tracing::warn!(
             synchronous_commit = commit,
@@ -88,8 +99,8 @@ async fn postgres(lease: &mut Lease) -> Result<Facts, Failure> {
     })
 }
 
-async fn mysql(lease: &mut Lease) -> Result<Facts, Failure> {
-    let version = text(lease, "SELECT VERSION()").await?;
+async fn mysql(connection: &mut Connection) -> Result<Facts, Failure> {
+    let version = text(connection, "SELECT VERSION()").await?;
     let mariadb = version.to_ascii_lowercase().contains("mariadb");
     let (flavour, product, least) = if mariadb {
         (Flavour::MariaDb, "MariaDB", [10, 11, 0])
@@ -101,7 +112,7 @@ async fn mysql(lease: &mut Lease) -> Result<Facts, Failure> {
         let text = format!("{product} {version} is too old; {major}.{minor}.{patch} is needed");
         return Err(Error::Configuration(text).into());
     }
-    let flush = lease
+    let flush = connection
         .ask("SELECT CAST(@@global.innodb_flush_log_at_trx_commit AS SIGNED)")
         .await?;
     if flush
@@ -127,8 +138,8 @@ fn numbers(version: &str) -> [u32; 3] {
     [(); 3].map(|()| numbers.next().unwrap_or(0))
 }
 
-async fn text(lease: &mut Lease, question: &str) -> Result<String, Failure> {
-    let rows = lease.ask(question).await?;
+async fn text(connection: &mut Connection, question: &str) -> Result<String, Failure> {
+    let rows = connection.ask(question).await?;
     let row = rows
         .first()
         .ok_or_else(|| Error::Decode(format!("no answer to {question}")))?;

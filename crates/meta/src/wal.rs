@@ -1,18 +1,17 @@
 //! Keeps SQLite's write-ahead log from growing without end.
 //!
-//! SQLite copies the log into the file by itself and never waits for a reader while it does. It begins the log anew only
-//! when all of it was copied and nobody reads in it, a moment that may not come where readers always overlap; and a
-//! file that has grown stays as long as it is. So the writer looks at its length, and where it is twice what it should
-//! be, waits a little for readers, all of which read one statement, and cuts it off. Readers never wait.
+//! SQLite copies the log into the file by itself and never waits for a reader while it does. It
+//! begins the log anew only when all of it was copied and nothing reads in it, a moment that may
+//! not come where readers always overlap; and a file that has grown stays as long as it is. So the
+//! writer looks at its length, and where it is twice what it should be, waits a little for readers,
+//! all of which read one statement, and cuts it off. Readers never wait.
 
 use std::path::Path;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::dialect::errors::Failure;
-use crate::meta::Shared;
 use crate::pools::SQLITE_LOG_PAGES;
+use crate::shared::Shared;
 
 /// Bytes of a page, with what the log says of it.
 const PAGE: u64 = 4096 + 24;
@@ -23,14 +22,10 @@ const PATIENCE_MS: u64 = 500;
 /// How long it is left alone when some would not go away.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// When the next look is due, on [`Clock::elapsed`](seawall_types::Clock::elapsed).
-#[derive(Default)]
-pub(crate) struct Looks(Mutex<Duration>);
-
-/// Cuts the log off if it is too long. Called by the writer when nobody waits for it.
+/// Cuts the log off if it is too long. Called by the writer once its callers have their answers.
 pub(crate) async fn shorten(shared: &Shared) {
     let now = shared.clock.elapsed();
-    let due = || shared.looks.0.lock();
+    let due = || shared.wal_check_due.lock();
     if now < *due() || !is_long(&shared.address.url) {
         return;
     }
@@ -58,13 +53,13 @@ fn is_long(file: &str) -> bool {
 
 /// Says whether no reader was in the way.
 async fn cut_off(shared: &Shared) -> Result<bool, Failure> {
-    let mut lease = shared.pools.writer().await?;
+    let mut connection = shared.pools.writer().await?;
     let patience = |milliseconds| format!("PRAGMA busy_timeout = {milliseconds}");
-    lease.command(&patience(PATIENCE_MS)).await?;
-    let rows = lease.ask("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-    lease
+    connection.command(&patience(PATIENCE_MS)).await?;
+    let rows = connection.ask("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    connection
         .command(&patience(shared.config.sqlite_patience_ms()))
         .await?;
-    lease.finish().await;
+    connection.finish().await;
     Ok(rows.first().map_or(Ok(1), |row| row.int(0))? == 0)
 }

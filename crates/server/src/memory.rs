@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use seawall_net::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::{Lifecycle, Phase};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(1);

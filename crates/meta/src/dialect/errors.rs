@@ -59,7 +59,8 @@ pub(crate) fn classify(dialect: Dialect, error: &Driver) -> Failure {
     failure(class, text)
 }
 
-/// Whether a failed schema change says that it was made already (MariaDB, after a crash before the bookkeeping).
+/// Whether a failed schema change says that it was made already (MariaDB, after a crash before the
+/// bookkeeping).
 pub(crate) fn already_changed(error: &Driver) -> bool {
     let number = error
         .as_database_error()
@@ -84,7 +85,8 @@ fn transport(error: &Driver) -> Failure {
 
 fn failure(class: Class, text: String) -> Failure {
     let retry = matches!(class, Class::Conflict);
-    // A server that became a standby refuses writes for ever; a new connection may find the new primary.
+    // A server that became a standby refuses writes for ever; a new connection may find the new
+    // primary.
     let lost = matches!(class, Class::Lost | Class::ReadOnly);
     let error = match class {
         Class::Unique => Error::Unique(text),
@@ -120,7 +122,8 @@ fn postgres(state: &str) -> Class {
         "23503" | "23001" => Class::ForeignKey,
         // Serialization failure, deadlock, lock not available in time.
         "40001" | "40P01" | "55P03" => Class::Conflict,
-        // A standby, or a primary that became one while we were connected: this connection helps no more.
+        // A standby, or a primary that became one while we were connected: this connection helps no
+        // more.
         "25006" => Class::ReadOnly,
         "53100" => Class::Full,
         "XX001" | "XX002" => Class::Corrupt,
@@ -142,7 +145,8 @@ fn mysql(number: u16) -> Class {
         1290 | 1792 | 1836 | 3100 => Class::ReadOnly,
         1021 | 1114 => Class::Full,
         1034 | 1712 => Class::Corrupt,
-        // Too many connections, query interrupted, statement timeouts of both products, out of memory.
+        // Too many connections, query interrupted, statement timeouts of both products, out of
+        // memory.
         1037 | 1038 | 1040 | 1041 | 1203 | 1226 | 1317 | 1969 | 3024 => Class::Refused,
         // Server shutdown, connection killed, idle transaction ended, network errors.
         1053 | 1077 | 1079 | 1080 | 1152..=1161 | 1927 | 4031 => Class::Lost,

@@ -4,7 +4,7 @@
 //! alive, our insert waits for it (and gives up soon); once ours is in, a late
 //! insert of that id fails and its transaction is run again.
 
-use super::LogTable;
+use super::table::LogTable;
 use crate::args;
 use crate::args::list;
 use crate::dialect::errors::Failure;
@@ -52,16 +52,17 @@ async fn void_here(meta: &Meta, table: &'static LogTable, ids: &[i64]) -> Result
     let dialect = shared.pools.dialect();
     let rendered = table.void.for_len(dialect, ids.len())?;
     let args = args![list(ids.iter().copied()), random::nonce()];
-    let mut lease = shared.pools.writer().await?;
+    let mut connection = shared.pools.writer().await?;
     if let Some(setting) = dialect.lock_timeout(LOCK_TIMEOUT_MS) {
-        lease.command(&setting).await?;
+        connection.command(&setting).await?;
     }
     // One statement is a transaction of its own.
-    let result = lease.execute(rendered, &args, &shared.shift()).await;
+    let execution = shared.execution(rendered, &args);
+    let result = connection.execute(&execution).await;
     if let Some(setting) = dialect.lock_timeout(shared.config.lock_timeout_ms) {
-        lease.command(&setting).await?;
+        connection.command(&setting).await?;
     }
-    lease.finish().await;
+    connection.finish().await;
     match result {
         // Somebody else's row: just as good.
         Err(failure) if failure.error.is_unique() => Ok(()),

@@ -1,7 +1,8 @@
 //! Reads a log in every order in which it can be committed.
 //!
-//! What is missing at or below the log's floor was there once and is not any more: it may have been a row that this
-//! reader never saw (it was asleep while the row was committed and pruned). So that counts as another history.
+//! What is missing at or below the log's floor was there once and is not any more: it may have been
+//! a row that this reader never saw (it was asleep while the row was committed and pruned). So that
+//! counts as another history.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +10,11 @@ use std::time::Duration;
 
 use seawall_types::Millis;
 
+use super::close;
 use super::holes::Holes;
-use super::{HEAD, LogTable, close};
+use super::table::{HEAD, LogTable};
 use crate::args;
 use crate::args::{Args, list};
-use crate::change::CHANGES;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 use crate::row::Row;
@@ -51,26 +52,32 @@ pub struct Poll {
     pub low_water: i64,
     /// The highest id seen.
     pub high_water: i64,
-    /// Since when there was a connection to look on, by our clock: what was committed before is in what was found.
+    /// Since when there was a connection to look on, by our clock: what was committed before is in
+    /// what was found.
     pub began: Duration,
-    /// There is more than one poll takes: poll again at once. Only a poll without `more` has seen all that was committed before it
-    /// began.
+    /// There is more than one poll takes: poll again at once. Only a poll without `more` has seen
+    /// all that was committed before it began.
     pub more: bool,
-    /// The log is not the one that was read so far (failover, restore, or this reader slept through a pruning):
-    /// forget everything derived from it. The follower has gone back to the stored floor.
+    /// The log is not the one that was read so far (failover, restore, or this reader slept through
+    /// a pruning): forget everything derived from it. The follower has gone back to the stored
+    /// floor.
     pub history_changed: bool,
 }
 
-/// A reader of a log. It must be the only user of its position, and polls as often as its owner calls.
+/// A reader of a log. It must be the only user of its position, and polls as often as its owner
+/// calls.
 ///
-/// Holds no connection between polls. One of the change log looks on the connection apart, so that what this process
-/// remembers stays fresh while all others are taken.
+/// Holds no connection between polls. One of the change log looks on the connection apart, so that
+/// what this process remembers stays fresh while all others are taken.
 pub struct Follower {
     meta: Meta,
     table: &'static LogTable,
+    /// Whether it looks on the connection apart.
+    apart: bool,
     highest: i64,
-    /// Ids and nonces of rows of the last poll that found any: the highest, and those that filled holes. A row that a
-    /// later poll found was committed later, so if these are there, all earlier ones are.
+    /// Ids and nonces of rows of the last poll that found any: the highest, and those that filled
+    /// holes. A row that a later poll found was committed later, so if these are there, all earlier
+    /// ones are.
     anchors: Vec<(i64, i64)>,
     holes: Holes,
     closing: Arc<AtomicBool>,
@@ -78,11 +85,12 @@ pub struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(meta: Meta, table: &'static LogTable) -> Self {
+    pub(crate) fn new(meta: Meta, table: &'static LogTable, apart: bool) -> Self {
         let (anchors, holes, closing) = (Vec::new(), Holes::default(), Arc::default());
         Self {
             meta,
             table,
+            apart,
             highest: 0,
             anchors,
             holes,
@@ -91,14 +99,16 @@ impl Follower {
         }
     }
 
-    /// Begins (again) behind `floor`: the stored floor of the log, or a position that this reader stored. When rows
-    /// behind it were pruned already, or the row at it is gone (restore), the first poll says so.
+    /// Begins (again) behind `floor`: the stored floor of the log, or a position that this reader
+    /// stored. When rows behind it were pruned already, or the row at it is gone (restore), the
+    /// first poll says so.
     pub async fn start(&mut self, floor: i64) -> Result<()> {
         let stored = self.meta.log_floor(self.table).await?;
         self.changed = floor < stored;
         self.restart(stored);
         if floor > stored {
-            // Everything above the stored floor and up to a position that was reached is there, void rows included.
+            // Everything above the stored floor and up to a position that was reached is there,
+            // void rows included.
             let row = self
                 .meta
                 .own_session()
@@ -118,8 +128,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Looks once. An error leaves the position as it was; a database that takes no writes is an error, since a standby
-    /// may lag behind what was acknowledged.
+    /// Looks once. An error leaves the position as it was; a database that takes no writes is an
+    /// error, since a standby may lag behind what was acknowledged.
     pub async fn poll(&mut self) -> Result<Poll> {
         let found = self.find().await;
         if matches!(found, Err(Error::ReadOnly(_))) {
@@ -151,14 +161,14 @@ impl Follower {
         let (filled, rest) = self.fillings(&mut look).await?;
         let args = args![from, PAGE + 1];
         let (page, asked) = look.ask(self.table.page, args).await?;
-        if self.is_apart() && !page.is_empty() {
+        if self.apart && !page.is_empty() {
             // Before anything is told of what was found: who reads it then must read it there.
             self.meta.shared.saw_primary();
         }
         // Asked for last, so that it covers whatever was pruned before any of these questions.
         let floor = page.first().map_or(0, |entry| entry.floor);
         match page.first() {
-            Some(entry) => self.meta.shared.note_time(entry.now, asked),
+            Some(entry) => self.meta.shared.time.note(entry.now, asked),
             // Nothing was ever written.
             None => drop(self.meta.observe_time().await?),
         }
@@ -228,8 +238,8 @@ impl Follower {
         Ok(look.ask(self.table.ranges, arguments).await?.0)
     }
 
-    /// Whether a void row stands in a hole at or below the floor: the row that was there may have been pruned unheard
-    /// before its id was taken.
+    /// Whether a void row stands in a hole at or below the floor: the row that was there may have
+    /// been pruned unheard before its id was taken.
     fn takes_unheard(&self, floor: i64, filled: &[Entry]) -> bool {
         let void = |entry: &&Entry| entry.row.kind == 0 && entry.row.id <= floor;
         filled
@@ -243,12 +253,8 @@ impl Follower {
         self.holes.first().map_or(self.highest, |first| first - 1)
     }
 
-    fn is_apart(&self) -> bool {
-        self.table.name == CHANGES.name
-    }
-
     fn session(&self) -> Session {
-        if self.is_apart() {
+        if self.apart {
             self.meta.session_apart()
         } else {
             self.meta.own_session()
@@ -312,7 +318,8 @@ impl Follower {
         }
     }
 
-    /// Takes the ids of old holes in the background: it may have to wait for locks, and the next poll must not.
+    /// Takes the ids of old holes in the background: it may have to wait for locks, and the next
+    /// poll must not.
     fn close_holes(&self, now: Duration) {
         let ids = self.holes.aged(now, PATIENCE, CLOSED_AT_ONCE);
         if ids.is_empty() || self.closing.swap(true, Ordering::AcqRel) {

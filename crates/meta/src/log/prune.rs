@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 
-use super::{Follower, LogTable};
+use super::follower::Follower;
+use super::table::LogTable;
 use crate::args;
+use crate::bind::arg;
 use crate::change::CHANGES;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
-use crate::statement::arg;
 
 /// Rows deleted per transaction.
 const BATCH: u64 = 1000;
@@ -29,7 +30,8 @@ crate::statements! {
 }
 
 impl Meta {
-    /// Where a log begins: rows up to this id were pruned. A reader without a position of its own starts here.
+    /// Where a log begins: rows up to this id were pruned. A reader without a position of its own
+    /// starts here.
     pub async fn log_floor(&self, table: &'static LogTable) -> Result<i64> {
         let row = self
             .session_apart()
@@ -40,21 +42,30 @@ impl Meta {
 
     /// A reader of a log, behind `floor` (see [`log_floor`](Self::log_floor)).
     pub async fn follow(&self, table: &'static LogTable, floor: i64) -> Result<Follower> {
-        let mut follower = Follower::new(self.clone(), table);
-        follower.start(floor).await?;
-        Ok(follower)
+        self.follow_on(table, false, floor).await
     }
 
     /// A reader of the change log, behind `floor`.
     pub async fn changes(&self, floor: i64) -> Result<Follower> {
-        self.follow(&CHANGES, floor).await
+        self.follow_on(&CHANGES, true, floor).await
     }
 
-    /// Deletes rows that are older than `keep` and not above `low_water`, a follower's mark of this moment; the last
-    /// row always stays. Returns how many.
+    async fn follow_on(
+        &self,
+        table: &'static LogTable,
+        apart: bool,
+        floor: i64,
+    ) -> Result<Follower> {
+        let mut follower = Follower::new(self.clone(), table, apart);
+        follower.start(floor).await?;
+        Ok(follower)
+    }
+
+    /// Deletes rows that are older than `keep` and not above `low_water`, a follower's mark of this
+    /// moment; the last row always stays. Returns how many.
     ///
-    /// `keep` must be longer than any reader may be away without having to forget everything, and much longer than
-    /// any statement may run (at least ten minutes).
+    /// `keep` must be longer than any reader may be away without having to forget everything, and
+    /// much longer than any statement may run (at least ten minutes).
     pub async fn prune(
         &self,
         table: &'static LogTable,
@@ -64,7 +75,8 @@ impl Meta {
         let session = self.own_session();
         let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let mut pruned = 0;
-        // Each look is at the lowest rows only: a log is never read as a whole to see how much of it may go.
+        // Each look is at the lowest rows only: a log is never read as a whole to see how much of
+        // it may go.
         loop {
             let looked = args![low_water, keep, BATCH];
             let Some(horizon) = session.one(table.horizon, looked).await?.opt_int(0)? else {

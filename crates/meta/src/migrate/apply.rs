@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 
-use super::{Item, Release, expand};
-use crate::connection::Lease;
+use super::step::{Item, Release, expand};
+use crate::args::Args;
+use crate::bind::arg;
+use crate::connection::Connection;
 use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
-use crate::meta::Shared;
 use crate::row::Row;
-use crate::statement::{Statement, arg};
+use crate::shared::Shared;
+use crate::statement::Statement;
 use crate::{args, pools, random};
 
 /// How long to wait for another process that migrates.
@@ -69,15 +71,15 @@ pub(super) async fn apply(
     let begun = shared.clock.elapsed();
     loop {
         // A connection of its own: locks and settings end with it, and nobody else waits for it.
-        let mut lease = pools::connect(&shared.address, &shared.config).await?;
-        if lock(&mut lease, shared).await? {
+        let mut connection = pools::connect(&shared.address, &shared.config).await?;
+        if lock(&mut connection, shared).await? {
             // The lock is ours: from here on, steps may take as long as their tables are large.
-            lease.be_patient();
-            let applied = apply_locked(&mut lease, shared, items, release).await;
-            lease.finish().await;
+            connection.be_patient();
+            let applied = apply_locked(&mut connection, shared, items, release).await;
+            connection.finish().await;
             return applied;
         }
-        lease.finish().await;
+        connection.finish().await;
         if shared.clock.elapsed().saturating_sub(begun) > PATIENCE {
             return Err(Error::Busy("another process is migrating".into()).into());
         }
@@ -85,17 +87,17 @@ pub(super) async fn apply(
     }
 }
 
-async fn lock(lease: &mut Lease, shared: &Shared) -> Result<bool, Failure> {
+async fn lock(connection: &mut Connection, shared: &Shared) -> Result<bool, Failure> {
     let dialect = shared.pools.dialect();
     for setting in dialect.session(&shared.config, shared.server.flavour) {
-        lease.command(&setting).await?;
+        connection.command(&setting).await?;
     }
     if let Some(setting) = dialect.without_statement_timeout(shared.server.flavour) {
-        lease.command(setting).await?;
+        connection.command(setting).await?;
     }
     match dialect.try_migration_lock() {
         None => Ok(true),
-        Some(question) => Ok(lease
+        Some(question) => Ok(connection
             .ask(question)
             .await?
             .first()
@@ -104,18 +106,18 @@ async fn lock(lease: &mut Lease, shared: &Shared) -> Result<bool, Failure> {
 }
 
 async fn apply_locked(
-    lease: &mut Lease,
+    connection: &mut Connection,
     shared: &Shared,
     items: &[Item],
     release: Release,
 ) -> Result<Vec<String>, Failure> {
     let dialect = shared.pools.dialect();
     for table in [CREATE_HISTORY, CREATE_COMPAT] {
-        lease
+        connection
             .command(&expand(table, dialect).map_err(Error::Other)?)
             .await?;
     }
-    let oldest = oldest(lease, shared).await?;
+    let oldest = oldest(connection, shared).await?;
     if oldest > release.number {
         return Err(Error::SchemaTooNew {
             oldest,
@@ -125,25 +127,29 @@ async fn apply_locked(
     }
     let mut applied = Vec::new();
     for item in items {
-        if apply_patiently(lease, shared, item).await? {
+        if apply_patiently(connection, shared, item).await? {
             tracing::info!(step = item.label(), "migration applied");
             applied.push(item.label());
         }
     }
-    execute(lease, shared, &COMPAT_SET, args![release.admits]).await?;
+    execute(connection, shared, &COMPAT_SET, args![release.admits]).await?;
     Ok(applied)
 }
 
-/// Applies one step unless it was applied. One that does not get its lock at once lets those pass who wait behind it, and
-/// is tried again.
-async fn apply_patiently(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<bool, Failure> {
+/// Applies one step unless it was applied. One that does not get its lock at once lets those pass
+/// who wait behind it, and is tried again.
+async fn apply_patiently(
+    connection: &mut Connection,
+    shared: &Shared,
+    item: &Item,
+) -> Result<bool, Failure> {
     let begun = shared.clock.elapsed();
     let online = item.step.index().is_some();
     if let Some(setting) = shared.pools.dialect().schema_lock_timeout(online) {
-        lease.command(setting).await?;
+        connection.command(setting).await?;
     }
     loop {
-        match apply_step(lease, shared, item).await {
+        match apply_step(connection, shared, item).await {
             Err(failure)
                 if failure.retry
                     && !failure.lost
@@ -158,15 +164,19 @@ async fn apply_patiently(lease: &mut Lease, shared: &Shared, item: &Item) -> Res
 }
 
 /// Applies one step unless it was applied.
-async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<bool, Failure> {
+async fn apply_step(
+    connection: &mut Connection,
+    shared: &Shared,
+    item: &Item,
+) -> Result<bool, Failure> {
     let dialect = shared.pools.dialect();
     let sql = item.step.render(dialect)?;
-    lease.command(dialect.begin()).await?;
-    let history = history(lease, shared).await?;
+    connection.command(dialect.begin()).await?;
+    let history = history(connection, shared).await?;
     let booked = history.get(&item.key());
     if let Some(booked) = booked {
         if !item.step.is_booked_as(booked.checksum) {
-            lease.command("ROLLBACK").await?;
+            connection.command("ROLLBACK").await?;
             return Err(Error::Configuration(format!(
                 "migration {} was edited after it was applied",
                 item.label()
@@ -174,12 +184,12 @@ async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<b
             .into());
         }
         if booked.applied {
-            lease.command("ROLLBACK").await?;
+            connection.command("ROLLBACK").await?;
             return Ok(false);
         }
     }
     let (owner, number) = item.key();
-    let now = now(lease, dialect).await?;
+    let now = now(connection, dialect).await?;
     let begun = booked.is_some();
     let index = item.step.index();
     let together = dialect.transactional_schema() && index.is_none();
@@ -192,45 +202,49 @@ async fn apply_step(lease: &mut Lease, shared: &Shared, item: &Item) -> Result<b
             applied_at,
             item.step.checksum()
         ];
-        execute(lease, shared, &BOOK, booking).await?;
+        execute(connection, shared, &BOOK, booking).await?;
     }
     if together {
-        let changed = lease.change_schema(&sql, false).await;
-        return finish_step(lease, changed, item).await;
+        let changed = connection.change_schema(&sql, false).await;
+        return finish_step(connection, changed, item).await;
     }
-    lease.command("COMMIT").await?;
+    connection.command("COMMIT").await?;
     if let Some(index) = index {
-        drop_unfinished(lease, dialect, index).await?;
+        drop_unfinished(connection, dialect, index).await?;
     }
-    lease
+    connection
         .change_schema(&sql, begun || index.is_some())
         .await
         .map_err(|failure| named(failure, item))?;
-    execute(lease, shared, &BOOK_APPLIED, args![owner, number, now]).await?;
+    execute(connection, shared, &BOOK_APPLIED, args![owner, number, now]).await?;
     Ok(true)
 }
 
-/// Takes away what an attempt left that was interrupted: its index takes up every write and serves no read, and "if not
-/// exists" would be content with it.
-async fn drop_unfinished(lease: &mut Lease, dialect: Dialect, index: &str) -> Result<(), Failure> {
+/// Takes away what an attempt left that was interrupted: its index takes up every write and serves
+/// no read, and "if not exists" would be content with it.
+async fn drop_unfinished(
+    connection: &mut Connection,
+    dialect: Dialect,
+    index: &str,
+) -> Result<(), Failure> {
     let Some((question, removal)) = dialect.unfinished_index(index) else {
         return Ok(());
     };
-    if !lease.ask(&question).await?.is_empty() {
-        lease.command(&removal).await?;
+    if !connection.ask(&question).await?.is_empty() {
+        connection.command(&removal).await?;
     }
     Ok(())
 }
 
 async fn finish_step(
-    lease: &mut Lease,
+    connection: &mut Connection,
     changed: Result<bool, Failure>,
     item: &Item,
 ) -> Result<bool, Failure> {
     match changed {
-        Ok(_) => lease.command("COMMIT").await.map(|()| true),
+        Ok(_) => connection.command("COMMIT").await.map(|()| true),
         Err(failure) => {
-            lease.command("ROLLBACK").await?;
+            connection.command("ROLLBACK").await?;
             Err(named(failure, item))
         }
     }
@@ -243,24 +257,29 @@ fn named(failure: Failure, item: &Item) -> Failure {
     }
 }
 
-async fn now(lease: &mut Lease, dialect: Dialect) -> Result<i64, Failure> {
-    let rows = lease.ask(&format!("SELECT {}", dialect.clock())).await?;
+async fn now(connection: &mut Connection, dialect: Dialect) -> Result<i64, Failure> {
+    let rows = connection
+        .ask(&format!("SELECT {}", dialect.clock()))
+        .await?;
     Ok(rows.first().map_or(Ok(0), |row| row.int(0))?)
 }
 
-pub(super) async fn has_history(lease: &mut Lease) -> bool {
-    lease
+pub(super) async fn has_history(connection: &mut Connection) -> bool {
+    connection
         .ask("SELECT 1 FROM schema_migration WHERE 1 = 0")
         .await
         .is_ok()
-        && lease
+        && connection
             .ask("SELECT 1 FROM schema_compat WHERE 1 = 0")
             .await
             .is_ok()
 }
 
-pub(super) async fn history(lease: &mut Lease, shared: &Shared) -> Result<History, Failure> {
-    let rows = fetch(lease, shared, &HISTORY).await?;
+pub(super) async fn history(
+    connection: &mut Connection,
+    shared: &Shared,
+) -> Result<History, Failure> {
+    let rows = fetch(connection, shared, &HISTORY).await?;
     let booked = |row: Row| -> Result<_> {
         let booked = Booked {
             name: row.string(2)?,
@@ -272,34 +291,28 @@ pub(super) async fn history(lease: &mut Lease, shared: &Shared) -> Result<Histor
     Ok(rows.into_iter().map(booked).collect::<Result<_>>()?)
 }
 
-pub(super) async fn oldest(lease: &mut Lease, shared: &Shared) -> Result<i64, Failure> {
-    let rows = fetch(lease, shared, &COMPAT).await?;
+pub(super) async fn oldest(connection: &mut Connection, shared: &Shared) -> Result<i64, Failure> {
+    let rows = fetch(connection, shared, &COMPAT).await?;
     Ok(rows.first().map_or(Ok(0), |row| row.int(0))?)
 }
 
 async fn fetch(
-    lease: &mut Lease,
+    connection: &mut Connection,
     shared: &Shared,
     statement: &'static Statement,
 ) -> Result<Vec<Row>, Failure> {
-    lease
-        .fetch(
-            statement.for_len(shared.pools.dialect(), 0)?,
-            &args![],
-            &shared.shift(),
-        )
-        .await
+    let rendered = statement.for_len(shared.pools.dialect(), 0)?;
+    let args = args![];
+    connection.fetch(&shared.execution(rendered, &args)).await
 }
 
 async fn execute(
-    lease: &mut Lease,
+    connection: &mut Connection,
     shared: &Shared,
     statement: &'static Statement,
-    args: crate::Args,
+    args: Args,
 ) -> Result<(), Failure> {
     let rendered = statement.for_len(shared.pools.dialect(), 0)?;
-    lease
-        .execute(rendered, &args, &shared.shift())
-        .await
-        .map(drop)
+    let done = connection.execute(&shared.execution(rendered, &args)).await;
+    done.map(drop)
 }

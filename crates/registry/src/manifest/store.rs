@@ -3,7 +3,7 @@
 
 use sea_query::{CaseStatement, Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use seawall_kernel::catalog::store::stands;
-use seawall_meta::{Batch, Draft, arg, arg_limit, item};
+use seawall_meta::{Batch, SqlBuilder, arg, arg_limit, item};
 
 use super::EdgeKind;
 
@@ -251,7 +251,7 @@ fn by_digest() -> SelectStatement {
         .to_owned()
 }
 
-fn by_tag(d: &Draft) -> SelectStatement {
+fn by_tag(d: &SqlBuilder) -> SelectStatement {
     let unexpired = Cond::any()
         .add(Expr::col(("t", "expires_at")).is_null())
         .add(Expr::col(("t", "expires_at")).gt(d.now()));

@@ -1,7 +1,7 @@
 //! Every SQL statement on `tag` and `tag_history`. No policy.
 
 use sea_query::{CaseStatement, Cond, Expr, ExprTrait, Func, Order, Query};
-use seawall_meta::{Batch, Draft, arg, arg_limit, item};
+use seawall_meta::{Batch, SqlBuilder, arg, arg_limit, item};
 
 use super::Cause;
 
@@ -250,7 +250,7 @@ fn going() -> Expr {
 }
 
 /// When the manifest of the first two arguments, repository and digest, was hidden; now, if it is not.
-fn hidden_at(d: &Draft) -> Expr {
+fn hidden_at(d: &SqlBuilder) -> Expr {
     let hidden = Query::select()
         .column("hidden_at")
         .from("manifest")

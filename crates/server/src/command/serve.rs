@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::config::Address;
+use crate::config::address::Address;
 
 /// Run the registry until SIGTERM or Ctrl-C.
 #[derive(Debug, Clone, Default, Args)]

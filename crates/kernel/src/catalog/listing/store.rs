@@ -5,7 +5,7 @@
 //! leave it to the planner in which order it goes, and to a limit how much of it is thrown away.
 
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UnionType};
-use seawall_meta::{Draft, arg, arg_limit, item};
+use seawall_meta::{SqlBuilder, arg, arg_limit, item};
 use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
 
 /// Keeps a derived table apart from the query around it, so that every database begins with it.
@@ -120,7 +120,7 @@ fn within(page: &mut SelectStatement) -> &mut SelectStatement {
 }
 
 /// One limited selection for each namespace, which reads nothing beyond its limit.
-fn repositories(d: &Draft, public: bool) -> SelectStatement {
+fn repositories(d: &SqlBuilder, public: bool) -> SelectStatement {
     let mut of_each = (0..d.size()).map(|k| {
         let mut some = Query::select();
         some.columns(["namespace_id", "name"])

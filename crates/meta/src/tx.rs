@@ -1,8 +1,11 @@
-//! Transactions that run to their end, and again when the database asks for it.
+//! A transaction as its body sees it, and how one run of a body ends.
+//!
+//! A [`Tx`] runs statements on one connection. Once one has failed, all later ones are refused, on
+//! every dialect, whatever the body makes of the error. How a transaction begins and commits is not
+//! known here (`commit.rs`), nor how often a body is run (`run.rs`).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -10,24 +13,16 @@ use sea_query::Query;
 use seawall_types::{ChangeId, Context, Millis};
 
 use crate::args::Args;
+use crate::builder::Duplicate;
 use crate::change::{self, Change};
-use crate::connection::Lease;
-use crate::dialect::Dialect;
+use crate::connection::Connection;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
-use crate::meta::Shared;
-use crate::pipeline::{self, Expect};
+use crate::pipeline::{self, Deferred, Expect};
 use crate::row::Row;
-use crate::session::{Committed, Repeats, batches};
-use crate::statement::{Duplicate, Rendered, Statement};
-use crate::{args, joint, random};
-
-/// How often a transaction is run at most.
-const ATTEMPTS: u32 = 8;
-/// No further attempt begins after so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// The first pause between attempts; doubled each time.
-const PAUSE: Duration = Duration::from_millis(5);
+use crate::shared::Shared;
+use crate::statement::{RenderedSql, Statement};
+use crate::{args, random};
 
 crate::statements! {
     /// The database's time.
@@ -36,7 +31,7 @@ crate::statements! {
 
 /// A transaction under way.
 pub struct Tx {
-    lease: Lease,
+    connection: Connection,
     shared: Arc<Shared>,
     context: Context,
     now: Option<Millis>,
@@ -49,12 +44,10 @@ impl Tx {
     /// All rows. Long lists are handled as by [`Session::all`](crate::Session::all).
     pub async fn all(&mut self, statement: &'static Statement, args: Args) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for (len, args) in batches(statement, &args)? {
+        for (len, args) in statement.batches(&args)? {
             let rendered = self.rendered(statement, len)?;
-            let result = self
-                .lease
-                .fetch(rendered, &args, &self.shared.shift())
-                .await;
+            let execution = self.shared.execution(rendered, &args);
+            let result = self.connection.fetch(&execution).await;
             rows.append(&mut self.note(result)?);
         }
         Ok(rows)
@@ -75,16 +68,14 @@ impl Tx {
         row.ok_or_else(|| Error::Decode(format!("{statement:?} returned no row")))
     }
 
-    /// Runs a statement that returns nothing and says how many rows it inserted, deleted or, for an update, matched
-    /// (whether or not they changed).
+    /// Runs a statement that returns nothing and says how many rows it inserted, deleted or, for an
+    /// update, matched (whether or not they changed).
     pub async fn execute(&mut self, statement: &'static Statement, args: Args) -> Result<u64> {
         let mut rows = 0;
-        for (len, args) in batches(statement, &args)? {
+        for (len, args) in statement.batches(&args)? {
             let rendered = self.rendered(statement, len)?;
-            let result = self
-                .lease
-                .execute(rendered, &args, &self.shared.shift())
-                .await;
+            let execution = self.shared.execution(rendered, &args);
+            let result = self.connection.execute(&execution).await;
             if swallowed(rendered, &result) {
                 continue;
             }
@@ -119,16 +110,16 @@ impl Tx {
 
     async fn insert_rendered(
         &mut self,
-        rendered: &'static Rendered,
+        rendered: &'static RenderedSql,
         args: Args,
     ) -> Result<Option<i64>> {
-        let shift = self.shared.shift();
+        let execution = self.shared.execution(rendered, &args);
         if rendered.traits.returns_id {
-            let result = retryable(rendered, self.lease.fetch(rendered, &args, &shift).await);
+            let result = retryable(rendered, self.connection.fetch(&execution).await);
             let rows = self.note(result)?;
             return rows.first().map(|row| row.int(0)).transpose();
         }
-        let result = retryable(rendered, self.lease.execute(rendered, &args, &shift).await);
+        let result = retryable(rendered, self.connection.execute(&execution).await);
         if swallowed(rendered, &result) {
             return Ok(None);
         }
@@ -136,25 +127,30 @@ impl Tx {
         Ok((id != 0).then_some(id))
     }
 
-    /// Runs a statement of whose outcome nothing is wanted but that it does what is expected of it. It may run later, in
-    /// its turn, together with others: on SQLite, where waiting for each is most of what it costs.
+    /// Runs a statement of whose outcome nothing is needed but that it does what is expected of it.
+    /// It may be deferred and sent together with others, in its order: on SQLite, where a round
+    /// trip for each is most of what it costs.
     pub async fn send(
         &mut self,
         statement: &'static Statement,
         args: Args,
         expect: Expect,
     ) -> Result<()> {
-        for (len, args) in batches(statement, &args)? {
+        let deferral = Deferred {
+            expect,
+            has_id: false,
+        };
+        for (len, args) in statement.batches(&args)? {
             let rendered = self.rendered(statement, len)?;
-            let shift = self.shared.shift();
-            let held = self.lease.hold(rendered, (&args, &shift), expect, false);
-            if self.note(held)? {
-                if self.lease.is_full() {
+            let execution = self.shared.execution(rendered, &args);
+            let deferred = self.connection.defer(&execution, deferral);
+            if self.note(deferred)? {
+                if self.connection.is_full() {
                     self.flush().await?;
                 }
                 continue;
             }
-            let result = self.lease.execute(rendered, &args, &shift).await;
+            let result = self.connection.execute(&execution).await;
             let touched = if swallowed(rendered, &result) {
                 0
             } else {
@@ -181,8 +177,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes a change that another transaction has announced and whose effect this one has seen: it may end before this
-    /// process has heard of the other's end, so what it tells its own process includes it.
+    /// Notes a change that another transaction has announced and whose effect this one has seen:
+    /// this one may end before the follower of this process has read the other's row, so what it
+    /// tells its own process includes it.
     pub fn saw(&mut self, change: Change) {
         self.changes.push(change);
     }
@@ -212,31 +209,34 @@ impl Tx {
         Ok(())
     }
 
-    /// Appends rows to the change log; the last one's id is known at the end of the transaction at the latest.
+    /// Appends rows to the change log; the last one's id is known at the end of the transaction at
+    /// the latest.
     async fn append(&mut self, statement: &'static Statement, args: Args, rows: i64) -> Result<()> {
         let rendered = self.rendered(statement, 0)?;
-        let shift = self.shared.shift();
-        let held = self
-            .lease
-            .hold(rendered, (&args, &shift), Expect::Nothing, true);
-        if self.note(held)? {
+        let deferral = Deferred {
+            expect: Expect::Nothing,
+            has_id: true,
+        };
+        let execution = self.shared.execution(rendered, &args);
+        let deferred = self.connection.defer(&execution, deferral);
+        if self.note(deferred)? {
             return Ok(());
         }
-        // Rows of one statement are numbered one by one. Where a server counts in larger steps, whoever
-        // has read the first has read all the same, since they were committed together.
+        // Rows of one statement are numbered one by one. Where a server counts in larger steps, a
+        // reader that has read the first has read all the same, since they were committed together.
         let id = self.insert_rendered(rendered, args).await?;
         let id = id.ok_or_else(|| statement.wrong("returns no id"))?;
         self.change = Some(ChangeId::from(id.saturating_add(rows - 1)));
         Ok(())
     }
 
-    /// Sends what was held back.
+    /// Sends what is deferred.
     async fn flush(&mut self) -> Result<()> {
         if self.failed.is_some() {
-            self.lease.forget();
+            self.connection.forget_deferred();
             return Ok(());
         }
-        let sent = self.lease.flush().await;
+        let sent = self.connection.flush().await;
         if let Some(id) = self.note(sent)? {
             self.change = Some(ChangeId::from(id));
         }
@@ -250,13 +250,13 @@ impl Tx {
         }
         let begun = self.shared.clock.elapsed();
         let now = self.one(&NOW, args![]).await?.millis(0)?;
-        self.shared.note_time(now, begun);
+        self.shared.time.note(now, begun);
         self.now = Some(now);
         Ok(now)
     }
 
     /// The text to run, charged; refused when an earlier statement has failed.
-    fn rendered(&self, statement: &'static Statement, len: usize) -> Result<&'static Rendered> {
+    fn rendered(&self, statement: &'static Statement, len: usize) -> Result<&'static RenderedSql> {
         if let Some(failure) = &self.failed {
             // PostgreSQL refuses, the others would go on: all of them refuse here.
             return Err(failure.error.clone());
@@ -282,20 +282,32 @@ impl Tx {
     }
 }
 
-/// A duplicate in an append-only log is a void row that took our id: another attempt gets another id.
-fn retryable<T>(rendered: &Rendered, result: Result<T, Failure>) -> Result<T, Failure> {
+/// A duplicate in an append-only log is a void row that took our id: another attempt gets another
+/// id.
+fn retryable<T>(rendered: &RenderedSql, result: Result<T, Failure>) -> Result<T, Failure> {
     result.map_err(|mut failure| {
         failure.retry |= rendered.is_retried() && failure.error.is_unique();
         failure
     })
 }
 
-/// Whether a failure only says that the row was there already, which is what the statement meant to allow.
-fn swallowed<T>(rendered: &Rendered, result: &Result<T, Failure>) -> bool {
+/// Whether a failure only says that the row was there already, which the statement is to allow.
+fn swallowed<T>(rendered: &RenderedSql, result: &Result<T, Failure>) -> bool {
     rendered.traits.duplicate == Duplicate::Swallowed
         && result
             .as_ref()
             .is_err_and(|failure| failure.error.is_unique())
+}
+
+/// What a transaction returned, and what it announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// What the body returned.
+    pub value: T,
+    /// The change that other replicas must have seen before a caller is told of the commit.
+    pub change: Option<ChangeId>,
+    /// All changes that it announced or saw, for this process, which need not wait for the log.
+    pub changes: Vec<Change>,
 }
 
 /// What a transaction runs; it may run several times.
@@ -309,16 +321,16 @@ impl<T, E, F> Body<T, E> for F where
 {
 }
 
-/// How a body ended, before its transaction did.
-pub(crate) type Ran<T, E> = Result<Committed<T>, Aborted<E>>;
+/// How an attempt ended: of a body before the commit, of a transaction after it.
+pub(crate) type Attempt<T, E> = Result<Committed<T>, Abort<E>>;
 
-/// How one attempt ended when it did not commit.
-pub(crate) struct Aborted<E> {
+/// Why an attempt did not commit.
+pub(crate) struct Abort<E> {
     pub(crate) error: E,
     pub(crate) retry: bool,
 }
 
-impl<E: From<Error>> From<Failure> for Aborted<E> {
+impl<E: From<Error>> From<Failure> for Abort<E> {
     fn from(failure: Failure) -> Self {
         Self {
             error: failure.error.into(),
@@ -327,69 +339,20 @@ impl<E: From<Error>> From<Failure> for Aborted<E> {
     }
 }
 
-/// Runs the body until it commits, fails for good, or patience ends.
-pub(crate) async fn run<T, E, F>(
-    shared: &Arc<Shared>,
-    context: &Context,
-    body: F,
-) -> Result<Committed<T>, E>
-where
-    F: Body<T, E>,
-    T: Send + 'static,
-    E: From<Error> + Send + 'static,
-{
-    let begun = shared.clock.elapsed();
-    let body = Arc::new(body);
-    let joint = shared.pools.dialect() == Dialect::Sqlite;
-    let mut attempt = 1;
-    loop {
-        let ran = if joint {
-            joint::attempt(shared, context, &body).await
-        } else {
-            attempt_once(shared, context, &*body).await
-        };
-        let aborted = match ran {
-            Ok(committed) => return Ok(committed),
-            Err(aborted) => aborted,
-        };
-        let waited = shared.clock.elapsed().saturating_sub(begun);
-        if !aborted.retry || attempt >= ATTEMPTS || waited >= PATIENCE {
-            return Err(aborted.error);
-        }
-        // No connection is held while waiting.
-        tokio::time::sleep(random::jitter(PAUSE * 2_u32.pow(attempt))).await;
-        attempt += 1;
-    }
-}
-
-async fn attempt_once<T, E, F>(shared: &Arc<Shared>, context: &Context, body: &F) -> Ran<T, E>
-where
-    F: Body<T, E>,
-    E: From<Error>,
-{
-    let (lease, held) = begin(shared).await?;
-    let (lease, ran) = run_body(shared, context, lease, body).await;
-    let ended = end(lease, ran).await;
-    context
-        .cost
-        .charge_db(shared.clock.elapsed().saturating_sub(held));
-    ended
-}
-
-/// Runs a body in a transaction that is open; says how it ended, and gives the connection back, which may hold back the
-/// last statements of a body that ended well.
+/// Runs a body in a transaction that is open. Says how it ended, and gives the connection back, on
+/// which the last statements of a body that ended well may still be deferred.
 pub(crate) async fn run_body<T, E, F>(
     shared: &Arc<Shared>,
     context: &Context,
-    lease: Lease,
+    connection: Connection,
     body: &F,
-) -> (Lease, Ran<T, E>)
+) -> (Connection, Attempt<T, E>)
 where
     F: Body<T, E>,
     E: From<Error>,
 {
     let mut tx = Tx {
-        lease,
+        connection,
         shared: Arc::clone(shared),
         context: context.clone(),
         now: None,
@@ -406,16 +369,16 @@ where
         Err(_) => Err(Error::Other("the body of a transaction panicked".into()).into()),
     };
     if outcome.is_err() || tx.failed.is_some() {
-        tx.lease.forget();
+        tx.connection.forget_deferred();
     }
     let Tx {
-        lease,
+        connection,
         change,
         changes,
         failed,
         ..
     } = tx;
-    let ran = match (outcome, failed) {
+    let attempt = match (outcome, failed) {
         (Ok(value), None) => Ok(Committed {
             value,
             change,
@@ -423,76 +386,10 @@ where
         }),
         // The body overlooked an error; the transaction is lost on every dialect.
         (Ok(_), Some(failure)) => Err(failure.into()),
-        (Err(error), failed) => Err(Aborted {
+        (Err(error), failed) => Err(Abort {
             error,
             retry: failed.is_some_and(|failure| failure.retry),
         }),
     };
-    (lease, ran)
-}
-
-/// A connection in a new transaction, and since when it is held.
-pub(crate) async fn begin(shared: &Shared) -> Result<(Lease, Duration), Failure> {
-    let mut repeats = Repeats::new(shared);
-    loop {
-        let mut lease = shared.pools.writer().await?;
-        let held = shared.clock.elapsed();
-        if shared.pools.dialect() == Dialect::Sqlite {
-            lease.bracket(Dialect::Sqlite.begin());
-            return Ok((lease, held));
-        }
-        match lease.command(shared.pools.dialect().begin()).await {
-            Ok(()) => return Ok((lease, held)),
-            // Broken while idle: nothing has happened yet.
-            Err(failure) if failure.lost && repeats.one_more() => {}
-            Err(failure) if failure.lost => return Err(failure),
-            Err(failure) => {
-                lease.finish().await;
-                return Err(failure);
-            }
-        }
-    }
-}
-
-async fn end<T, E: From<Error>>(mut lease: Lease, ran: Ran<T, E>) -> Ran<T, E> {
-    match ran {
-        Ok(committed) => commit(lease)
-            .await
-            .map(|()| committed)
-            .map_err(Aborted::from),
-        Err(aborted) => {
-            if lease.roll_back().await.is_ok() {
-                lease.finish().await;
-            }
-            Err(aborted)
-        }
-    }
-}
-
-/// Commits, or rolls back if that fails.
-pub(crate) async fn commit(mut lease: Lease) -> Result<(), Failure> {
-    if lease.is_unused() {
-        // Nothing was sent, so there is nothing to commit, and nothing is waited for.
-        lease.roll_back().await?;
-        lease.finish().await;
-        return Ok(());
-    }
-    match lease.command("COMMIT").await {
-        Ok(()) => {
-            lease.finish().await;
-            Ok(())
-        }
-        Err(failure) => not_committed(lease, failure).await,
-    }
-}
-
-/// Rolls back after a commit that failed, and says how.
-pub(crate) async fn not_committed(mut lease: Lease, failure: Failure) -> Result<(), Failure> {
-    if failure.lost {
-        return Err(failure.error.of_unknown_end().into());
-    }
-    if lease.roll_back().await.is_ok() {
-        lease.finish().await;
-    }
-    Err(failure)
+    (connection, attempt)
 }

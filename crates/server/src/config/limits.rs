@@ -5,8 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A key, its number, and the least and the most that it may be.
-pub type Range = (&'static str, u32, u32, u32);
+use super::error::Invalid;
 
 /// Limits of connections and requests.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -88,9 +87,8 @@ impl Limits {
         Duration::from_secs(self.handshake_timeout_seconds.into())
     }
 
-    /// The number of each key with the range that it must be in.
-    pub fn ranges(&self) -> [Range; 11] {
-        [
+    pub(super) fn validate(&self) -> Vec<Invalid> {
+        let rules = [
             ("connections", self.connections, 1, 1_000_000),
             (
                 "connections_per_address",
@@ -138,6 +136,7 @@ impl Limits {
                 10,
                 1_000_000,
             ),
-        ]
+        ];
+        Invalid::ranges("limits", &rules)
     }
 }

@@ -1,0 +1,107 @@
+//! How a transaction begins and ends on its connection.
+//!
+//! What fails before `COMMIT` was sent is certainly not done; what fails after it, for want of an
+//! answer, is told as uncertain and nothing else. A connection whose rollback fails is closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_types::Context;
+
+use crate::connection::Connection;
+use crate::dialect::Dialect;
+use crate::dialect::errors::Failure;
+use crate::error::Error;
+use crate::shared::{BrokenConnections, Shared};
+use crate::tx::{Abort, Attempt, Body, run_body};
+
+/// Runs a body in a transaction of its own, once.
+pub(crate) async fn attempt<T, E, F>(
+    shared: &Arc<Shared>,
+    context: &Context,
+    body: &F,
+) -> Attempt<T, E>
+where
+    F: Body<T, E>,
+    E: From<Error>,
+{
+    let (connection, since) = begin(shared).await?;
+    let (connection, attempt) = run_body(shared, context, connection, body).await;
+    let ended = end(connection, attempt).await;
+    context
+        .cost
+        .charge_db(shared.clock.elapsed().saturating_sub(since));
+    ended
+}
+
+/// A connection in a new transaction, and since when it is on loan.
+pub(crate) async fn begin(shared: &Shared) -> Result<(Connection, Duration), Failure> {
+    let mut broken = BrokenConnections::new(shared);
+    loop {
+        let mut connection = shared.pools.writer().await?;
+        let since = shared.clock.elapsed();
+        if shared.pools.dialect() == Dialect::Sqlite {
+            connection.defer_control(Dialect::Sqlite.begin());
+            return Ok((connection, since));
+        }
+        match connection.command(shared.pools.dialect().begin()).await {
+            Ok(()) => return Ok((connection, since)),
+            // Broken while idle: nothing has happened yet.
+            Err(failure) if failure.lost && broken.one_more() => {}
+            Err(failure) if failure.lost => return Err(failure),
+            Err(failure) => {
+                connection.finish().await;
+                return Err(failure);
+            }
+        }
+    }
+}
+
+async fn end<T, E: From<Error>>(
+    mut connection: Connection,
+    attempt: Attempt<T, E>,
+) -> Attempt<T, E> {
+    match attempt {
+        Ok(committed) => commit(connection)
+            .await
+            .map(|()| committed)
+            .map_err(Abort::from),
+        Err(abort) => {
+            if connection.roll_back().await.is_ok() {
+                connection.finish().await;
+            }
+            Err(abort)
+        }
+    }
+}
+
+/// Commits, or rolls back if that fails.
+pub(crate) async fn commit(mut connection: Connection) -> Result<(), Failure> {
+    if connection.is_unused() {
+        // Nothing was sent, so there is nothing to commit, and nothing is waited for.
+        connection.roll_back().await?;
+        connection.finish().await;
+        return Ok(());
+    }
+    match connection.command("COMMIT").await {
+        Ok(()) => {
+            connection.finish().await;
+            Ok(())
+        }
+        Err(failure) => not_committed(connection, failure).await,
+    }
+}
+
+/// Rolls back after a commit that failed, and says how it failed.
+pub(crate) async fn not_committed(
+    mut connection: Connection,
+    failure: Failure,
+) -> Result<(), Failure> {
+    if failure.lost {
+        return Err(failure.error.of_unknown_end().into());
+    }
+    if connection.roll_back().await.is_ok() {
+        connection.finish().await;
+    }
+    Err(failure)
+}

@@ -1,0 +1,57 @@
+//! Runs a transaction until it commits, fails for good, or its time is over.
+//!
+//! On a server each transaction has a connection and a commit of its own; on SQLite, with its one
+//! writer, those that wait share a commit (`group_commit.rs`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_types::Context;
+
+use crate::dialect::Dialect;
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::tx::{Body, Committed};
+use crate::{commit, group_commit, random};
+
+/// How often a transaction is run at most.
+const ATTEMPTS: u32 = 8;
+/// No further attempt begins after so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// The first pause between attempts; doubled each time.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Runs the body until it commits, fails for good, or patience ends.
+pub(crate) async fn run<T, E, F>(
+    shared: &Arc<Shared>,
+    context: &Context,
+    body: F,
+) -> Result<Committed<T>, E>
+where
+    F: Body<T, E>,
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    let begun = shared.clock.elapsed();
+    let body = Arc::new(body);
+    let in_groups = shared.pools.dialect() == Dialect::Sqlite;
+    let mut attempt = 1;
+    loop {
+        let ended = if in_groups {
+            group_commit::attempt(shared, context, &body).await
+        } else {
+            commit::attempt(shared, context, &*body).await
+        };
+        let abort = match ended {
+            Ok(committed) => return Ok(committed),
+            Err(abort) => abort,
+        };
+        let waited = shared.clock.elapsed().saturating_sub(begun);
+        if !abort.retry || attempt >= ATTEMPTS || waited >= PATIENCE {
+            return Err(abort.error);
+        }
+        // No connection is held during the pause.
+        tokio::time::sleep(random::jitter(PAUSE * 2_u32.pow(attempt))).await;
+        attempt += 1;
+    }
+}
