@@ -30,4 +30,6 @@ pub use image::{Image, Layer, blob_of};
 pub use process::{Done, ServerProcess, Site};
 pub use requests::{Requests, Seen};
 pub use seawall_blob::files::{Fault, FaultyFiles, Operation};
+pub use seawall_kernel::clock::SystemClock;
+pub use seawall_meta::fixture::TestClock;
 pub use wire::Wire;

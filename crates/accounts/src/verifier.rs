@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use seawall_kernel::auth::{CredentialKind, Identity, Verifier};
+use seawall_kernel::auth::{CredentialKind, Identity, IdentitySource, Verifier};
 use seawall_kernel::{Actor, Ceiling, Op, Who};
 use seawall_meta::Tx;
 use seawall_types::basic::{Credentials, CredentialsError};
+use seawall_types::time::Millis;
 use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 
 use crate::credentials;
@@ -30,12 +31,14 @@ impl Verifier for Directory {
             }
         })
     }
+}
 
+impl IdentitySource for Directory {
     fn renew<'a>(
         &'a self,
         tx: &'a mut Tx,
-        op: &'a Op,
         identity: &'a Identity,
+        now: Millis,
     ) -> BoxFuture<'a, Result<Identity>> {
         Box::pin(async move {
             let kind = identity.credential_kind;
@@ -46,7 +49,7 @@ impl Verifier for Directory {
             };
             credentials::standing_in(tx, whose)
                 .await?
-                .filter(|standing| standing.holds(op.now()))
+                .filter(|standing| standing.holds(now))
                 .map(|standing| standing.identity(kind))
                 .ok_or_else(refusal)
         })

@@ -1,8 +1,9 @@
 //! The one shared state: substrate, clock, secrets, settings. Features hold it and nothing global.
+//!
+//! It knows no operation: [`Op`](crate::Op) stands above it and takes one up by `Kernel::op`.
 
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
 use seawall_blob::Blobs;
 use seawall_cache::Weigh;
@@ -13,49 +14,15 @@ use seawall_types::time::{Clock, Millis, Random};
 use seawall_types::work::Tasks;
 use uuid::Uuid;
 
-use crate::auth::Actor;
+use crate::cache::Cache;
 use crate::catalog::{FactsKey, RepositoryFacts};
 use crate::changes::Changes;
 use crate::events::Watchers;
-use crate::http::Patience;
 use crate::installation::{self, Installation};
 use crate::lanes::Lanes;
-use crate::op::{Cache, Op, Origin};
 use crate::secrets::Secrets;
+use crate::settings::Settings;
 use crate::tasks::Tracker;
-
-/// What the whole installation is set to; the same on every replica.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Whether nobody in particular may pull what is public.
-    pub anonymous_pull: bool,
-    /// Whether an administrator's first push makes a namespace that does not exist.
-    pub create_namespace_on_push: bool,
-    /// Whether a push makes a repository that does not exist.
-    pub create_repository_on_push: bool,
-    /// The address under which clients reach us, without a path; the request's host otherwise.
-    pub public_url: Option<String>,
-    /// How slowly a body may come before the request ends.
-    pub patience: Patience,
-    /// How long a blob stays without a manifest that refers to it.
-    pub blob_lease: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            anonymous_pull: true,
-            create_namespace_on_push: true,
-            create_repository_on_push: true,
-            public_url: None,
-            patience: Patience {
-                idle: Duration::from_mins(1),
-                bytes_per_second: 1024,
-            },
-            blob_lease: Duration::from_hours(24),
-        }
-    }
-}
 
 /// What a kernel is made of.
 pub struct Parts {
@@ -120,22 +87,6 @@ impl Kernel {
             watchers: Watchers::default(),
             lanes: Arc::default(),
         }))
-    }
-
-    /// Takes up an operation. `limit` bounds how long it may take from now.
-    pub fn op(
-        self: &Arc<Self>,
-        lane: Lane,
-        actor: Actor,
-        origin: Origin,
-        limit: Option<Duration>,
-    ) -> Op {
-        Op::begin(Arc::clone(self), lane, actor, origin, limit)
-    }
-
-    /// An operation of the operator's own: the command line, or a job called `name`.
-    pub fn internal_op(self: &Arc<Self>, lane: Lane, name: &str) -> Op {
-        self.op(lane, Actor::operator(), Origin::internal(name), None)
     }
 
     /// This installation's identity, the issuer and audience of its tokens.
@@ -208,12 +159,13 @@ impl Kernel {
         &self.watchers
     }
 
-    /// The database itself, for health and for handles; SQL goes through [`Op::sql`].
+    /// The database itself, for health and for handles; SQL goes through [`Op::sql`](crate::Op::sql).
     pub fn meta(&self) -> &Meta {
         &self.parts.meta
     }
 
-    /// The blob store itself, for health and for handles; transfers go through [`Op::transfers`].
+    /// The blob store itself, for health and for handles; transfers go through
+    /// [`Op::transfers`](crate::Op::transfers).
     pub fn blobs(&self) -> &Blobs {
         &self.parts.blobs
     }

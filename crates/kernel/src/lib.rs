@@ -7,30 +7,35 @@
 pub mod auth;
 mod backfill;
 pub mod blobs;
+mod cache;
 pub mod catalog;
 pub mod changes;
 pub mod clock;
 pub mod events;
 pub mod feature;
-pub mod house;
 pub mod http;
 pub mod installation;
 pub mod jobs;
 mod kernel;
 pub mod lanes;
+pub mod maintenance;
 mod op;
 pub mod secrets;
+mod settings;
+pub mod start;
 pub mod tasks;
 #[cfg(test)]
 mod tests;
 
 pub use auth::{Actor, Ceiling, Who};
+pub use cache::Cache;
 pub use catalog::{Repo, RepositoryFacts};
 pub use feature::Feature;
-pub use kernel::{Kernel, Parts, Settings, Share};
-pub use op::{Cache, Op, Origin};
+pub use kernel::{Kernel, Parts, Share};
+pub use op::{Op, Origin};
 pub use seawall_cache::{Loaded, Weigh};
 pub use seawall_types::error::{Error, Reason, Result};
+pub use settings::{Patience, Settings};
 
 /// The kernel's tables.
 pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(

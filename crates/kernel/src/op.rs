@@ -20,12 +20,10 @@ use seawall_types::lane::Lane;
 use seawall_types::time::Millis;
 use seawall_types::work::{Context, Cost};
 
-use crate::auth::{Actor, Verifier, Who};
+use crate::auth::{Actor, IdentitySource, Who};
+use crate::cache::Cache;
 use crate::changes::Subject;
 use crate::kernel::Kernel;
-
-/// What was read before of the database, by key.
-pub type Cache<K, V> = seawall_cache::Cache<K, V, seawall_types::Error>;
 
 /// Where an operation comes from, as it goes into logs and events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,13 +59,31 @@ pub struct Op {
     kernel: Arc<Kernel>,
     context: Context,
     actor: Arc<Actor>,
-    /// Who says whether the actor's credential still holds.
-    verifier: Option<Arc<dyn Verifier>>,
+    /// What says whether the actor's credential still holds.
+    identities: Option<Arc<dyn IdentitySource>>,
     origin: Arc<Origin>,
 }
 
+impl Kernel {
+    /// Takes up an operation. `limit` bounds how long it may take from now.
+    pub fn op(
+        self: &Arc<Self>,
+        lane: Lane,
+        actor: Actor,
+        origin: Origin,
+        limit: Option<Duration>,
+    ) -> Op {
+        Op::begin(Arc::clone(self), lane, actor, origin, limit)
+    }
+
+    /// An operation of the operator's own: the command line, or a job called `name`.
+    pub fn internal_op(self: &Arc<Self>, lane: Lane, name: &str) -> Op {
+        self.op(lane, Actor::operator(), Origin::internal(name), None)
+    }
+}
+
 impl Op {
-    pub(crate) fn begin(
+    fn begin(
         kernel: Arc<Kernel>,
         lane: Lane,
         actor: Actor,
@@ -85,15 +101,15 @@ impl Op {
             kernel,
             context,
             actor: Arc::new(actor),
-            verifier: None,
+            identities: None,
             origin: Arc::new(origin),
         }
     }
 
-    /// The same operation, whose actors `verifier` proves.
-    pub fn proved_by(&self, verifier: &Arc<dyn Verifier>) -> Self {
+    /// The same operation, whose actor `identities` has proved and can renew.
+    pub fn proved_by(&self, identities: Arc<dyn IdentitySource>) -> Self {
         Self {
-            verifier: Some(Arc::clone(verifier)),
+            identities: Some(identities),
             ..self.clone()
         }
     }
@@ -129,11 +145,11 @@ impl Op {
         let Some(identity) = self.actor.identity() else {
             return Ok((*self.actor).clone());
         };
-        // What nobody proved cannot be renewed: it counts as it was.
-        let Some(verifier) = &self.verifier else {
+        // An identity that no source has proved cannot be renewed: it counts as it was.
+        let Some(identities) = &self.identities else {
             return Ok((*self.actor).clone());
         };
-        let identity = verifier.renew(tx, self, identity).await?;
+        let identity = identities.renew(tx, identity, self.now()).await?;
         Ok(Actor {
             who: Who::Principal(Arc::new(identity)),
             ceiling: self.actor.ceiling.clone(),

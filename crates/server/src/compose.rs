@@ -13,10 +13,10 @@ use seawall_accounts::Directory;
 use seawall_blob::files::{Disk, Files};
 use seawall_blob::{Blobs, Host};
 use seawall_kernel::auth::Verifier;
-use seawall_kernel::http::{Dispatcher, Journal, Patience, Route, Table};
+use seawall_kernel::http::{Dispatcher, Journal, Route, Table};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
-use seawall_kernel::{Feature, Kernel, Parts, Settings, house};
+use seawall_kernel::{Feature, Kernel, Parts, Patience, Settings, maintenance};
 use seawall_meta::{Meta, Migrations, Migrator, Release, Statement};
 use seawall_registry::Content;
 use seawall_types::time::{Clock, Random};
@@ -180,7 +180,7 @@ impl House {
 
     /// Starts what runs beside requests.
     pub async fn start(&self) -> Result<()> {
-        Ok(house::start(&self.kernel, &self.features).await?)
+        Ok(seawall_kernel::start::start(&self.kernel, &self.features).await?)
     }
 
     /// Ends what runs beside requests, within `bound`, and closes the database.
@@ -202,7 +202,7 @@ fn features(
     config: &Config,
 ) -> Vec<Feature> {
     let mut on = vec![
-        house::feature(),
+        maintenance::feature(),
         seawall_accounts::feature(directory),
         seawall_registry::feature(content),
     ];

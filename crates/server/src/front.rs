@@ -19,9 +19,9 @@ use seawall_types::time::Random;
 
 use crate::config::address::PublicUrl;
 use crate::landing::{self, Door};
-use crate::net::{Peer, Serve};
 use crate::ops::Ops;
 use crate::proxy::{Trusted, request_id};
+use seawall_net::{Peer, Serve};
 
 /// The longest agent that goes into logs and events.
 const AGENT_CHARS: usize = 256;

@@ -14,7 +14,7 @@ use metrics::gauge;
 use serde_json::{Map, json};
 use tokio::time::timeout;
 
-use crate::lifecycle::{Lifecycle, Phase};
+use seawall_net::lifecycle::{Lifecycle, Phase};
 
 /// How often the checks run.
 const INTERVAL: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use crate::lifecycle::{Lifecycle, Phase};
+use seawall_net::lifecycle::{Lifecycle, Phase};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(1);

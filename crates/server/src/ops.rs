@@ -19,8 +19,8 @@ use seawall_types::basic::Credentials;
 use seawall_types::host::Host;
 
 use crate::health::Health;
-use crate::net::{Peer, Serve};
 use crate::telemetry::Telemetry;
+use seawall_net::{Peer, Serve};
 
 /// Health and metrics.
 #[derive(Clone)]

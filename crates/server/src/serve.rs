@@ -19,19 +19,18 @@ use seawall_types::{Error, Secret};
 use crate::banner::Banner;
 use crate::command::Common;
 use crate::compose::{self, Ground, House};
-use crate::config::Config;
-use crate::config::address::Address;
+use crate::config::{Address, Config};
 use crate::first::FirstPassword;
 use crate::front::{self, Front};
 use crate::health::{Finding, Health};
-use crate::lifecycle::Lifecycle;
 use crate::lock::DataLock;
-use crate::memory;
-use crate::net::{Serve, Server, raise_open_files};
 use crate::ops::Ops;
 use crate::proxy::Trusted;
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
+use crate::{memory, signals};
+use seawall_net::lifecycle::Lifecycle;
+use seawall_net::{Serve, Server, raise_open_files};
 
 /// How long work beside requests may take to end, once the listeners are closed.
 const AFTERWORK: Duration = Duration::from_secs(10);
@@ -207,11 +206,11 @@ pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
 /// Starts what watches beside the listeners.
 fn watch(ground: &Ground, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry: &Telemetry) {
     let tracker = &ground.tracker;
-    let signals = lifecycle.clone();
+    let phases = lifecycle.clone();
     tracker.spawn(
         "signals",
         Box::pin(async move {
-            if let Err(error) = signals.follow_signals().await {
+            if let Err(error) = signals::follow(phases).await {
                 tracing::error!(%error, "signals cannot be followed");
             }
         }),

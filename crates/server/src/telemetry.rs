@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{
     BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use crate::lifecycle::{Lifecycle, Phase};
+use seawall_net::lifecycle::{Lifecycle, Phase};
 
 /// How often the recorder tidies up what was recorded, so that nothing grows while nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);

@@ -47,14 +47,14 @@ pub fn named_by_its_owner(file: &RustFile) -> Vec<Finding> {
         return Vec::new();
     }
     let path = file.path.as_str();
-    let edge = ["kernel", "server", "testkit"].contains(&own) || is_api(path);
+    let edge = ["net", "kernel", "server", "testkit"].contains(&own) || is_api(path);
     let stored = own == "meta" || is_store(path);
     let rules = [
         ("sqlx", own == "meta", "sqlx is named in meta only"),
         (
             "axum",
             edge,
-            "axum is named in kernel, server, testkit and in `api` only",
+            "axum is named in net, kernel, server, testkit and in `api` only",
         ),
         (
             "sea_query",
@@ -137,7 +137,7 @@ const AMBIENT: &[(&str, &str)] = &[
 pub fn ambient(file: &RustFile) -> Vec<Finding> {
     let path = file.path.as_str();
     let free = match crate_of(path) {
-        None | Some("server" | "testkit" | "xtask" | "bench") => true,
+        None | Some("server" | "net" | "testkit" | "xtask" | "bench") => true,
         Some("kernel") => {
             let module = path.trim_start_matches("crates/kernel/src/");
             let top = module.split(['/', '.']).next().unwrap_or_default();

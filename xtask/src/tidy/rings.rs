@@ -1,4 +1,4 @@
-//! Imports go inward only (ARCHITECTURE.md): types ◄ meta, blob, cache ◄ kernel ◄ accounts ◄
+//! Imports go inward only (ARCHITECTURE.md): types ◄ meta, blob, cache, net ◄ kernel ◄ accounts ◄
 //! registry ◄ features ◄ server; no feature imports another.
 
 use super::source::{RustFile, has_word};
@@ -16,7 +16,7 @@ const TOOLS: u8 = 7;
 fn ring(name: &str) -> u8 {
     match name {
         "types" => 0,
-        "meta" | "blob" | "cache" => 1,
+        "meta" | "blob" | "cache" | "limit" | "net" => 1,
         "kernel" => 2,
         "accounts" => 3,
         "registry" => 4,

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::request::Parts;
 use seawall_meta::Tx;
 use seawall_types::Result;
 use seawall_types::ids::{CredentialId, PrincipalId};
 use seawall_types::name::RepositoryName;
 use seawall_types::permission::PrincipalKind;
 use seawall_types::scope::{Action, Scopes};
-
-use crate::op::Op;
+use seawall_types::time::Millis;
 
 /// What kind of credential proved a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +59,7 @@ pub enum Who {
     Anonymous,
     /// A principal with a credential.
     Principal(Arc<Identity>),
-    /// The operator: the command line on the machine itself, and the house's own jobs.
+    /// The operator: the command line on the machine itself, and the kernel's own jobs.
     Operator,
 }
 
@@ -155,22 +153,15 @@ impl Actor {
     }
 }
 
-/// Turns a request's credentials into an actor. `accounts` brings the one implementation.
-pub trait Verifier: Send + Sync + 'static {
-    /// Reads `Authorization` in a request's head; a request without it is anonymous, and so is one
-    /// that only reads, if what it brings cannot be a token of anybody's here.
+/// Says who an identity is now that was proved before.
+pub trait IdentitySource: Send + Sync + 'static {
+    /// The identity at `now` (the database's time), as `tx` reads it.
     ///
-    /// Errors: `Unauthenticated` for a wrong password or an unknown scheme, `InvalidToken` for a
-    /// token that is not ours, has expired, or whose principal or credential is no more.
-    fn verify<'a>(&'a self, op: &'a Op, head: &'a Parts) -> BoxFuture<'a, Result<Actor>>;
-
-    /// Who an identity that was proved before is now, as `tx` reads it.
-    ///
-    /// Errors: those of [`verify`](Self::verify), if the principal or the credential has ended.
+    /// Errors: `Unauthenticated` or `InvalidToken`, if the principal or the credential has ended.
     fn renew<'a>(
         &'a self,
         tx: &'a mut Tx,
-        op: &'a Op,
         identity: &'a Identity,
+        now: Millis,
     ) -> BoxFuture<'a, Result<Identity>>;
 }

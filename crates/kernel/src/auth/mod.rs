@@ -5,6 +5,8 @@
 
 mod act;
 mod actor;
+mod verifier;
 
 pub use act::{Act, ActKind, Administer, Delete, Describe, Existing, Pull, Push, Rule};
-pub use actor::{Actor, Ceiling, CredentialKind, Identity, Verifier, Who};
+pub use actor::{Actor, Ceiling, CredentialKind, Identity, IdentitySource, Who};
+pub use verifier::Verifier;

@@ -11,7 +11,7 @@ use seawall_types::{Error, Reason, Result};
 
 use super::facts::RepositoryFacts;
 use crate::auth::{ActKind, Actor, Ceiling};
-use crate::kernel::Settings;
+use crate::settings::Settings;
 
 /// What a subject may do to one repository name now, its ceiling aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

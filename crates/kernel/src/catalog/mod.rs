@@ -5,6 +5,7 @@
 
 mod access;
 mod facts;
+mod found;
 pub mod grants;
 pub mod listing;
 pub mod namespaces;
@@ -18,5 +19,5 @@ mod verdict;
 pub use access::Allowed;
 pub(crate) use facts::FactsKey;
 pub use facts::{NamespaceFacts, RepositoryFacts, RepositoryRow};
+pub use found::Verdict;
 pub use repo::Repo;
-pub use verdict::Verdict;

@@ -12,8 +12,8 @@ use seawall_types::{Error, Reason, Result};
 
 use super::access::{Allowed, judge};
 use super::facts::{FactsKey, RepositoryFacts, RepositoryRow};
+use super::found::Found;
 use super::store;
-use super::verdict::Found;
 use crate::auth::{Act, ActKind, Existing, Push};
 use crate::changes;
 use crate::events::{Event, EventKind};
@@ -256,6 +256,18 @@ impl Repo<Push> {
     pub fn made(&self, ids: (NamespaceId, RepositoryId)) {
         // A second remembering is of the same ids.
         let _ = self.inner.made.set(ids);
+    }
+}
+
+impl Event {
+    /// Names the repository that `repo` opened, and its namespace.
+    pub fn within<A: Act>(mut self, repo: &Repo<A>) -> Self {
+        if let (Some(namespace), Some(id)) = (repo.namespace(), repo.existing()) {
+            self = self
+                .namespace(namespace, repo.name().namespace())
+                .repository(id, repo.name().path());
+        }
+        self
     }
 }
 

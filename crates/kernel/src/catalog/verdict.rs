@@ -14,84 +14,22 @@
 //! for each that comes. So a change of those two does not wait for a transaction which has compared
 //! them a moment ago; one that compares later sees it.
 
-use seawall_meta::{Args, Tx, args, list};
-use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
-use seawall_types::permission::{NamespaceRole, Visibility};
+use seawall_meta::{Tx, args, list};
+use seawall_types::ids::PrincipalId;
+use seawall_types::permission::Visibility;
 use seawall_types::{Error, Reason, Result};
 
 use super::access::judge;
 use super::facts::RepositoryFacts;
+use super::found::{Found, Verdict};
 use super::repo::{Repo, gone, make_namespace, make_repository, own};
 use super::store;
-use crate::auth::{Act, ActKind, Actor, Administer};
+use crate::auth::{Act, ActKind, Administer};
 use crate::changes;
 use crate::op::Op;
 
 /// How often a judgement is made anew in one transaction, while others change what it rests on.
 const ROUNDS: usize = 4;
-
-/// A repository whose caller may do what it was opened for, and what that rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
-    namespace: (NamespaceId, i64),
-    repository: (RepositoryId, i64),
-    principal: (i64, i64),
-}
-
-impl Verdict {
-    /// The namespace and the repository.
-    pub fn ids(&self) -> (NamespaceId, RepositoryId) {
-        (self.namespace.0, self.repository.0)
-    }
-
-    /// What [`store::stands`] compares, and behind it the arguments of the statement itself.
-    pub fn args(&self, more: Args) -> Args {
-        let mut all = args![
-            self.repository.0,
-            self.repository.1,
-            self.namespace.0,
-            self.namespace.1,
-            self.principal.0,
-            self.principal.1,
-        ];
-        all.0.extend(more.0);
-        all
-    }
-}
-
-/// What a judgement has found, of a repository that may not be there yet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    namespace: Option<(NamespaceId, i64)>,
-    repository: Option<(RepositoryId, i64)>,
-    /// Id and generation; zeros where no principal acts.
-    principal: (i64, i64),
-    /// The caller may make repositories in the namespace, and owns none of what is in it by that.
-    creator: bool,
-}
-
-impl Found {
-    pub(super) fn new(actor: &Actor, facts: &RepositoryFacts) -> Self {
-        let namespace = facts.namespace.as_ref();
-        let repository = facts.repository.as_ref();
-        let principal = actor.identity();
-        Self {
-            namespace: namespace.map(|namespace| (namespace.id, namespace.generation)),
-            repository: repository.map(|row| (row.id, row.generation)),
-            principal: principal.map_or((0, 0), |who| (who.id.get(), who.generation)),
-            creator: facts.namespace_role == Some(NamespaceRole::Creator),
-        }
-    }
-
-    fn verdict(&self) -> Option<Verdict> {
-        let (namespace, repository) = self.namespace.zip(self.repository)?;
-        Some(Verdict {
-            namespace,
-            repository,
-            principal: self.principal,
-        })
-    }
-}
 
 impl<A: Act> Repo<A> {
     /// The verdict of the door, if the repository was there. Statements that compare it need no
@@ -217,18 +155,6 @@ impl<A: Act> Repo<A> {
             tx.saw(changes::named(kind, namespace.get(), id.get(), name.path()));
         }
         Ok(found)
-    }
-}
-
-impl Found {
-    /// The same with the generations of a verdict.
-    fn at(&self, verdict: &Verdict) -> Self {
-        Self {
-            namespace: Some(verdict.namespace),
-            repository: Some(verdict.repository),
-            principal: verdict.principal,
-            ..*self
-        }
     }
 }
 

@@ -21,8 +21,6 @@ use seawall_types::ids::{EventId, NamespaceId, RepositoryId};
 use seawall_types::time::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Act;
-use crate::catalog::Repo;
 use crate::op::Op;
 
 /// What happened. The numbers are stored: never reuse one.
@@ -179,16 +177,6 @@ impl Event {
             id,
             name: path.to_owned(),
         });
-        self
-    }
-
-    /// Names the repository that `repo` opened, and its namespace.
-    pub fn within<A: Act>(mut self, repo: &Repo<A>) -> Self {
-        if let (Some(namespace), Some(id)) = (repo.namespace(), repo.existing()) {
-            self = self
-                .namespace(namespace, repo.name().namespace())
-                .repository(id, repo.name().path());
-        }
         self
     }
 

@@ -13,15 +13,7 @@ use seawall_types::{Clock, Error, Reason};
 use tokio::time::Sleep;
 
 use super::call::BodySlot;
-
-/// How slowly a body may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// How long it may stand still.
-    pub idle: Duration,
-    /// How many bytes a second must come on average, over each `idle` of waiting for them; 0 for any.
-    pub bytes_per_second: u32,
-}
+use crate::settings::Patience;
 
 /// A request's body, piece by piece. What is not read of it goes back to where it was taken from, so
 /// that a refused client can be read on beside its answer.

@@ -27,7 +27,7 @@ use super::params::Places;
 use super::plain::plain;
 use super::record::Record;
 use super::route::{Access, Found, Route, Table};
-use crate::auth::{Actor, Verifier};
+use crate::auth::{Actor, IdentitySource, Verifier};
 use crate::kernel::Kernel;
 use crate::op::{Op, Origin};
 
@@ -191,7 +191,8 @@ impl Dispatcher {
                 .await
                 .map_err(refused)?,
         };
-        let op = &op.proved_by(&self.verifier).acting_as(actor);
+        let identities = Arc::clone(&self.verifier) as Arc<dyn IdentitySource>;
+        let op = &op.proved_by(identities).acting_as(actor);
         record.actor(op);
         if route.access == Access::Known && op.actor().is_anonymous() {
             let error = Error::new(Reason::Unauthenticated, "authentication required");

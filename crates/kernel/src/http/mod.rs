@@ -16,7 +16,7 @@ mod plain;
 mod record;
 mod route;
 
-pub use body::{BodyStream, Patience, refuse};
+pub use body::{BodyStream, refuse};
 pub use call::Call;
 pub use dialect::Dialect;
 pub use dispatch::{Dispatcher, challenge_realm};

@@ -18,8 +18,8 @@ use seawall_meta::args;
 use seawall_types::Result;
 use seawall_types::time::Clock;
 
+use super::booking::{book, millis};
 use super::store;
-use super::worker::{book, millis};
 use crate::op::Op;
 
 /// How long a claim lasts, how often it is renewed, and how soon a renewal that failed is repeated.

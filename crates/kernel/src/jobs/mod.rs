@@ -9,6 +9,7 @@
 //! is never claimed, and a payload of an unknown shape is put off, which counts as no failure. What
 //! a recurring job's row says matters to none: the release that runs it has a payload of its own.
 
+mod booking;
 mod claim;
 pub mod store;
 mod worker;

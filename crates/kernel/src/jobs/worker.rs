@@ -12,6 +12,7 @@ use seawall_types::lane::Lane;
 use seawall_types::work::Spawn;
 use seawall_types::{Error, Reason, Result};
 
+use super::booking::{book, millis};
 use super::claim::{Claim, Terms};
 use super::{Job, store};
 use crate::kernel::Kernel;
@@ -221,20 +222,4 @@ async fn put_off(op: &Op, claim: &Claim) -> Result<bool> {
     let arguments = args![claim.id, claim.fence(), millis(LONGEST_BACKOFF)];
     book(op, &store::PUT_OFF, arguments).await?;
     Ok(true)
-}
-
-/// Runs one statement; says whether it found what it was to change.
-pub(super) async fn book(
-    op: &Op,
-    statement: &'static seawall_meta::Statement,
-    arguments: seawall_meta::Args,
-) -> Result<bool> {
-    op.transaction((statement, arguments), |tx, _op, (statement, arguments)| {
-        Box::pin(async move { Ok(tx.execute(statement, arguments.clone()).await? > 0) })
-    })
-    .await
-}
-
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

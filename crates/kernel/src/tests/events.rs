@@ -10,7 +10,7 @@ use seawall_types::{Error, Reason};
 use super::{Process, eventually, store};
 use crate::events::store::EVENT_INSERT;
 use crate::events::{self, Consumer, Ended, Event, EventKind};
-use crate::{Feature, house};
+use crate::{Feature, maintenance};
 
 /// Of a release to come.
 const UNKNOWN: i64 = 9999;
@@ -160,7 +160,7 @@ async fn a_server_that_was_down_for_days_hears_what_it_missed() {
     }
     // The job that prunes was in the queue all the time, and is due at once.
     let none = Duration::ZERO;
-    let mut pruning = house::feature();
+    let mut pruning = maintenance::feature();
     pruning
         .recurring
         .iter_mut()

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use super::{Process, eventually, store};
 use crate::Feature;
-use crate::house;
 use crate::jobs::{self, Job, Outcome, Schedule, Terms, Worker, Workers};
+use crate::start;
 
 /// Longer than any job is put off for, or claimed.
 const LONG: Duration = Duration::from_mins(11);
@@ -356,7 +356,7 @@ async fn a_recurring_job_runs_with_the_payload_of_the_release_that_runs_it() {
     execute(&process, &store::JOB_SET, args![r#"{"route": "north"}"#]).await;
     let mut feature = Feature::new("test").always(&Round { stops: 3 }, LONG);
     feature.workers.push(counting::<Round>(&runs, &fails));
-    let mut workers = Workers::new(&process.kernel, house::workers(&[feature]));
+    let mut workers = Workers::new(&process.kernel, start::workers(&[feature]));
     assert!(workers.step().await.unwrap());
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     process.stop().await;

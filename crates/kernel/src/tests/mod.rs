@@ -73,7 +73,7 @@ impl Process {
 
     /// Starts all that runs by itself.
     async fn start(&self, features: &[Feature]) {
-        crate::house::start(&self.kernel, features).await.unwrap();
+        crate::start::start(&self.kernel, features).await.unwrap();
     }
 
     async fn stop(self) {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::address::Address;
+use crate::config::Address;
 use crate::config::{Config, ConfigError, Sources};
 
 /// A container registry in one binary.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::config::address::Address;
+use crate::config::Address;
 
 /// Run the registry until SIGTERM or Ctrl-C.
 #[derive(Debug, Clone, Default, Args)]

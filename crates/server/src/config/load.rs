@@ -10,7 +10,7 @@ use seawall_types::Secret;
 use serde::de::DeserializeOwned;
 use yaml_serde::Value;
 
-use super::address::Address;
+use super::Address;
 use super::environment::{self, Variable};
 use super::error::{ConfigError, Invalid, Problem, reword};
 use super::locate::{locate, steps};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use seawall::health::Health;
-use seawall::lifecycle::Lifecycle;
 use seawall::serve;
+use seawall_net::lifecycle::Lifecycle;
 use seawall_testkit::{Answer, Client, Fault, FaultyFiles, Image, Operation, TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use seawall::net::raise_open_files;
+use seawall_net::raise_open_files;
 use seawall_testkit::{Client, Image, ServerProcess, blob_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

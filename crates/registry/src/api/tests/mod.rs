@@ -20,7 +20,9 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
 use seawall_blob::Blobs;
 use seawall_blob::fixture::{Dice, MovedClock};
-use seawall_kernel::auth::{Actor, Ceiling, CredentialKind, Identity, Verifier, Who};
+use seawall_kernel::auth::{
+    Actor, Ceiling, CredentialKind, Identity, IdentitySource, Verifier, Who,
+};
 use seawall_kernel::catalog::principals;
 use seawall_kernel::http::{Dispatcher, Table};
 use seawall_kernel::secrets::Secrets;
@@ -30,6 +32,7 @@ use seawall_meta::fixture::{Backend, TestDatabase};
 use seawall_meta::{Meta, Tx};
 use seawall_types::permission::PrincipalKind;
 use seawall_types::scope::Scopes;
+use seawall_types::time::Millis;
 use seawall_types::{Algorithm, Clock, Digest, Lane, NamespaceName, PrincipalId, Result, Spawn};
 
 use crate::{Config, Content};
@@ -73,6 +76,17 @@ impl Known {
     }
 }
 
+impl IdentitySource for Known {
+    fn renew<'a>(
+        &'a self,
+        _: &'a mut Tx,
+        identity: &'a Identity,
+        _: Millis,
+    ) -> BoxFuture<'a, Result<Identity>> {
+        futures::future::ready(Ok(identity.clone())).boxed()
+    }
+}
+
 impl Verifier for Known {
     fn verify<'a>(
         &'a self,
@@ -86,15 +100,6 @@ impl Verifier for Known {
             actor.ceiling = Ceiling::Scopes(Arc::new(Scopes::parse([scope]).unwrap()));
         }
         futures::future::ready(Ok(actor)).boxed()
-    }
-
-    fn renew<'a>(
-        &'a self,
-        _: &'a mut Tx,
-        _: &'a Op,
-        identity: &'a Identity,
-    ) -> BoxFuture<'a, Result<Identity>> {
-        futures::future::ready(Ok(identity.clone())).boxed()
     }
 }
 
@@ -164,11 +169,11 @@ impl Rig {
     /// An operation of a user.
     pub(super) fn op(&self, user: &str) -> Op {
         let actor = self.known.actor(user);
-        let verifier: Arc<dyn Verifier> = Arc::clone(&self.known) as _;
+        let verifier = Arc::clone(&self.known) as Arc<dyn IdentitySource>;
         self.content
             .kernel()
             .op(Lane::Push, actor, Origin::internal("test"), None)
-            .proved_by(&verifier)
+            .proved_by(verifier)
     }
 
     /// Moves the time of the process and of the database.

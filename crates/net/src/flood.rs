@@ -214,7 +214,7 @@ impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use seawall_meta::fixture::TestClock;
+    use seawall_testkit::TestClock;
 
     use super::*;
 

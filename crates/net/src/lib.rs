@@ -2,7 +2,7 @@
 //!
 //! The accept loop is our own on hyper-util, because `axum::serve` has none of the knobs that keep a server alive under bad
 //! clients: connection caps, header limits and timeouts, a bounded drain. Who asks, for what, and whether they may is no
-//! business of this module; it never reads a body and never looks at a path.
+//! business of this crate; it never reads a body and never looks at a path.
 
 mod accept;
 mod activity;
@@ -10,9 +10,11 @@ mod activity;
 mod attacks;
 mod bind;
 mod caps;
+pub mod config;
 mod connection;
 mod files;
 mod flood;
+pub mod lifecycle;
 mod server;
 mod share;
 mod stall;

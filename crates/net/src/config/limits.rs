@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::Invalid;
+/// A key, its number, and the least and the most that it may be.
+pub type Range = (&'static str, u32, u32, u32);
 
 /// Limits of connections and requests.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -87,8 +88,9 @@ impl Limits {
         Duration::from_secs(self.handshake_timeout_seconds.into())
     }
 
-    pub(super) fn validate(&self) -> Vec<Invalid> {
-        let rules = [
+    /// The number of each key with the range that it must be in.
+    pub fn ranges(&self) -> [Range; 11] {
+        [
             ("connections", self.connections, 1, 1_000_000),
             (
                 "connections_per_address",
@@ -136,7 +138,6 @@ impl Limits {
                 10,
                 1_000_000,
             ),
-        ];
-        Invalid::ranges("limits", &rules)
+        ]
     }
 }

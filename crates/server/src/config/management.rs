@@ -1,39 +1,15 @@
-//! The sections `listeners` and `management`.
+//! The section `management`.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use seawall_net::config::Address;
 use seawall_types::Secret;
 use seawall_types::basic::Credentials;
 use serde::{Deserialize, Serialize};
 
-use super::address::Address;
 use super::error::Invalid;
 use super::hidden;
-
-/// One address on which the registry listens.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Listener {
-    /// An IP address and a port, `localhost:PORT`, or `:PORT` for all addresses. `[::]:PORT` takes IPv4, too, unless another
-    /// listener has an IPv4 address with the same port; every other IPv6 address takes IPv6 only.
-    pub address: Address,
-
-    /// With TLS: the certificate and its key. Without: plain HTTP, for this machine or behind a proxy.
-    pub tls: Option<Tls>,
-}
-
-/// A certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// A PEM file with the certificate, followed by those that lead to its issuer. It is read again when it changes and on
-    /// SIGHUP.
-    pub certificate_file: PathBuf,
-
-    /// A PEM file with the private key.
-    pub key_file: PathBuf,
-}
 
 /// Who is told of `/metrics`, and more than the status by `/health/ready`. Without any of these keys it is this machine: who asks
 /// for localhost or 127.0.0.1, and not through a proxy.

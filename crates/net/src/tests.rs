@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::ServerName;
-use seawall_kernel::clock::SystemClock;
+use seawall_testkit::SystemClock;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -27,7 +27,7 @@ use tokio_rustls::TlsConnector;
 use super::*;
 use crate::config::{Limits, Listener, Shutdown, Tls};
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::net::tls::{Certificate, Refreshed};
+use crate::tls::{Certificate, Refreshed};
 
 /// How much there is under `/big`.
 pub(super) const BIG: usize = 4 << 20;

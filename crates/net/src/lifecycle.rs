@@ -1,11 +1,10 @@
 //! The phases of the process, in one place that everybody may watch: it runs, it is not ready any more, it drains, it is over.
 //!
-//! Phases only ever advance. The server drives them (see [`crate::net::Server::run`]); the signals begin and shorten it; health
+//! Phases only ever advance. The server drives them (see [`crate::Server::run`]); the signals begin and shorten it; health
 //! and the accept loops watch. Nothing here knows what the others do in a phase.
 
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 /// A phase of the process.
@@ -85,34 +84,6 @@ impl Lifecycle {
     pub async fn reload_wanted(&self) {
         self.reload.notified().await;
     }
-
-    /// Turns signals into phases, until the process ends: the first SIGTERM or SIGINT stops, the second aborts, SIGHUP reloads.
-    pub async fn follow_signals(self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        loop {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-                _ = hangup.recv() => {
-                    tracing::info!("SIGHUP: files are read again");
-                    self.reload();
-                    continue;
-                }
-                () = self.reached(Phase::Closed) => return Ok(()),
-            };
-            if self.phase() == Phase::Running {
-                tracing::info!(
-                    "{name}: stopping when what runs has ended; a second signal stops at once"
-                );
-                self.stop();
-            } else {
-                tracing::warn!("{name} again: stopping at once");
-                self.abort();
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -128,22 +99,5 @@ mod tests {
         lifecycle.reached(Phase::Unready).await;
         lifecycle.abort();
         lifecycle.reached(Phase::Closed).await;
-    }
-
-    #[tokio::test]
-    async fn signals_become_phases() {
-        let lifecycle = Lifecycle::new();
-        let mut following = Box::pin(lifecycle.clone().follow_signals());
-        // The first poll takes the signals over from the system, which would end the process.
-        assert!(futures::poll!(&mut following).is_pending());
-        let mut expect = async |signal, phase| {
-            rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
-            tokio::select! {
-                ended = &mut following => ended.unwrap(),
-                () = lifecycle.reached(phase) => {}
-            }
-        };
-        expect(rustix::process::Signal::TERM, Phase::Unready).await;
-        expect(rustix::process::Signal::INT, Phase::Closed).await;
     }
 }

@@ -1,0 +1,18 @@
+//! The verifier: turns what a request's head brings into an actor.
+
+use futures::future::BoxFuture;
+use http::request::Parts;
+use seawall_types::Result;
+
+use super::actor::{Actor, IdentitySource};
+use crate::op::Op;
+
+/// Turns a request's credentials into an actor. `accounts` brings the one implementation.
+pub trait Verifier: IdentitySource {
+    /// Reads `Authorization` in a request's head; a request without it is anonymous, and so is one
+    /// that only reads, if what it brings cannot be a token of anybody's here.
+    ///
+    /// Errors: `Unauthenticated` for a wrong password or an unknown scheme, `InvalidToken` for a
+    /// token that is not ours, has expired, or whose principal or credential is no more.
+    fn verify<'a>(&'a self, op: &'a Op, head: &'a Parts) -> BoxFuture<'a, Result<Actor>>;
+}
