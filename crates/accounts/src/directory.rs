@@ -9,13 +9,13 @@ mod users;
 
 use std::sync::{Arc, Weak};
 
-use seawall_kernel::changes::{Heard, PRINCIPAL, SIGNING_KEYS};
+use seawall_kernel::changes::{ChangeNotice, PRINCIPAL};
 use seawall_kernel::{Kernel, Op};
 use seawall_types::{PrincipalId, Result};
 
 use crate::config::Config;
 use crate::credentials::Known;
-use crate::keys::Keys;
+use crate::keys::{Keys, SIGNING_KEYS};
 use crate::passwords::Passwords;
 use crate::tokens::Tokens;
 
@@ -42,12 +42,12 @@ impl Directory {
         let directory = Arc::new(Self {
             passwords: Passwords::new(kernel),
             tokens: Tokens::new(kernel, keys, config),
-            known: Known::new(kernel),
+            known: Known::new(kernel)?,
         });
         let weak: Weak<Self> = Arc::downgrade(&directory);
-        kernel.changes().subscribe(move |heard| {
+        kernel.changes().subscribe(move |notice| {
             if let Some(directory) = weak.upgrade() {
-                directory.hear(heard);
+                directory.follow(notice);
             }
         });
         Ok(directory)
@@ -73,20 +73,17 @@ impl Directory {
     }
 
     /// Drops what a change may have made wrong.
-    fn hear(&self, heard: &Heard) {
-        match heard {
+    fn follow(&self, notice: ChangeNotice<'_>) {
+        match notice {
             // One refresh token less says nothing of the password.
-            Heard::Change {
-                kind: PRINCIPAL,
-                a,
-                b: 0,
-                ..
-            } => self.passwords.forget(PrincipalId::from(*a)),
-            Heard::Change {
-                kind: SIGNING_KEYS, ..
-            } => self.tokens.expire(),
-            Heard::Change { .. } => {}
-            Heard::Everything => {
+            ChangeNotice::Change { kind, a, b: 0, .. } if kind == PRINCIPAL.number() => {
+                self.passwords.forget(PrincipalId::from(a));
+            }
+            ChangeNotice::Change { kind, .. } if kind == SIGNING_KEYS.number() => {
+                self.tokens.expire();
+            }
+            ChangeNotice::Change { .. } => {}
+            ChangeNotice::Everything => {
                 self.passwords.forget_all();
                 self.tokens.expire();
             }

@@ -13,6 +13,7 @@
 mod api;
 mod config;
 mod credentials;
+mod declare;
 mod directory;
 mod feature;
 #[cfg(feature = "test-fixture")]
@@ -28,6 +29,7 @@ mod verifier;
 mod tests;
 
 pub use config::Config;
+pub use declare::declarations;
 pub use directory::{Directory, RefreshToken};
 pub use feature::feature;
 

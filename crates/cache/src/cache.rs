@@ -5,11 +5,11 @@
 //! load began.
 //!
 //! A load under way is shared. For a caller that came before the load began, its value is as good as
-//! one of the caller's own, whatever has changed since and however old the last look at the log is:
+//! one of the caller's own, whatever has changed since and however old the last poll of the log is:
 //! no change that was committed before the caller came can be missing. A caller that came later takes
 //! the value only if it is fresh and still holds; else it shares the next load, which begins after it
 //! came. So however many callers ask for one key, they wait for two loads at most, and a value that was
-//! struck while it was loaded reaches only callers that came before the strike.
+//! invalidated while it was loaded reaches only callers that came before that.
 
 use std::future::Future;
 use std::hash::Hash;
@@ -77,7 +77,7 @@ pub struct Loaded<V> {
 }
 
 impl<V> Loaded<V> {
-    /// A value that holds until one of these marks is struck.
+    /// A value that holds until one of these marks is invalidated.
     pub fn new(value: V, on: impl Into<Vec<Mark>>) -> Self {
         Self {
             value,
@@ -101,7 +101,7 @@ impl<V> Loaded<V> {
 pub enum Got<V> {
     /// The value, as the change log says.
     Fresh(V),
-    /// The value as it was when the log was looked at last, so long ago (`None`: never).
+    /// The value as it was when the log was polled at last, so long ago (`None`: never).
     Stale(V, Option<Duration>),
     /// Nothing.
     Miss,
@@ -244,7 +244,7 @@ where
             since,
             on: loaded.on.into(),
         };
-        // What was struck meanwhile would only be in the way.
+        // What was invalidated meanwhile would only be in the way.
         if let Some(store) = &self.store
             && loaded.keep
             && self.coherence.holds(since, &entry.on)

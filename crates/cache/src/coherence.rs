@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A value is fresh while the last complete look at the change log began less than this ago.
+/// A value is fresh while the last complete poll of the change log began less than this ago.
 pub const FRESH: Duration = Duration::from_millis(500);
 
 /// The number of marks; a power of two.
@@ -24,15 +24,15 @@ pub struct Mark(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(u64);
 
-/// The order of changes in this process, and what each of them struck last.
+/// The order of changes in this process, and what each of them invalidated last.
 pub struct Coherence {
     applied: AtomicU64,
     everything: AtomicU64,
     marks: Box<[AtomicU64]>,
     hasher: RandomState,
-    /// When the last complete look at the log began, in nanoseconds on the clock's `elapsed`, plus
-    /// one; 0 if nobody has looked yet.
-    looked: AtomicU64,
+    /// When the last complete poll of the log began, in nanoseconds on the clock's `elapsed`, plus
+    /// one; 0 if there was none yet.
+    polled: AtomicU64,
 }
 
 impl std::fmt::Debug for Coherence {
@@ -50,7 +50,7 @@ impl Default for Coherence {
                 .take(MARKS)
                 .collect(),
             hasher: RandomState::new(),
-            looked: AtomicU64::new(0),
+            polled: AtomicU64::new(0),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Coherence {
 
     /// Ends every value that depends on `mark` and whose load began before this. To be called when
     /// the change is committed, and before anybody is told of it.
-    pub fn strike(&self, mark: Mark) {
+    pub fn invalidate(&self, mark: Mark) {
         let position = self.applied.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(place) = self.marks.get(mark.0 as usize) {
             place.fetch_max(position, Ordering::SeqCst);
@@ -78,7 +78,7 @@ impl Coherence {
     }
 
     /// Ends every value whose load began before this.
-    pub fn strike_all(&self) {
+    pub fn invalidate_all(&self) {
         let position = self.applied.fetch_add(1, Ordering::SeqCst) + 1;
         self.everything.fetch_max(position, Ordering::SeqCst);
     }
@@ -92,16 +92,16 @@ impl Coherence {
                 .all(|mark| self.marks.get(mark.0 as usize).is_some_and(untouched))
     }
 
-    /// Notes a complete look at the log that began at `began`, once all that it found was struck.
-    pub fn looked(&self, began: Duration) {
+    /// Notes a complete poll of the log that began at `began`, once all that it found was invalidated.
+    pub fn polled(&self, began: Duration) {
         let nanos = u64::try_from(began.as_nanos()).unwrap_or(u64::MAX - 1);
-        self.looked.fetch_max(nanos + 1, Ordering::Release);
+        self.polled.fetch_max(nanos + 1, Ordering::Release);
     }
 
-    /// How long ago the last complete look began; `None` if there was none.
+    /// How long ago the last complete poll began; `None` if there was none.
     pub fn age(&self, now: Duration) -> Option<Duration> {
-        let looked = self.looked.load(Ordering::Acquire).checked_sub(1)?;
-        Some(now.saturating_sub(Duration::from_nanos(looked)))
+        let polled = self.polled.load(Ordering::Acquire).checked_sub(1)?;
+        Some(now.saturating_sub(Duration::from_nanos(polled)))
     }
 
     /// Whether what holds here is what the log says.
@@ -115,32 +115,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strike_ends_what_began_before_it_and_nothing_else() {
+    fn an_invalidation_ends_what_began_before_it_and_nothing_else() {
         let coherence = Coherence::default();
         let (tag, other) = (coherence.mark(&("tag", 1)), coherence.mark(&("tag", 2)));
         assert_ne!(tag, other);
         let before = coherence.begin();
         assert!(coherence.holds(before, &[tag, other]));
-        coherence.strike(tag);
+        coherence.invalidate(tag);
         assert!(!coherence.holds(before, &[tag]));
         assert!(!coherence.holds(before, &[other, tag]));
         assert!(coherence.holds(before, &[other]));
         assert!(coherence.holds(coherence.begin(), &[tag]));
-        coherence.strike_all();
+        coherence.invalidate_all();
         assert!(!coherence.holds(before, &[]));
         assert!(coherence.holds(coherence.begin(), &[tag, other]));
     }
 
     #[test]
-    fn nothing_is_fresh_before_the_first_look_or_long_after_the_last() {
+    fn nothing_is_fresh_before_the_first_poll_or_long_after_the_last() {
         let coherence = Coherence::default();
         let at = Duration::from_millis;
         assert!(!coherence.is_fresh(at(0)));
-        coherence.looked(at(1000));
+        coherence.polled(at(1000));
         assert!(coherence.is_fresh(at(1499)));
         assert!(!coherence.is_fresh(at(1500)));
-        // An older look that ends later tells nothing new.
-        coherence.looked(at(900));
+        // An older poll that ends later tells nothing new.
+        coherence.polled(at(900));
         assert_eq!(coherence.age(at(1100)), Some(at(100)));
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! A [`Cache`] holds values by key, bounded by bytes, and lets one caller load what many ask for.
 //! What a value depends on is told when it is loaded, as [`Mark`]s in the one [`Coherence`] of the
-//! process; a change strikes the mark, and every value that was loaded before is gone at that
-//! moment, without being looked for. A cache that forgets everything changes the speed of an
+//! process; a change invalidates the mark, and every value that was loaded before is gone at that
+//! moment, without a search for it. A cache that forgets everything changes the speed of an
 //! answer and never the answer.
 //!
-//! Nothing here knows the database, the change log or a clock: whoever follows the log strikes
+//! Nothing here knows the database, the change log or a clock: whoever follows the log invalidates
 //! marks and says how far it has come, and every time is handed in.
 
 mod cache;

@@ -13,7 +13,7 @@ const NOW: Duration = Duration::from_secs(1);
 
 fn cache(bytes: u64) -> (Arc<Coherence>, Cache<i64, i64, &'static str>) {
     let coherence = Arc::new(Coherence::default());
-    coherence.looked(NOW);
+    coherence.polled(NOW);
     let cache = Cache::new("test", &coherence, bytes);
     (coherence, cache)
 }
@@ -33,7 +33,7 @@ async fn what_was_read_is_told_until_it_changes() {
     let later = NOW + Duration::from_secs(3);
     let age = Some(Duration::from_secs(3));
     assert_eq!(cache.get(&1, later), Got::Stale(7, age));
-    coherence.strike(mark);
+    coherence.invalidate(mark);
     assert_eq!(cache.get(&1, NOW), Got::Miss);
     assert_eq!(cache.load(1, now, read(8)).await, Ok(8));
     assert_eq!(cache.get(&1, NOW), Got::Fresh(8));
@@ -44,14 +44,14 @@ async fn what_changes_while_it_is_read_is_not_kept() {
     let (coherence, cache) = cache(1 << 20);
     let mark = coherence.mark(&"a");
     let read = || async {
-        coherence.strike(mark);
+        coherence.invalidate(mark);
         Ok(Loaded::new(7, [mark]))
     };
     assert_eq!(cache.load(1, now, read).await, Ok(7));
     assert_eq!(cache.get(&1, NOW), Got::Miss);
     // The same for what comes along with another value.
     let since = coherence.begin();
-    coherence.strike(mark);
+    coherence.invalidate(mark);
     cache.put(&2, since, Loaded::new(7, [mark]));
     assert_eq!(cache.get(&2, NOW), Got::Miss);
     cache.put(&2, coherence.begin(), Loaded::new(7, [mark]));
@@ -90,7 +90,7 @@ async fn whoever_asks_after_a_change_is_not_told_what_was_read_before_it() {
     let late = async {
         // The early reader has read by now, and waits.
         truth.store(2, Ordering::SeqCst);
-        coherence.strike(mark);
+        coherence.invalidate(mark);
         let asked = cache.load(1, now, read);
         let released = async {
             go.notify_one();
@@ -134,7 +134,7 @@ async fn while_nothing_is_fresh_no_caller_is_told_what_was_read_before_it_came()
     let after = |heard: bool| {
         truth.fetch_add(1, Ordering::SeqCst);
         if heard {
-            coherence.strike(mark);
+            coherence.invalidate(mark);
         }
         cache.load(1, late, read)
     };
@@ -248,7 +248,7 @@ proptest! {
             match moment {
                 Moment::Change(key) => {
                     truth[usize::try_from(key).unwrap()] += 1;
-                    coherence.strike(coherence.mark(&key));
+                    coherence.invalidate(coherence.mark(&key));
                 }
                 Moment::Begin(key) => {
                     let value = truth[usize::try_from(key).unwrap()];

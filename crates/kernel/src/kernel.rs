@@ -8,15 +8,16 @@ use std::sync::Arc;
 use seawall_blob::Blobs;
 use seawall_cache::Weigh;
 use seawall_meta::Meta;
-use seawall_types::Result;
 use seawall_types::lane::Lane;
 use seawall_types::time::{Clock, Millis, Random};
 use seawall_types::work::Tasks;
+use seawall_types::{Error, Result};
 use uuid::Uuid;
 
-use crate::cache::Cache;
-use crate::catalog::{FactsKey, RepositoryFacts};
+use crate::cache::{Cache, CacheShare, CacheShares};
+use crate::catalog::{FACTS, FactsKey, RepositoryFacts};
 use crate::changes::Changes;
+use crate::declare::{Declarations, own};
 use crate::events::Watchers;
 use crate::installation::{self, Installation};
 use crate::lanes::Lanes;
@@ -42,34 +43,29 @@ pub struct Parts {
     pub settings: Settings,
     /// How many bytes all caches together may take; 0 to remember nothing.
     pub cache_bytes: u64,
+    /// What the crates of this process declare; the kernel adds its own.
+    pub declarations: Declarations,
 }
-
-/// How the memory for caches is shared out, in percent.
-#[derive(Debug, Clone, Copy)]
-pub struct Share(pub u64);
-
-/// The share of what decides who may do what.
-const FACTS: Share = Share(10);
 
 /// The one shared state of a process.
 pub struct Kernel {
     parts: Parts,
     installation: Installation,
     changes: Changes,
+    caches: CacheShares,
     watchers: Watchers,
     lanes: Arc<Lanes>,
     facts: Cache<FactsKey, Arc<RepositoryFacts>>,
 }
 
-impl Share {
-    const fn of(self, bytes: u64) -> u64 {
-        bytes / 100 * self.0
-    }
-}
-
 impl Kernel {
     /// Opens the kernel over a migrated database; makes the installation at its first start.
-    pub async fn open(parts: Parts) -> Result<Arc<Self>> {
+    ///
+    /// Errors: `Internal` with a [`Clash`](crate::declare::Clash) as its source if two crates declare
+    /// the same thing.
+    pub async fn open(mut parts: Parts) -> Result<Arc<Self>> {
+        let declarations = own::declarations().merge(std::mem::take(&mut parts.declarations));
+        let sets = declarations.into_sets().map_err(Error::internal)?;
         let context = seawall_types::work::Context::new(Lane::Control);
         let installation = installation::load_or_create(
             &parts.meta.session(context),
@@ -77,13 +73,14 @@ impl Kernel {
             &*parts.random,
         )
         .await?;
-        let changes = Changes::default();
-        let bytes = FACTS.of(parts.cache_bytes);
+        let changes = Changes::new(sets.changes);
+        let bytes = sets.caches.part(FACTS, parts.cache_bytes);
         Ok(Arc::new(Self {
-            facts: Cache::new("facts", changes.coherence(), bytes),
+            facts: FACTS.cache(changes.coherence(), bytes)?,
             parts,
             installation,
             changes,
+            caches: sets.caches,
             watchers: Watchers::default(),
             lanes: Arc::default(),
         }))
@@ -139,14 +136,16 @@ impl Kernel {
         &self.lanes
     }
 
-    /// A cache called `name` with a share of the memory for caches.
-    pub fn cache<K, V>(&self, name: &'static str, share: Share) -> Cache<K, V>
+    /// The declared cache `share`, with its part of the memory for caches.
+    ///
+    /// Errors: `Internal` if no crate of this process declares it.
+    pub fn cache<K, V>(&self, share: CacheShare) -> Result<Cache<K, V>>
     where
         K: Eq + Hash + Clone + Weigh,
         V: Clone + Weigh,
     {
-        let bytes = share.of(self.parts.cache_bytes);
-        Cache::new(name, self.changes.coherence(), bytes)
+        let bytes = self.caches.part(share, self.parts.cache_bytes);
+        share.cache(self.changes.coherence(), bytes)
     }
 
     /// What was read about repositories and their callers.

@@ -14,8 +14,10 @@
 
 mod api;
 mod blob;
+pub mod changes;
 mod clear;
 mod config;
+mod declare;
 mod manifest;
 mod names;
 mod referrer;
@@ -29,10 +31,12 @@ use std::sync::Arc;
 use seawall_kernel::catalog::repositories::ClearRepository;
 use seawall_kernel::{Feature, Kernel};
 use seawall_meta::{Migrations, Statement};
+use seawall_types::Result;
 use seawall_types::lane::Lane;
 
 pub use blob::{linked, walk_links};
 pub use config::{Config, Rules};
+pub use declare::declarations;
 pub use manifest::{EdgeKind, Walked, walk_manifests};
 
 /// The tables of this crate.
@@ -86,15 +90,17 @@ pub struct Content {
 
 impl Content {
     /// The registry over a kernel.
-    pub fn new(kernel: Arc<Kernel>, config: Config) -> Arc<Self> {
-        Arc::new(Self {
-            shelf: manifest::Shelf::new(&kernel),
-            links: blob::Links::new(&kernel),
+    ///
+    /// Errors: `Internal` if the kernel was opened without this crate's [`declarations`].
+    pub fn new(kernel: Arc<Kernel>, config: Config) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            shelf: manifest::Shelf::new(&kernel)?,
+            links: blob::Links::new(&kernel)?,
             ended: upload::Ended::default(),
             catalog: api::Turns::default(),
             kernel,
             config,
-        })
+        }))
     }
 
     /// Which uploads this process has ended.

@@ -16,7 +16,7 @@ use seawall_kernel::auth::Verifier;
 use seawall_kernel::http::{Dispatcher, Journal, Route, Table};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
-use seawall_kernel::{Feature, Kernel, Parts, Patience, Settings, maintenance};
+use seawall_kernel::{Declarations, Feature, Kernel, Parts, Patience, Settings, maintenance};
 use seawall_meta::{Meta, Migrations, Migrator, Release, Statement};
 use seawall_registry::Content;
 use seawall_types::time::{Clock, Random};
@@ -94,6 +94,12 @@ pub fn statements() -> Vec<&'static Statement> {
     .concat()
 }
 
+/// What every crate declares to the kernel, whether its feature is on or not: rows of a feature that was
+/// switched off are still read.
+fn declarations() -> Declarations {
+    seawall_accounts::declarations().merge(seawall_registry::declarations())
+}
+
 /// Opens the database, without a look at its tables.
 pub async fn open_meta(config: &Config, data: &Path, ground: &Ground) -> Result<Meta> {
     let database = &config.database;
@@ -130,6 +136,7 @@ impl House {
             secrets,
             settings: settings(config),
             cache_bytes: config.cache.bytes,
+            declarations: declarations(),
         };
         let kernel = Kernel::open(parts).await?;
         let accounts = seawall_accounts::Config {
@@ -148,7 +155,7 @@ impl House {
             },
             ..seawall_registry::Config::default()
         };
-        let content = Content::new(Arc::clone(&kernel), registry);
+        let content = Content::new(Arc::clone(&kernel), registry)?;
         let features = features(&kernel, &directory, &content, config);
         Ok(Self {
             kernel,

@@ -12,15 +12,17 @@ use std::time::Duration;
 use seawall_kernel::auth::{CredentialKind, Identity};
 use seawall_kernel::catalog::principals;
 use seawall_kernel::catalog::store::ACTIVE;
-use seawall_kernel::changes::Subject;
-use seawall_kernel::{Cache, Kernel, Loaded, Op, Share, Weigh};
+use seawall_kernel::changes::{NAMESPACE_MADE, PRINCIPAL};
+use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Weigh};
 use seawall_meta::{Row, Tx, args};
 use seawall_types::permission::PrincipalKind;
 use seawall_types::time::Millis;
 use seawall_types::{CredentialId, Error, PrincipalId, Reason, Result};
 
-/// The share of the memory for caches that each of the two maps may take.
-const SHARE: Share = Share(4);
+/// The cache of passwords by the name of their user.
+pub(crate) const LOGINS: CacheShare = CacheShare::new("logins", 4);
+/// The cache of credentials by their id.
+pub(crate) const CREDENTIALS: CacheShare = CacheShare::new("credentials", 4);
 
 /// What was read before: whoever proves themselves again and again costs no read.
 pub(crate) struct Known {
@@ -29,11 +31,11 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn new(kernel: &Kernel) -> Self {
-        Self {
-            by_name: kernel.cache("logins", SHARE),
-            by_id: kernel.cache("credentials", SHARE),
-        }
+    pub(crate) fn new(kernel: &Kernel) -> Result<Self> {
+        Ok(Self {
+            by_name: kernel.cache(LOGINS)?,
+            by_id: kernel.cache(CREDENTIALS)?,
+        })
     }
 }
 
@@ -125,7 +127,7 @@ impl Weigh for Standing {
 
 /// Somebody who is there depends on their own changes only.
 fn remembered(op: &Op, standing: Standing) -> Loaded<Option<Arc<Standing>>> {
-    let subject = Subject::Principal(standing.principal.get());
+    let subject = PRINCIPAL.subject(standing.principal.get());
     Loaded::new(Some(Arc::new(standing)), [op.mark(&subject)])
 }
 
@@ -137,7 +139,7 @@ pub(crate) async fn by_name(op: &Op, known: &Known, name: &str) -> Result<Option
     let read = || async move {
         let row = op.sql().optional(&store::LOGIN, args![name]).await?;
         let Some(row) = row else {
-            let absent = Subject::NamespaceName(name.into());
+            let absent = NAMESPACE_MADE.subject(name);
             return Ok(Loaded::new(None, [op.mark(&absent)]));
         };
         Ok(remembered(op, Standing::read_whole(row)?))

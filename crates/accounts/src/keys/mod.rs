@@ -19,7 +19,7 @@ use seawall_types::{Error, Reason, Result};
 use tokio::sync::Mutex;
 
 pub(crate) use ring::{Key, Ring};
-pub(crate) use rotation::{RotateKeys, rotate, rotate_if_old};
+pub(crate) use rotation::{RotateKeys, SIGNING_KEYS, rotate, rotate_if_old};
 
 /// Keys are read again at most so often, whatever strangers put into a token's head.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use seawall_kernel::Op;
-use seawall_kernel::changes;
+use seawall_kernel::changes::{ChangeKind, Single};
 use seawall_kernel::jobs::Job;
 use seawall_meta::args;
 use seawall_types::Result;
@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::ring::Draft;
 use super::{load, store};
 use crate::config::Config;
+
+/// The signing keys changed.
+pub(crate) const SIGNING_KEYS: ChangeKind<Single> = ChangeKind::new(7, "signing keys");
 
 /// A new key waits so long before it signs: replicas hear of it sooner.
 const NOTICE: Duration = Duration::from_secs(10);
@@ -37,8 +40,7 @@ pub(super) async fn make_first(op: &Op) -> Result<()> {
             if tx.all(&store::LOAD, args![]).await?.is_empty() {
                 let arguments = args![&draft.sealed, &draft.public, 0i64];
                 tx.insert(&store::INSERT, arguments).await?;
-                tx.change(changes::change(changes::SIGNING_KEYS, 0, 0))
-                    .await?;
+                tx.change(SIGNING_KEYS.change(0, 0)).await?;
             }
             Ok(())
         })
@@ -55,8 +57,7 @@ pub(crate) async fn rotate(op: &Op, config: &Config) -> Result<()> {
             let arguments = args![&draft.sealed, &draft.public, millis(NOTICE)];
             let id = tx.insert(&store::INSERT, arguments).await?;
             tx.execute(&store::RETIRE, args![id, *left]).await?;
-            tx.change(changes::change(changes::SIGNING_KEYS, 0, 0))
-                .await?;
+            tx.change(SIGNING_KEYS.change(0, 0)).await?;
             Ok(())
         })
     })

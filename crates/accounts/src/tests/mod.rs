@@ -95,6 +95,7 @@ impl House {
             secrets: Secrets::from_bytes(&[5; 32]),
             settings: Settings::default(),
             cache_bytes: 16 << 20,
+            declarations: crate::declarations(),
         };
         let kernel = Kernel::open(parts).await.unwrap();
         let directory = Directory::new(&kernel, config).await.unwrap();

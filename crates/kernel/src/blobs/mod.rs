@@ -17,23 +17,44 @@ use seawall_types::digest::Digest;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::{Error, Reason, Result};
 
-use crate::changes;
+use crate::changes::{self, ByIdAndName, ChangeKind};
+use crate::declare::member::Member;
 
-/// What kind of thing keeps a blob alive; stored, so numbers are never reused.
+/// A repository serves a blob no more: (repository, 0, digest); or its bytes are elsewhere for all
+/// repositories: (0, 0, digest).
+pub const BLOB: ChangeKind<ByIdAndName> = ChangeKind::new(10, "blob");
+
+/// A promise to a pusher, until its time has passed.
+pub const LEASE: OwnerKind = OwnerKind::new(1, "lease");
+
+/// What kind of thing keeps a blob alive, as the crate that owns such things declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OwnerKind {
-    /// A promise to a pusher, until its time has passed.
-    Lease,
-    /// A manifest; its owner key is the manifest's digest.
-    Manifest,
+pub struct OwnerKind {
+    number: i64,
+    name: &'static str,
 }
 
 impl OwnerKind {
-    const fn code(self) -> i64 {
-        match self {
-            Self::Lease => 1,
-            Self::Manifest => 2,
-        }
+    /// The kind stored as `number`, which is never reused, and called `name`.
+    pub const fn new(number: i64, name: &'static str) -> Self {
+        Self { number, name }
+    }
+
+    /// The number under which it is stored.
+    pub const fn number(self) -> i64 {
+        self.number
+    }
+}
+
+impl Member for OwnerKind {
+    const SET: &'static str = "blob owner";
+
+    fn number(&self) -> Option<i64> {
+        Some(self.number)
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
     }
 }
 
@@ -56,18 +77,8 @@ impl Owner {
         Self {
             namespace,
             repository,
-            kind: OwnerKind::Lease,
+            kind: LEASE,
             key: Vec::new(),
-        }
-    }
-
-    /// A manifest of a repository.
-    pub fn manifest(namespace: NamespaceId, repository: RepositoryId, digest: &Digest) -> Self {
-        Self {
-            namespace,
-            repository,
-            kind: OwnerKind::Manifest,
-            key: digest.to_bytes(),
         }
     }
 }
@@ -126,7 +137,7 @@ pub async fn replace(tx: &mut Tx, digest: &Digest, from: &Place, to: &Place) -> 
     ];
     let moved = tx.execute(&store::PLACE_MOVE, arguments).await? > 0;
     if moved {
-        let change = changes::named(changes::BLOB, 0, 0, &digest.to_string());
+        let change = changes::named(BLOB, 0, 0, &digest.to_string());
         tx.change(change).await?;
     }
     Ok(moved)
@@ -163,7 +174,7 @@ pub async fn keep(tx: &mut Tx, owner: &Owner, digests: &[Digest]) -> Result<()> 
     let arguments = args![
         owner.namespace,
         owner.repository,
-        owner.kind.code(),
+        owner.kind.number(),
         owner.key.as_slice(),
         None::<i64>,
         list(digests),
@@ -182,7 +193,7 @@ pub async fn keep(tx: &mut Tx, owner: &Owner, digests: &[Digest]) -> Result<()> 
 /// Errors: as [`keep`].
 pub async fn lease(tx: &mut Tx, owner: &Owner, digest: &Digest, lease: Duration) -> Result<()> {
     let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 4);
-    let (kind, key) = (owner.kind.code(), owner.key.as_slice());
+    let (kind, key) = (owner.kind.number(), owner.key.as_slice());
     let arguments = args![owner.namespace, owner.repository, kind, key, lease, digest];
     tx.execute(&store::LEASE, arguments).await.map_err(went)?;
     Ok(())
@@ -200,14 +211,14 @@ fn went(error: seawall_meta::Error) -> Error {
 
 /// Lets go of everything that `owner` keeps.
 pub async fn release(tx: &mut Tx, owner: &Owner) -> Result<()> {
-    let arguments = args![owner.repository, owner.kind.code(), owner.key.as_slice()];
+    let arguments = args![owner.repository, owner.kind.number(), owner.key.as_slice()];
     tx.execute(&store::RELEASE, arguments).await?;
     Ok(())
 }
 
 /// Lets go of one blob that `owner` keeps, if it does.
 pub async fn release_one(tx: &mut Tx, owner: &Owner, digest: &Digest) -> Result<()> {
-    let (kind, key) = (owner.kind.code(), owner.key.as_slice());
+    let (kind, key) = (owner.kind.number(), owner.key.as_slice());
     let arguments = args![owner.repository, kind, key, digest];
     tx.execute(&store::RELEASE_ONE, arguments).await?;
     Ok(())
@@ -218,7 +229,7 @@ pub async fn keep_for(tx: &mut Tx, owner: &Owner, window: Option<Duration>) -> R
     let millis = |window: Duration| i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4);
     let arguments = args![
         owner.repository,
-        owner.kind.code(),
+        owner.kind.number(),
         owner.key.as_slice(),
         window.map(millis)
     ];

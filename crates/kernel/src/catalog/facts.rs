@@ -1,6 +1,5 @@
 //! What one read tells about a repository and its caller.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use seawall_cache::Weigh;
@@ -12,7 +11,11 @@ use seawall_types::permission::{
 };
 use seawall_types::{Error, Reason, Result};
 
-use crate::changes::Subject;
+use crate::cache::CacheShare;
+use crate::changes::{self, Subject};
+
+/// The cache of what decides who may do what.
+pub(crate) const FACTS: CacheShare = CacheShare::new("facts", 10);
 
 /// A namespace as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,18 +96,18 @@ impl RepositoryFacts {
     /// What has to stay as it is for these facts about `name` and `caller` (0 for nobody) to hold.
     pub(super) fn depend_on<'n>(&self, name: &'n RepositoryName, caller: i64) -> Vec<Subject<'n>> {
         let Some(namespace) = &self.namespace else {
-            return vec![Subject::NamespaceName(Cow::Borrowed(name.namespace()))];
+            return vec![changes::NAMESPACE_MADE.subject(name.namespace())];
         };
         let namespace = namespace.id.get();
-        let mut on = vec![Subject::Namespace(namespace), Subject::Principal(caller)];
+        let mut on = vec![
+            changes::NAMESPACE.subject(namespace),
+            changes::PRINCIPAL.subject(caller),
+        ];
         match &self.repository {
-            None => on.push(Subject::RepositoryName(
-                namespace,
-                Cow::Borrowed(name.path()),
-            )),
+            None => on.push(changes::REPOSITORY_MADE.subject(namespace, name.path())),
             Some(row) => {
-                on.push(Subject::Repository(row.id.get()));
-                on.push(Subject::Grant(row.id.get(), caller));
+                on.push(changes::REPOSITORY.subject(row.id.get()));
+                on.push(changes::GRANT.subject(row.id.get(), caller));
             }
         }
         on

@@ -17,7 +17,7 @@ pub mod store;
 mod verdict;
 
 pub use access::Allowed;
-pub(crate) use facts::FactsKey;
+pub(crate) use facts::{FACTS, FactsKey};
 pub use facts::{NamespaceFacts, RepositoryFacts, RepositoryRow};
 pub use found::Verdict;
 pub use repo::Repo;

@@ -136,7 +136,7 @@ pub(super) async fn delete_in(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
     if tx.execute(&store::NAMESPACE_DELETE, args![id]).await? == 0 {
         return Err(missing(name));
     }
-    tx.change(changes::named(changes::NAMESPACE, id.get(), 0, name))
+    tx.change(changes::change(changes::NAMESPACE, id.get(), 0))
         .await?;
     op.emit(
         tx,

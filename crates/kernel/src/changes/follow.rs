@@ -8,7 +8,7 @@ use seawall_meta::log::{Follower, LogRow};
 use seawall_types::Result;
 use seawall_types::work::Spawn;
 
-use super::{BLOB, Heard, NAMESPACE_MADE};
+use super::ChangeNotice;
 use crate::kernel::Kernel;
 
 /// How often the log is asked when nothing says "sooner".
@@ -28,7 +28,7 @@ pub async fn follow(kernel: &Arc<Kernel>) -> Result<()> {
         Box::pin(async move {
             let mut failing = false;
             while !tracker.is_stopping() {
-                if look(&kernel, &mut follower, &mut failing).await {
+                if poll(&kernel, &mut follower, &mut failing).await {
                     continue;
                 }
                 tokio::select! {
@@ -42,8 +42,8 @@ pub async fn follow(kernel: &Arc<Kernel>) -> Result<()> {
     Ok(())
 }
 
-/// Looks at the log once; says whether there is more to see at once.
-async fn look(kernel: &Kernel, follower: &mut Follower, failing: &mut bool) -> bool {
+/// Polls the log once; says whether there is more to see at once.
+async fn poll(kernel: &Kernel, follower: &mut Follower, failing: &mut bool) -> bool {
     let poll = match follower.poll().await {
         Ok(poll) => poll,
         Err(error) => {
@@ -57,32 +57,26 @@ async fn look(kernel: &Kernel, follower: &mut Follower, failing: &mut bool) -> b
         tracing::info!("the change log is followed again");
     }
     if poll.history_changed {
-        kernel.changes().tell(&Heard::Everything);
+        kernel.changes().publish(ChangeNotice::Everything);
     }
     for row in &poll.rows {
-        kernel.changes().tell(&hear(row));
+        kernel.changes().publish(notice(row));
     }
     if !poll.more {
-        kernel.changes().looked(poll.began);
+        kernel.changes().polled(poll.began);
     }
     poll.more
 }
 
-fn hear(row: &LogRow) -> Heard {
-    let known = (NAMESPACE_MADE..=BLOB).contains(&row.kind);
-    let read = || -> seawall_meta::Result<Heard> {
-        let (a, b) = (row.row.int(0)?, row.row.int(1)?);
-        Ok(Heard::Change {
+/// What a row says. What cannot be read may mean anything.
+fn notice(row: &LogRow) -> ChangeNotice<'_> {
+    let read = || -> seawall_meta::Result<ChangeNotice<'_>> {
+        Ok(ChangeNotice::Change {
             kind: row.kind,
-            a,
-            b,
-            name: row.row.opt_string(2)?,
+            a: row.row.int(0)?,
+            b: row.row.int(1)?,
+            name: row.row.opt_text(2)?,
         })
     };
-    // What cannot be understood may mean anything, so nothing that is held may be trusted.
-    if known {
-        read().unwrap_or(Heard::Everything)
-    } else {
-        Heard::Everything
-    }
+    read().unwrap_or(ChangeNotice::Everything)
 }

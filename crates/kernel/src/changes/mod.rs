@@ -2,12 +2,13 @@
 //!
 //! Every write that others must see appends to the change log in its own transaction. What this
 //! process commits is applied here before anybody is told of it; a follower reads the log for what
-//! replicas and the command line do. Applying a change strikes the mark of its [`Subject`], which
-//! ends every cached value that depends on it, and tells the subscribers. A change of an unknown
-//! kind, or a history that went back, ends everything: that is always safe.
+//! replicas and the command line do. Publishing a change invalidates the mark of its [`Subject`], which
+//! ends every cached value that depends on it, and notifies the subscribers. A change of a kind that
+//! no crate of this process declares, or a history that went back, ends everything: that is always
+//! safe.
 
 mod follow;
-mod subject;
+pub mod kind;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,87 +19,81 @@ use seawall_types::time::Clock;
 use tokio::sync::{Notify, watch};
 
 pub use follow::follow;
+pub use kind::{ById, ByIdAndName, ByIds, ByName, ChangeKind, ChangeKinds, Single, Subject};
+use kind::{Named, Unnamed};
 pub use seawall_cache::FRESH;
-pub use subject::Subject;
 
-/// A namespace was made: (id, 0, name).
-pub const NAMESPACE_MADE: i64 = 1;
-/// A namespace or a grant on it changed: (id, principal or 0).
-pub const NAMESPACE: i64 = 2;
-/// A repository was made: (namespace, id, path).
-pub const REPOSITORY_MADE: i64 = 3;
-/// A repository changed or went: (id, 0).
-pub const REPOSITORY: i64 = 4;
+/// A namespace was made: (id, 0, name). Its subject is that no namespace has this name.
+pub const NAMESPACE_MADE: ChangeKind<ByName> = ChangeKind::new(1, "namespace made");
+/// A namespace or a grant on it changed: (id, principal or 0). Its subject is the namespace with the
+/// grants on it, and whether it is there.
+pub const NAMESPACE: ChangeKind<ById> = ChangeKind::new(2, "namespace");
+/// A repository was made: (namespace, id, path). Its subject is that the namespace has no repository
+/// of this name.
+pub const REPOSITORY_MADE: ChangeKind<ByIdAndName> = ChangeKind::new(3, "repository made");
+/// A repository changed or went: (id, 0). Its subject is the repository, and whether it is there.
+pub const REPOSITORY: ChangeKind<ById> = ChangeKind::new(4, "repository");
 /// A grant on a repository changed: (repository, principal).
-pub const GRANT: i64 = 5;
+pub const GRANT: ChangeKind<ByIds> = ChangeKind::new(5, "grant");
 /// A principal or its credentials changed: (id, 0), or only one of these: (id, its id).
-pub const PRINCIPAL: i64 = 6;
-/// The signing keys changed.
-pub const SIGNING_KEYS: i64 = 7;
-/// A tag of a repository was set or deleted: (repository, 0, tag).
-pub const TAG: i64 = 8;
-/// A manifest of a repository was put or deleted: (repository, 0, digest).
-pub const MANIFEST: i64 = 9;
-/// A repository serves a blob no more: (repository, 0, digest); or its bytes are elsewhere for all: (0, 0, digest).
-pub const BLOB: i64 = 10;
+pub const PRINCIPAL: ChangeKind<ById> = ChangeKind::new(6, "principal");
 
-/// A change to append, see this module's constants for what `a` and `b` are.
-pub fn change(kind: i64, a: i64, b: i64) -> Change {
-    Change {
-        kind,
-        a,
-        b,
-        name: None,
-    }
+/// A change to append, of a kind without names; the kind says what `a` and `b` are.
+pub const fn change<S: Unnamed>(kind: ChangeKind<S>, a: i64, b: i64) -> Change {
+    kind.change(a, b)
 }
 
-/// [`change`] of something that readers know by name only.
-pub fn named(kind: i64, a: i64, b: i64, name: &str) -> Change {
-    Change {
-        kind,
-        a,
-        b,
-        name: Some(name.to_owned()),
-    }
+/// A change to append, of something that readers know by name.
+pub fn named<S: Named>(kind: ChangeKind<S>, a: i64, b: i64, name: &str) -> Change {
+    kind.change_of(a, b, name)
 }
 
 /// How long a reader waits for the log when what it holds is not fresh.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// One change, as subscribers hear it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
-    /// A change of a known kind.
+/// One change, as subscribers receive it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeNotice<'a> {
+    /// A change of a kind that a crate of this process declares.
     Change {
-        /// One of this module's constants.
+        /// The number of its kind.
         kind: i64,
         /// The first id.
         a: i64,
         /// The second id.
         b: i64,
         /// The name, where the kind has one.
-        name: Option<String>,
+        name: Option<&'a str>,
     },
-    /// Something that this release does not know, or a gap in history: drop everything.
+    /// Something that this process does not know, or a gap in history: drop everything.
     Everything,
 }
 
-type Subscriber = Arc<dyn Fn(&Heard) + Send + Sync>;
+type Subscriber = Arc<dyn Fn(ChangeNotice<'_>) + Send + Sync>;
 
 /// The subscribers of this process, the marks of its caches, and how far the log was followed.
 #[derive(Default)]
 pub struct Changes {
+    kinds: ChangeKinds,
     subscribers: RwLock<Vec<Subscriber>>,
     coherence: Arc<Coherence>,
     bell: Notify,
-    /// How many complete looks there were; 0 while nobody follows.
-    looks: watch::Sender<u64>,
+    /// How many complete polls there were; 0 while nothing follows the log.
+    polls: watch::Sender<u64>,
 }
 
 impl Changes {
-    /// Calls `subscriber` for every change heard, in the order of local application. It must be
-    /// quick and must not block: it drops what it holds, and loads nothing.
-    pub fn subscribe(&self, subscriber: impl Fn(&Heard) + Send + Sync + 'static) {
+    /// The changes of a process that knows `kinds`.
+    pub fn new(kinds: ChangeKinds) -> Self {
+        Self {
+            kinds,
+            ..Self::default()
+        }
+    }
+
+    /// Calls `subscriber` for every change, in the order of local application. It must be quick and
+    /// must not block: it drops what it holds, and loads nothing.
+    pub fn subscribe(&self, subscriber: impl Fn(ChangeNotice<'_>) + Send + Sync + 'static) {
         let mut subscribers = self
             .subscribers
             .write()
@@ -114,48 +109,111 @@ impl Changes {
     /// Applies what this process has just committed.
     pub(crate) fn apply<T>(&self, committed: &Committed<T>) {
         for change in &committed.changes {
-            self.tell(&Heard::Change {
+            self.publish(ChangeNotice::Change {
                 kind: change.kind,
                 a: change.a,
                 b: change.b,
-                name: change.name.clone(),
+                name: change.name.as_deref(),
             });
         }
     }
 
-    /// Waits, if what is held is not fresh, for a look at the log that all who wait share; says
-    /// whether it is fresh now. Nobody waits longer than 300 ms, or where nobody follows the log.
+    /// Waits, if what is held is not fresh, for a poll of the log that all waiting readers share; says
+    /// whether it is fresh now. No reader waits longer than 300 ms, or where nothing follows the log.
     pub(crate) async fn catch_up(&self, clock: &dyn Clock) -> bool {
-        let mut looks = self.looks.subscribe();
+        let mut polls = self.polls.subscribe();
         if self.coherence.is_fresh(clock.elapsed()) {
             return true;
         }
-        if *looks.borrow_and_update() == 0 {
+        if *polls.borrow_and_update() == 0 {
             return false;
         }
         self.bell.notify_one();
-        let _ = tokio::time::timeout(PATIENCE, looks.changed()).await;
+        let _ = tokio::time::timeout(PATIENCE, polls.changed()).await;
         self.coherence.is_fresh(clock.elapsed())
     }
 
-    fn tell(&self, heard: &Heard) {
-        match Subject::of(heard) {
-            Some(subject) => self.coherence.strike(self.coherence.mark(&subject)),
-            None => self.coherence.strike_all(),
-        }
+    /// Invalidates what depends on the subject of a change, and then notifies the subscribers. What
+    /// no crate of this process declares may mean anything, so nothing that is held is trusted then.
+    fn publish(&self, notice: ChangeNotice<'_>) {
+        let subject = match notice {
+            ChangeNotice::Change { kind, a, b, name } => self.kinds.subject(kind, a, b, name),
+            ChangeNotice::Everything => None,
+        };
+        let notice = if let Some(subject) = subject {
+            self.coherence.invalidate(self.coherence.mark(&subject));
+            notice
+        } else {
+            self.coherence.invalidate_all();
+            ChangeNotice::Everything
+        };
         let subscribers = self
             .subscribers
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         for subscriber in &subscribers {
-            subscriber(heard);
+            subscriber(notice);
         }
     }
 
-    /// Notes a look that saw all that was committed when it began.
-    fn looked(&self, began: Duration) {
-        self.coherence.looked(began);
-        self.looks.send_modify(|looks| *looks += 1);
+    /// Notes a complete poll that saw all that was committed when it began.
+    fn polled(&self, began: Duration) {
+        self.coherence.polled(began);
+        self.polls.send_modify(|polls| *polls += 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const CHANNEL: ChangeKind<ByIdAndName> = ChangeKind::new(40, "channel");
+
+    /// The changes of a process that knows channels, and what its subscriber was told of kinds.
+    fn following() -> (Changes, Arc<Mutex<Vec<Option<i64>>>>) {
+        let changes = Changes::new(ChangeKinds::new(vec![CHANNEL.declared()]));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let telling = Arc::clone(&told);
+        changes.subscribe(move |notice| {
+            telling.lock().unwrap().push(match notice {
+                ChangeNotice::Change { kind, .. } => Some(kind),
+                ChangeNotice::Everything => None,
+            });
+        });
+        (changes, told)
+    }
+
+    fn publish(changes: &Changes, change: &Change) {
+        changes.publish(ChangeNotice::Change {
+            kind: change.kind,
+            a: change.a,
+            b: change.b,
+            name: change.name.as_deref(),
+        });
+    }
+
+    #[test]
+    fn a_declared_kind_ends_what_depends_on_its_subject_and_nothing_else() {
+        let (changes, told) = following();
+        let coherence = changes.coherence();
+        let (this, other) = (CHANNEL.subject(1, "stable"), CHANNEL.subject(2, "stable"));
+        let since = coherence.begin();
+        publish(&changes, &CHANNEL.change_of(1, 9, "stable"));
+        assert!(!coherence.holds(since, &[coherence.mark(&this)]));
+        assert!(coherence.holds(since, &[coherence.mark(&other)]));
+        assert_eq!(*told.lock().unwrap(), [Some(CHANNEL.number())]);
+    }
+
+    #[test]
+    fn a_kind_that_no_crate_declares_ends_everything() {
+        let (changes, told) = following();
+        let coherence = changes.coherence();
+        let since = coherence.begin();
+        publish(&changes, &NAMESPACE.change(1, 2));
+        assert!(!coherence.holds(since, &[]));
+        assert_eq!(*told.lock().unwrap(), [None]);
     }
 }

@@ -16,7 +16,7 @@ use seawall_types::{Clock, Tasks};
 use crate::clock::SystemRandom;
 use crate::secrets::Secrets;
 use crate::tasks::Tracker;
-use crate::{Feature, Kernel, MIGRATIONS, Op, Parts, Settings};
+use crate::{Declarations, Feature, Kernel, MIGRATIONS, Op, Parts, Settings};
 
 /// A process over a database of its own.
 struct Process {
@@ -53,6 +53,7 @@ impl Process {
             secrets: Secrets::from_bytes(&[5; 32]),
             settings: Settings::default(),
             cache_bytes: 1 << 20,
+            declarations: Declarations::default(),
         };
         let kernel = Kernel::open(parts).await.unwrap();
         Self {

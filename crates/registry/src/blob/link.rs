@@ -4,15 +4,14 @@
 //! that tells nobody. Bytes are remembered by their digest alone, since they never change; who may
 //! have them is asked first, each time.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use seawall_kernel::auth::Pull;
-use seawall_kernel::blobs::{self, BlobFacts};
-use seawall_kernel::changes::Subject;
-use seawall_kernel::{Cache, Kernel, Loaded, Op, Repo, Share, Weigh};
+use seawall_kernel::blobs::{self, BLOB, BlobFacts};
+use seawall_kernel::changes::REPOSITORY;
+use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Repo, Weigh};
 use seawall_meta::args;
 use seawall_types::{Digest, Result};
 
@@ -23,8 +22,10 @@ use crate::names::Names;
 /// Blobs up to this many bytes (configs, small layers) are kept in memory.
 pub(crate) const SMALL: u64 = 64 * 1024;
 
-const LINKS: Share = Share(12);
-const BYTES: Share = Share(20);
+/// The cache of which repository links which blob.
+pub(crate) const LINKS: CacheShare = CacheShare::new("links", 12);
+/// The cache of the bytes of small blobs.
+pub(crate) const BYTES: CacheShare = CacheShare::new("bytes", 20);
 
 /// A link as it was read.
 #[derive(Debug)]
@@ -73,11 +74,11 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(kernel: &Kernel) -> Self {
-        Self {
-            links: kernel.cache("links", LINKS),
-            bytes: kernel.cache("bytes", BYTES),
-        }
+    pub(crate) fn new(kernel: &Kernel) -> Result<Self> {
+        Ok(Self {
+            links: kernel.cache(LINKS)?,
+            bytes: kernel.cache(BYTES)?,
+        })
     }
 }
 
@@ -99,9 +100,9 @@ pub(crate) async fn find(
         };
         let text = digest.to_string();
         let on = [
-            Subject::Blob(repository.get(), Cow::Borrowed(&text)),
-            Subject::Blob(0, Cow::Borrowed(&text)),
-            Subject::Repository(repository.get()),
+            BLOB.subject(repository.get(), &text),
+            BLOB.subject(0, &text),
+            REPOSITORY.subject(repository.get()),
         ];
         let link = Arc::new(Link {
             facts: blobs::read(&row, 0)?,

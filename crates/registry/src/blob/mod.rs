@@ -10,16 +10,16 @@ mod mount;
 pub(crate) mod store;
 mod walk;
 
-pub(crate) use link::{Link, Links, SMALL, find, whole};
+pub(crate) use link::{BYTES, LINKS, Link, Links, SMALL, find, whole};
 pub(crate) use mount::mount;
 pub use walk::{linked, walk_links};
 
 use std::time::Duration;
 
 use seawall_kernel::auth::{Delete, Pull, Push};
-use seawall_kernel::blobs::{self, Owner};
+use seawall_kernel::blobs::{self, BLOB, Owner};
 use seawall_kernel::events::{Event, EventKind};
-use seawall_kernel::{Op, Repo, changes};
+use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args};
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
@@ -157,8 +157,7 @@ pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Res
             let namespace = repo.namespace().ok_or_else(unknown)?;
             blobs::release_one(tx, &Owner::lease(namespace, repo.id()), digest).await?;
             let digest = digest.to_string();
-            let (kind, repository) = (changes::BLOB, repo.id().get());
-            tx.change(changes::named(kind, repository, 0, &digest))
+            tx.change(BLOB.change_of(repo.id().get(), 0, &digest))
                 .await?;
             let detail = serde_json::json!({ "digest": digest });
             op.emit(

@@ -8,14 +8,15 @@
 use std::time::Duration;
 
 use seawall_kernel::auth::Delete;
-use seawall_kernel::blobs::{self, Owner};
-use seawall_kernel::changes;
+use seawall_kernel::blobs;
+use seawall_kernel::changes::REPOSITORY;
 use seawall_kernel::events::{Event, EventKind};
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args};
 use seawall_types::{Digest, Error, Result};
 
 use super::{store, unknown};
+use crate::changes::{MANIFEST, TAG};
 use crate::tag::{self, Taken};
 
 /// Above so many tags a single change tells others to drop all they know of the repository.
@@ -55,7 +56,7 @@ pub(crate) async fn delete(
 async fn keep(tx: &mut Tx, repo: &Repo<Delete>, digest: &Digest, window: Duration) -> Result<()> {
     let missing = || Error::internal("a repository without a namespace");
     let namespace = repo.namespace().ok_or_else(missing)?;
-    let owner = Owner::manifest(namespace, repo.id(), digest);
+    let owner = super::owner(namespace, repo.id(), digest);
     blobs::keep_for(tx, &owner, Some(window)).await
 }
 
@@ -68,20 +69,13 @@ async fn announce(
 ) -> Result<()> {
     let repository = repo.id().get();
     if tags.names.len() > CHANGES {
-        tx.change(changes::change(changes::REPOSITORY, repository, 0))
-            .await?;
+        tx.change(REPOSITORY.change(repository, 0)).await?;
     } else {
         for tag in &tags.names {
-            tx.change(changes::named(changes::TAG, repository, 0, tag))
-                .await?;
+            tx.change(TAG.change_of(repository, 0, tag)).await?;
         }
-        tx.change(changes::named(
-            changes::MANIFEST,
-            repository,
-            0,
-            &digest.to_string(),
-        ))
-        .await?;
+        tx.change(MANIFEST.change_of(repository, 0, &digest.to_string()))
+            .await?;
     }
     // Of many tags only some are named; `more` says so.
     let detail = serde_json::json!({ "digest": digest, "tags": tags.names, "more": tags.more });

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use seawall_kernel::blobs::{self, Owner};
+use seawall_kernel::blobs;
 use seawall_kernel::jobs::{Job, Outcome};
 use seawall_kernel::{Op, Result};
 use seawall_meta::args;
@@ -45,7 +45,7 @@ async fn one(
     digest: Digest,
     window: Duration,
 ) -> Result<()> {
-    let owner = Owner::manifest(namespace, repository, &digest);
+    let owner = super::owner(namespace, repository, &digest);
     op.transaction(
         (owner, digest, window),
         |tx, _op, (owner, digest, window)| {

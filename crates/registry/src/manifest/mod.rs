@@ -24,6 +24,7 @@ mod check;
 mod delete;
 mod draft;
 mod forget;
+mod owner;
 mod put;
 mod served;
 pub(crate) mod store;
@@ -38,8 +39,9 @@ pub(crate) use check::WrongSize;
 pub(crate) use delete::delete;
 pub(crate) use draft::Draft;
 pub(crate) use forget::{FORGET_FIRST, Forget, forget};
+pub(crate) use owner::{OWNER, owner};
 pub(crate) use put::{Conditions, Put, put};
-pub(crate) use served::{DigestKey, Served, Shelf, find};
+pub(crate) use served::{DigestKey, MANIFESTS, Served, Shelf, TAGS, find};
 pub use walk::{Walked, walk_manifests};
 
 /// How a manifest refers to something; stored, so numbers are never reused.

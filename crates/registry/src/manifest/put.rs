@@ -3,7 +3,6 @@
 use futures::future::BoxFuture;
 use seawall_kernel::auth::Push;
 use seawall_kernel::blobs::{self, Owner};
-use seawall_kernel::changes;
 use seawall_kernel::events::{Event, EventKind};
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Expect, Tx, args, list};
@@ -15,6 +14,7 @@ use seawall_types::{Digest, Error, Reason, Result};
 use super::check::{self, References, WrongSize};
 use super::draft::Draft;
 use super::store;
+use crate::changes;
 use crate::tag::{self, Moved};
 
 /// How often a row that others insert and remove at the same time is looked at again.
@@ -125,10 +125,10 @@ fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<O
         }
         let mut changes = Vec::new();
         if arrival != Arrival::Known {
-            let owner = Owner::manifest(namespace, repository, &digest);
+            let owner = super::owner(namespace, repository, &digest);
             connect(tx, &owner, put, arrival, &kept).await?;
             let (kind, name) = (changes::MANIFEST, digest.to_string());
-            changes.push(changes::named(kind, repository.get(), 0, &name));
+            changes.push(kind.change_of(repository.get(), 0, &name));
         }
         let moving = tag::Moving {
             repository,
@@ -139,7 +139,7 @@ fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<O
         let moved = tag::set(tx, op, moving, &put.tags).await?;
         changes.extend(moved.iter().map(|moved| {
             let (kind, tag) = (changes::TAG, moved.tag.as_str());
-            changes::named(kind, repository.get(), 0, tag)
+            kind.change_of(repository.get(), 0, tag)
         }));
         tx.changes(&changes).await?;
         if arrival != Arrival::Known || !moved.is_empty() {

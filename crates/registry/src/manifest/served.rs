@@ -4,14 +4,13 @@
 //! shows it. A tag may mean something else the next moment: what is remembered of it ends with the
 //! change that moves it. What is not there is remembered, too, until it comes.
 
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderValue;
 use seawall_kernel::auth::Pull;
-use seawall_kernel::changes::Subject;
-use seawall_kernel::{Cache, Kernel, Loaded, Op, Repo, Share, Weigh};
+use seawall_kernel::changes::REPOSITORY;
+use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Repo, Weigh};
 use seawall_meta::{Row, args};
 use seawall_types::reference::Reference;
 use seawall_types::tag::Tag;
@@ -19,10 +18,13 @@ use seawall_types::time::Millis;
 use seawall_types::{Digest, Error, RepositoryId, Result};
 
 use super::{store, unknown};
+use crate::changes;
 use crate::names::Names;
 
-const TAGS: Share = Share(10);
-const MANIFESTS: Share = Share(40);
+/// The cache of what tags point to.
+pub(crate) const TAGS: CacheShare = CacheShare::new("tags", 10);
+/// The cache of manifests by digest.
+pub(crate) const MANIFESTS: CacheShare = CacheShare::new("manifests", 40);
 
 /// A manifest as it is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,11 +99,11 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn new(kernel: &Kernel) -> Self {
-        Self {
-            tags: kernel.cache("tags", TAGS),
-            manifests: kernel.cache("manifests", MANIFESTS),
-        }
+    pub(crate) fn new(kernel: &Kernel) -> Result<Self> {
+        Ok(Self {
+            tags: kernel.cache(TAGS)?,
+            manifests: kernel.cache(MANIFESTS)?,
+        })
     }
 }
 
@@ -156,8 +158,8 @@ async fn by_tag(
             Pointed { to, until }
         });
         let on = [
-            Subject::Tag(repository.get(), Cow::Borrowed(tag.as_str())),
-            Subject::Repository(repository.get()),
+            changes::TAG.subject(repository.get(), tag.as_str()),
+            REPOSITORY.subject(repository.get()),
         ];
         Ok(Loaded::new(pointed, on.map(|subject| op.mark(&subject))))
     };
@@ -200,9 +202,10 @@ fn shown(
     digest: &Digest,
     served: Option<Arc<Served>>,
 ) -> Loaded<Option<Arc<Served>>> {
+    let name = digest.to_string();
     let on = [
-        Subject::Manifest(repository.get(), Cow::Owned(digest.to_string())),
-        Subject::Repository(repository.get()),
+        changes::MANIFEST.subject(repository.get(), &name),
+        REPOSITORY.subject(repository.get()),
     ];
     Loaded::new(served, on.map(|subject| op.mark(&subject)))
 }

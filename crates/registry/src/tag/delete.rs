@@ -8,7 +8,6 @@
 //! these tags moves it as any other; it has only nothing before.
 
 use seawall_kernel::auth::Delete;
-use seawall_kernel::changes;
 use seawall_kernel::events::{Event, EventKind};
 use seawall_kernel::jobs::{self, Job, Outcome, Schedule};
 use seawall_kernel::{Op, Repo};
@@ -19,6 +18,7 @@ use seawall_types::{Digest, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Spot, history, store};
+use crate::changes::TAG;
 use crate::manifest::unknown;
 
 /// How many tags of a manifest a transaction takes.
@@ -52,13 +52,8 @@ pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()
             let arguments = history(op, spot, Cause::Deleted);
             let mark = tx.insert(&store::HISTORY_MARK, arguments).await?;
             tx.execute(&store::HISTORY_END, args![mark, open]).await?;
-            tx.change(changes::named(
-                changes::TAG,
-                repository.get(),
-                0,
-                tag.as_str(),
-            ))
-            .await?;
+            tx.change(TAG.change_of(repository.get(), 0, tag.as_str()))
+                .await?;
             let detail = serde_json::json!({ "tag": tag.as_str(), "digest": digest });
             op.emit(
                 tx,

@@ -86,10 +86,11 @@ impl House {
             secrets: Secrets::from_bytes(&[7; 32]),
             settings: Settings::default(),
             cache_bytes: 16 << 20,
+            declarations: crate::declarations(),
         };
         let kernel = Kernel::open(parts).await.unwrap();
         Self {
-            shelf: manifest::Shelf::new(&kernel),
+            shelf: manifest::Shelf::new(&kernel).unwrap(),
             kernel,
             name: RepositoryName::parse("ann/app").unwrap(),
             _directory: directory,

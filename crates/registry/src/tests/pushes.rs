@@ -199,7 +199,7 @@ async fn a_blob_that_is_not_here_cannot_be_kept() {
     let repo = op.repo::<Push>(&house.name).await.unwrap();
     let (namespace, repository) = (repo.namespace().unwrap(), repo.existing().unwrap());
     let gone = Digest::of(Algorithm::Sha256, b"collected meanwhile");
-    let owner = seawall_kernel::blobs::Owner::manifest(namespace, repository, &gone);
+    let owner = manifest::owner(namespace, repository, &gone);
     let keeping = op.transaction((owner, [gone]), |tx, _op, (owner, digests)| {
         Box::pin(async move { seawall_kernel::blobs::keep(tx, owner, digests).await })
     });

@@ -57,6 +57,7 @@ impl House {
             secrets: Secrets::from_bytes(&[5; 32]),
             settings: Settings::default(),
             cache_bytes: 16 << 20,
+            declarations: seawall_kernel::Declarations::default(),
         };
         Self {
             kernel: Kernel::open(parts).await.unwrap(),

@@ -139,7 +139,7 @@ async fn a_cold_pull_reads_twice_and_writes_nothing() {
     let op = rig.op("ann");
     let name = RepositoryName::parse("ann/app").unwrap();
     let repo = op.repo::<Pull>(&name).await.unwrap();
-    let links = blob::Links::new(op.kernel());
+    let links = blob::Links::new(op.kernel()).unwrap();
     blob::find(&op, &links, &repo, &digest).await.unwrap();
     let spent = op.cost().snapshot();
     assert_eq!((spent.reads, spent.writes), (2, 0));

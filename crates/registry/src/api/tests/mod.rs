@@ -133,10 +133,11 @@ impl Rig {
             secrets: Secrets::from_bytes(&[7; 32]),
             settings: Settings::default(),
             cache_bytes: 16 << 20,
+            declarations: crate::declarations(),
             tracker,
         };
         let kernel = Kernel::open(parts).await.unwrap();
-        let content = Content::new(Arc::clone(&kernel), config);
+        let content = Content::new(Arc::clone(&kernel), config).unwrap();
         let known = Arc::new(Known::default());
         let table = Table::new(crate::feature(&content).routes);
         let dispatcher = Dispatcher::new(kernel, table, Arc::clone(&known) as _, None);
