@@ -11,7 +11,7 @@ E2E = e2e
 KILLS ?= 20
 SECONDS ?= 60
 # The same selection of packages as for all unit tests: another one would build the dependencies anew.
-KERNEL = $(CARGO) test --locked --workspace --exclude seawall --exclude xtask --lib -- tests::jobs tests::events tests::time
+KERNEL = $(CARGO) test --locked --workspace --exclude seawall --exclude xtask --lib -- tests::jobs tests::events tests::time tests::rights
 CRASH = SEAWALL_KILLS=$(KILLS) $(CARGO) test --locked --package seawall --test crash -- --nocapture
 
 # In this order by `make test`.
@@ -55,7 +55,7 @@ setup:
 # Tests of behaviour need no durability; what survives a crash is tested with it.
 unit $(HTTP): export SEAWALL_TEST_FSYNC = 0
 
-unit: ## Unit and property tests; those of the database layer, of jobs, events and time on all three databases
+unit: ## Unit and property tests; those of the database layer, of jobs, events, time and rights on all three databases
 	$(E2E)/servers.sh run -- $(CARGO) test --locked --workspace --exclude seawall --exclude xtask
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=postgres $(KERNEL)
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(KERNEL)

@@ -8,6 +8,7 @@ use seawall::compose::{self, Ground, House};
 use seawall::config::Config;
 use seawall::examine::{Report, examine};
 use seawall::front;
+use seawall_accounts::NewUser;
 use seawall_blob::files::{Disk, Files};
 use seawall_kernel::Op;
 use seawall_kernel::auth::Administer;
@@ -155,11 +156,14 @@ impl TestApp {
     async fn make(house: &House, operator: &Op, name: &str, superuser: bool) {
         let name = NamespaceName::parse(name).expect("a user's name");
         let password = Some(Secret::new(PASSWORD.to_owned()));
-        house
-            .directory
-            .create_user(operator, &name, password, superuser)
-            .await
-            .expect("a user");
+        let user = NewUser {
+            name,
+            password,
+            superuser,
+        };
+        let installation = operator.installation().expect("the operator");
+        let made = house.directory.create_user(operator, &installation, user);
+        made.await.expect("a user");
     }
 
     /// An operation as the command line makes them.

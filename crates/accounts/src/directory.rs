@@ -1,7 +1,24 @@
 //! `Directory`: what the rest of the program knows of accounts.
 //!
-//! Users are made and changed here by the operator's command line. Every change is one transaction
-//! with its event and its change, after which no replica accepts what was good before.
+//! Users are made and changed here, by who has opened the installation or the user for it. Every
+//! change is one transaction with its event and its change, after which no replica accepts what was
+//! good before.
+//!
+//! ```compile_fail
+//! # async fn forgets(directory: &seawall_accounts::Directory, op: &seawall_kernel::Op) {
+//! // No operation by itself sees the users.
+//! directory.list_users(op).await;
+//! # }
+//! ```
+//!
+//! ```
+//! # async fn remembers(directory: &seawall_accounts::Directory, op: &seawall_kernel::Op) {
+//! use seawall_kernel::auth::Inspect;
+//! if let Ok(installation) = op.installation::<Inspect>() {
+//!     directory.list_users(op, &installation).await;
+//! }
+//! # }
+//! ```
 
 mod admin;
 mod refresh;
@@ -9,8 +26,9 @@ mod users;
 
 use std::sync::{Arc, Weak};
 
+use seawall_kernel::auth::Administer;
 use seawall_kernel::changes::{ChangeNotice, PRINCIPAL};
-use seawall_kernel::{Kernel, Op};
+use seawall_kernel::{Installation, Kernel, Op};
 use seawall_types::{PrincipalId, Result};
 
 use crate::config::Config;
@@ -20,6 +38,7 @@ use crate::passwords::Passwords;
 use crate::tokens::Tokens;
 
 pub use refresh::RefreshToken;
+pub use users::NewUser;
 
 /// The accounts of an installation.
 pub struct Directory {
@@ -55,8 +74,12 @@ impl Directory {
 
     /// Makes a new signing key, which signs from 10 seconds on, so that every replica knows it by
     /// then. The old ones are accepted until the last token that they signed has ended.
-    pub async fn rotate_keys(&self, op: &Op) -> Result<()> {
-        self.tokens.rotate_keys(op).await
+    pub async fn rotate_keys(
+        &self,
+        op: &Op,
+        installation: &Installation<Administer>,
+    ) -> Result<()> {
+        self.tokens.rotate_keys(op, installation).await
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

@@ -30,7 +30,7 @@ mod tests;
 
 pub use config::Config;
 pub use declare::declarations;
-pub use directory::{Directory, RefreshToken};
+pub use directory::{Directory, NewUser, RefreshToken};
 pub use feature::feature;
 
 /// The tables of this crate; they refer to the kernel's.

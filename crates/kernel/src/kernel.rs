@@ -19,7 +19,7 @@ use crate::catalog::{FACTS, FactsKey, RepositoryFacts};
 use crate::changes::Changes;
 use crate::declare::{Declarations, own};
 use crate::events::Watchers;
-use crate::installation::{self, Installation};
+use crate::installation::{self, InstallationIdentity};
 use crate::lanes::Lanes;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -50,7 +50,7 @@ pub struct Parts {
 /// The one shared state of a process.
 pub struct Kernel {
     parts: Parts,
-    installation: Installation,
+    installation: InstallationIdentity,
     changes: Changes,
     caches: CacheShares,
     watchers: Watchers,

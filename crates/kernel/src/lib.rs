@@ -30,7 +30,7 @@ mod tests;
 
 pub use auth::{Actor, Ceiling, Who};
 pub use cache::{Cache, CacheShare};
-pub use catalog::{Repo, RepositoryFacts};
+pub use catalog::{Installation, Namespace, Repo, RepositoryFacts, User};
 pub use declare::Declarations;
 pub use feature::Feature;
 pub use kernel::{Kernel, Parts};

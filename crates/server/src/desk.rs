@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use seawall_kernel::Op;
-use seawall_kernel::auth::Administer;
-use seawall_kernel::catalog::Repo;
+use seawall_kernel::auth::{Administer, InstallationAct, UserAct};
 use seawall_kernel::changes::FRESH;
-use seawall_types::RepositoryName;
+use seawall_kernel::{Installation, Namespace, Op, Repo, User};
 use seawall_types::lane::Lane;
+use seawall_types::{NamespaceName, RepositoryName};
 use serde::Serialize;
 
 use crate::command::{Common, Format, Output};
@@ -85,6 +84,21 @@ impl Desk {
         }
         drop(self.op);
         self.house.close(AFTERWORK).await;
+    }
+
+    /// The installation, for what the operator does to it.
+    pub fn installation<A: InstallationAct>(&self) -> Result<Installation<A>> {
+        Ok(self.op.installation::<A>()?)
+    }
+
+    /// A namespace that a command names.
+    pub async fn namespace(&self, name: &NamespaceName) -> Result<Namespace<Administer>> {
+        Ok(self.op.namespace::<Administer>(name).await?)
+    }
+
+    /// A user whom a command names.
+    pub async fn user<A: UserAct>(&self, name: &NamespaceName) -> Result<User<A>> {
+        Ok(self.op.user::<A>(name).await?)
     }
 
     /// A repository that a command names.

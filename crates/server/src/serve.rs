@@ -106,7 +106,7 @@ async fn first_administrator(house: &House, file: &FirstPassword) -> Result<Opti
     let mut kept = false;
     let made = house
         .directory
-        .ensure_admin(&op, |password| {
+        .ensure_admin(&op, &op.installation()?, |password| {
             kept = true;
             file.keep(password).map_err(Error::internal)
         })

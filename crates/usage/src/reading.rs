@@ -1,9 +1,23 @@
 //! What others read of the activity log and the counts.
+//!
+//! ```compile_fail
+//! # async fn forgets(op: &seawall_kernel::Op) {
+//! // No operation by itself sees what was done.
+//! seawall_usage::recent_activity(op, 10).await;
+//! # }
+//! ```
+//!
+//! ```compile_fail
+//! # async fn forgets(op: &seawall_kernel::Op, repository: seawall_types::RepositoryId) {
+//! // Nor how often a repository was pulled of which it only has the id.
+//! seawall_usage::pulls_of(op, repository).await;
+//! # }
+//! ```
 
-use seawall_kernel::Op;
+use seawall_kernel::auth::{Existing, Inspect};
 use seawall_kernel::events::EventKind;
+use seawall_kernel::{Installation, Op, Repo};
 use seawall_meta::args;
-use seawall_types::ids::RepositoryId;
 use seawall_types::time::Millis;
 use seawall_types::{Error, Result};
 
@@ -31,7 +45,11 @@ pub struct Activity {
 }
 
 /// The latest `limit` lines of the activity log, the newest first.
-pub async fn recent_activity(op: &Op, limit: u32) -> Result<Vec<Activity>> {
+pub async fn recent_activity(
+    op: &Op,
+    _installation: &Installation<Inspect>,
+    limit: u32,
+) -> Result<Vec<Activity>> {
     let rows = op
         .sql()
         .all(&store::ACTIVITY_RECENT, args![i64::from(limit)])
@@ -53,7 +71,7 @@ pub async fn recent_activity(op: &Op, limit: u32) -> Result<Vec<Activity>> {
 }
 
 /// How often manifests of a repository were pulled, as far as it was written down.
-pub async fn pulls_of(op: &Op, repository: RepositoryId) -> Result<u64> {
-    let row = op.sql().one(&store::PULLS_OF, args![repository]).await?;
+pub async fn pulls_of<A: Existing>(op: &Op, repo: &Repo<A>) -> Result<u64> {
+    let row = op.sql().one(&store::PULLS_OF, args![repo.id()]).await?;
     Ok(u64::try_from(row.opt_int(0)?.unwrap_or_default()).unwrap_or_default())
 }

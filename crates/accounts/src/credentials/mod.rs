@@ -9,11 +9,11 @@ pub(crate) mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_kernel::auth::{CredentialKind, Identity};
+use seawall_kernel::auth::{CredentialKind, Identity, UserAct};
 use seawall_kernel::catalog::principals;
 use seawall_kernel::catalog::store::ACTIVE;
 use seawall_kernel::changes::{NAMESPACE_MADE, PRINCIPAL};
-use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Weigh};
+use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, User, Weigh};
 use seawall_meta::{Row, Tx, args};
 use seawall_types::permission::PrincipalKind;
 use seawall_types::time::Millis;
@@ -184,10 +184,14 @@ pub(crate) async fn standing_in(
 }
 
 /// Stores a password's hash; passwords and refresh tokens before it cease to be good.
-pub(crate) async fn replace_password(tx: &mut Tx, principal: PrincipalId, phc: &str) -> Result<()> {
-    revoke_all(tx, principal).await?;
+pub(crate) async fn replace_password<A: UserAct>(
+    tx: &mut Tx,
+    user: &User<A>,
+    phc: &str,
+) -> Result<()> {
+    revoke_all(tx, user).await?;
     let arguments = args![
-        principal,
+        user.id(),
         store::PASSWORD,
         phc.as_bytes(),
         None::<&str>,
@@ -197,13 +201,13 @@ pub(crate) async fn replace_password(tx: &mut Tx, principal: PrincipalId, phc: &
     Ok(())
 }
 
-/// Revokes every credential of a principal, and with them every token made by one, and locks the
+/// Revokes every credential of a user, and with them every token made by one, and locks the
 /// principal.
-pub(crate) async fn revoke_all(tx: &mut Tx, principal: PrincipalId) -> Result<()> {
-    principals::alter(tx, principal, None).await?;
-    tx.execute(&store::REVOKE, args![principal, store::PASSWORD])
+pub(crate) async fn revoke_all<A: UserAct>(tx: &mut Tx, user: &User<A>) -> Result<()> {
+    principals::alter(tx, user, None).await?;
+    tx.execute(&store::REVOKE, args![user.id(), store::PASSWORD])
         .await?;
-    revoke_refresh(tx, principal).await
+    revoke_refresh(tx, user.id()).await
 }
 
 /// Revokes every refresh token of a principal, whose row the transaction has locked.

@@ -1,7 +1,8 @@
 //! The first administrator: made at the first start if nobody administers the installation.
 
-use seawall_kernel::Op;
+use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::principals;
+use seawall_kernel::{Installation, Op};
 use seawall_meta::args;
 use seawall_types::{NamespaceName, Reason, Result, Secret};
 
@@ -22,6 +23,7 @@ impl Directory {
     pub async fn ensure_admin(
         &self,
         op: &Op,
+        installation: &Installation<Administer>,
         keep: impl FnOnce(&Secret) -> Result<()>,
     ) -> Result<Option<Secret>> {
         if op
@@ -36,13 +38,14 @@ impl Directory {
         keep(&password)?;
         let phc = self.passwords().hash(op, &password).await?;
         let name = NamespaceName::parse(ADMIN)?;
-        let made = op.transaction((name, phc), |tx, op, (name, phc)| {
+        let input = (installation.clone(), name, phc);
+        let made = op.transaction(input, |tx, op, (installation, name, phc)| {
             Box::pin(async move {
                 if tx.optional(&store::SUPERUSER, args![]).await?.is_some() {
                     return Ok(false);
                 }
-                let id = principals::create_user(tx, op, name, true).await?;
-                credentials::replace_password(tx, id, phc).await?;
+                let user = principals::create_user(tx, op, installation, name, true).await?;
+                credentials::replace_password(tx, &user, phc).await?;
                 Ok(true)
             })
         });

@@ -1,11 +1,12 @@
 //! Refresh tokens as the operator sees and ends them.
 
-use seawall_kernel::Op;
+use seawall_kernel::auth::ManageCredentials;
 use seawall_kernel::catalog::principals;
 use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::{Op, User};
 use seawall_meta::{Row, args};
 use seawall_types::time::{Millis, as_text, as_text_if_any};
-use seawall_types::{CredentialId, Error, NamespaceName, Reason, Result};
+use seawall_types::{CredentialId, Error, Reason, Result};
 use serde::Serialize;
 
 use super::Directory;
@@ -43,36 +44,31 @@ impl RefreshToken {
 }
 
 impl Directory {
-    /// The refresh tokens of a user that are good now, the oldest first. Errors: `NotFound`.
+    /// The refresh tokens of a user that are good now, the oldest first.
     pub async fn list_refresh_tokens(
         &self,
         op: &Op,
-        name: &NamespaceName,
+        user: &User<ManageCredentials>,
     ) -> Result<Vec<RefreshToken>> {
-        op.transaction(name.clone(), |tx, _op, name| {
-            Box::pin(async move {
-                let id = principals::find_user(tx, name.as_str()).await?;
-                let arguments = args![id, store::REFRESH, MOST];
-                let rows = tx.all(&store::USABLE_LIST, arguments).await?;
-                rows.iter().map(RefreshToken::read).collect()
-            })
-        })
-        .await
+        let arguments = args![user.id(), store::REFRESH, MOST];
+        let rows = op.sql().all(&store::USABLE_LIST, arguments).await?;
+        rows.iter().map(RefreshToken::read).collect()
     }
 
     /// Ends one refresh token of a user, or all of them, and every token that was got by them.
-    /// Errors: `NotFound` for a user or a token that is not there.
+    /// Errors: `NotFound` for a token that is not there; those of [`User::enter`].
     pub async fn revoke_refresh_tokens(
         &self,
         op: &Op,
-        name: &NamespaceName,
+        user: &User<ManageCredentials>,
         which: Option<CredentialId>,
     ) -> Result<()> {
-        op.transaction((name.clone(), which), |tx, op, (name, which)| {
+        op.transaction((user.clone(), which), |tx, op, (user, which)| {
             Box::pin(async move {
-                let id = principals::find_user(tx, name.as_str()).await?;
                 // This locks the principal, so that no refresh token is made in between.
-                principals::alter(tx, id, *which).await?;
+                user.enter(tx, op).await?;
+                let (id, name) = (user.id(), user.name());
+                principals::alter(tx, user, *which).await?;
                 if let Some(one) = which {
                     let arguments = args![id, store::REFRESH, *one];
                     if tx.execute(&store::REVOKE_ONE, arguments).await? == 0 {

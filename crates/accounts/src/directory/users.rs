@@ -1,8 +1,9 @@
-//! Users as the operator makes and changes them.
+//! Users as they are made and changed.
 
-use seawall_kernel::Op;
-use seawall_kernel::catalog::principals::{self, User};
+use seawall_kernel::auth::{Administer, Inspect, ManageCredentials};
+use seawall_kernel::catalog::principals::{self, UserSummary};
 use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::{Installation, Op, User};
 use seawall_types::name::DEFAULT_NAMESPACE;
 use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 
@@ -29,6 +30,17 @@ const RESERVED: [&str; 13] = [
     "v2",
 ];
 
+/// A user to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The name, which is its namespace's, too.
+    pub name: NamespaceName,
+    /// The password; one is made if none is given.
+    pub password: Option<Secret>,
+    /// Whether the user administers the installation.
+    pub superuser: bool,
+}
+
 impl Directory {
     /// Makes a user and its namespace. Returns the password if none was given.
     ///
@@ -38,25 +50,28 @@ impl Directory {
     pub async fn create_user(
         &self,
         op: &Op,
-        name: &NamespaceName,
-        password: Option<Secret>,
-        superuser: bool,
+        installation: &Installation<Administer>,
+        user: NewUser,
     ) -> Result<Option<Secret>> {
+        let NewUser {
+            name,
+            password,
+            superuser,
+        } = user;
         if RESERVED.contains(&name.as_str()) && !(superuser && name.as_str() == ADMIN) {
             let words = format!("the name {name} is kept for other things than a user");
             return Err(Error::new(Reason::Conflict, words));
         }
         let (password, generated) = choose(op, password);
         let phc = self.passwords().hash(op, &password).await?;
-        op.transaction(
-            (name.clone(), phc, superuser),
-            |tx, op, (name, phc, superuser)| {
-                Box::pin(async move {
-                    let id = principals::create_user(tx, op, name, *superuser).await?;
-                    credentials::replace_password(tx, id, phc).await
-                })
-            },
-        )
+        let input = (installation.clone(), name, superuser, phc);
+        op.transaction(input, |tx, op, (installation, name, superuser, phc)| {
+            Box::pin(async move {
+                let made = principals::create_user(tx, op, installation, name, *superuser);
+                let user = made.await?;
+                credentials::replace_password(tx, &user, phc).await
+            })
+        })
         .await?;
         Ok(generated)
     }
@@ -64,20 +79,20 @@ impl Directory {
     /// Sets a user's password. The old one, every refresh token and every token of either ceases to
     /// be good. Returns the password if none was given.
     ///
-    /// Errors: `NotFound`; `BadRequest` for a password that has not 1 to 1024 bytes.
+    /// Errors: `BadRequest` for a password that has not 1 to 1024 bytes; those of [`User::enter`].
     pub async fn set_password(
         &self,
         op: &Op,
-        name: &NamespaceName,
+        user: &User<ManageCredentials>,
         password: Option<Secret>,
     ) -> Result<Option<Secret>> {
         let (password, generated) = choose(op, password);
         let phc = self.passwords().hash(op, &password).await?;
-        op.transaction((name.clone(), phc), |tx, op, (name, phc)| {
+        op.transaction((user.clone(), phc), |tx, op, (user, phc)| {
             Box::pin(async move {
-                let id = principals::find_user(tx, name.as_str()).await?;
-                credentials::replace_password(tx, id, phc).await?;
-                let detail = serde_json::json!({ "user": name.as_str() });
+                user.enter(tx, op).await?;
+                credentials::replace_password(tx, user, phc).await?;
+                let detail = serde_json::json!({ "user": user.name().as_str() });
                 op.emit(tx, Event::new(EventKind::PasswordChanged).detail(detail))
                     .await
             })
@@ -87,15 +102,14 @@ impl Directory {
     }
 
     /// Lets a user log in, or not any more. Disabling ends every refresh token for good, and every
-    /// token while it lasts. Errors: `NotFound`.
-    pub async fn set_enabled(&self, op: &Op, name: &NamespaceName, enabled: bool) -> Result<()> {
-        op.transaction((name.clone(), enabled), |tx, op, (name, enabled)| {
+    /// token while it lasts. Errors: those of [`User::enter`].
+    pub async fn set_enabled(&self, op: &Op, user: &User<Administer>, enabled: bool) -> Result<()> {
+        op.transaction((user.clone(), enabled), |tx, op, (user, enabled)| {
             Box::pin(async move {
-                let id = principals::find_user(tx, name.as_str()).await?;
                 // This locks the principal, so that no refresh token is made in between.
-                principals::set_enabled(tx, op, name.as_str(), *enabled).await?;
+                principals::set_enabled(tx, op, user, *enabled).await?;
                 if !enabled {
-                    credentials::revoke_refresh(tx, id).await?;
+                    credentials::revoke_refresh(tx, user.id()).await?;
                 }
                 Ok(())
             })
@@ -104,21 +118,24 @@ impl Directory {
     }
 
     /// Deletes a user with its namespace and everything in it; the name is free at once.
-    /// Errors: `NotFound`.
-    pub async fn delete_user(&self, op: &Op, name: &NamespaceName) -> Result<()> {
-        op.transaction(name.clone(), |tx, op, name| {
+    /// Errors: those of [`User::enter`].
+    pub async fn delete_user(&self, op: &Op, user: &User<Administer>) -> Result<()> {
+        op.transaction(user.clone(), |tx, op, user| {
             Box::pin(async move {
-                let id = principals::find_user(tx, name.as_str()).await?;
-                principals::delete_user(tx, op, name.as_str()).await?;
-                credentials::revoke_all(tx, id).await
+                principals::delete_user(tx, op, user).await?;
+                credentials::revoke_all(tx, user).await
             })
         })
         .await
     }
 
     /// All users, by name.
-    pub async fn list_users(&self, op: &Op) -> Result<Vec<User>> {
-        principals::list_users(op).await
+    pub async fn list_users(
+        &self,
+        op: &Op,
+        installation: &Installation<Inspect>,
+    ) -> Result<Vec<UserSummary>> {
+        principals::list_users(op, installation).await
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use seawall_kernel::Op;
+use seawall_kernel::auth::Administer;
 use seawall_kernel::changes::{ChangeKind, Single};
 use seawall_kernel::jobs::Job;
+use seawall_kernel::{Installation, Op};
 use seawall_meta::args;
 use seawall_types::Result;
 use serde::{Deserialize, Serialize};
@@ -49,11 +50,17 @@ pub(super) async fn make_first(op: &Op) -> Result<()> {
 }
 
 /// Makes a key that signs soon, and sets an end to the others.
-pub(crate) async fn rotate(op: &Op, config: &Config) -> Result<()> {
+pub(crate) async fn rotate(
+    op: &Op,
+    installation: &Installation<Administer>,
+    config: &Config,
+) -> Result<()> {
     let draft = Draft::make(op.kernel().secrets())?;
     let left = millis(NOTICE + config.lifetime() + SLACK);
-    op.transaction((draft, left), |tx, _op, (draft, left)| {
+    let input = (installation.clone(), draft, left);
+    op.transaction(input, |tx, op, (installation, draft, left)| {
         Box::pin(async move {
+            installation.enter(tx, op).await?;
             let arguments = args![&draft.sealed, &draft.public, millis(NOTICE)];
             let id = tx.insert(&store::INSERT, arguments).await?;
             tx.execute(&store::RETIRE, args![id, *left]).await?;
@@ -68,7 +75,7 @@ pub(crate) async fn rotate(op: &Op, config: &Config) -> Result<()> {
 pub(crate) async fn rotate_if_old(op: &Op, config: &Config) -> Result<()> {
     let newest = load(op).await?.newest();
     if newest.is_none_or(|key| key.created_at + config.key_rotation() <= op.now()) {
-        rotate(op, config).await?;
+        rotate(op, &op.installation()?, config).await?;
     }
     op.transaction((), |tx, _op, ()| {
         Box::pin(async move {

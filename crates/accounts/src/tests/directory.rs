@@ -2,14 +2,24 @@
 
 use std::time::Duration;
 
+use seawall_kernel::auth::ManageCredentials;
 use seawall_kernel::catalog::{namespaces, principals};
 use seawall_types::{NamespaceName, Reason, Secret};
 
 use super::{House, basic, pair};
-use crate::credentials;
+use crate::{NewUser, credentials};
 
 fn name(text: &str) -> NamespaceName {
     NamespaceName::parse(text).unwrap()
+}
+
+/// A user without a password given.
+fn new(text: &str) -> NewUser {
+    NewUser {
+        name: name(text),
+        password: None,
+        superuser: false,
+    }
 }
 
 #[tokio::test]
@@ -30,7 +40,7 @@ async fn a_password_that_nobody_gave_is_made() {
     let operator = house.operator();
     let made = house
         .directory
-        .create_user(&operator, &name("ann"), None, false)
+        .create_user(&operator, &operator.installation().unwrap(), new("ann"))
         .await
         .unwrap();
     let password = made.unwrap();
@@ -44,7 +54,11 @@ async fn a_password_that_nobody_gave_is_made() {
     assert!(
         house
             .directory
-            .set_password(&operator, &name("ann"), given)
+            .set_password(
+                &operator,
+                &operator.user(&name("ann")).await.unwrap(),
+                given
+            )
             .await
             .unwrap()
             .is_none()
@@ -70,18 +84,28 @@ async fn what_cannot_be_is_refused() {
     let operator = house.operator();
     let directory = &house.directory;
     let again = directory
-        .create_user(&operator, &name("ann"), None, false)
+        .create_user(&operator, &operator.installation().unwrap(), new("ann"))
         .await;
     assert_eq!(again.unwrap_err().reason, Reason::Conflict);
-    let absent = directory.set_password(&operator, &name("bob"), None).await;
-    assert_eq!(absent.unwrap_err().reason, Reason::NotFound);
+    let absent = operator.user::<ManageCredentials>(&name("bob")).await;
+    assert_eq!(absent.err().map(|e| e.reason), Some(Reason::NotFound));
     for password in [String::new(), "x".repeat(1025)] {
-        let odd = directory
-            .create_user(&operator, &name("bob"), Some(Secret::new(password)), false)
-            .await;
+        let bob = NewUser {
+            password: Some(Secret::new(password)),
+            ..new("bob")
+        };
+        let installation = operator.installation().unwrap();
+        let odd = directory.create_user(&operator, &installation, bob).await;
         assert_eq!(odd.unwrap_err().reason, Reason::BadRequest);
     }
-    assert_eq!(directory.list_users(&operator).await.unwrap().len(), 1);
+    assert_eq!(
+        directory
+            .list_users(&operator, &operator.installation().unwrap())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -92,29 +116,40 @@ async fn a_disabled_user_is_nobody_until_enabled() {
     assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
     house
         .directory
-        .set_enabled(&operator, &name("ann"), false)
+        .set_enabled(
+            &operator,
+            &operator.user(&name("ann")).await.unwrap(),
+            false,
+        )
         .await
         .unwrap();
     // What was verified a moment ago is remembered, and does not help.
     let refused = house.verify(&house.op(), &basic("ann")).await.unwrap_err();
     assert_eq!(refused.reason, Reason::Unauthenticated);
-    assert!(!house.directory.list_users(&operator).await.unwrap()[0].enabled);
+    assert!(
+        !house
+            .directory
+            .list_users(&operator, &operator.installation().unwrap())
+            .await
+            .unwrap()[0]
+            .enabled
+    );
     house
         .directory
-        .set_enabled(&operator, &name("ann"), true)
+        .set_enabled(&operator, &operator.user(&name("ann")).await.unwrap(), true)
         .await
         .unwrap();
     assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
     house
         .directory
-        .delete_user(&operator, &name("ann"))
+        .delete_user(&operator, &operator.user(&name("ann")).await.unwrap())
         .await
         .unwrap();
     assert!(house.verify(&house.op(), &basic("ann")).await.is_err());
     assert!(
         house
             .directory
-            .list_users(&operator)
+            .list_users(&operator, &operator.installation().unwrap())
             .await
             .unwrap()
             .is_empty()
@@ -156,9 +191,14 @@ async fn the_first_administrator_is_made_once() {
     let house = House::new().await;
     let other = house.beside().await;
     let (here, there) = (house.operator(), other.operator());
+    let installation = here.installation().unwrap();
     let (one, two) = tokio::join!(
-        house.directory.ensure_admin(&here, |_| Ok(())),
-        other.directory.ensure_admin(&there, |_| Ok(()))
+        house
+            .directory
+            .ensure_admin(&here, &installation, |_| Ok(())),
+        other
+            .directory
+            .ensure_admin(&there, &installation, |_| Ok(()))
     );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert!(one.is_some() != two.is_some());
@@ -171,7 +211,7 @@ async fn the_first_administrator_is_made_once() {
     assert!(
         house
             .directory
-            .ensure_admin(&here, |_| Ok(()))
+            .ensure_admin(&here, &here.installation().unwrap(), |_| Ok(()))
             .await
             .unwrap()
             .is_none()
@@ -185,25 +225,34 @@ async fn nobody_is_made_an_administrator_by_their_name() {
     let operator = house.operator();
     let taken = operator.transaction((), |tx, op, ()| {
         Box::pin(async move {
-            let id = principals::create_user(tx, op, &name("admin"), false).await?;
+            let id =
+                principals::create_user(tx, op, &op.installation()?, &name("admin"), false).await?;
             Ok(id)
         })
     });
     let id = taken.await.unwrap();
     let phc = "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA";
-    let password = operator.transaction((id, phc), |tx, _op, (id, phc)| {
-        Box::pin(async move { credentials::replace_password(tx, *id, phc).await })
+    let password = operator.transaction((id, phc), |tx, _op, (user, phc)| {
+        Box::pin(async move { credentials::replace_password(tx, user, phc).await })
     });
     password.await.unwrap();
     assert!(
         house
             .directory
-            .ensure_admin(&house.operator(), |_| Ok(()))
+            .ensure_admin(
+                &house.operator(),
+                &house.operator().installation().unwrap(),
+                |_| Ok(())
+            )
             .await
             .unwrap()
             .is_none()
     );
-    let users = house.directory.list_users(&house.operator()).await.unwrap();
+    let users = house
+        .directory
+        .list_users(&house.operator(), &house.operator().installation().unwrap())
+        .await
+        .unwrap();
     assert!(users.iter().all(|user| !user.admin));
 }
 
@@ -212,13 +261,15 @@ async fn some_names_are_no_users() {
     let house = House::new().await;
     let operator = house.operator();
     let add = |text: &str, superuser| {
-        let name = name(text);
+        let user = NewUser {
+            superuser,
+            ..new(text)
+        };
         let (house, operator) = (&house, &operator);
         async move {
-            house
-                .directory
-                .create_user(operator, &name, None, superuser)
-                .await
+            let installation = operator.installation()?;
+            let directory = &house.directory;
+            directory.create_user(operator, &installation, user).await
         }
     };
     for reserved in ["library", "v2", "admin", "api"] {
@@ -231,9 +282,13 @@ async fn some_names_are_no_users() {
     );
     add("admin", true).await.unwrap();
     // The operator may call an organization so, in which names of one part are.
-    namespaces::create_organization(&operator, &name("library"))
-        .await
-        .unwrap();
+    namespaces::create_organization(
+        &operator,
+        &operator.installation().unwrap(),
+        &name("library"),
+    )
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

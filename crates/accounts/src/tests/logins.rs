@@ -159,7 +159,8 @@ async fn a_new_password_is_not_refused_for_having_been_wrong() {
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     let password = Some(seawall_types::Secret::new("a new password"));
     let operator = house.operator();
-    let set = house.directory.set_password(&operator, &ann, password);
+    let user = operator.user(&ann).await.unwrap();
+    let set = house.directory.set_password(&operator, &user, password);
     set.await.unwrap();
     let answer = house.get("", Some(&login)).await;
     assert_eq!(answer.status, StatusCode::OK);

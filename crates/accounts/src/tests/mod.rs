@@ -3,7 +3,9 @@
 mod directory;
 mod logins;
 mod refresh;
+mod rights;
 mod service;
+mod store;
 mod tokens;
 
 use std::sync::Arc;
@@ -28,7 +30,7 @@ use seawall_types::{Clock, NamespaceName, RepositoryName, Result, Secret, Tasks}
 use serde_json::Value;
 
 use crate::verifier::known;
-use crate::{Config, Directory, MIGRATIONS, feature};
+use crate::{Config, Directory, MIGRATIONS, NewUser, feature};
 
 /// A process over a database of its own.
 struct House {
@@ -134,10 +136,15 @@ impl House {
     async fn user(&self, name: &str) {
         let name = NamespaceName::parse(name).unwrap();
         let password = Some(Secret::new(format!("{name}'s password")));
-        self.directory
-            .create_user(&self.operator(), &name, password, false)
-            .await
-            .unwrap();
+        let user = NewUser {
+            name,
+            password,
+            superuser: false,
+        };
+        let operator = self.operator();
+        let installation = operator.installation().unwrap();
+        let made = self.directory.create_user(&operator, &installation, user);
+        made.await.unwrap();
     }
 
     async fn repository(&self, owner: &str, name: &str, visibility: Visibility) {

@@ -100,7 +100,11 @@ impl House {
     /// How many rows of refresh tokens Ann has, good or not.
     async fn rows(&self) -> usize {
         let operator = self.operator();
-        let users = self.directory.list_users(&operator).await.unwrap();
+        let users = self
+            .directory
+            .list_users(&operator, &operator.installation().unwrap())
+            .await
+            .unwrap();
         let mut count = 0;
         loop {
             let arguments = args![users[0].id, store::REFRESH, count];
@@ -115,7 +119,7 @@ impl House {
 }
 
 #[tokio::test]
-async fn the_operator_sees_refresh_tokens_and_ends_one_or_all() {
+async fn the_bysees_refresh_tokens_and_ends_one_or_all() {
     let house = House::with_refresh_tokens().await;
     house.user("ann").await;
     house.user("bob").await;
@@ -124,7 +128,7 @@ async fn the_operator_sees_refresh_tokens_and_ends_one_or_all() {
     let list = || async {
         house
             .directory
-            .list_refresh_tokens(&operator, &user("ann"))
+            .list_refresh_tokens(&operator, &operator.user(&user("ann")).await.unwrap())
             .await
             .unwrap()
     };
@@ -139,7 +143,11 @@ async fn the_operator_sees_refresh_tokens_and_ends_one_or_all() {
     // Not with another's name, and not twice.
     let id = Some(listed[0].id);
     let (ann, bob) = (user("ann"), user("bob"));
-    let revoke = |name, id| house.directory.revoke_refresh_tokens(&operator, name, id);
+    let (here, by) = (&house, &operator);
+    let revoke = |name, id| async move {
+        let user = by.user(name).await?;
+        here.directory.revoke_refresh_tokens(by, &user, id).await
+    };
     assert_eq!(revoke(&bob, id).await.unwrap_err().reason, Reason::NotFound);
     assert_eq!(house.redeem(&one).await.status, StatusCode::OK);
     revoke(&ann, id).await.unwrap();
@@ -211,7 +219,11 @@ async fn a_refresh_token_lasts_until_the_password_changes() {
     let ann = NamespaceName::parse("ann").unwrap();
     house
         .directory
-        .set_password(&house.operator(), &ann, None)
+        .set_password(
+            &house.operator(),
+            &house.operator().user(&ann).await.unwrap(),
+            None,
+        )
         .await
         .unwrap();
     assert_eq!(house.post(&form).await.status, StatusCode::UNAUTHORIZED);
@@ -239,12 +251,12 @@ async fn a_refresh_token_ends_with_its_time_and_its_user() {
     let operator = house.operator();
     house
         .directory
-        .set_enabled(&operator, &ann, false)
+        .set_enabled(&operator, &operator.user(&ann).await.unwrap(), false)
         .await
         .unwrap();
     house
         .directory
-        .set_enabled(&operator, &ann, true)
+        .set_enabled(&operator, &operator.user(&ann).await.unwrap(), true)
         .await
         .unwrap();
     assert_eq!(use_it(first).await, StatusCode::UNAUTHORIZED);
@@ -254,7 +266,11 @@ async fn a_refresh_token_ends_with_its_time_and_its_user() {
     assert_eq!(use_it(second).await, StatusCode::UNAUTHORIZED);
 
     let third = house.post(form).await.text("refresh_token");
-    house.directory.delete_user(&operator, &ann).await.unwrap();
+    house
+        .directory
+        .delete_user(&operator, &operator.user(&ann).await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(use_it(third).await, StatusCode::UNAUTHORIZED);
     // A new user of that name is somebody else.
     house.user("ann").await;

@@ -252,7 +252,7 @@ async fn a_token_ends_with_its_principal_and_its_password() {
     let token = house.token("ann", "").await;
     house
         .directory
-        .set_enabled(&operator, &ann, false)
+        .set_enabled(&operator, &operator.user(&ann).await.unwrap(), false)
         .await
         .unwrap();
     assert_eq!(
@@ -261,14 +261,14 @@ async fn a_token_ends_with_its_principal_and_its_password() {
     );
     house
         .directory
-        .set_enabled(&operator, &ann, true)
+        .set_enabled(&operator, &operator.user(&ann).await.unwrap(), true)
         .await
         .unwrap();
     assert!(house.bearer(&token).await.is_ok());
 
     house
         .directory
-        .set_password(&operator, &ann, None)
+        .set_password(&operator, &operator.user(&ann).await.unwrap(), None)
         .await
         .unwrap();
     assert_eq!(
@@ -287,7 +287,7 @@ async fn old_tokens_outlive_their_key_and_new_keys_are_known_everywhere() {
     let old = house.token("ann", "").await;
     house
         .directory
-        .rotate_keys(&house.operator())
+        .rotate_keys(&house.operator(), &house.operator().installation().unwrap())
         .await
         .unwrap();
     assert_eq!(
@@ -351,7 +351,7 @@ async fn what_has_ended_is_swept_and_what_holds_stays() {
     let ann = NamespaceName::parse("ann").unwrap();
     house
         .directory
-        .set_password(&operator, &ann, None)
+        .set_password(&operator, &operator.user(&ann).await.unwrap(), None)
         .await
         .unwrap();
     assert!(!credentials::sweep(&operator).await.unwrap());

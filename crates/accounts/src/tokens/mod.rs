@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
-use seawall_kernel::auth::Identity;
-use seawall_kernel::{Kernel, Op, Weigh};
+use seawall_kernel::auth::{Administer, Identity};
+use seawall_kernel::{Installation, Kernel, Op, Weigh};
 use seawall_types::basic::MAX_BEARER_BYTES;
 use seawall_types::scope::Scopes;
 use seawall_types::time::{Millis, uuid};
@@ -195,8 +195,12 @@ impl Tokens {
     }
 
     /// Makes a key that signs from soon on. See [`crate::Directory::rotate_keys`].
-    pub(crate) async fn rotate_keys(&self, op: &Op) -> Result<()> {
-        crate::keys::rotate(op, &self.config).await?;
+    pub(crate) async fn rotate_keys(
+        &self,
+        op: &Op,
+        installation: &Installation<Administer>,
+    ) -> Result<()> {
+        crate::keys::rotate(op, installation, &self.config).await?;
         self.expire();
         Ok(())
     }

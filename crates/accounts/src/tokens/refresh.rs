@@ -11,7 +11,7 @@ use aws_lc_rs::{constant_time, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use seawall_kernel::Op;
-use seawall_kernel::auth::{CredentialKind, Identity};
+use seawall_kernel::auth::{CredentialKind, Identity, ManageCredentials};
 use seawall_kernel::catalog::principals;
 use seawall_meta::args;
 use seawall_types::{CredentialId, Error, Reason, Result, Secret};
@@ -36,10 +36,10 @@ const DAY: Duration = Duration::from_hours(24);
 /// Noting it may take so long; then the login goes on without.
 const NOTING: Duration = Duration::from_secs(1);
 
-/// Makes a refresh token for whoever has just proved themselves by a password. `client` is what
+/// Makes a refresh token for the user who acts, who has just proved themselves by a password. `client` is what
 /// they call their program. Costs one read and one write.
 ///
-/// Errors: `Unauthenticated` if the password was changed in the meantime.
+/// Errors: `Unauthenticated` if the password was changed in the meantime; those of [`Op::account`].
 pub(crate) async fn issue(
     op: &Op,
     identity: &Identity,
@@ -50,27 +50,32 @@ pub(crate) async fn issue(
     op.kernel().random().fill(&mut *random);
     let lifetime = i64::try_from(config.refresh_lifetime().as_millis()).unwrap_or(i64::MAX / 4);
     let hash = hash(&*random);
-    let input = (identity.clone(), hash, client.map(label), lifetime);
-    let made = op.transaction(input, |tx, _op, (identity, hash, label, lifetime)| {
-        Box::pin(async move {
-            let arguments = args![identity.id, identity.credential];
-            if tx.optional(&store::USABLE_LOCK, arguments).await?.is_none() {
-                let words = "the password was changed a moment ago";
-                return Err(Error::new(Reason::Unauthenticated, words));
-            }
-            let arguments = args![identity.id, store::REFRESH, MOST - 1];
-            if let Some(row) = tx.optional(&store::NTH_NEWEST, arguments).await? {
-                let oldest = row.id(0)?;
-                let arguments = args![identity.id, store::REFRESH, oldest];
-                tx.execute(&store::REMOVE_UP_TO, arguments).await?;
-                // The tokens that were got by it end as well.
-                principals::alter(tx, identity.id, Some(oldest)).await?;
-            }
-            let label = label.as_deref();
-            let arguments = args![identity.id, store::REFRESH, hash, label, *lifetime];
-            Ok(tx.insert(&store::INSERT, arguments).await?)
-        })
-    });
+    let user = op.account::<ManageCredentials>()?;
+    let input = (user, identity.credential, hash, client.map(label), lifetime);
+    let made = op.transaction(
+        input,
+        |tx, _op, (user, credential, hash, label, lifetime)| {
+            Box::pin(async move {
+                let id = user.id();
+                let arguments = args![id, *credential];
+                if tx.optional(&store::USABLE_LOCK, arguments).await?.is_none() {
+                    let words = "the password was changed a moment ago";
+                    return Err(Error::new(Reason::Unauthenticated, words));
+                }
+                let arguments = args![id, store::REFRESH, MOST - 1];
+                if let Some(row) = tx.optional(&store::NTH_NEWEST, arguments).await? {
+                    let oldest = row.id(0)?;
+                    let arguments = args![id, store::REFRESH, oldest];
+                    tx.execute(&store::REMOVE_UP_TO, arguments).await?;
+                    // The tokens that were got by it end as well.
+                    principals::alter(tx, user, Some(oldest)).await?;
+                }
+                let label = label.as_deref();
+                let arguments = args![id, store::REFRESH, hash, label, *lifetime];
+                Ok(tx.insert(&store::INSERT, arguments).await?)
+            })
+        },
+    );
     Ok(write(made.await?, &random))
 }
 

@@ -1,9 +1,16 @@
-//! The acts: what can be done to a repository, and the one table of what each needs.
+//! The acts: what can be done to a repository, a namespace, a user or the installation, and the one
+//! table of what each needs.
+//!
+//! An act is a type, so that a function that pushes cannot be given a repository that was opened for
+//! a pull, and a value ([`ActKind`]) for routes and for the table. What is opened for an act is a
+//! [`Repo`](crate::Repo), [`Namespace`](crate::Namespace), [`User`](crate::User) or
+//! [`Installation`](crate::Installation), which only the judgement in [`crate::catalog`] makes. A
+//! new act is a row here; no other place may say which role an act needs.
 
-use seawall_types::permission::Role;
+use seawall_types::permission::{NamespaceRole, Role};
 use seawall_types::scope::Action;
 
-/// An act as a type, so that a function that pushes cannot be given a repository opened for a pull.
+/// An act on a repository.
 pub trait Act: Send + Sync + 'static {
     /// The same act as a value.
     const KIND: ActKind;
@@ -12,95 +19,224 @@ pub trait Act: Send + Sync + 'static {
 /// An act that only makes sense on a repository that exists.
 pub trait Existing: Act {}
 
-/// The acts as values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ActKind {
-    /// Read manifests and blobs.
-    Pull,
-    /// Upload blobs, write manifests, set tags; creates the repository where the caller may.
-    Push,
-    /// Delete tags, manifests and blobs.
-    Delete,
-    /// List tags and referrers.
-    Describe,
-    /// Change the repository itself: visibility, grants, deletion.
-    Administer,
+/// An act on a namespace.
+pub trait NamespaceAct: Send + Sync + 'static {
+    /// The same act as a value.
+    const KIND: ActKind;
+}
+
+/// An act on a user.
+pub trait UserAct: Send + Sync + 'static {
+    /// The same act as a value.
+    const KIND: ActKind;
+}
+
+/// An act on the installation as a whole.
+pub trait InstallationAct: Send + Sync + 'static {
+    /// The same act as a value.
+    const KIND: ActKind;
+}
+
+/// What an act is done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A repository.
+    Repository,
+    /// A namespace with everything in it.
+    Namespace,
+    /// A user's account.
+    User,
+    /// The installation as a whole.
+    Installation,
+}
+
+/// What the subject of an act must hold on its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// This role on the repository, or one that includes it.
+    Role(Role),
+    /// This role on the namespace, or one that includes it. The owner and superusers hold the highest.
+    NamespaceRole(NamespaceRole),
+    /// To be the user, or a superuser.
+    Oneself,
+    /// To be a superuser.
+    Superuser,
 }
 
 /// What an act needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// The role that the subject must hold now.
-    pub role: Role,
-    /// What the credential's ceiling must include; `None` is not covered by any token scope.
-    pub action: Action,
-    /// Whether the repository's state must admit writes.
+    /// What the act is done to.
+    pub target: Target,
+    /// What the subject must hold now.
+    pub needs: Needs,
+    /// What the credential's ceiling must include; `None` is covered by no token's scope.
+    pub action: Option<Action>,
+    /// Whether the target's state must admit writes.
     pub writes: bool,
 }
 
-impl ActKind {
-    /// The table. A `write` role may delete tags, manifests and blobs.
-    pub const fn rule(self) -> Rule {
-        match self {
-            Self::Pull | Self::Describe => Rule {
-                role: Role::Read,
-                action: Action::Pull,
-                writes: false,
-            },
-            Self::Push => Rule {
-                role: Role::Write,
-                action: Action::Push,
-                writes: true,
-            },
-            Self::Delete => Rule {
-                role: Role::Write,
-                action: Action::Delete,
-                writes: true,
-            },
-            Self::Administer => Rule {
-                role: Role::Admin,
-                action: Action::All,
-                writes: false,
-            },
+macro_rules! act_kinds {
+    ($($(#[$doc:meta])* $kind:ident: $target:ident, $needs:expr, $action:expr, $writes:literal;)*) => {
+        /// The acts as values.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ActKind {
+            $($(#[$doc])* $kind,)*
         }
-    }
 
-    /// The actions that a challenge asks for, in the order that clients know (distribution §13.1).
+        impl ActKind {
+            /// Every act.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// What the act needs: the row of the table.
+            pub const fn rule(self) -> Rule {
+                match self {
+                    $(Self::$kind => Rule {
+                        target: Target::$target,
+                        needs: $needs,
+                        action: $action,
+                        writes: $writes,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+// The table: act, target, what the subject must hold, the action that a token's scope must name,
+// whether it writes. A `write` role may delete tags, manifests and blobs.
+act_kinds! {
+    /// Read manifests and blobs.
+    Pull: Repository, Needs::Role(Role::Read), Some(Action::Pull), false;
+    /// Upload blobs, write manifests, set tags; creates the repository where the caller may.
+    Push: Repository, Needs::Role(Role::Write), Some(Action::Push), true;
+    /// Delete tags, manifests and blobs.
+    Delete: Repository, Needs::Role(Role::Write), Some(Action::Delete), true;
+    /// List tags and referrers.
+    Describe: Repository, Needs::Role(Role::Read), Some(Action::Pull), false;
+    /// Change the repository itself: visibility, grants, deletion.
+    Administer: Repository, Needs::Role(Role::Admin), Some(Action::All), false;
+
+    /// See that a namespace exists, and what it is.
+    DescribeNamespace: Namespace, Needs::NamespaceRole(NamespaceRole::Creator), None, false;
+    /// Make a repository in a namespace.
+    CreateRepository: Namespace, Needs::NamespaceRole(NamespaceRole::Creator), None, true;
+    /// Change the namespace itself: grants, deletion.
+    AdministerNamespace: Namespace, Needs::NamespaceRole(NamespaceRole::Admin), None, true;
+
+    /// See a user's account.
+    DescribeUser: User, Needs::Oneself, None, false;
+    /// Set a user's password, list and end a user's refresh tokens.
+    ManageCredentials: User, Needs::Oneself, None, true;
+    /// Disable, enable and delete a user.
+    AdministerUser: User, Needs::Superuser, None, true;
+
+    /// See all namespaces, repositories and users, and what was done to them.
+    Inspect: Installation, Needs::Superuser, None, false;
+    /// Make users and organizations, replace signing keys.
+    AdministerInstallation: Installation, Needs::Superuser, None, true;
+}
+
+impl ActKind {
+    /// The actions that a challenge asks for, in the order that clients know (distribution §13.1);
+    /// empty for an act that no scope covers.
     pub const fn scope_actions(self) -> &'static str {
-        match self {
-            Self::Pull | Self::Describe => "pull",
-            Self::Push => "pull,push",
-            Self::Delete => "delete",
-            Self::Administer => "*",
+        match self.rule().action {
+            Some(Action::Pull) => "pull",
+            Some(Action::Push) => "pull,push",
+            Some(Action::Delete) => "delete",
+            Some(Action::All) => "*",
+            None => "",
         }
     }
 }
 
 macro_rules! acts {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident: $($act:ident is $kind:ident),+;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
-        impl Act for $name {
-            const KIND: ActKind = ActKind::$name;
-        }
+        $(impl $act for $name {
+            const KIND: ActKind = ActKind::$kind;
+        })+
     )*};
 }
 
 acts! {
     /// See [`ActKind::Pull`].
-    Pull,
+    Pull: Act is Pull;
     /// See [`ActKind::Push`].
-    Push,
+    Push: Act is Push;
     /// See [`ActKind::Delete`].
-    Delete,
-    /// See [`ActKind::Describe`].
-    Describe,
-    /// See [`ActKind::Administer`].
-    Administer,
+    Delete: Act is Delete;
+    /// See [`ActKind::Describe`], [`ActKind::DescribeNamespace`], [`ActKind::DescribeUser`].
+    Describe: Act is Describe, NamespaceAct is DescribeNamespace, UserAct is DescribeUser;
+    /// See [`ActKind::CreateRepository`].
+    CreateRepository: NamespaceAct is CreateRepository;
+    /// See [`ActKind::ManageCredentials`].
+    ManageCredentials: UserAct is ManageCredentials;
+    /// See [`ActKind::Inspect`].
+    Inspect: InstallationAct is Inspect;
+    /// See [`ActKind::Administer`], [`ActKind::AdministerNamespace`], [`ActKind::AdministerUser`],
+    /// [`ActKind::AdministerInstallation`].
+    Administer: Act is Administer, NamespaceAct is AdministerNamespace,
+        UserAct is AdministerUser, InstallationAct is AdministerInstallation;
 }
 
 impl Existing for Pull {}
 impl Existing for Delete {}
 impl Existing for Describe {}
 impl Existing for Administer {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_types_are_of_the_target_that_the_table_says() {
+        let on = |kind: ActKind| kind.rule().target;
+        for kind in [
+            <Pull as Act>::KIND,
+            <Push as Act>::KIND,
+            <Delete as Act>::KIND,
+            <Describe as Act>::KIND,
+            <Administer as Act>::KIND,
+        ] {
+            assert_eq!(on(kind), Target::Repository, "{kind:?}");
+        }
+        for kind in [
+            <Describe as NamespaceAct>::KIND,
+            <CreateRepository as NamespaceAct>::KIND,
+            <Administer as NamespaceAct>::KIND,
+        ] {
+            assert_eq!(on(kind), Target::Namespace, "{kind:?}");
+        }
+        for kind in [
+            <Describe as UserAct>::KIND,
+            <ManageCredentials as UserAct>::KIND,
+            <Administer as UserAct>::KIND,
+        ] {
+            assert_eq!(on(kind), Target::User, "{kind:?}");
+        }
+        for kind in [
+            <Inspect as InstallationAct>::KIND,
+            <Administer as InstallationAct>::KIND,
+        ] {
+            assert_eq!(on(kind), Target::Installation, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_act_needs_can_be_held_on_its_target() {
+        for kind in ActKind::ALL {
+            let Rule { target, needs, .. } = kind.rule();
+            let fits = match needs {
+                Needs::Role(_) => target == Target::Repository,
+                Needs::NamespaceRole(_) => target == Target::Namespace,
+                Needs::Oneself => target == Target::User,
+                Needs::Superuser => matches!(target, Target::User | Target::Installation),
+            };
+            assert!(fits, "{kind:?}");
+        }
+    }
+}

@@ -7,6 +7,9 @@ mod act;
 mod actor;
 mod verifier;
 
-pub use act::{Act, ActKind, Administer, Delete, Describe, Existing, Pull, Push, Rule};
+pub use act::{
+    Act, ActKind, Administer, CreateRepository, Delete, Describe, Existing, Inspect,
+    InstallationAct, ManageCredentials, NamespaceAct, Needs, Pull, Push, Rule, Target, UserAct,
+};
 pub use actor::{Actor, Ceiling, CredentialKind, Identity, IdentitySource, Who};
 pub use verifier::Verifier;

@@ -1,16 +1,19 @@
-//! Hidden or forbidden, decided once: permission as it stands now, met with the ceiling.
+//! Hidden or forbidden, decided once for everything that can be acted on: permission as it stands
+//! now, met with the ceiling.
 //!
-//! The order matters. Permission comes first, so that a caller who may not read a repository gets
+//! The order matters. Permission comes first, so that a caller who may not know of something gets
 //! the same answer as for one that does not exist, whatever their token says; the ceiling comes
-//! second, so that "fetch another token" is only said when another token would help.
+//! second, so that "fetch another token" is only said when another token would help. The operator
+//! is judged here as everybody is.
 
+use seawall_types::ids::PrincipalId;
 use seawall_types::name::RepositoryName;
 use seawall_types::permission::{NamespaceRole, RepositoryKind, RepositoryState, Role, Visibility};
 use seawall_types::scope::Action;
 use seawall_types::{Error, Reason, Result};
 
-use super::facts::RepositoryFacts;
-use crate::auth::{ActKind, Actor, Ceiling};
+use super::facts::{NamespaceFacts, RepositoryFacts};
+use crate::auth::{ActKind, Actor, Ceiling, Needs, Target};
 use crate::settings::Settings;
 
 /// What a subject may do to one repository name now, its ceiling aside.
@@ -25,20 +28,19 @@ pub struct Allowed {
 impl Allowed {
     /// The permission of `actor`'s subject.
     pub fn of(actor: &Actor, facts: &RepositoryFacts, settings: &Settings) -> Self {
-        let governs = governs(actor, facts);
+        let within = role_in(actor, facts.namespace.as_ref(), facts.namespace_role);
         let role = facts.repository.as_ref().and_then(|repository| {
-            if governs {
+            if within == Some(NamespaceRole::Admin) {
                 return Some(Role::Admin);
             }
-            let public = repository.visibility == Visibility::Public
-                && (settings.anonymous_pull || !actor.is_anonymous());
+            let public =
+                repository.visibility == Visibility::Public && reads_public(actor, settings);
             facts.role.max(public.then_some(Role::Read))
         });
-        let creator = governs || facts.namespace_role.is_some();
         let creates = facts.repository.is_none()
             && settings.create_repository_on_push
             && match facts.namespace {
-                Some(_) => creator,
+                Some(_) => within.is_some(),
                 None => actor.is_superuser() && settings.create_namespace_on_push,
             };
         Self { role, creates }
@@ -56,16 +58,81 @@ impl Allowed {
     }
 }
 
-/// Whether the actor owns or administers the namespace, or the whole installation.
-fn governs(actor: &Actor, facts: &RepositoryFacts) -> bool {
-    let owns = facts
-        .namespace
-        .as_ref()
-        .is_some_and(|namespace| namespace.owner.is_some() && namespace.owner == actor.principal());
-    actor.is_superuser() || owns || facts.namespace_role == Some(NamespaceRole::Admin)
+/// Whether what is public may be read by `actor`.
+pub(super) fn reads_public(actor: &Actor, settings: &Settings) -> bool {
+    settings.anonymous_pull || !actor.is_anonymous()
 }
 
-/// Decides whether `actor` may do `act` to `name`; the error is the answer to give.
+/// The role of `actor` in a namespace: the highest for its owner and for superusers, else what was
+/// granted.
+fn role_in(
+    actor: &Actor,
+    namespace: Option<&NamespaceFacts>,
+    granted: Option<NamespaceRole>,
+) -> Option<NamespaceRole> {
+    let owner = namespace.and_then(|namespace| namespace.owner);
+    let owns = owner.is_some() && owner == actor.principal();
+    if actor.is_superuser() || owns {
+        return Some(NamespaceRole::Admin);
+    }
+    granted
+}
+
+/// What is known of one act on one target.
+struct Case {
+    /// The subject holds what the act needs.
+    allowed: bool,
+    /// The subject may know that the target exists.
+    visible: bool,
+    /// The ceiling of the credential covers the act.
+    covered: bool,
+}
+
+/// The answers to a subject without the permission, who are not anonymous.
+struct Refusals<'a> {
+    /// To one who may not know of the target; it says no more than for one that does not exist.
+    hidden: &'a dyn Fn() -> Error,
+    /// To one who may.
+    forbidden: &'static str,
+    /// To one whose token does not cover the act.
+    uncovered: &'static str,
+}
+
+/// The judgement itself, whatever the act is done to; the error is the answer to give.
+fn decide(actor: &Actor, case: &Case, refusals: &Refusals<'_>) -> Result<()> {
+    if !case.allowed {
+        return Err(if actor.is_anonymous() {
+            unknown_caller(actor)
+        } else if case.visible {
+            Error::new(Reason::Forbidden, refusals.forbidden)
+        } else {
+            (refusals.hidden)()
+        });
+    }
+    if !case.covered {
+        return Err(Error::new(Reason::InsufficientScope, refusals.uncovered));
+    }
+    Ok(())
+}
+
+/// A caller who is not known may log in as one who may: 401 for everything not public. With an
+/// anonymous token the word is another, since docker only then asks for a better one.
+fn unknown_caller(actor: &Actor) -> Error {
+    let reason = match actor.ceiling {
+        Ceiling::Unlimited => Reason::Unauthenticated,
+        Ceiling::Scopes(_) => Reason::InsufficientScope,
+    };
+    Error::new(reason, "authentication required")
+}
+
+/// Whether the ceiling of the credential covers `act` where no repository's name decides.
+fn is_unlimited(actor: &Actor) -> bool {
+    matches!(actor.ceiling, Ceiling::Unlimited)
+}
+
+const NO_SCOPE: &str = "no token with scopes covers this";
+
+/// Decides whether `actor` may do `act` to the repository `name`; the error is the answer to give.
 pub(super) fn judge(
     actor: &Actor,
     act: ActKind,
@@ -76,15 +143,29 @@ pub(super) fn judge(
     let rule = act.rule();
     let allowed = Allowed::of(actor, facts, settings);
     let makes = allowed.creates && act == ActKind::Push;
-    if !makes && allowed.role < Some(rule.role) {
-        return Err(refusal(actor, allowed, act));
-    }
-    if !actor.ceiling.admits(name, rule.action) {
-        return Err(Error::new(
-            Reason::InsufficientScope,
-            "the token does not cover this; ask for one with the scope that is named",
-        ));
-    }
+    let holds = match rule.needs {
+        Needs::Role(role) => allowed.role >= Some(role),
+        Needs::NamespaceRole(_) | Needs::Oneself | Needs::Superuser => false,
+    };
+    let case = Case {
+        allowed: makes || holds,
+        // A refused push says nothing about existence: a hidden repository and a missing one both
+        // end in the same refusal.
+        visible: allowed.role.is_some() || act == ActKind::Push,
+        covered: rule
+            .action
+            .is_none_or(|action| actor.ceiling.admits(name, action)),
+    };
+    let refusals = Refusals {
+        hidden: &|| Error::new(Reason::Hidden, "no such repository"),
+        forbidden: if allowed.role.is_some() {
+            "not allowed on this repository"
+        } else {
+            "not allowed to push to this repository"
+        },
+        uncovered: "the token does not cover this; ask for one with the scope that is named",
+    };
+    decide(actor, &case, &refusals)?;
     let Some(repository) = &facts.repository else {
         return Ok(());
     };
@@ -106,176 +187,95 @@ fn accepts(state: RepositoryState) -> Result<()> {
     Err(Error::new(Reason::ReadOnly, words))
 }
 
-/// The answer for a subject without the permission.
-fn refusal(actor: &Actor, allowed: Allowed, act: ActKind) -> Error {
-    if actor.is_anonymous() {
-        // Whoever is not known may become somebody who may: 401 for everything not public. With an
-        // anonymous token the word is another, since docker only then asks for a better one.
-        let reason = match actor.ceiling {
-            Ceiling::Unlimited => Reason::Unauthenticated,
-            Ceiling::Scopes(_) => Reason::InsufficientScope,
-        };
-        return Error::new(reason, "authentication required");
-    }
-    if allowed.role.is_some() {
-        return Error::new(Reason::Forbidden, "not allowed on this repository");
-    }
-    if act == ActKind::Push {
-        // Says nothing about existence: both a hidden and a missing repository end here.
-        return Error::new(Reason::Forbidden, "not allowed to push to this repository");
-    }
-    Error::new(Reason::Hidden, "no such repository")
+/// A namespace with what its caller holds on it.
+#[derive(Debug, Clone)]
+pub(super) struct NamespaceCase {
+    /// The namespace.
+    pub(super) facts: NamespaceFacts,
+    /// The role that was granted to the caller.
+    pub(super) granted: Option<NamespaceRole>,
+}
+
+/// Decides whether `actor` may do `act` to the namespace `name`, if there is one. Errors: the answer to give; `NotFound` for one who might, were it there.
+pub(super) fn judge_namespace<'f>(
+    actor: &Actor,
+    act: ActKind,
+    name: &str,
+    found: Option<&'f NamespaceCase>,
+) -> Result<&'f NamespaceFacts> {
+    let facts = found.map(|found| &found.facts);
+    let granted = found.and_then(|found| found.granted);
+    let role = role_in(actor, facts, granted);
+    let case = Case {
+        allowed: match act.rule().needs {
+            Needs::NamespaceRole(needed) => role >= Some(needed),
+            Needs::Role(_) | Needs::Oneself | Needs::Superuser => false,
+        },
+        visible: role.is_some(),
+        covered: is_unlimited(actor),
+    };
+    let missing = |reason| Error::new(reason, format!("no namespace is called {name}"));
+    let refusals = Refusals {
+        hidden: &|| missing(Reason::Hidden),
+        forbidden: "not allowed on this namespace",
+        uncovered: NO_SCOPE,
+    };
+    decide(actor, &case, &refusals)?;
+    facts.ok_or_else(|| missing(Reason::NotFound))
+}
+
+/// Decides whether `actor` may do `act` to the user `name`, whose id is `found` if there is one.
+/// Errors: the answer to give; `NotFound` for one who might, were it there.
+pub(super) fn judge_user(
+    actor: &Actor,
+    act: ActKind,
+    name: &str,
+    found: Option<PrincipalId>,
+) -> Result<PrincipalId> {
+    let oneself = found.is_some() && found == actor.principal();
+    let visible = oneself || actor.is_superuser();
+    let rule = act.rule();
+    let case = Case {
+        allowed: match rule.needs {
+            Needs::Oneself => visible,
+            Needs::Superuser => rule.target == Target::User && actor.is_superuser(),
+            Needs::Role(_) | Needs::NamespaceRole(_) => false,
+        },
+        visible,
+        covered: is_unlimited(actor),
+    };
+    let refusals = Refusals {
+        hidden: &|| no_user(Reason::Hidden, name),
+        forbidden: "not allowed on this user",
+        uncovered: NO_SCOPE,
+    };
+    decide(actor, &case, &refusals)?;
+    found.ok_or_else(|| no_user(Reason::NotFound, name))
+}
+
+/// The answer where no user has this name.
+pub(super) fn no_user(reason: Reason, name: &str) -> Error {
+    Error::new(reason, format!("no user is called {name}"))
+}
+
+/// Decides whether `actor` may do `act` to the installation. That it exists is no secret.
+pub(super) fn judge_installation(actor: &Actor, act: ActKind) -> Result<()> {
+    let rule = act.rule();
+    let case = Case {
+        allowed: match rule.needs {
+            Needs::Superuser => rule.target == Target::Installation && actor.is_superuser(),
+            Needs::Role(_) | Needs::NamespaceRole(_) | Needs::Oneself => false,
+        },
+        visible: true,
+        covered: is_unlimited(actor),
+    };
+    let refusals = Refusals {
+        hidden: &|| Error::new(Reason::Hidden, "not found"),
+        forbidden: "only an administrator of the installation may do this",
+        uncovered: NO_SCOPE,
+    };
+    decide(actor, &case, &refusals)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use seawall_types::ids::{NamespaceId, RepositoryId};
-    use seawall_types::permission::{NamespaceKind, PrincipalKind};
-    use seawall_types::scope::Scopes;
-
-    use super::*;
-    use crate::auth::{CredentialKind, Identity, Who};
-    use crate::catalog::{NamespaceFacts, RepositoryRow};
-
-    fn user(id: i64) -> Actor {
-        let identity = Identity {
-            id: id.into(),
-            name: "ann".into(),
-            kind: PrincipalKind::User,
-            superuser: false,
-            generation: 1,
-            credential: 1.into(),
-            credential_kind: CredentialKind::Password,
-        };
-        Actor {
-            who: Who::Principal(Arc::new(identity)),
-            ceiling: Ceiling::Unlimited,
-        }
-    }
-
-    fn facts(visibility: Visibility) -> RepositoryFacts {
-        RepositoryFacts {
-            namespace: Some(NamespaceFacts {
-                id: NamespaceId::from(1),
-                kind: NamespaceKind::User,
-                owner: Some(7.into()),
-                generation: 1,
-            }),
-            repository: Some(RepositoryRow {
-                id: RepositoryId::from(1),
-                visibility,
-                kind: RepositoryKind::Image,
-                state: RepositoryState::Normal,
-                generation: 1,
-            }),
-            ..RepositoryFacts::default()
-        }
-    }
-
-    fn answer(actor: &Actor, act: ActKind, facts: &RepositoryFacts) -> Option<Reason> {
-        let name = RepositoryName::parse("ann/app").unwrap();
-        judge(actor, act, &name, facts, &Settings::default())
-            .err()
-            .map(|error| error.reason)
-    }
-
-    #[test]
-    fn a_hidden_repository_answers_as_a_missing_one() {
-        let missing = RepositoryFacts::default();
-        let hidden = facts(Visibility::Private);
-        for act in [
-            ActKind::Pull,
-            ActKind::Push,
-            ActKind::Delete,
-            ActKind::Describe,
-        ] {
-            for actor in [Actor::anonymous(), user(8)] {
-                let narrow = Actor {
-                    ceiling: Ceiling::Scopes(Arc::new(Scopes::default())),
-                    ..actor.clone()
-                };
-                assert_eq!(answer(&actor, act, &hidden), answer(&actor, act, &missing));
-                assert_eq!(
-                    answer(&narrow, act, &hidden),
-                    answer(&narrow, act, &missing)
-                );
-            }
-        }
-        let token = Actor {
-            ceiling: Ceiling::Scopes(Arc::new(Scopes::default())),
-            ..Actor::anonymous()
-        };
-        assert_eq!(
-            answer(&token, ActKind::Push, &hidden),
-            Some(Reason::InsufficientScope)
-        );
-        assert_eq!(
-            answer(&user(8), ActKind::Pull, &hidden),
-            Some(Reason::Hidden)
-        );
-        assert_eq!(
-            answer(&user(8), ActKind::Push, &hidden),
-            Some(Reason::Forbidden)
-        );
-        assert_eq!(
-            answer(&Actor::anonymous(), ActKind::Pull, &hidden),
-            Some(Reason::Unauthenticated)
-        );
-    }
-
-    #[test]
-    fn an_owner_may_do_everything_and_a_narrow_token_says_so() {
-        let facts = facts(Visibility::Private);
-        assert_eq!(answer(&user(7), ActKind::Administer, &facts), None);
-        let narrow = Actor {
-            ceiling: Ceiling::Scopes(Arc::new(Scopes::default())),
-            ..user(7)
-        };
-        assert_eq!(
-            answer(&narrow, ActKind::Pull, &facts),
-            Some(Reason::InsufficientScope)
-        );
-    }
-
-    #[test]
-    fn the_public_is_read_by_all_and_written_by_none() {
-        let facts = facts(Visibility::Public);
-        assert_eq!(answer(&Actor::anonymous(), ActKind::Pull, &facts), None);
-        assert_eq!(
-            answer(&Actor::anonymous(), ActKind::Push, &facts),
-            Some(Reason::Unauthenticated)
-        );
-        assert_eq!(
-            answer(&user(8), ActKind::Push, &facts),
-            Some(Reason::Forbidden)
-        );
-    }
-
-    #[test]
-    fn anonymous_access_switched_off_hides_the_public_from_strangers_only() {
-        let settings = Settings {
-            anonymous_pull: false,
-            ..Settings::default()
-        };
-        let facts = facts(Visibility::Public);
-        let name = RepositoryName::parse("ann/app").unwrap();
-        let by = |actor: &Actor| judge(actor, ActKind::Pull, &name, &facts, &settings);
-        assert!(by(&Actor::anonymous()).is_err());
-        assert!(by(&user(8)).is_ok());
-    }
-
-    #[test]
-    fn a_read_only_repository_is_pulled_but_not_pushed() {
-        let mut facts = facts(Visibility::Private);
-        if let Some(repository) = &mut facts.repository {
-            repository.state = RepositoryState::ReadOnly;
-        }
-        assert_eq!(answer(&user(7), ActKind::Pull, &facts), None);
-        assert_eq!(
-            answer(&user(7), ActKind::Push, &facts),
-            Some(Reason::ReadOnly)
-        );
-    }
-}
+mod tests;

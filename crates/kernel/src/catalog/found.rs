@@ -22,7 +22,7 @@ impl Verdict {
         (self.namespace.0, self.repository.0)
     }
 
-    /// What [`store::stands`] compares, and behind it the arguments of the statement itself.
+    /// What [`stands`](super::rights::store::stands) compares, and behind it the arguments of the statement itself.
     pub fn args(&self, more: Args) -> Args {
         let mut all = args![
             self.repository.0,

@@ -10,8 +10,9 @@ use seawall_types::{Error, Reason, Result};
 use serde::Serialize;
 
 use super::facts::stored;
+use super::namespace::Namespace;
 use super::repo::Repo;
-use super::{namespaces, principals, store};
+use super::{principals, store};
 use crate::auth::Administer;
 use crate::changes;
 use crate::events::{Event, EventKind};
@@ -67,19 +68,19 @@ pub async fn on_repository(
     .await
 }
 
-/// Gives `user` a role on a namespace, or takes it with `None`. The operator's and superusers'.
+/// Gives `user` a role on a namespace, or takes it with `None`.
 pub async fn on_namespace(
     op: &Op,
-    namespace: &str,
+    namespace: &Namespace<Administer>,
     user: &str,
     role: Option<NamespaceRole>,
 ) -> Result<()> {
-    let input = (namespace.to_owned(), user.to_owned(), role);
+    let input = (namespace.clone(), user.to_owned(), role);
     op.transaction(input, |tx, op, (namespace, user, role)| {
         Box::pin(async move {
-            let (id, _) = namespaces::find(tx, namespace).await?;
+            let id = namespace.id();
             let principal = principals::find_user(tx, user).await?;
-            namespaces::alter(tx, (id, namespace)).await?;
+            namespace.alter(tx, op).await?;
             let changed = match role {
                 Some(role) => {
                     let arguments = args![id, principal, role.code()];
@@ -102,7 +103,8 @@ pub async fn on_namespace(
             .await?;
             let detail =
                 serde_json::json!({ "user": user, "role": role.map(NamespaceRole::as_str) });
-            let event = Event::new(EventKind::GrantChanged).namespace(id, namespace);
+            let event =
+                Event::new(EventKind::GrantChanged).namespace(id, namespace.name().as_str());
             op.emit(tx, event.detail(detail)).await
         })
     })
@@ -127,20 +129,10 @@ pub async fn list_on_repository(op: &Op, repo: &Repo<Administer>) -> Result<Vec<
 }
 
 /// The grants on a namespace, by name.
-pub async fn list_on_namespace(op: &Op, namespace: &str) -> Result<Vec<Grant>> {
-    let row = op
-        .sql()
-        .optional(&store::NAMESPACE_BY_NAME, args![namespace])
-        .await?;
-    let Some(row) = row else {
-        return Err(Error::new(
-            Reason::NotFound,
-            format!("no namespace is called {namespace}"),
-        ));
-    };
+pub async fn list_on_namespace(op: &Op, namespace: &Namespace<Administer>) -> Result<Vec<Grant>> {
     let rows = op
         .sql()
-        .all(&store::NAMESPACE_GRANT_LIST, args![row.int(0)?])
+        .all(&store::NAMESPACE_GRANT_LIST, args![namespace.id()])
         .await?;
     rows.iter()
         .map(|row| {

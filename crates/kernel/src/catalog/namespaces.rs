@@ -11,7 +11,10 @@ use seawall_types::{Error, Reason, Result};
 use serde::{Deserialize, Serialize};
 
 use super::facts::stored;
+use super::installation::Installation;
+use super::namespace::Namespace;
 use super::{pages, repositories, store};
+use crate::auth::{Administer, Inspect};
 use crate::changes;
 use crate::events::{Event, EventKind};
 use crate::jobs::{self, Job, Outcome, Schedule};
@@ -28,7 +31,7 @@ const CLEAR_AGAIN: Duration = Duration::from_secs(2);
 
 /// A namespace as it is listed.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-pub struct Namespace {
+pub struct NamespaceSummary {
     /// Its id; never reused.
     pub id: NamespaceId,
     /// Its name.
@@ -43,9 +46,15 @@ pub struct Namespace {
 }
 
 /// Makes an organization. Errors: `Conflict` if the name is taken.
-pub async fn create_organization(op: &Op, name: &NamespaceName) -> Result<NamespaceId> {
-    op.transaction(name.clone(), |tx, op, name| {
+pub async fn create_organization(
+    op: &Op,
+    installation: &Installation<Administer>,
+    name: &NamespaceName,
+) -> Result<NamespaceId> {
+    let input = (installation.clone(), name.clone());
+    op.transaction(input, |tx, op, (installation, name)| {
         Box::pin(async move {
+            installation.enter(tx, op).await?;
             let arguments = args![
                 name.as_str(),
                 NamespaceKind::Organization.code(),
@@ -74,27 +83,28 @@ pub async fn create_organization(op: &Op, name: &NamespaceName) -> Result<Namesp
 
 /// Deletes an organization with everything in it; the name is free at once.
 ///
-/// Errors: `NotFound`; `Conflict` for a user's own namespace, which goes with the user.
-pub async fn delete_organization(op: &Op, name: &str) -> Result<()> {
-    op.transaction(name.to_owned(), |tx, op, name| {
+/// Errors: `Conflict` for a user's own namespace, which goes with the user.
+pub async fn delete_organization(op: &Op, namespace: &Namespace<Administer>) -> Result<()> {
+    if namespace.kind() == NamespaceKind::User {
+        let name = namespace.name();
+        let words = format!("{name} is a user's own namespace; delete the user instead");
+        return Err(Error::new(Reason::Conflict, words));
+    }
+    op.transaction(namespace.clone(), |tx, op, namespace| {
         Box::pin(async move {
-            let row = find(tx, name).await?;
-            if row.1 == NamespaceKind::User {
-                let words = format!("{name} is a user's own namespace; delete the user instead");
-                return Err(Error::new(Reason::Conflict, words));
-            }
-            delete_in(tx, op, name).await
+            namespace.alter(tx, op).await?;
+            hide(tx, op, namespace.id(), namespace.name().as_str()).await
         })
     })
     .await
 }
 
 /// All namespaces, by name.
-pub async fn list(op: &Op) -> Result<Vec<Namespace>> {
+pub async fn list(op: &Op, _installation: &Installation<Inspect>) -> Result<Vec<NamespaceSummary>> {
     let rows = pages::all(op, &store::NAMESPACE_LIST).await?;
     let mut namespaces = Vec::with_capacity(rows.len());
     for row in rows {
-        namespaces.push(Namespace {
+        namespaces.push(NamespaceSummary {
             id: row.int(0)?.into(),
             name: row.string(1)?,
             kind: stored(NamespaceKind::from_code(row.int(2)?))?,
@@ -106,15 +116,11 @@ pub async fn list(op: &Op) -> Result<Vec<Namespace>> {
     Ok(namespaces)
 }
 
-/// A namespace's id and kind. Errors: `NotFound`.
-pub(super) async fn find(tx: &mut Tx, name: &str) -> Result<(NamespaceId, NamespaceKind)> {
-    match tx.optional(&store::NAMESPACE_BY_NAME, args![name]).await? {
-        Some(row) => Ok((
-            row.int(0)?.into(),
-            stored(NamespaceKind::from_code(row.int(1)?))?,
-        )),
-        None => Err(missing(name)),
-    }
+/// Hides the namespace of a user who is being deleted, inside `tx`. Errors: `NotFound`.
+pub(super) async fn hide_own(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
+    let row = tx.optional(&store::NAMESPACE_BY_NAME, args![name]).await?;
+    let id = row.ok_or_else(|| missing(name))?.int(0)?.into();
+    hide(tx, op, id, name).await
 }
 
 fn missing(name: &str) -> Error {
@@ -122,17 +128,8 @@ fn missing(name: &str) -> Error {
     Error::new(Reason::NotFound, words)
 }
 
-/// Counts up a namespace's generation, as every change of a grant on it must. Errors: `NotFound`.
-pub(super) async fn alter(tx: &mut Tx, (id, name): (NamespaceId, &str)) -> Result<()> {
-    if tx.execute(&store::NAMESPACE_ALTER, args![id]).await? == 0 {
-        return Err(missing(name));
-    }
-    Ok(())
-}
-
 /// Hides a namespace in one update and leaves the rest to a job.
-pub(super) async fn delete_in(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
-    let (id, _) = find(tx, name).await?;
+async fn hide(tx: &mut Tx, op: &Op, id: NamespaceId, name: &str) -> Result<()> {
     if tx.execute(&store::NAMESPACE_DELETE, args![id]).await? == 0 {
         return Err(missing(name));
     }

@@ -8,14 +8,18 @@ use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
 use serde::Serialize;
 
+use super::access::no_user;
+use super::installation::Installation;
+use super::user::{User, user_id};
 use super::{namespaces, pages, store};
+use crate::auth::{Administer, Inspect, UserAct};
 use crate::changes;
 use crate::events::{Event, EventKind};
 use crate::op::Op;
 
 /// A user as the command line and the API list it.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-pub struct User {
+pub struct UserSummary {
     /// Its id; never reused.
     pub id: PrincipalId,
     /// Its name, which is its namespace's, too.
@@ -29,13 +33,16 @@ pub struct User {
     pub created_at: Millis,
 }
 
-/// Makes a user and its namespace inside `tx`. Errors: `Conflict` if the name is taken.
+/// Makes a user and its namespace inside `tx`, and opens the user. Errors: `Conflict` if the name is
+/// taken; those of [`Installation::enter`].
 pub async fn create_user(
     tx: &mut Tx,
     op: &Op,
+    installation: &Installation<Administer>,
     name: &NamespaceName,
     superuser: bool,
-) -> Result<PrincipalId> {
+) -> Result<User<Administer>> {
+    installation.enter(tx, op).await?;
     let arguments = args![PrincipalKind::User.code(), name.as_str(), superuser];
     let made = tx.execute(&store::PRINCIPAL_INSERT, arguments).await?;
     let id = PrincipalId::from(
@@ -59,32 +66,39 @@ pub async fn create_user(
         .await?;
     let event = Event::new(EventKind::UserCreated).namespace(namespace, name.as_str());
     op.emit(tx, event).await?;
-    Ok(id)
+    Ok(User::opened(name.clone(), id))
 }
 
-/// A user's id. Errors: `NotFound`.
-pub async fn find_user(tx: &mut Tx, name: &str) -> Result<PrincipalId> {
-    match tx.optional(&store::PRINCIPAL_BY_NAME, args![name]).await? {
-        Some(row) if row.int(1)? == PrincipalKind::User.code() => Ok(row.int(0)?.into()),
-        _ => Err(Error::new(
-            Reason::NotFound,
-            format!("no user is called {name}"),
-        )),
-    }
+/// The id of the user to whom something is granted. Errors: `NotFound`.
+pub(super) async fn find_user(tx: &mut Tx, name: &str) -> Result<PrincipalId> {
+    let row = tx.optional(&store::PRINCIPAL_BY_NAME, args![name]).await?;
+    let found = row.as_ref().map(user_id).transpose()?.flatten();
+    found.ok_or_else(|| no_user(Reason::NotFound, name))
 }
 
-/// Announces that a credential of a principal has ended, or all of them: counts up its generation,
+/// Announces that a credential of a user has ended, or all of them: counts up its generation,
 /// which pushes under way compare, and locks it until `tx` ends.
-pub async fn alter(tx: &mut Tx, id: PrincipalId, ended: Option<CredentialId>) -> Result<()> {
-    tx.execute(&store::PRINCIPAL_ALTER, args![id]).await?;
+pub async fn alter<A: UserAct>(
+    tx: &mut Tx,
+    user: &User<A>,
+    ended: Option<CredentialId>,
+) -> Result<()> {
+    tx.execute(&store::PRINCIPAL_ALTER, args![user.id()])
+        .await?;
     let ended = ended.map_or(0, CredentialId::get);
-    let change = changes::change(changes::PRINCIPAL, id.get(), ended);
+    let change = changes::change(changes::PRINCIPAL, user.id().get(), ended);
     Ok(tx.change(change).await?)
 }
 
 /// Lets a user log in, or not any more. Tokens given out already stop working, too.
-pub async fn set_enabled(tx: &mut Tx, op: &Op, name: &str, enabled: bool) -> Result<()> {
-    let id = find_user(tx, name).await?;
+pub async fn set_enabled(
+    tx: &mut Tx,
+    op: &Op,
+    user: &User<Administer>,
+    enabled: bool,
+) -> Result<()> {
+    user.enter(tx, op).await?;
+    let (id, name) = (user.id(), user.name().as_str());
     let state = if enabled {
         store::ACTIVE
     } else {
@@ -107,9 +121,10 @@ pub async fn set_enabled(tx: &mut Tx, op: &Op, name: &str, enabled: bool) -> Res
 }
 
 /// Deletes a user with its namespace and everything in it; the name is free at once.
-pub async fn delete_user(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
-    let id = find_user(tx, name).await?;
-    namespaces::delete_in(tx, op, name).await?;
+pub async fn delete_user(tx: &mut Tx, op: &Op, user: &User<Administer>) -> Result<()> {
+    user.enter(tx, op).await?;
+    let (id, name) = (user.id(), user.name().as_str());
+    namespaces::hide_own(tx, op, name).await?;
     tx.execute(&store::PRINCIPAL_NAMESPACE_GRANTS_REMOVE, args![id])
         .await?;
     tx.execute(&store::PRINCIPAL_REPOSITORY_GRANTS_REMOVE, args![id])
@@ -122,11 +137,14 @@ pub async fn delete_user(tx: &mut Tx, op: &Op, name: &str) -> Result<()> {
 }
 
 /// All users, by name.
-pub async fn list_users(op: &Op) -> Result<Vec<User>> {
+pub async fn list_users(
+    op: &Op,
+    _installation: &Installation<Inspect>,
+) -> Result<Vec<UserSummary>> {
     let rows = pages::all(op, &store::USER_LIST).await?;
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
-        users.push(User {
+        users.push(UserSummary {
             id: row.int(0)?.into(),
             name: row.string(1)?,
             admin: row.bool(2)?,

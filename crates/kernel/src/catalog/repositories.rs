@@ -8,9 +8,10 @@ use seawall_types::{Error, Reason, Result};
 use serde::{Deserialize, Serialize};
 
 use super::facts::stored;
+use super::installation::Installation;
 use super::repo::Repo;
 use super::{listing, pages, store};
-use crate::auth::Administer;
+use crate::auth::{Administer, Inspect};
 use crate::changes;
 use crate::events::{Event, EventKind};
 use crate::jobs::{self, Job, Schedule};
@@ -18,7 +19,7 @@ use crate::op::Op;
 
 /// A repository as it is listed.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-pub struct Listed {
+pub struct RepositorySummary {
     /// Namespace and path.
     pub name: String,
     /// Who may read it without a grant.
@@ -32,12 +33,15 @@ pub struct Listed {
     pub created_at: Millis,
 }
 
-/// All repositories, by (namespace, name). For the operator.
-pub async fn list(op: &Op) -> Result<Vec<Listed>> {
+/// All repositories, by (namespace, name).
+pub async fn list(
+    op: &Op,
+    _installation: &Installation<Inspect>,
+) -> Result<Vec<RepositorySummary>> {
     let rows = pages::all(op, &store::REPOSITORY_LIST).await?;
     let mut listed = Vec::with_capacity(rows.len());
     for row in rows {
-        listed.push(Listed {
+        listed.push(RepositorySummary {
             name: format!("{}/{}", row.text(1)?, row.text(2)?),
             visibility: stored(Visibility::from_code(row.int(3)?))?,
             kind: stored(RepositoryKind::from_code(row.int(4)?))?,
@@ -50,7 +54,7 @@ pub async fn list(op: &Op) -> Result<Vec<Listed>> {
 }
 
 /// How many deleted repositories still wait for the job that clears them.
-pub async fn clearing(op: &Op) -> Result<i64> {
+pub async fn clearing(op: &Op, _installation: &Installation<Inspect>) -> Result<i64> {
     Ok(op
         .sql()
         .one(&store::REPOSITORY_CLEARING, args![])
@@ -58,8 +62,13 @@ pub async fn clearing(op: &Op) -> Result<i64> {
         .int(0)?)
 }
 
-/// Up to `limit` repositories with their names, by id after `after`. For the operator.
-pub async fn walk(op: &Op, after: RepositoryId, limit: u32) -> Result<Vec<(RepositoryId, String)>> {
+/// Up to `limit` repositories with their names, by id after `after`.
+pub async fn walk(
+    op: &Op,
+    _installation: &Installation<Inspect>,
+    after: RepositoryId,
+    limit: u32,
+) -> Result<Vec<(RepositoryId, String)>> {
     let rows = op
         .sql()
         .all(&store::REPOSITORY_WALK, args![after, i64::from(limit)])

@@ -2,7 +2,9 @@
 
 use sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Order, Query, UnionType};
 use seawall_meta::{Batch, arg, arg_limit, item};
-use seawall_types::permission::{PrincipalKind, RepositoryKind, RepositoryState, Visibility};
+use seawall_types::permission::{PrincipalKind, RepositoryKind, RepositoryState};
+
+use super::rights::store::{is_generation, is_public, stands, with_grants, with_namespace_grant};
 
 /// States of principals and namespaces, as stored.
 pub const ACTIVE: i64 = 1;
@@ -13,33 +15,6 @@ pub const DELETING: i64 = 3;
 
 /// The generation of a row that was just made.
 pub const FIRST: i64 = 1;
-
-/// Whether a repository, its namespace and a principal are as a [`Verdict`](super::Verdict) found
-/// them, in a statement whose `table` is the repository and whose first six arguments are the
-/// verdict's.
-pub fn stands(table: &'static str) -> Cond {
-    let namespace = Query::select()
-        .column("generation")
-        .from("namespace")
-        .and_where(Expr::col("id").eq(arg(2)))
-        .to_owned();
-    Cond::all()
-        .add(Expr::col((table, "id")).eq(arg(0)))
-        .add(Expr::col((table, "generation")).eq(arg(1)))
-        .add(arg(3).eq(Expr::from(namespace)))
-        .add(is_generation(4))
-}
-
-/// Whether argument `at` + 1 is the generation of the principal whose id is argument `at`, or both
-/// are 0.
-fn is_generation(at: u8) -> Expr {
-    let principal = Query::select()
-        .column("generation")
-        .from("principal")
-        .and_where(Expr::col("id").eq(arg(at)))
-        .to_owned();
-    arg(at + 1).eq(Func::coalesce([Expr::from(principal), Expr::val(0i64)]))
-}
 
 seawall_meta::statements! {
     /// Namespaces, repositories and grants of one caller, each row with the place of its name in the
@@ -98,11 +73,25 @@ seawall_meta::statements! {
         .and_where(Expr::col("state").ne(DELETING))
         .to_owned();
 
-    /// Counts up a namespace's generation, as every change of a grant on it must. Arguments: id.
+    /// A namespace and the caller's grant on it. Arguments: name, principal.
+    NAMESPACE_FACTS: |_d| {
+        let mut query = Query::select();
+        query
+            .columns([("n", "id"), ("n", "kind"), ("n", "owner_id"), ("n", "generation")])
+            .column(("ng", "role"))
+            .from_as("namespace", "n");
+        with_namespace_grant(&mut query, 1)
+            .and_where(Expr::col(("n", "name")).eq(arg(0)))
+            .to_owned()
+    };
+
+    /// Counts up a namespace's generation if it is what a judgement was found with, and keeps the row
+    /// alone until the transaction ends. Arguments: id, generation.
     NAMESPACE_ALTER: |_d| Query::update()
         .table("namespace")
         .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("generation").eq(arg(1)))
         .and_where(Expr::col("state").ne(DELETING))
         .to_owned();
 
@@ -160,7 +149,7 @@ seawall_meta::statements! {
         .column("id")
         .from("repository")
         .and_where(Expr::col("namespace_id").eq(arg(0)))
-        .and_where(Expr::col("visibility").eq(Visibility::Public.code()))
+        .and_where(is_public("repository"))
         .and_where(Expr::col("kind").eq(RepositoryKind::Image.code()))
         .and_where(Expr::col("name").is_not_null())
         .order_by("name", Order::Asc)
@@ -196,7 +185,7 @@ seawall_meta::statements! {
             .column(("r", "id"))
             .from_as("repository", "r")
             .and_where(Expr::col(("r", "namespace_id")).equals(("namespace", "id")))
-            .and_where(Expr::col(("r", "visibility")).eq(Visibility::Public.code()))
+            .and_where(is_public("r"))
             .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()))
             .and_where(Expr::col(("r", "name")).is_not_null())
             .to_owned();
@@ -328,7 +317,7 @@ seawall_meta::statements! {
         .column("namespace_id")
         .from("repository")
         .and_where(Expr::col("id").eq(arg(0)))
-        .and_where(Expr::col("visibility").eq(Visibility::Public.code()))
+        .and_where(is_public("repository"))
         .to_owned();
 
     /// How many repositories wait to be cleared.
@@ -413,6 +402,26 @@ seawall_meta::statements! {
         .and_where(Expr::col("name").eq(arg(0)))
         .to_owned();
 
+    /// Whether a principal is as a judgement found it; it stays so until the transaction ends.
+    /// Arguments: id, generation.
+    PRINCIPAL_STANDS: |_d| {
+        let mut select = Query::select();
+        select
+            .column("id")
+            .from("principal")
+            .and_where(Expr::col("id").eq(arg(0)))
+            .and_where(Expr::col("generation").eq(arg(1)))
+            .lock_shared();
+        select
+    };
+
+    /// Keeps a principal that was not deleted alone until the transaction ends. Arguments: id.
+    PRINCIPAL_LOCK: |d| d.for_update(Query::select()
+        .column("id")
+        .from("principal")
+        .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("name").is_not_null()));
+
     /// Arguments: id, state.
     PRINCIPAL_SET_STATE: |_d| Query::update()
         .table("principal")
@@ -464,7 +473,8 @@ seawall_meta::statements! {
 
 /// The facts about one name of a list, with its place there.
 fn facts(place: usize) -> sea_query::SelectStatement {
-    Query::select()
+    let mut query = Query::select();
+    query
         .columns([("n", "id"), ("n", "kind"), ("n", "owner_id")])
         .columns([
             ("r", "id"),
@@ -484,23 +494,8 @@ fn facts(place: usize) -> sea_query::SelectStatement {
             Cond::all()
                 .add(Expr::col(("r", "namespace_id")).equals(("n", "id")))
                 .add(Expr::col(("r", "name")).eq(item(1, place))),
-        )
-        .join_as(
-            JoinType::LeftJoin,
-            "namespace_grant",
-            "ng",
-            Cond::all()
-                .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
-                .add(Expr::col(("ng", "principal_id")).eq(arg(2))),
-        )
-        .join_as(
-            JoinType::LeftJoin,
-            "repository_grant",
-            "rg",
-            Cond::all()
-                .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
-                .add(Expr::col(("rg", "principal_id")).eq(arg(2))),
-        )
+        );
+    with_grants(&mut query, 2)
         .and_where(Expr::col(("n", "name")).eq(item(0, place)))
         .to_owned()
 }

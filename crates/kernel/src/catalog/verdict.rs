@@ -15,21 +15,19 @@
 //! them a moment ago; one that compares later sees it.
 
 use seawall_meta::{Tx, args, list};
+use seawall_types::Result;
 use seawall_types::ids::PrincipalId;
 use seawall_types::permission::Visibility;
-use seawall_types::{Error, Reason, Result};
 
 use super::access::judge;
 use super::facts::RepositoryFacts;
 use super::found::{Found, Verdict};
+use super::present::{ROUNDS, moving};
 use super::repo::{Repo, gone, make_namespace, make_repository, own};
 use super::store;
 use crate::auth::{Act, ActKind, Administer};
 use crate::changes;
 use crate::op::Op;
-
-/// How often a judgement is made anew in one transaction, while others change what it rests on.
-const ROUNDS: usize = 4;
 
 impl<A: Act> Repo<A> {
     /// The verdict of the door, if the repository was there. Statements that compare it need no
@@ -174,9 +172,4 @@ impl Repo<Administer> {
         }
         Err(moving())
     }
-}
-
-fn moving() -> Error {
-    let words = "rights are being changed at this moment; try again";
-    Error::new(Reason::Conflict, words)
 }

@@ -12,7 +12,7 @@ use crate::secrets::Secrets;
 
 /// The identity under which this installation issues and accepts tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Installation {
+pub struct InstallationIdentity {
     /// Never changes, and never depends on a host name.
     pub id: Uuid,
 }
@@ -26,7 +26,7 @@ pub(crate) async fn load_or_create(
     sql: &Session,
     secrets: &Secrets,
     random: &dyn Random,
-) -> Result<Installation> {
+) -> Result<InstallationIdentity> {
     let drafted = uuid(random);
     let check = secrets.tag(PURPOSE, drafted.as_bytes());
     let (id, check) = sql
@@ -51,5 +51,5 @@ pub(crate) async fn load_or_create(
             "the installation secret is not the one this database was set up with",
         ));
     }
-    Ok(Installation { id })
+    Ok(InstallationIdentity { id })
 }

@@ -2,6 +2,7 @@
 
 mod events;
 mod jobs;
+mod rights;
 mod store;
 mod time;
 
@@ -28,6 +29,11 @@ struct Process {
 
 impl Process {
     async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    /// The same with other settings.
+    async fn with(settings: Settings) -> Self {
         let backend = Backend::chosen().unwrap();
         let database = TestDatabase::migrated(backend, &[MIGRATIONS])
             .await
@@ -51,7 +57,7 @@ impl Process {
             random,
             tracker: Arc::clone(&tracker),
             secrets: Secrets::from_bytes(&[5; 32]),
-            settings: Settings::default(),
+            settings,
             cache_bytes: 1 << 20,
             declarations: Declarations::default(),
         };

@@ -1,8 +1,10 @@
 //! What the tests ask that no code of ours does.
 
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 use seawall_meta::arg;
 use seawall_meta::fixture::Backend;
+
+use crate::catalog::rights::store::{readable, with_grants};
 
 seawall_meta::statements! {
     /// All jobs.
@@ -28,6 +30,25 @@ seawall_meta::statements! {
 
     /// Arguments: payload.
     JOB_SET: |_d| Query::update().table("job").value("payload", arg(0)).to_owned();
+
+    /// The repositories that a caller may read. Arguments: the reader's.
+    READABLE: |_d| {
+        let mut query = Query::select();
+        query
+            .columns([("n", "name"), ("r", "name")])
+            .from_as("repository", "r")
+            .join_as(JoinType::InnerJoin, "namespace", "n",
+                Expr::col(("n", "id")).equals(("r", "namespace_id")));
+        with_grants(&mut query, 0).cond_where(readable(0)).to_owned()
+    };
+
+    /// Arguments: repository, kind, state.
+    REPOSITORY_IS: |_d| Query::update()
+        .table("repository")
+        .value("kind", arg(1))
+        .value("state", arg(2))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
 
     /// The events, in their order.
     EVENTS: |_d| Query::select()

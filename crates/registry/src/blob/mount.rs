@@ -7,11 +7,12 @@
 //! nor time tells what is in it; a mount that cannot be is no error, but an upload.
 
 use seawall_kernel::auth::Push;
+use seawall_kernel::catalog::rights::Reader;
 use seawall_kernel::{Ceiling, Op, Repo};
 use seawall_meta::args;
 use seawall_types::permission::{Role, Visibility};
 use seawall_types::scope::Action;
-use seawall_types::{Digest, PrincipalId, Reason, RepositoryName, Result};
+use seawall_types::{Digest, Reason, RepositoryName, Result};
 
 use super::store;
 
@@ -65,14 +66,11 @@ async fn find_in(op: &Op, digest: &Digest, from: &str) -> Result<Option<u64>> {
 /// uploads.
 async fn find_anywhere(op: &Op, digest: &Digest) -> Result<Option<u64>> {
     let actor = op.actor();
-    let public = !actor.is_anonymous() || op.kernel().settings().anonymous_pull;
-    let principal = actor.principal().map_or(0, PrincipalId::get);
-    let everything = actor.is_superuser();
     let limit = match actor.ceiling {
         Ceiling::Unlimited => 1,
         Ceiling::Scopes(_) => store::CANDIDATES,
     };
-    let arguments = args![digest, principal, everything, public, limit];
+    let arguments = Reader::of(op).args(args![digest, limit]);
     for row in op.sql().all(&store::SIZE_ANYWHERE, arguments).await? {
         let name = RepositoryName::from_parts(row.text(1)?, row.text(2)?)?;
         let open = row.int(3)? == Visibility::Public.code();

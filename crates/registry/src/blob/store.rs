@@ -1,9 +1,9 @@
 //! Every SQL statement on `repository_blob`, and the reads that join it. No policy.
 
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Query, UnionType};
-use seawall_kernel::catalog::store::stands;
+use seawall_kernel::catalog::rights::store::{readable, stands, with_grants};
 use seawall_meta::{Batch, arg, arg_limit, item};
-use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
+use seawall_types::permission::RepositoryKind;
 
 /// How many repositories that hold a blob are looked at for one that the caller may read.
 pub(super) const CANDIDATES: u64 = 256;
@@ -84,15 +84,16 @@ seawall_meta::statements! {
 
     /// A blob's size, and the repositories that the caller may read and that serve it: those among the
     /// first few that hold it, so that a blob which everybody has costs no more than another.
-    /// Arguments: digest, principal, everything?, public?, limit.
+    /// Arguments: the reader's, digest, limit.
     SIZE_ANYWHERE: |_d| {
         let holders = Query::select()
             .columns(["repository_id", "size"])
             .from("repository_blob")
-            .and_where(Expr::col("digest").eq(arg(0)))
+            .and_where(Expr::col("digest").eq(arg(3)))
             .limit(CANDIDATES)
             .to_owned();
-        Query::select()
+        let mut query = Query::select();
+        query
             .column(("l", "size"))
             .columns([("n", "name"), ("r", "name")])
             .column(("r", "visibility"))
@@ -103,21 +104,9 @@ seawall_meta::statements! {
                 .add(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code())))
             .join_as(JoinType::InnerJoin, "namespace", "n", Cond::all()
                 .add(Expr::col(("n", "id")).equals(("r", "namespace_id")))
-                .add(Expr::col(("n", "name")).is_not_null()))
-            .join_as(JoinType::LeftJoin, "namespace_grant", "ng", Cond::all()
-                .add(Expr::col(("ng", "namespace_id")).equals(("n", "id")))
-                .add(Expr::col(("ng", "principal_id")).eq(arg(1))))
-            .join_as(JoinType::LeftJoin, "repository_grant", "rg", Cond::all()
-                .add(Expr::col(("rg", "repository_id")).equals(("r", "id")))
-                .add(Expr::col(("rg", "principal_id")).eq(arg(1))))
-            .cond_where(Cond::any()
-                .add(arg(2).eq(1i64))
-                .add(Expr::col(("r", "visibility"))
-                    .eq(Visibility::Public.code())
-                    .and(arg(3).eq(1i64)))
-                .add(Expr::col(("n", "owner_id")).eq(arg(1)))
-                .add(Expr::col(("ng", "role")).eq(NamespaceRole::Admin.code()))
-                .add(Expr::col(("rg", "role")).is_not_null()))
+                .add(Expr::col(("n", "name")).is_not_null()));
+        with_grants(&mut query, 0)
+            .cond_where(readable(0))
             .limit(arg_limit(4))
             .to_owned()
     };

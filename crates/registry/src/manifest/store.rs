@@ -2,7 +2,7 @@
 //! manifest refers to. No policy.
 
 use sea_query::{CaseStatement, Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
-use seawall_kernel::catalog::store::stands;
+use seawall_kernel::catalog::rights::store::stands;
 use seawall_meta::{Batch, SqlBuilder, arg, arg_limit, item};
 
 use super::EdgeKind;

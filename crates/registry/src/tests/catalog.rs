@@ -16,9 +16,11 @@ impl House {
         let parsed = NamespaceName::parse(name).unwrap();
         let op = self.op();
         let making = op.transaction(parsed, |tx, op, name| {
-            Box::pin(async move { principals::create_user(tx, op, name, false).await })
+            Box::pin(async move {
+                principals::create_user(tx, op, &op.installation()?, name, false).await
+            })
         });
-        self.as_principal(name, making.await.unwrap())
+        self.as_principal(name, making.await.unwrap().id())
     }
 
     fn as_principal(&self, name: &str, id: PrincipalId) -> Op {
@@ -92,7 +94,7 @@ async fn every_page_size_shows_the_same_names_in_order() {
     let mut ids = Vec::new();
     for name in &made {
         ids.push(
-            namespaces::create_organization(&house.op(), name)
+            namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), name)
                 .await
                 .unwrap()
                 .get(),
@@ -129,9 +131,14 @@ async fn every_page_size_shows_the_same_names_in_order() {
         house.grant(name, "bob").await;
     }
     let role = Some(NamespaceRole::Admin);
-    grants::on_namespace(&house.op(), "b-b", "bob", role)
-        .await
-        .unwrap();
+    grants::on_namespace(
+        &house.op(),
+        &house.op().namespace(&"b-b".parse().unwrap()).await.unwrap(),
+        "bob",
+        role,
+    )
+    .await
+    .unwrap();
     let of_bob = [
         "a/x1000002",
         "b-b/x1000001",
@@ -153,7 +160,7 @@ async fn what_is_hidden_costs_a_page_nothing() {
     let house = House::open().await;
     let bob = house.user("bob").await;
     let z = NamespaceName::parse("zz").unwrap();
-    let zz = namespaces::create_organization(&house.op(), &z)
+    let zz = namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), &z)
         .await
         .unwrap();
     house.repositories(&zz.to_string(), "x", 3).await;

@@ -55,13 +55,17 @@ async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
 async fn a_namespace_goes_step_by_step_and_reads_each_repository_once() {
     let house = House::open().await;
     let name = NamespaceName::parse("org").unwrap();
-    let id = namespaces::create_organization(&house.op(), &name)
-        .await
-        .unwrap();
+    let id =
+        namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), &name)
+            .await
+            .unwrap();
     house.repositories(&id.to_string(), "x", 2500).await;
-    namespaces::delete_organization(&house.op(), "org")
-        .await
-        .unwrap();
+    namespaces::delete_organization(
+        &house.op(),
+        &house.op().namespace(&"org".parse().unwrap()).await.unwrap(),
+    )
+    .await
+    .unwrap();
     let job: ClearNamespace = serde_json::from_value(json!({ "namespace": id })).unwrap();
     let op = house.op();
     let named = async || {

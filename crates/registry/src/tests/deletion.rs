@@ -234,7 +234,9 @@ async fn nothing_is_made_in_a_namespace_that_is_going() {
         op.repo::<Push>(&house.name).await.unwrap(),
         op.repo::<Push>(&new).await.unwrap(),
     ];
-    namespaces::delete_organization(&op, "ann").await.unwrap();
+    namespaces::delete_organization(&op, &op.namespace(&"ann".parse().unwrap()).await.unwrap())
+        .await
+        .unwrap();
     for repo in &begun {
         assert_eq!(ensure(&op, repo).await, Err(Reason::NameUnknown));
     }

@@ -17,10 +17,12 @@ impl House {
         let op = self.op();
         let known = NamespaceName::parse(name).unwrap();
         let making = op.transaction(known, |tx, op, name| {
-            Box::pin(async move { principals::create_user(tx, op, name, false).await })
+            Box::pin(async move {
+                principals::create_user(tx, op, &op.installation()?, name, false).await
+            })
         });
         let identity = Identity {
-            id: making.await.unwrap(),
+            id: making.await.unwrap().id(),
             name: name.into(),
             kind: PrincipalKind::User,
             superuser: false,

@@ -1,7 +1,7 @@
 //! Every SQL statement on `upload`. No policy.
 
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
-use seawall_kernel::catalog::store::stands;
+use seawall_kernel::catalog::rights::store::stands;
 use seawall_meta::{Batch, arg, arg_limit, item};
 
 seawall_meta::statements! {

@@ -185,50 +185,89 @@ impl GrantCommand {
     }
 
     async fn act(&self, desk: &Desk) -> Result<()> {
-        let op = &desk.op;
         match self {
-            Self::Add(GrantAdd { user, grant }) => {
-                match grant {
-                    Grant::Repository(name, role) => {
-                        let repo = desk.repo(name).await?;
-                        grants::on_repository(op, &repo, user.as_str(), Some(*role)).await?;
-                    }
-                    Grant::Namespace(name, role) => {
-                        let (name, user) = (name.as_str(), user.as_str());
-                        grants::on_namespace(op, name, user, Some(*role)).await?;
-                    }
-                }
-                desk.terminal.say(format_args!("{user} was granted it"))?;
+            Self::Add(add) => add.act(desk).await,
+            Self::Remove(remove) => remove.act(desk).await,
+            Self::List(list) => list.act(desk).await,
+        }
+    }
+}
+
+impl GrantAdd {
+    async fn act(&self, desk: &Desk) -> Result<()> {
+        let (op, user) = (&desk.op, &self.user);
+        match &self.grant {
+            Grant::Repository(name, role) => {
+                let repo = desk.repo(name).await?;
+                grants::on_repository(op, &repo, user.as_str(), Some(*role)).await?;
+                Ok(desk
+                    .terminal
+                    .say(format_args!("granted {role} on {name} to {user}"))?)
             }
-            Self::Remove(GrantRemove { user, place }) => {
-                match (&place.repository, &place.namespace) {
-                    (Some(name), _) => {
-                        let repo = desk.repo(name).await?;
-                        grants::on_repository(op, &repo, user.as_str(), None).await?;
-                    }
-                    (None, Some(name)) => {
-                        grants::on_namespace(op, name.as_str(), user.as_str(), None).await?;
-                    }
-                    (None, None) => bail!("give either a repository or --namespace"),
-                }
-                desk.terminal
-                    .say(format_args!("{user}'s grant was taken away"))?;
-            }
-            Self::List(list) => {
-                let listed = match (&list.place.repository, &list.place.namespace) {
-                    (Some(name), _) => {
-                        let repo = desk.repo(name).await?;
-                        grants::list_on_repository(op, &repo).await?
-                    }
-                    (None, Some(name)) => grants::list_on_namespace(op, name.as_str()).await?,
-                    (None, None) => bail!("give either a repository or --namespace"),
-                };
-                let row =
-                    |grant: &grants::Grant| vec![grant.principal.clone(), grant.role.to_owned()];
-                desk.terminal
-                    .list(list.output, &listed, (&["USER", "ROLE"], row))?;
+            Grant::Namespace(name, role) => {
+                let namespace = desk.namespace(name).await?;
+                grants::on_namespace(op, &namespace, user.as_str(), Some(*role)).await?;
+                Ok(desk.terminal.say(format_args!(
+                    "granted {role} on the namespace {name} to {user}"
+                ))?)
             }
         }
-        Ok(())
+    }
+}
+
+impl GrantRemove {
+    async fn act(&self, desk: &Desk) -> Result<()> {
+        let (op, user) = (&desk.op, &self.user);
+        match self.place.target()? {
+            Target::Repository(name) => {
+                let repo = desk.repo(name).await?;
+                grants::on_repository(op, &repo, user.as_str(), None).await?;
+                Ok(desk
+                    .terminal
+                    .say(format_args!("removed the grant on {name} from {user}"))?)
+            }
+            Target::Namespace(name) => {
+                let namespace = desk.namespace(name).await?;
+                grants::on_namespace(op, &namespace, user.as_str(), None).await?;
+                Ok(desk.terminal.say(format_args!(
+                    "removed the grant on the namespace {name} from {user}"
+                ))?)
+            }
+        }
+    }
+}
+
+impl GrantList {
+    async fn act(&self, desk: &Desk) -> Result<()> {
+        let op = &desk.op;
+        let listed = match self.place.target()? {
+            Target::Repository(name) => {
+                let repo = desk.repo(name).await?;
+                grants::list_on_repository(op, &repo).await?
+            }
+            Target::Namespace(name) => {
+                let namespace = desk.namespace(name).await?;
+                grants::list_on_namespace(op, &namespace).await?
+            }
+        };
+        let row = |grant: &grants::Grant| vec![grant.principal.clone(), grant.role.to_owned()];
+        desk.terminal
+            .list(self.output, &listed, (&["USER", "ROLE"], row))
+    }
+}
+
+/// Where a grant holds.
+enum Target<'a> {
+    Repository(&'a RepositoryName),
+    Namespace(&'a NamespaceName),
+}
+
+impl Place {
+    fn target(&self) -> Result<Target<'_>> {
+        match (&self.repository, &self.namespace) {
+            (Some(name), None) => Ok(Target::Repository(name)),
+            (None, Some(name)) => Ok(Target::Namespace(name)),
+            _ => bail!("give either a repository or --namespace"),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use seawall_kernel::catalog::grants;
-use seawall_kernel::catalog::namespaces::{self, Namespace};
+use seawall_kernel::catalog::namespaces::{self, NamespaceSummary};
 use seawall_types::NamespaceName;
 use seawall_types::permission::NamespaceRole;
 
@@ -53,12 +53,12 @@ impl NamespaceCommand {
     async fn act(&self, desk: &Desk) -> Result<()> {
         match self {
             Self::List(output) => {
-                let listed = namespaces::list(&desk.op).await?;
+                let listed = namespaces::list(&desk.op, &desk.installation()?).await?;
                 let head = ["NAME", "KIND", "OWNER", "CREATED"];
                 desk.terminal.list(
                     *output,
                     &listed,
-                    (&head, |namespace: &Namespace| {
+                    (&head, |namespace: &NamespaceSummary| {
                         let owner = namespace.owner.clone().unwrap_or_default();
                         let kind = namespace.kind.as_str().to_owned();
                         vec![
@@ -71,10 +71,12 @@ impl NamespaceCommand {
                 )?;
             }
             Self::Add(add) => {
-                namespaces::create_organization(&desk.op, &add.name).await?;
+                let installation = desk.installation()?;
+                namespaces::create_organization(&desk.op, &installation, &add.name).await?;
                 if let Some(owner) = &add.owner {
-                    let (name, role) = (add.name.as_str(), NamespaceRole::Admin);
-                    grants::on_namespace(&desk.op, name, owner.as_str(), Some(role)).await?;
+                    let namespace = desk.namespace(&add.name).await?;
+                    let (owner, role) = (owner.as_str(), Some(NamespaceRole::Admin));
+                    grants::on_namespace(&desk.op, &namespace, owner, role).await?;
                 }
                 desk.terminal
                     .say(format_args!("namespace {} added", add.name))?;
@@ -82,7 +84,8 @@ impl NamespaceCommand {
             Self::Delete(delete) => {
                 let question = format!("Delete {} and every repository in it?", delete.name);
                 desk.confirm(delete.yes, &question)?;
-                namespaces::delete_organization(&desk.op, delete.name.as_str()).await?;
+                let namespace = desk.namespace(&delete.name).await?;
+                namespaces::delete_organization(&desk.op, &namespace).await?;
                 desk.terminal
                     .say(format_args!("namespace {} deleted", delete.name))?;
             }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use seawall_kernel::catalog::repositories::{self, Listed};
+use seawall_kernel::catalog::repositories::{self, RepositorySummary};
 use seawall_types::permission::Visibility;
 use seawall_types::{NamespaceName, RepositoryName};
 
@@ -81,7 +81,7 @@ impl RepoCommand {
     async fn act(&self, desk: &Desk) -> Result<()> {
         match self {
             Self::List(list) => {
-                let mut listed = repositories::list(&desk.op).await?;
+                let mut listed = repositories::list(&desk.op, &desk.installation()?).await?;
                 if let Some(namespace) = &list.namespace {
                     let within = |name: &str| {
                         name.split_once('/')
@@ -93,7 +93,7 @@ impl RepoCommand {
                 desk.terminal.list(
                     list.output,
                     &listed,
-                    (&head, |repository: &Listed| {
+                    (&head, |repository: &RepositorySummary| {
                         vec![
                             repository.name.clone(),
                             repository.visibility.as_str().to_owned(),

@@ -2,8 +2,9 @@
 
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use seawall_accounts::RefreshToken;
-use seawall_kernel::catalog::principals::User;
+use seawall_accounts::{NewUser, RefreshToken};
+use seawall_kernel::auth::{Administer, ManageCredentials};
+use seawall_kernel::catalog::principals::UserSummary;
 use seawall_types::{CredentialId, NamespaceName, Secret};
 
 use super::{Common, Output};
@@ -129,43 +130,52 @@ impl UserCommand {
         match self {
             Self::Add(add) => {
                 let password = add.password.read(desk.terminal)?;
-                let made = directory
-                    .create_user(op, &add.name, password, add.admin)
-                    .await?;
+                let user = NewUser {
+                    name: add.name.clone(),
+                    password,
+                    superuser: add.admin,
+                };
+                let installation = desk.installation::<Administer>()?;
+                let made = directory.create_user(op, &installation, user).await?;
                 desk.terminal.say(format_args!("user {} added", add.name))?;
                 show(desk.terminal, made)?;
             }
             Self::Passwd(passwd) => {
                 let password = passwd.password.read(desk.terminal)?;
-                let made = directory.set_password(op, &passwd.name, password).await?;
+                let user = desk.user::<ManageCredentials>(&passwd.name).await?;
+                let made = directory.set_password(op, &user, password).await?;
                 desk.terminal
                     .say(format_args!("user {} has a new password", passwd.name))?;
                 forget_first(desk, &passwd.name);
                 show(desk.terminal, made)?;
             }
             Self::List(output) => list(desk, *output).await?,
-            Self::Disable(user) => {
-                directory.set_enabled(op, &user.name, false).await?;
+            Self::Disable(named) => {
+                let user = desk.user::<Administer>(&named.name).await?;
+                directory.set_enabled(op, &user, false).await?;
                 desk.terminal
-                    .say(format_args!("user {} disabled", user.name))?;
+                    .say(format_args!("user {} disabled", named.name))?;
             }
-            Self::Enable(user) => {
-                directory.set_enabled(op, &user.name, true).await?;
+            Self::Enable(named) => {
+                let user = desk.user::<Administer>(&named.name).await?;
+                directory.set_enabled(op, &user, true).await?;
                 desk.terminal
-                    .say(format_args!("user {} enabled", user.name))?;
+                    .say(format_args!("user {} enabled", named.name))?;
             }
-            Self::Delete(user) => {
-                let question = format!("Delete {} and every repository of theirs?", user.name);
-                desk.confirm(user.yes, &question)?;
-                directory.delete_user(op, &user.name).await?;
-                forget_first(desk, &user.name);
+            Self::Delete(delete) => {
+                let question = format!("Delete {} and all repositories of that user?", delete.name);
+                desk.confirm(delete.yes, &question)?;
+                let user = desk.user::<Administer>(&delete.name).await?;
+                directory.delete_user(op, &user).await?;
+                forget_first(desk, &delete.name);
                 desk.terminal
-                    .say(format_args!("user {} deleted", user.name))?;
+                    .say(format_args!("user {} deleted", delete.name))?;
             }
             Self::Tokens(UserTokens::List(list)) => list_tokens(desk, list).await?,
             Self::Tokens(UserTokens::Revoke(TokenRevoke { name, id, .. })) => {
                 let id = id.map(CredentialId::from);
-                directory.revoke_refresh_tokens(op, name, id).await?;
+                let user = desk.user::<ManageCredentials>(name).await?;
+                directory.revoke_refresh_tokens(op, &user, id).await?;
                 let which = id.map_or_else(|| "all".to_owned(), |id| id.to_string());
                 desk.terminal
                     .say(format_args!("refresh tokens of {name} revoked: {which}"))?;
@@ -176,13 +186,15 @@ impl UserCommand {
 }
 
 async fn list(desk: &Desk, output: Output) -> Result<()> {
-    let users = desk.house.directory.list_users(&desk.op).await?;
+    let installation = desk.installation()?;
+    let users = desk.house.directory.list_users(&desk.op, &installation);
+    let users = users.await?;
     let word = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     let head = ["NAME", "ADMIN", "ENABLED", "CREATED"];
     desk.terminal.list(
         output,
         &users,
-        (&head, |user: &User| {
+        (&head, |user: &UserSummary| {
             vec![
                 user.name.clone(),
                 word(user.admin),
@@ -193,7 +205,7 @@ async fn list(desk: &Desk, output: Output) -> Result<()> {
     )
 }
 
-/// The first administrator's password is no more; what kept it goes.
+/// Removes the file that holds the first administrator's password, which is not good any more.
 fn forget_first(desk: &Desk, name: &NamespaceName) {
     let first = FirstPassword::of(&desk.data);
     if name.as_str() == ADMIN
@@ -207,7 +219,8 @@ fn forget_first(desk: &Desk, name: &NamespaceName) {
 
 async fn list_tokens(desk: &Desk, list: &TokenList) -> Result<()> {
     let directory = &desk.house.directory;
-    let tokens = directory.list_refresh_tokens(&desk.op, &list.name).await?;
+    let user = desk.user(&list.name).await?;
+    let tokens = directory.list_refresh_tokens(&desk.op, &user).await?;
     let head = ["ID", "CLIENT", "CREATED", "ENDS", "LAST USED"];
     desk.terminal.list(
         list.output,

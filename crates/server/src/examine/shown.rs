@@ -140,7 +140,9 @@ impl<'a> Repositories<'a> {
 
     async fn fill(&mut self) -> Result<()> {
         if self.page.is_empty() {
-            self.page = repositories::walk(self.op, self.last, PAGE).await?.into();
+            let installation = self.op.installation()?;
+            let page = repositories::walk(self.op, &installation, self.last, PAGE);
+            self.page = page.await?.into();
             if let Some((last, _)) = self.page.back() {
                 self.last = *last;
             }

@@ -28,7 +28,9 @@ async fn an_administrator_pushes_anywhere_and_makes_organizations() {
     admin.push("ann/gift", "v1", &image).await;
     ann.pull("ann/gift", "v1", &image).await;
     admin.push("neworg/app", "v1", &image).await;
-    let listed = namespaces::list(&app.operator()).await.unwrap();
+    let listed = namespaces::list(&app.operator(), &app.operator().installation().unwrap())
+        .await
+        .unwrap();
     assert!(
         listed
             .iter()
@@ -149,19 +151,33 @@ async fn an_organization_has_creators_and_admins() {
     let app = TestApp::new().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
     let op = app.operator();
-    namespaces::create_organization(&op, &NamespaceName::parse("team").unwrap())
-        .await
-        .unwrap();
+    namespaces::create_organization(
+        &op,
+        &op.installation().unwrap(),
+        &NamespaceName::parse("team").unwrap(),
+    )
+    .await
+    .unwrap();
     ann.post("/v2/team/app/blobs/uploads/")
         .send()
         .await
         .refused(403, "DENIED");
-    grants::on_namespace(&op, "team", "ann", Some(NamespaceRole::Creator))
-        .await
-        .unwrap();
-    grants::on_namespace(&op, "team", "bob", Some(NamespaceRole::Admin))
-        .await
-        .unwrap();
+    grants::on_namespace(
+        &op,
+        &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+        "ann",
+        Some(NamespaceRole::Creator),
+    )
+    .await
+    .unwrap();
+    grants::on_namespace(
+        &op,
+        &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+        "bob",
+        Some(NamespaceRole::Admin),
+    )
+    .await
+    .unwrap();
     let image = Image::new(1, 1);
     ann.push("team/app", "v1", &image).await;
     bob.pull("team/app", "v1", &image).await;
@@ -200,12 +216,21 @@ async fn a_creator_owns_what_they_make() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     let op = app.operator();
-    namespaces::create_organization(&op, &NamespaceName::parse("team").unwrap())
-        .await
-        .unwrap();
-    grants::on_namespace(&op, "team", "ann", Some(NamespaceRole::Creator))
-        .await
-        .unwrap();
+    namespaces::create_organization(
+        &op,
+        &op.installation().unwrap(),
+        &NamespaceName::parse("team").unwrap(),
+    )
+    .await
+    .unwrap();
+    grants::on_namespace(
+        &op,
+        &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+        "ann",
+        Some(NamespaceRole::Creator),
+    )
+    .await
+    .unwrap();
     let image = Image::new(1, 1);
     ann.push("team/mine", "v1", &image).await;
     ann.push("team/mine", "v2", &Image::new(2, 1)).await;

@@ -358,7 +358,7 @@ async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
 
     app.house
         .directory
-        .set_enabled(&operator, &name, false)
+        .set_enabled(&operator, &operator.user(&name).await.unwrap(), false)
         .await
         .unwrap();
     token
@@ -379,7 +379,7 @@ async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
     );
     app.house
         .directory
-        .set_enabled(&operator, &name, true)
+        .set_enabled(&operator, &operator.user(&name).await.unwrap(), true)
         .await
         .unwrap();
     app.eventually("the password counts again", || async {
@@ -390,7 +390,7 @@ async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
     let new = Some(seawall_types::Secret::new("another password".to_owned()));
     app.house
         .directory
-        .set_password(&operator, &name, new)
+        .set_password(&operator, &operator.user(&name).await.unwrap(), new)
         .await
         .unwrap();
     app.eventually("the old password is refused", || async {

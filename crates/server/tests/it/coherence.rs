@@ -117,7 +117,10 @@ impl Model {
                 let bob = "bob".parse().unwrap();
                 let op = app.operator();
                 let directory = &app.house.directory;
-                directory.set_enabled(&op, &bob, !disabled).await.unwrap();
+                directory
+                    .set_enabled(&op, &op.user(&bob).await.unwrap(), !disabled)
+                    .await
+                    .unwrap();
                 self.disabled = disabled;
             }
         }

@@ -170,7 +170,10 @@ async fn a_deleted_repository_is_gone_at_once_and_its_name_is_free() {
     let again = Image::new(2, 1);
     ann.push("ann/app", "v1", &again).await;
     app.eventually("the old rows are cleared", || async {
-        repositories::clearing(&app.operator()).await.unwrap() == 0
+        repositories::clearing(&app.operator(), &app.operator().installation().unwrap())
+            .await
+            .unwrap()
+            == 0
     })
     .await;
     ann.pull("ann/app", "v1", &again).await;
@@ -185,16 +188,25 @@ async fn a_deleted_organization_takes_everything_with_it() {
     for name in ["team/one", "team/two"] {
         admin.push(name, "v1", &image).await;
     }
-    namespaces::delete_organization(&app.operator(), "team")
-        .await
-        .unwrap();
+    namespaces::delete_organization(
+        &app.operator(),
+        &app.operator()
+            .namespace(&"team".parse().unwrap())
+            .await
+            .unwrap(),
+    )
+    .await
+    .unwrap();
     admin
         .get("/v2/team/one/manifests/v1")
         .send()
         .await
         .refused(404, "NAME_UNKNOWN");
     app.eventually("everything is cleared", || async {
-        repositories::clearing(&app.operator()).await.unwrap() == 0
+        repositories::clearing(&app.operator(), &app.operator().installation().unwrap())
+            .await
+            .unwrap()
+            == 0
     })
     .await;
     admin.push("team/one", "v1", &image).await;
@@ -299,7 +311,10 @@ async fn a_push_that_began_before_the_deletion_ends_with_nothing() {
         let (answer, ()) = futures::join!(request.stream(body).send(), deleting);
         answer.refused(404, "NAME_UNKNOWN");
         app.eventually("the old rows are cleared", || async {
-            repositories::clearing(&app.operator()).await.unwrap() == 0
+            repositories::clearing(&app.operator(), &app.operator().installation().unwrap())
+                .await
+                .unwrap()
+                == 0
         })
         .await;
         let report = app.verify().await;

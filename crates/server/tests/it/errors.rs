@@ -200,9 +200,12 @@ async fn a_refused_push_leaves_no_repository_and_no_file() {
         .expect(400);
     let put = ann.put("/v2/ann/ghost/manifests/bad:digest");
     put.body("{}").send().await.expect(400);
-    let repositories = seawall_kernel::catalog::repositories::list(&app.operator())
-        .await
-        .unwrap();
+    let repositories = seawall_kernel::catalog::repositories::list(
+        &app.operator(),
+        &app.operator().installation().unwrap(),
+    )
+    .await
+    .unwrap();
     assert!(repositories.is_empty(), "{repositories:?}");
     let report = app.verify().await;
     assert!(report.orphans.is_empty() && report.blobs == 0, "{report:?}");

@@ -16,9 +16,13 @@ async fn pushes_and_deletions_are_in_the_activity_log() {
         .await
         .expect(202);
     let kinds = || async {
-        let log = seawall_usage::recent_activity(&app.operator(), 100)
-            .await
-            .unwrap();
+        let log = seawall_usage::recent_activity(
+            &app.operator(),
+            &app.operator().installation().unwrap(),
+            100,
+        )
+        .await
+        .unwrap();
         log.into_iter()
             .filter(|entry| entry.actor.as_deref() == Some("ann"))
             .collect::<Vec<_>>()
@@ -60,9 +64,9 @@ async fn pulls_are_counted_without_a_write_in_the_request() {
         .await
         .expect(200);
     let name = RepositoryName::parse("ann/app").unwrap();
-    let repository = app.operator().repo::<Pull>(&name).await.unwrap().id();
+    let repo = app.operator().repo::<Pull>(&name).await.unwrap();
     app.eventually("the count is written behind", || async {
-        seawall_usage::pulls_of(&app.operator(), repository)
+        seawall_usage::pulls_of(&app.operator(), &repo)
             .await
             .unwrap()
             == 5
@@ -79,10 +83,14 @@ async fn switched_off_all_else_goes_on() {
     ann.push("ann/app", "v1", &image).await;
     ann.pull("ann/app", "v1", &image).await;
     assert!(
-        seawall_usage::recent_activity(&app.operator(), 10)
-            .await
-            .unwrap()
-            .is_empty()
+        seawall_usage::recent_activity(
+            &app.operator(),
+            &app.operator().installation().unwrap(),
+            10
+        )
+        .await
+        .unwrap()
+        .is_empty()
     );
     app.finish().await;
 }

@@ -80,7 +80,12 @@ async fn wrong_sizes_are_taken_with_a_warning() {
     let referrers = ann.get(&referrers).send().await.expect(200).json();
     assert_eq!(referrers["manifests"][0]["size"], about.to_string().len());
     app.eventually("the activity log tells of it", || async {
-        let log = seawall_usage::recent_activity(&app.operator(), 100).await;
+        let log = seawall_usage::recent_activity(
+            &app.operator(),
+            &app.operator().installation().unwrap(),
+            100,
+        )
+        .await;
         log.unwrap().iter().any(|entry| {
             entry.kind == Some(EventKind::ManifestPushed) && entry.detail["wrong_sizes"] == 2
         })

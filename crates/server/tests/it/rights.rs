@@ -67,18 +67,25 @@ impl End {
                 grants::on_repository(&op, &repo, user, role).await.unwrap();
             }
             Self::Disabled => {
-                let done = house.directory.set_enabled(&op, &known, false).await;
+                let done = house
+                    .directory
+                    .set_enabled(&op, &op.user(&known).await.unwrap(), false)
+                    .await;
                 done.unwrap();
             }
             Self::NewPassword => {
                 let new = Some(Secret::new("another password".to_owned()));
                 house
                     .directory
-                    .set_password(&op, &known, new)
+                    .set_password(&op, &op.user(&known).await.unwrap(), new)
                     .await
                     .unwrap();
             }
-            Self::UserDeleted => house.directory.delete_user(&op, &known).await.unwrap(),
+            Self::UserDeleted => house
+                .directory
+                .delete_user(&op, &op.user(&known).await.unwrap())
+                .await
+                .unwrap(),
             Self::RepositoryDeleted => {
                 let repo = opened(house, name).await;
                 repositories::delete(&op, &repo).await.unwrap();
@@ -211,7 +218,7 @@ async fn a_right_that_was_given_anew_meanwhile_lets_the_push_pass() {
             for enabled in [false, true] {
                 house
                     .directory
-                    .set_enabled(&op, &name, enabled)
+                    .set_enabled(&op, &op.user(&name).await.unwrap(), enabled)
                     .await
                     .unwrap();
             }
@@ -234,10 +241,19 @@ async fn what_a_namespace_grants_ends_what_is_under_way_as_well() {
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
     let op = operator(&house);
     let team = NamespaceName::parse("team").unwrap();
-    namespaces::create_organization(&op, &team).await.unwrap();
+    namespaces::create_organization(&op, &op.installation().unwrap(), &team)
+        .await
+        .unwrap();
     for user in ["ann", "bob"] {
         let role = Some(NamespaceRole::Admin);
-        grants::on_namespace(&op, "team", user, role).await.unwrap();
+        grants::on_namespace(
+            &op,
+            &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+            user,
+            role,
+        )
+        .await
+        .unwrap();
     }
     let image = Image::new(1, 1);
     ann.push("team/app", "v1", &image).await;
@@ -250,16 +266,27 @@ async fn what_a_namespace_grants_ends_what_is_under_way_as_well() {
     ));
     for (request, body) in requests {
         let ending = async {
-            let done = grants::on_namespace(&op, "team", "bob", None).await;
+            let done = grants::on_namespace(
+                &op,
+                &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+                "bob",
+                None,
+            )
+            .await;
             done.unwrap();
         };
         held_back(request, &body, ending)
             .await
             .refused(403, "DENIED");
         let role = Some(NamespaceRole::Admin);
-        grants::on_namespace(&op, "team", "bob", role)
-            .await
-            .unwrap();
+        grants::on_namespace(
+            &op,
+            &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+            "bob",
+            role,
+        )
+        .await
+        .unwrap();
         // This process hears of it in its own time.
         let open = || async {
             let post = bob.post("/v2/team/app/blobs/uploads/").send().await;
@@ -280,10 +307,19 @@ async fn a_creator_does_not_join_a_repository_that_another_has_made_meanwhile() 
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
     let op = operator(&house);
     let team = NamespaceName::parse("team").unwrap();
-    namespaces::create_organization(&op, &team).await.unwrap();
+    namespaces::create_organization(&op, &op.installation().unwrap(), &team)
+        .await
+        .unwrap();
     for user in ["ann", "bob"] {
         let role = Some(NamespaceRole::Creator);
-        grants::on_namespace(&op, "team", user, role).await.unwrap();
+        grants::on_namespace(
+            &op,
+            &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+            user,
+            role,
+        )
+        .await
+        .unwrap();
     }
     let bytes = blob_of(7, 2000);
     let digest = Digest::of(Algorithm::Sha256, &bytes);
@@ -318,11 +354,18 @@ async fn all_that_a_creator_pushes_at_once_into_a_new_repository_passes() {
     let ann = app.user("ann").await;
     let op = app.operator();
     let team = NamespaceName::parse("team").unwrap();
-    namespaces::create_organization(&op, &team).await.unwrap();
-    let role = Some(NamespaceRole::Creator);
-    grants::on_namespace(&op, "team", "ann", role)
+    namespaces::create_organization(&op, &op.installation().unwrap(), &team)
         .await
         .unwrap();
+    let role = Some(NamespaceRole::Creator);
+    grants::on_namespace(
+        &op,
+        &op.namespace(&"team".parse().unwrap()).await.unwrap(),
+        "ann",
+        role,
+    )
+    .await
+    .unwrap();
     let mut begun = Vec::new();
     let mut sending = Vec::new();
     for seed in 0..6 {
@@ -360,14 +403,24 @@ async fn a_namespace_that_another_has_just_made_is_not_given_to_who_pushes_there
         .header("content-type", OCI_INDEX);
     let made = async {
         let team = NamespaceName::parse("team").unwrap();
-        namespaces::create_organization(&op, &team).await.unwrap();
+        namespaces::create_organization(&op, &op.installation().unwrap(), &team)
+            .await
+            .unwrap();
     };
     let answer = held_back(put, NOTHING.as_bytes(), made).await;
     answer.expect(201);
-    let granted = grants::list_on_namespace(&op, "team").await.unwrap();
+    let granted =
+        grants::list_on_namespace(&op, &op.namespace(&"team".parse().unwrap()).await.unwrap())
+            .await
+            .unwrap();
     assert_eq!(granted, []);
     let count = || async {
-        let log = seawall_usage::recent_activity(&app.operator(), 100).await;
+        let log = seawall_usage::recent_activity(
+            &app.operator(),
+            &app.operator().installation().unwrap(),
+            100,
+        )
+        .await;
         let log = log.unwrap();
         let of = |kind| log.iter().filter(|entry| entry.kind == Some(kind)).count();
         (

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use seawall_kernel::auth::ActKind;
+use seawall_kernel::auth::Needs;
 use seawall_kernel::http::Access;
 use seawall_testkit::{Client, Image, TestApp};
 use seawall_types::permission::Role;
@@ -29,14 +29,10 @@ fn admitted(access: Access, caller: &str) -> bool {
     match access {
         Access::Open | Access::Anyone => true,
         Access::Known | Access::Catalog => caller != "anonymous",
-        Access::Repository(act) => {
-            let needed = match act {
-                ActKind::Pull | ActKind::Describe => 1,
-                ActKind::Push | ActKind::Delete => 2,
-                ActKind::Administer => 3,
-            };
-            rank(caller) >= needed
-        }
+        Access::Repository(act) => match act.rule().needs {
+            Needs::Role(role) => rank(caller) >= role.code(),
+            Needs::NamespaceRole(_) | Needs::Oneself | Needs::Superuser => caller == "admin",
+        },
     }
 }
 

@@ -6,7 +6,9 @@
 
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UnionType};
 use seawall_meta::{SqlBuilder, arg, arg_limit, item};
-use seawall_types::permission::{NamespaceRole, RepositoryKind, Visibility};
+use seawall_types::permission::RepositoryKind;
+
+use super::super::rights::store::{is_admin, is_of_caller, is_owned, is_public};
 
 /// Keeps a derived table apart from the query around it, so that every database begins with it.
 const FENCE: u64 = 1 << 31;
@@ -36,13 +38,13 @@ seawall_meta::statements! {
         let owned = Query::select()
             .column("id")
             .from("namespace")
-            .and_where(Expr::col("owner_id").eq(arg(2)))
+            .and_where(is_owned("namespace", 2))
             .to_owned();
         let mut own = Query::select();
         own.expr_as(Expr::col("namespace_id"), "id")
             .from("namespace_grant")
-            .and_where(Expr::col("principal_id").eq(arg(2)))
-            .and_where(Expr::col("role").eq(NamespaceRole::Admin.code()))
+            .and_where(is_of_caller("namespace_grant", 2))
+            .and_where(is_admin("namespace_grant"))
             .union(UnionType::Distinct, owned);
         let mut page = head(false);
         page.from_subquery(own, "own").join_as(
@@ -67,7 +69,7 @@ seawall_meta::statements! {
         let granted = Query::select()
             .column("repository_id")
             .from("repository_grant")
-            .and_where(Expr::col("principal_id").eq(arg(0)))
+            .and_where(is_of_caller("repository_grant", 0))
             .limit(FENCE)
             .to_owned();
         let join = sea_query::JoinType::InnerJoin;
@@ -104,7 +106,7 @@ fn head(public: bool) -> SelectStatement {
         .limit(1);
     if public {
         first
-            .and_where(Expr::col(("r", "visibility")).eq(Visibility::Public.code()))
+            .and_where(is_public("r"))
             .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()));
     }
     Query::select()
@@ -131,7 +133,7 @@ fn repositories(d: &SqlBuilder, public: bool) -> SelectStatement {
             .order_by("name", Order::Asc)
             .limit(arg_limit(2));
         if public {
-            some.and_where(Expr::col("visibility").eq(Visibility::Public.code()));
+            some.and_where(is_public("repository"));
         }
         Query::select()
             .columns(["namespace_id", "name"])

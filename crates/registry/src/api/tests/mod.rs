@@ -158,12 +158,15 @@ impl Rig {
     async fn make_user(&self, name: &str) {
         let op = self.content.kernel().internal_op(Lane::Control, "test");
         let parsed = NamespaceName::parse(name).unwrap();
-        let id = op
+        let user = op
             .transaction(parsed, |tx, op, name| {
-                Box::pin(async move { principals::create_user(tx, op, name, false).await })
+                Box::pin(async move {
+                    principals::create_user(tx, op, &op.installation()?, name, false).await
+                })
             })
             .await
             .unwrap();
+        let id = user.id();
         self.known.users.lock().unwrap().insert(name.to_owned(), id);
     }
 
