@@ -1,12 +1,18 @@
-//! What accounts declare to the kernel: their kind of change, and their caches.
+//! What accounts declare to the kernel: their kind of change, their events, and their caches.
 
 use seawall_kernel::Declarations;
+use seawall_kernel::events::EventDeclaration;
 
+use crate::events::{PasswordChanged, RefreshTokensRevoked};
 use crate::{credentials, keys};
 
 /// Everything that this crate declares.
 pub fn declarations() -> Declarations {
     Declarations::new("accounts")
         .changes(&[keys::SIGNING_KEYS.declared()])
+        .events(&[
+            EventDeclaration::of::<PasswordChanged>(),
+            EventDeclaration::of::<RefreshTokensRevoked>(),
+        ])
         .caches(&[credentials::LOGINS, credentials::CREDENTIALS])
 }

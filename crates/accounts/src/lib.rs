@@ -15,6 +15,7 @@ mod config;
 mod credentials;
 mod declare;
 mod directory;
+pub mod events;
 mod feature;
 #[cfg(feature = "test-fixture")]
 pub mod fixture;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use seawall_types::Result;
 use seawall_types::lane::Lane;
 
-use crate::events::{Consumer, Recorded, Watch};
+use crate::events::{Consumer, RecordedEvent, Watch};
 use crate::http::Route;
 use crate::jobs::{Job, Outcome, Worker};
 use crate::op::Op;
@@ -86,7 +86,7 @@ impl Feature {
     /// Hears events, in batches, at least once, in the order of their ids.
     pub fn on_events<F, R>(mut self, lane: Lane, consume: F) -> Self
     where
-        F: Fn(Op, Arc<[Recorded]>) -> R + Send + Sync + 'static,
+        F: Fn(Op, Arc<[RecordedEvent]>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<()>> + Send + 'static,
     {
         self.consumers.push(Consumer::new(self.name, lane, consume));

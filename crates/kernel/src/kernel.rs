@@ -19,6 +19,7 @@ use crate::catalog::{FACTS, FactsKey, RepositoryFacts};
 use crate::changes::Changes;
 use crate::declare::{Declarations, own};
 use crate::events::Watchers;
+use crate::events::kind::EventTypes;
 use crate::installation::{self, InstallationIdentity};
 use crate::lanes::Lanes;
 use crate::secrets::Secrets;
@@ -53,6 +54,7 @@ pub struct Kernel {
     installation: InstallationIdentity,
     changes: Changes,
     caches: CacheShares,
+    events: EventTypes,
     watchers: Watchers,
     lanes: Arc<Lanes>,
     facts: Cache<FactsKey, Arc<RepositoryFacts>>,
@@ -81,6 +83,7 @@ impl Kernel {
             installation,
             changes,
             caches: sets.caches,
+            events: sets.events,
             watchers: Watchers::default(),
             lanes: Arc::default(),
         }))
@@ -151,6 +154,11 @@ impl Kernel {
     /// What was read about repositories and their callers.
     pub(crate) fn facts(&self) -> &Cache<FactsKey, Arc<RepositoryFacts>> {
         &self.facts
+    }
+
+    /// The types of events that crates of this process declare.
+    pub fn event_types(&self) -> &EventTypes {
+        &self.events
     }
 
     /// Who watches what is served, without a word to the database.

@@ -1,13 +1,22 @@
-//! What the registry declares to the kernel: its kinds of changes and of blob owners, and its caches.
+//! What the registry declares to the kernel: its kinds of changes, its events, its kind of blob owner,
+//! and its caches.
 
 use seawall_kernel::Declarations;
+use seawall_kernel::events::EventDeclaration;
 
-use crate::{blob, changes, manifest};
+use crate::{blob, changes, events, manifest};
 
 /// Everything that this crate declares.
 pub fn declarations() -> Declarations {
     Declarations::new("registry")
         .changes(&[changes::TAG.declared(), changes::MANIFEST.declared()])
+        .events(&[
+            EventDeclaration::of::<events::ManifestPushed>(),
+            EventDeclaration::of::<events::ManifestDeleted>(),
+            EventDeclaration::of::<events::TagMoved>(),
+            EventDeclaration::of::<events::TagDeleted>(),
+            EventDeclaration::of::<events::BlobDeleted>(),
+        ])
         .owners(&[manifest::OWNER])
         .caches(&[
             manifest::TAGS,

@@ -18,6 +18,7 @@ pub mod changes;
 mod clear;
 mod config;
 mod declare;
+pub mod events;
 mod manifest;
 mod names;
 mod referrer;

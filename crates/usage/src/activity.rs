@@ -3,14 +3,14 @@
 //! Events come at least once; a row that is there already stays, so hearing one again is harmless.
 
 use seawall_kernel::Op;
-use seawall_kernel::events::{Cause, Recorded};
+use seawall_kernel::events::{EventOrigin, RecordedEvent};
 use seawall_meta::{Arg, Args, list};
 use seawall_types::Result;
 
 use crate::store;
 
 /// Writes `events` into the log.
-pub(crate) async fn record(op: &Op, events: &[Recorded]) -> Result<()> {
+pub(crate) async fn record(op: &Op, events: &[RecordedEvent]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
@@ -24,11 +24,11 @@ pub(crate) async fn record(op: &Op, events: &[Recorded]) -> Result<()> {
 }
 
 /// The lists that the statement takes.
-fn columns(events: &[Recorded]) -> Args {
+fn columns(events: &[RecordedEvent]) -> Args {
     Args(vec![
         list(events.iter().map(|event| event.at)),
         list(events.iter().map(|event| event.id)),
-        list(events.iter().map(|event| event.event.kind.code())),
+        list(events.iter().map(|event| event.event.kind().number())),
         list(
             events
                 .iter()
@@ -52,44 +52,44 @@ fn columns(events: &[Recorded]) -> Args {
         list(
             events
                 .iter()
-                .map(|event| cause(event).and_then(|cause| cause.id)),
+                .map(|event| origin(event).and_then(|origin| origin.id)),
         ),
         list(
             events
                 .iter()
-                .map(|event| text(cause(event), |cause| &cause.name)),
+                .map(|event| text(origin(event), |origin| &origin.name)),
         ),
         list(
             events
                 .iter()
-                .map(|event| text(cause(event), |cause| &cause.kind)),
+                .map(|event| text(origin(event), |origin| &origin.kind)),
         ),
         list(
             events
                 .iter()
-                .map(|event| cause(event).and_then(|cause| cause.credential)),
+                .map(|event| origin(event).and_then(|origin| origin.credential)),
         ),
         list(
             events
                 .iter()
-                .map(|event| Arg::from(cause(event).and_then(|c| c.address.clone()))),
+                .map(|event| Arg::from(origin(event).and_then(|c| c.address.clone()))),
         ),
         list(
             events
                 .iter()
-                .map(|event| text(cause(event), |cause| &cause.agent)),
+                .map(|event| text(origin(event), |origin| &origin.agent)),
         ),
         list(
             events
                 .iter()
-                .map(|event| text(cause(event), |cause| &cause.request_id)),
+                .map(|event| text(origin(event), |origin| &origin.request_id)),
         ),
-        list(events.iter().map(|event| event.event.detail.to_string())),
+        list(events.iter().map(|event| event.event.payload().to_string())),
     ])
 }
 
-fn cause(event: &Recorded) -> Option<&Cause> {
-    event.event.cause.as_ref()
+fn origin(event: &RecordedEvent) -> Option<&EventOrigin> {
+    event.event.origin.as_ref()
 }
 
 fn text<T>(of: Option<&T>, what: impl Fn(&T) -> &String) -> Arg {

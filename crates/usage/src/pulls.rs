@@ -146,7 +146,7 @@ impl Counts {
 }
 
 impl Watch for Counts {
-    fn pulled(&self, pulled: Pulled) {
+    fn pulled(&self, pulled: &Pulled<'_>) {
         let Some(kernel) = self.kernel.upgrade() else {
             return;
         };

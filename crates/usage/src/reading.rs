@@ -28,7 +28,7 @@ use crate::store;
 pub struct Activity {
     /// When it happened, by the database's clock.
     pub at: Millis,
-    /// What happened; `None` for a kind of a later release.
+    /// What happened; `None` for a kind that no crate of this process declares.
     pub kind: Option<EventKind>,
     /// The namespace.
     pub namespace: Option<String>,
@@ -58,7 +58,7 @@ pub async fn recent_activity(
         .map(|row| {
             Ok(Activity {
                 at: row.millis(0)?,
-                kind: EventKind::from_code(row.int(1)?),
+                kind: op.kernel().event_types().find(row.int(1)?),
                 namespace: row.opt_string(2)?,
                 repository: row.opt_string(3)?,
                 actor: row.opt_string(4)?,

@@ -2,7 +2,7 @@
 
 use seawall_kernel::auth::ManageCredentials;
 use seawall_kernel::catalog::principals;
-use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::events::Event;
 use seawall_kernel::{Op, User};
 use seawall_meta::{Row, args};
 use seawall_types::time::{Millis, as_text, as_text_if_any};
@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Directory;
 use crate::credentials::{self, store};
+use crate::events::RefreshTokensRevoked;
 use crate::tokens::refresh::MOST;
 
 /// A refresh token as the command line lists it.
@@ -78,12 +79,11 @@ impl Directory {
                 } else {
                     credentials::revoke_refresh(tx, id).await?;
                 }
-                let detail = serde_json::json!({ "user": name.as_str(), "credential": which });
-                op.emit(
-                    tx,
-                    Event::new(EventKind::RefreshTokensRevoked).detail(detail),
-                )
-                .await
+                let payload = RefreshTokensRevoked {
+                    user: name.as_str().to_owned(),
+                    credential: which.map(CredentialId::get),
+                };
+                op.emit(tx, Event::new(&payload)?).await
             })
         })
         .await

@@ -2,7 +2,7 @@
 
 use seawall_kernel::auth::{Administer, Inspect, ManageCredentials};
 use seawall_kernel::catalog::principals::{self, UserSummary};
-use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::events::Event;
 use seawall_kernel::{Installation, Op, User};
 use seawall_types::name::DEFAULT_NAMESPACE;
 use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
@@ -10,6 +10,7 @@ use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 use super::Directory;
 use super::admin::ADMIN;
 use crate::credentials;
+use crate::events::PasswordChanged;
 use crate::passwords::generate;
 
 /// Names that would make a user what they are not: the owner of every name of one part, or something
@@ -92,9 +93,8 @@ impl Directory {
             Box::pin(async move {
                 user.enter(tx, op).await?;
                 credentials::replace_password(tx, user, phc).await?;
-                let detail = serde_json::json!({ "user": user.name().as_str() });
-                op.emit(tx, Event::new(EventKind::PasswordChanged).detail(detail))
-                    .await
+                let user = user.name().as_str().to_owned();
+                op.emit(tx, Event::new(&PasswordChanged { user })?).await
             })
         })
         .await?;

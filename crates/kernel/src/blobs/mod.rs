@@ -94,7 +94,7 @@ pub struct BlobFacts {
 
 /// What [`record`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedBlob {
     /// Where the bytes of the digest are.
     pub place: Place,
     /// Whether the blob was unknown before: then its age is promise enough, see [`lease`].
@@ -105,7 +105,7 @@ pub struct Recorded {
 ///
 /// Says where the bytes of that digest are: in `stored.place`, or where they were already, in which
 /// case the caller deletes its own copy once the transaction is committed.
-pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Recorded> {
+pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<RecordedBlob> {
     let size = i64::try_from(stored.size).map_err(|_| {
         Error::new(
             Reason::TooLarge,
@@ -116,13 +116,13 @@ pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Rec
     let arguments = args![digest, size, place.location.as_str(), place.key.as_str()];
     if tx.execute(&store::BLOB_INSERT, arguments).await? > 0 {
         let place = place.clone();
-        return Ok(Recorded { place, fresh: true });
+        return Ok(RecordedBlob { place, fresh: true });
     }
     let row = tx.optional(&store::BLOB_FIND, args![digest]).await?;
     let went = || Error::new(Reason::BlobUnknown, "a blob went while it was pushed again");
     let place = read(&row.ok_or_else(went)?, 0)?.place;
     let fresh = false;
-    Ok(Recorded { place, fresh })
+    Ok(RecordedBlob { place, fresh })
 }
 
 /// Says that the bytes of `digest` are at `to` and no more at `from`; whether the row still said

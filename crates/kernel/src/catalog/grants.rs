@@ -9,13 +9,14 @@ use seawall_types::permission::{NamespaceRole, Role};
 use seawall_types::{Error, Reason, Result};
 use serde::Serialize;
 
+use super::events::GrantChanged;
 use super::facts::stored;
 use super::namespace::Namespace;
 use super::repo::Repo;
 use super::{principals, store};
 use crate::auth::Administer;
 use crate::changes;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::op::Op;
 
 /// One grant as it is listed.
@@ -54,14 +55,11 @@ pub async fn on_repository(
                 }
                 let change = changes::change(changes::GRANT, repo.id().get(), principal.get());
                 tx.change(change).await?;
-                let detail = serde_json::json!({ "user": user, "role": role.map(Role::as_str) });
-                op.emit(
-                    tx,
-                    Event::new(EventKind::GrantChanged)
-                        .within(repo)
-                        .detail(detail),
-                )
-                .await
+                let payload = GrantChanged {
+                    user: user.clone(),
+                    role: role.map(|role| role.as_str().to_owned()),
+                };
+                op.emit(tx, Event::new(&payload)?.within(repo)).await
             })
         },
     )
@@ -101,11 +99,12 @@ pub async fn on_namespace(
                 principal.get(),
             ))
             .await?;
-            let detail =
-                serde_json::json!({ "user": user, "role": role.map(NamespaceRole::as_str) });
-            let event =
-                Event::new(EventKind::GrantChanged).namespace(id, namespace.name().as_str());
-            op.emit(tx, event.detail(detail)).await
+            let payload = GrantChanged {
+                user: user.clone(),
+                role: role.map(|role| role.as_str().to_owned()),
+            };
+            let event = Event::new(&payload)?.namespace(id, namespace.name().as_str());
+            op.emit(tx, event).await
         })
     })
     .await

@@ -6,6 +6,7 @@
 //! forbidden. Nothing here knows manifests or tags.
 
 mod access;
+pub mod events;
 mod facts;
 mod found;
 pub mod grants;

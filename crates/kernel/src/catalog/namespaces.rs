@@ -10,13 +10,14 @@ use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
 use serde::{Deserialize, Serialize};
 
+use super::events::{NamespaceCreated, NamespaceDeleted};
 use super::facts::stored;
 use super::installation::Installation;
 use super::namespace::Namespace;
 use super::{pages, repositories, store};
 use crate::auth::{Administer, Inspect};
 use crate::changes;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::jobs::{self, Job, Outcome, Schedule};
 use crate::op::Op;
 
@@ -73,7 +74,7 @@ pub async fn create_organization(
             let kind = changes::NAMESPACE_MADE;
             tx.change(changes::named(kind, id.get(), 0, name.as_str()))
                 .await?;
-            let event = Event::new(EventKind::NamespaceCreated).namespace(id, name.as_str());
+            let event = Event::new(&NamespaceCreated)?.namespace(id, name.as_str());
             op.emit(tx, event).await?;
             Ok(id)
         })
@@ -135,11 +136,8 @@ async fn hide(tx: &mut Tx, op: &Op, id: NamespaceId, name: &str) -> Result<()> {
     }
     tx.change(changes::change(changes::NAMESPACE, id.get(), 0))
         .await?;
-    op.emit(
-        tx,
-        Event::new(EventKind::NamespaceDeleted).namespace(id, name),
-    )
-    .await?;
+    op.emit(tx, Event::new(&NamespaceDeleted)?.namespace(id, name))
+        .await?;
     let job = ClearNamespace { namespace: id };
     jobs::enqueue(tx, &job, Schedule::now().once(format!("namespace-{id}"))).await
 }

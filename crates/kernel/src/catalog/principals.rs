@@ -9,12 +9,13 @@ use seawall_types::{Error, Reason, Result};
 use serde::Serialize;
 
 use super::access::no_user;
+use super::events::{UserCreated, UserDeleted, UserDisabled, UserEnabled};
 use super::installation::Installation;
 use super::user::{User, user_id};
 use super::{namespaces, pages, store};
 use crate::auth::{Administer, Inspect, UserAct};
 use crate::changes;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::op::Op;
 
 /// A user as the command line and the API list it.
@@ -64,7 +65,7 @@ pub async fn create_user(
     let kind = changes::NAMESPACE_MADE;
     tx.change(changes::named(kind, namespace.get(), 0, name.as_str()))
         .await?;
-    let event = Event::new(EventKind::UserCreated).namespace(namespace, name.as_str());
+    let event = Event::new(&UserCreated)?.namespace(namespace, name.as_str());
     op.emit(tx, event).await?;
     Ok(User::opened(name.clone(), id))
 }
@@ -108,16 +109,13 @@ pub async fn set_enabled(
         .await?;
     tx.change(changes::change(changes::PRINCIPAL, id.get(), 0))
         .await?;
-    let kind = if enabled {
-        EventKind::UserEnabled
+    let user = name.to_owned();
+    let event = if enabled {
+        Event::new(&UserEnabled { user })?
     } else {
-        EventKind::UserDisabled
+        Event::new(&UserDisabled { user })?
     };
-    op.emit(
-        tx,
-        Event::new(kind).detail(serde_json::json!({ "user": name })),
-    )
-    .await
+    op.emit(tx, event).await
 }
 
 /// Deletes a user with its namespace and everything in it; the name is free at once.
@@ -132,8 +130,8 @@ pub async fn delete_user(tx: &mut Tx, op: &Op, user: &User<Administer>) -> Resul
     tx.execute(&store::PRINCIPAL_DELETE, args![id]).await?;
     tx.change(changes::change(changes::PRINCIPAL, id.get(), 0))
         .await?;
-    let event = Event::new(EventKind::UserDeleted).detail(serde_json::json!({ "user": name }));
-    op.emit(tx, event).await
+    let user = name.to_owned();
+    op.emit(tx, Event::new(&UserDeleted { user })?).await
 }
 
 /// All users, by name.

@@ -11,12 +11,13 @@ use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
 
 use super::access::{Allowed, judge};
+use super::events::{NamespaceCreated, RepositoryCreated};
 use super::facts::{FactsKey, RepositoryFacts, RepositoryRow};
 use super::found::Found;
 use super::store;
 use crate::auth::{Act, ActKind, Existing, Push};
 use crate::changes;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::op::Op;
 
 /// A repository opened for the act `A`. Only [`Op::repo`] makes one.
@@ -298,7 +299,7 @@ pub(super) async fn make_namespace(
     }
     tx.change(changes::named(changes::NAMESPACE_MADE, id.get(), 0, name))
         .await?;
-    let event = Event::new(EventKind::NamespaceCreated).namespace(id, name);
+    let event = Event::new(&NamespaceCreated)?.namespace(id, name);
     op.emit(tx, event).await?;
     Ok(Some((id, store::FIRST)))
 }
@@ -317,7 +318,7 @@ pub(super) async fn make_repository(
     let (kind, within) = (changes::REPOSITORY_MADE, namespace.get());
     tx.change(changes::named(kind, within, id.get(), name.path()))
         .await?;
-    let event = Event::new(EventKind::RepositoryCreated)
+    let event = Event::new(&RepositoryCreated)?
         .namespace(namespace, name.namespace())
         .repository(id, name.path());
     op.emit(tx, event).await?;

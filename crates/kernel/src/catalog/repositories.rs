@@ -7,13 +7,14 @@ use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
 use serde::{Deserialize, Serialize};
 
+use super::events::{RepositoryDeleted, VisibilityChanged};
 use super::facts::stored;
 use super::installation::Installation;
 use super::repo::Repo;
 use super::{listing, pages, store};
 use crate::auth::{Administer, Inspect};
 use crate::changes;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::jobs::{self, Job, Schedule};
 use crate::op::Op;
 
@@ -103,9 +104,8 @@ pub async fn set_visibility(
             }
             tx.change(changes::change(changes::REPOSITORY, repo.id().get(), 0))
                 .await?;
-            let event = Event::new(EventKind::VisibilityChanged)
-                .within(repo)
-                .detail(serde_json::json!({ "visibility": visibility.as_str() }));
+            let visibility = visibility.as_str().to_owned();
+            let event = Event::new(&VisibilityChanged { visibility })?.within(repo);
             op.emit(tx, event).await
         })
     })
@@ -118,7 +118,7 @@ pub async fn delete(op: &Op, repo: &Repo<Administer>) -> Result<()> {
         Box::pin(async move {
             repo.alter(tx, op).await?;
             delete_in(tx, op, repo.id()).await?;
-            op.emit(tx, Event::new(EventKind::RepositoryDeleted).within(repo))
+            op.emit(tx, Event::new(&RepositoryDeleted)?.within(repo))
                 .await
         })
     })

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use crate::blobs::OwnerKind;
 use crate::cache::{CacheShare, CacheShares};
 use crate::changes::kind::{ChangeDeclaration, ChangeKinds};
+use crate::events::kind::{EventDeclaration, EventTypes};
 
 pub use member::Member;
 
@@ -32,6 +33,8 @@ pub struct Declared<T> {
 pub struct Declarations {
     /// Kinds of changes that other processes must hear of.
     pub changes: Vec<Declared<ChangeDeclaration>>,
+    /// Types of events.
+    pub events: Vec<Declared<EventDeclaration>>,
     /// Kinds of things that keep blobs alive.
     pub owners: Vec<Declared<OwnerKind>>,
     /// Caches with their shares of the memory for caches.
@@ -88,6 +91,7 @@ pub enum Clash {
 #[derive(Debug)]
 pub(crate) struct OpenSets {
     pub(crate) changes: ChangeKinds,
+    pub(crate) events: EventTypes,
     pub(crate) caches: CacheShares,
 }
 
@@ -106,6 +110,12 @@ impl Declarations {
         self
     }
 
+    /// Adds types of events: `EventDeclaration::of::<TagMoved>()` for each.
+    pub fn events(mut self, types: &[EventDeclaration]) -> Self {
+        self.events.extend(declared(self.by, types));
+        self
+    }
+
     /// Adds kinds of things that keep blobs alive.
     pub fn owners(mut self, kinds: &[OwnerKind]) -> Self {
         self.owners.extend(declared(self.by, kinds));
@@ -121,6 +131,7 @@ impl Declarations {
     /// Adds all that `other` declares, which stays declared by the crates of `other`.
     pub fn merge(mut self, other: Self) -> Self {
         self.changes.extend(other.changes);
+        self.events.extend(other.events);
         self.owners.extend(other.owners);
         self.caches.extend(other.caches);
         self
@@ -129,6 +140,7 @@ impl Declarations {
     /// Looks for clashes in every set.
     pub fn check(&self) -> Result<(), Clash> {
         check(&self.changes)?;
+        check(&self.events)?;
         check(&self.owners)?;
         check(&self.caches)
     }
@@ -138,6 +150,7 @@ impl Declarations {
         self.check()?;
         Ok(OpenSets {
             changes: ChangeKinds::new(members(&self.changes)),
+            events: EventTypes::new(members(&self.events)),
             caches: CacheShares::new(members(&self.caches)),
         })
     }

@@ -2,7 +2,7 @@
 
 use super::Declarations;
 use crate::blobs;
-use crate::catalog::FACTS;
+use crate::catalog::{FACTS, events};
 use crate::changes;
 
 /// The kernel's own declarations; `Kernel::open` adds them to those of the other crates.
@@ -17,6 +17,7 @@ pub(crate) fn declarations() -> Declarations {
             changes::PRINCIPAL.declared(),
             blobs::BLOB.declared(),
         ])
+        .events(events::ALL)
         .owners(&[blobs::LEASE])
         .caches(&[FACTS])
 }

@@ -24,8 +24,9 @@ use seawall_types::lane::Lane;
 use seawall_types::time::Millis;
 use seawall_types::work::Spawn;
 
+use super::kind::EventTypes;
 use super::store::{self, log};
-use super::{Event, EventKind, Recorded};
+use super::{Event, RecordedEvent};
 use crate::kernel::Kernel;
 use crate::op::Op;
 
@@ -40,7 +41,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-type Consume = Arc<dyn Fn(Op, Arc<[Recorded]>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+type Consume =
+    Arc<dyn Fn(Op, Arc<[RecordedEvent]>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// Someone who hears events.
 #[derive(Clone)]
@@ -55,7 +57,7 @@ impl Consumer {
     /// A consumer; it must bear hearing an event twice.
     pub fn new<F, R>(name: &'static str, lane: Lane, consume: F) -> Self
     where
-        F: Fn(Op, Arc<[Recorded]>) -> R + Send + Sync + 'static,
+        F: Fn(Op, Arc<[RecordedEvent]>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<()>> + Send + 'static,
     {
         Self {
@@ -212,7 +214,8 @@ impl Held<'_> {
         while !tracker.is_stopping() {
             let poll = follower.poll().await?;
             let more = poll.more;
-            let (events, unknown) = readable(&poll.rows, self.kernel.now());
+            let (events, unknown) =
+                readable(self.kernel.event_types(), &poll.rows, self.kernel.now());
             for batch in events.chunks(BATCH) {
                 if !self.keep().await? {
                     return Ok(Ended::Elsewhere);
@@ -277,12 +280,12 @@ impl Held<'_> {
 }
 
 /// The events that may be delivered now, in the order of their ids, and the first that may not.
-fn readable(rows: &[LogRow], now: Millis) -> (Vec<Recorded>, Option<i64>) {
+fn readable(types: &EventTypes, rows: &[LogRow], now: Millis) -> (Vec<RecordedEvent>, Option<i64>) {
     let mut rows: Vec<_> = rows.iter().collect();
     rows.sort_unstable_by_key(|row| row.id);
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
-        match read(row) {
+        match read(types, row) {
             Some(event) => events.push(event),
             None if row.at + UNKNOWN > now => return (events, Some(row.id)),
             None => tracing::error!(
@@ -295,14 +298,12 @@ fn readable(rows: &[LogRow], now: Millis) -> (Vec<Recorded>, Option<i64>) {
     (events, None)
 }
 
-/// An event as it was written; `None` for a kind or shape of a later release.
-fn read(row: &LogRow) -> Option<Recorded> {
-    EventKind::from_code(row.kind)?;
-    let event: Event = serde_json::from_str(row.row.text(0).ok()?).ok()?;
-    Some(Recorded {
+/// An event as it was written; `None` for a type, version or shape of a later release.
+fn read(types: &EventTypes, row: &LogRow) -> Option<RecordedEvent> {
+    Some(RecordedEvent {
         id: row.id.into(),
         at: row.at,
-        event,
+        event: Event::from_json(types, row.kind, row.row.text(0).ok()?)?,
     })
 }
 

@@ -2,25 +2,48 @@
 //!
 //! A watcher must be quick, must not block, and must bound what it keeps: it stands beside a pull.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
+use seawall_types::Digest;
+use seawall_types::ids::{CredentialId, NamespaceId, PrincipalId, RepositoryId};
+use seawall_types::tag::Tag;
 
-/// One pull of a manifest.
+/// One pull of a manifest. It borrows from the request, so that telling of it copies nothing; a
+/// watcher copies what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pulled {
+pub struct Pulled<'a> {
     /// The namespace it was pulled from.
     pub namespace: NamespaceId,
     /// The repository it was pulled from.
     pub repository: RepositoryId,
-    /// Who pulled; `None` for nobody in particular.
-    pub principal: Option<PrincipalId>,
+    /// Which manifest.
+    pub digest: &'a Digest,
+    /// The tag by which it was pulled; `None` if it was pulled by its digest.
+    pub tag: Option<&'a Tag>,
+    /// The manifest's length in bytes.
+    pub bytes: u64,
+    /// Who pulled, and from where.
+    pub client: Client<'a>,
 }
 
-/// Someone who watches what is served.
+/// Who was served, and from where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Client<'a> {
+    /// The principal; `None` for nobody in particular.
+    pub principal: Option<PrincipalId>,
+    /// The credential that proved it.
+    pub credential: Option<CredentialId>,
+    /// The client's address, behind configured proxies.
+    pub address: Option<IpAddr>,
+    /// The client's `User-Agent`, cut to 256 characters.
+    pub agent: &'a str,
+}
+
+/// A watcher of what is served.
 pub trait Watch: Send + Sync + 'static {
     /// A manifest was served to a GET.
-    fn pulled(&self, pulled: Pulled);
+    fn pulled(&self, pulled: &Pulled<'_>);
 }
 
 /// The watchers of this process, fixed once at the start.
@@ -34,7 +57,7 @@ impl Watchers {
     }
 
     /// Tells every watcher.
-    pub fn pulled(&self, pulled: Pulled) {
+    pub fn pulled(&self, pulled: &Pulled<'_>) {
         for watcher in self.0.get().into_iter().flatten() {
             watcher.pulled(pulled);
         }

@@ -8,14 +8,15 @@ use seawall_types::lane::Lane;
 use seawall_types::{Error, Reason};
 
 use super::{Process, eventually, store};
+use crate::catalog::events::UserCreated;
 use crate::events::store::EVENT_INSERT;
-use crate::events::{self, Consumer, Ended, Event, EventKind};
+use crate::events::{self, Consumer, Ended, EventType};
 use crate::{Feature, maintenance};
 
 /// Of a release to come.
 const UNKNOWN: i64 = 9999;
 
-const KNOWN: i64 = EventKind::UserCreated.code();
+const KNOWN: i64 = UserCreated::KIND.number();
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -43,8 +44,8 @@ async fn write(process: &Process, kind: i64, payload: String) -> i64 {
 }
 
 async fn happens(process: &Process, kind: i64) -> i64 {
-    let event = Event::new(EventKind::UserCreated);
-    write(process, kind, serde_json::to_string(&event).unwrap()).await
+    let payload = r#"{"kind":"user_created","namespace":null,"repository":null,"detail":null}"#;
+    write(process, kind, payload.into()).await
 }
 
 async fn hold(process: &Process, consumer: &Consumer) -> Ended {

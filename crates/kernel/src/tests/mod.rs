@@ -1,5 +1,6 @@
 //! The kernel's own work over a real database, which `SEAWALL_TEST_DB` names.
 
+mod declare;
 mod events;
 mod jobs;
 mod rights;
@@ -34,6 +35,15 @@ impl Process {
 
     /// The same with other settings.
     async fn with(settings: Settings) -> Self {
+        Self::open(settings, Declarations::default()).await.unwrap()
+    }
+
+    /// A process whose crates declare this beside the kernel's own.
+    async fn declaring(declarations: Declarations) -> seawall_types::Result<Self> {
+        Self::open(Settings::default(), declarations).await
+    }
+
+    async fn open(settings: Settings, declarations: Declarations) -> seawall_types::Result<Self> {
         let backend = Backend::chosen().unwrap();
         let database = TestDatabase::migrated(backend, &[MIGRATIONS])
             .await
@@ -59,14 +69,14 @@ impl Process {
             secrets: Secrets::from_bytes(&[5; 32]),
             settings,
             cache_bytes: 1 << 20,
-            declarations: Declarations::default(),
+            declarations,
         };
-        let kernel = Kernel::open(parts).await.unwrap();
-        Self {
+        let kernel = Kernel::open(parts).await?;
+        Ok(Self {
             kernel,
             clock,
             database,
-        }
+        })
     }
 
     fn op(&self) -> Op {

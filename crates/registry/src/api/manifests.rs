@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderName, Method, StatusCode, header};
-use seawall_kernel::Repo;
 use seawall_kernel::auth::{ActKind, Delete, Pull, Push};
-use seawall_kernel::events::Pulled;
+use seawall_kernel::events::{Client, Pulled};
 use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_kernel::{Op, Repo};
 use seawall_types::manifest::MAX_MANIFEST_BYTES;
 use seawall_types::reference::ReferenceError;
+use seawall_types::tag::Tag;
 use seawall_types::{Lane, Reference, Result};
 
 use super::answer::{Answer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
@@ -77,14 +78,27 @@ async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
     }
     if let Some(namespace) = found.repo.namespace() {
         let repository = found.repo.id();
-        let principal = call.op.actor().principal();
-        call.op.kernel().watchers().pulled(Pulled {
+        call.op.kernel().watchers().pulled(&Pulled {
             namespace,
             repository,
-            principal,
+            digest: &found.served.digest,
+            tag: found.tag(),
+            bytes: found.served.size,
+            client: client(&call.op),
         });
     }
     found.whole().body(found.served.body.clone())
+}
+
+/// Who is served, for watchers.
+fn client(op: &Op) -> Client<'_> {
+    let identity = op.actor().identity();
+    Client {
+        principal: identity.map(|identity| identity.id),
+        credential: identity.map(|identity| identity.credential),
+        address: op.origin().address,
+        agent: &op.origin().agent,
+    }
 }
 
 /// A manifest that a request asks for, and how it asks.
@@ -105,6 +119,14 @@ impl Found {
             reference,
             served,
         })
+    }
+
+    /// The tag by which it is asked for.
+    fn tag(&self) -> Option<&Tag> {
+        match &self.reference {
+            Reference::Tag(tag) => Some(tag),
+            Reference::Digest(_) => None,
+        }
     }
 
     /// The entity tag, without its quotes.

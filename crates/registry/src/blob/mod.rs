@@ -18,11 +18,13 @@ use std::time::Duration;
 
 use seawall_kernel::auth::{Delete, Pull, Push};
 use seawall_kernel::blobs::{self, BLOB, Owner};
-use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::events::Event;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args};
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
+
+use crate::events::BlobDeleted;
 
 /// Whether the caller's token lets it push, so that its HEAD may be a promise. Costs nothing.
 pub(crate) fn may_promise(op: &Op, repo: &Repo<Pull>) -> bool {
@@ -156,17 +158,11 @@ pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Res
             // Nobody is promised any more what was just taken away.
             let namespace = repo.namespace().ok_or_else(unknown)?;
             blobs::release_one(tx, &Owner::lease(namespace, repo.id()), digest).await?;
-            let digest = digest.to_string();
-            tx.change(BLOB.change_of(repo.id().get(), 0, &digest))
+            let digest = *digest;
+            tx.change(BLOB.change_of(repo.id().get(), 0, &digest.to_string()))
                 .await?;
-            let detail = serde_json::json!({ "digest": digest });
-            op.emit(
-                tx,
-                Event::new(EventKind::BlobDeleted)
-                    .within(repo)
-                    .detail(detail),
-            )
-            .await
+            let event = Event::new(&BlobDeleted { digest })?.within(repo);
+            op.emit(tx, event).await
         })
     })
     .await

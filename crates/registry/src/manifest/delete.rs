@@ -10,13 +10,14 @@ use std::time::Duration;
 use seawall_kernel::auth::Delete;
 use seawall_kernel::blobs;
 use seawall_kernel::changes::REPOSITORY;
-use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::events::Event;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args};
 use seawall_types::{Digest, Error, Result};
 
 use super::{store, unknown};
 use crate::changes::{MANIFEST, TAG};
+use crate::events::ManifestDeleted;
 use crate::tag::{self, Taken};
 
 /// Above so many tags a single change tells others to drop all they know of the repository.
@@ -46,7 +47,7 @@ pub(crate) async fn delete(
                 tx.execute(&store::EDGES_REMOVE, args![repository, digest])
                     .await?;
                 keep(tx, repo, digest, *window).await?;
-                announce(tx, op, repo, digest, &tags).await
+                announce(tx, op, repo, digest, tags).await
             })
         },
     )
@@ -65,7 +66,7 @@ async fn announce(
     op: &Op,
     repo: &Repo<Delete>,
     digest: &Digest,
-    tags: &Taken,
+    tags: Taken,
 ) -> Result<()> {
     let repository = repo.id().get();
     if tags.names.len() > CHANGES {
@@ -78,9 +79,10 @@ async fn announce(
             .await?;
     }
     // Of many tags only some are named; `more` says so.
-    let detail = serde_json::json!({ "digest": digest, "tags": tags.names, "more": tags.more });
-    let event = Event::new(EventKind::ManifestDeleted)
-        .within(repo)
-        .detail(detail);
-    op.emit(tx, event).await
+    let payload = ManifestDeleted {
+        digest: *digest,
+        tags: tags.names,
+        more: tags.more,
+    };
+    op.emit(tx, Event::new(&payload)?.within(repo)).await
 }

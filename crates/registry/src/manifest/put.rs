@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use seawall_kernel::auth::Push;
 use seawall_kernel::blobs::{self, Owner};
-use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::events::Event;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Expect, Tx, args, list};
 use seawall_types::condition::ETags;
@@ -15,6 +15,7 @@ use super::check::{self, References, WrongSize};
 use super::draft::Draft;
 use super::store;
 use crate::changes;
+use crate::events::{ManifestPushed, TagMoved};
 use crate::tag::{self, Moved};
 
 /// How often a row that others insert and remove at the same time is looked at again.
@@ -276,27 +277,29 @@ async fn announce(
     (moved, wrong): (&[Moved], &[WrongSize]),
 ) -> Result<()> {
     let name = put.repo.name();
-    let event = |kind| {
-        Event::new(kind)
+    let within = |event: Event| {
+        event
             .namespace(namespace, name.namespace())
             .repository(repository, name.path())
     };
-    let mut pushed = serde_json::json!({
-        "digest": put.draft.digest,
-        "media_type": put.draft.media_type.as_str(),
-        "tags": put.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
-    });
-    if !wrong.is_empty() {
-        pushed["wrong_sizes"] = wrong.len().into();
+    let digest = put.draft.digest;
+    let pushed = ManifestPushed {
+        digest,
+        media_type: put.draft.media_type.as_str().to_owned(),
+        tags: put.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
+        wrong_sizes: (!wrong.is_empty()).then_some(wrong.len()),
+    };
+    let mut events = vec![within(Event::new(&pushed)?)];
+    for moved in moved {
+        let tag = moved.tag.as_str().to_owned();
+        let before = moved.before;
+        let moved = TagMoved {
+            tag,
+            digest,
+            before,
+        };
+        events.push(within(Event::new(&moved)?));
     }
-    let mut events = vec![event(EventKind::ManifestPushed).detail(pushed)];
-    events.extend(moved.iter().map(|moved| {
-        event(EventKind::TagMoved).detail(serde_json::json!({
-            "tag": moved.tag.as_str(),
-            "digest": put.draft.digest,
-            "before": moved.before,
-        }))
-    }));
     op.emit_all(tx, events).await
 }
 

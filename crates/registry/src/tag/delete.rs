@@ -8,7 +8,7 @@
 //! these tags moves it as any other; it has only nothing before.
 
 use seawall_kernel::auth::Delete;
-use seawall_kernel::events::{Event, EventKind};
+use seawall_kernel::events::Event;
 use seawall_kernel::jobs::{self, Job, Outcome, Schedule};
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args, list};
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cause, Spot, history, store};
 use crate::changes::TAG;
+use crate::events::TagDeleted;
 use crate::manifest::unknown;
 
 /// How many tags of a manifest a transaction takes.
@@ -54,14 +55,9 @@ pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()
             tx.execute(&store::HISTORY_END, args![mark, open]).await?;
             tx.change(TAG.change_of(repository.get(), 0, tag.as_str()))
                 .await?;
-            let detail = serde_json::json!({ "tag": tag.as_str(), "digest": digest });
-            op.emit(
-                tx,
-                Event::new(EventKind::TagDeleted)
-                    .within(repo)
-                    .detail(detail),
-            )
-            .await
+            let tag = tag.as_str().to_owned();
+            let event = Event::new(&TagDeleted { tag, digest })?.within(repo);
+            op.emit(tx, event).await
         })
     })
     .await

@@ -2,8 +2,9 @@
 //! is no condition's target.
 
 use seawall_kernel::auth::{Actor, Administer, Ceiling, CredentialKind, Identity, Who};
+use seawall_kernel::catalog::events::RepositoryDeleted;
 use seawall_kernel::catalog::{grants, principals, repositories};
-use seawall_kernel::events::EventKind;
+use seawall_kernel::events::EventType;
 use seawall_types::condition::ETags;
 use seawall_types::permission::{PrincipalKind, Role};
 use seawall_types::{NamespaceName, Reason};
@@ -118,7 +119,7 @@ async fn a_repository_is_deleted_once() {
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].reason, Reason::NameUnknown);
     let events = house.events().await;
-    let deleted = EventKind::RepositoryDeleted.code();
+    let deleted = RepositoryDeleted::KIND.number();
     assert_eq!(events.iter().filter(|kind| **kind == deleted).count(), 1);
 }
 

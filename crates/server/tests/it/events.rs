@@ -1,7 +1,9 @@
 //! Events become the activity log, pulls are counted beside the requests, and both can be off.
 
 use seawall_kernel::auth::Pull;
-use seawall_kernel::events::EventKind;
+use seawall_kernel::catalog::events::RepositoryCreated;
+use seawall_kernel::events::EventType;
+use seawall_registry::events::{ManifestPushed, TagDeleted, TagMoved};
 use seawall_testkit::{Image, TestApp};
 use seawall_types::name::RepositoryName;
 
@@ -31,17 +33,17 @@ async fn pushes_and_deletions_are_in_the_activity_log() {
         kinds()
             .await
             .iter()
-            .any(|entry| entry.kind == Some(EventKind::TagDeleted))
+            .any(|entry| entry.kind == Some(TagDeleted::KIND))
     })
     .await;
     let log = kinds().await;
     let count = |kind| log.iter().filter(|entry| entry.kind == Some(kind)).count();
-    assert_eq!(count(EventKind::RepositoryCreated), 1);
-    assert_eq!(count(EventKind::ManifestPushed), 2);
-    assert_eq!(count(EventKind::TagMoved), 2);
+    assert_eq!(count(RepositoryCreated::KIND), 1);
+    assert_eq!(count(ManifestPushed::KIND), 2);
+    assert_eq!(count(TagMoved::KIND), 2);
     let pushed = log
         .iter()
-        .find(|entry| entry.kind == Some(EventKind::ManifestPushed))
+        .find(|entry| entry.kind == Some(ManifestPushed::KIND))
         .unwrap();
     assert_eq!(pushed.repository.as_deref(), Some("app"));
     assert_eq!(pushed.namespace.as_deref(), Some("ann"));

@@ -1,7 +1,8 @@
 //! Content that exists elsewhere comes here as it is, also where it says what is not so (distribution §9.8, §9.14).
 
 use seawall::config::Policy;
-use seawall_kernel::events::EventKind;
+use seawall_kernel::events::EventType;
+use seawall_registry::events::ManifestPushed;
 use seawall_testkit::{Answer, Client, Image, TestApp};
 use seawall_types::digest::{Algorithm, Digest};
 use serde_json::{Value, json};
@@ -87,7 +88,7 @@ async fn wrong_sizes_are_taken_with_a_warning() {
         )
         .await;
         log.unwrap().iter().any(|entry| {
-            entry.kind == Some(EventKind::ManifestPushed) && entry.detail["wrong_sizes"] == 2
+            entry.kind == Some(ManifestPushed::KIND) && entry.detail["wrong_sizes"] == 2
         })
     })
     .await;

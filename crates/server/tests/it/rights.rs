@@ -6,10 +6,12 @@
 use futures::future::join_all;
 use seawall::compose::House;
 use seawall_kernel::auth::Administer;
+use seawall_kernel::catalog::events::NamespaceCreated;
 use seawall_kernel::catalog::{grants, namespaces, repositories};
-use seawall_kernel::events::EventKind;
+use seawall_kernel::events::EventType;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::fixture::damage;
+use seawall_registry::events::ManifestPushed;
 use seawall_testkit::{Answer, Client, Image, Request, TestApp, blob_of};
 use seawall_types::Secret;
 use seawall_types::digest::{Algorithm, Digest};
@@ -423,10 +425,7 @@ async fn a_namespace_that_another_has_just_made_is_not_given_to_who_pushes_there
         .await;
         let log = log.unwrap();
         let of = |kind| log.iter().filter(|entry| entry.kind == Some(kind)).count();
-        (
-            of(EventKind::ManifestPushed),
-            of(EventKind::NamespaceCreated),
-        )
+        (of(ManifestPushed::KIND), of(NamespaceCreated::KIND))
     };
     app.eventually("the push is logged", || async { count().await.0 == 1 })
         .await;

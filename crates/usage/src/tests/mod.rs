@@ -2,18 +2,22 @@
 
 mod store;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use seawall_kernel::catalog::events::UserCreated;
 use seawall_kernel::clock::SystemRandom;
-use seawall_kernel::events::{Cause, Event, EventKind, Pulled, Recorded, Watch};
+use seawall_kernel::events::{
+    Client, Event, EventKind, EventOrigin, EventType, Pulled, RecordedEvent, Watch,
+};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{Kernel, Op, Parts, Settings};
 use seawall_meta::fixture::{Backend, TestClock, TestDatabase};
 use seawall_meta::{Meta, Row, Statement, args};
 use seawall_types::lane::Lane;
-use seawall_types::{Clock, Millis, Tasks};
+use seawall_types::{Algorithm, Clock, Digest, Millis, Tasks};
+use serde::{Deserialize, Serialize};
 
 use crate::pulls::Counts;
 use crate::{Config, MIGRATIONS, activity, feature, pulls, retention};
@@ -74,30 +78,46 @@ impl House {
     }
 }
 
-fn pulled(repository: i64) -> Pulled {
+static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(Algorithm::Sha256, b"manifest"));
+
+fn pulled(repository: i64) -> Pulled<'static> {
     Pulled {
         namespace: 7.into(),
         repository: repository.into(),
-        principal: None,
+        digest: &DIGEST,
+        tag: None,
+        bytes: 8,
+        client: Client::default(),
     }
 }
 
+/// An event of a crate that this one does not know.
+#[derive(Serialize, Deserialize)]
+struct TagMoved {
+    tag: String,
+}
+
+impl EventType for TagMoved {
+    const KIND: EventKind = EventKind::new(32, "tag_moved");
+}
+
 /// An event of the operator's, which carries nothing that may be missing.
-fn bare(id: i64, at: Millis) -> Recorded {
-    Recorded {
+fn bare(id: i64, at: Millis) -> RecordedEvent {
+    RecordedEvent {
         id: id.into(),
         at,
-        event: Event::new(EventKind::UserCreated),
+        event: Event::new(&UserCreated).unwrap(),
     }
 }
 
 /// An event that carries all there is.
-fn full(id: i64, at: Millis) -> Recorded {
-    let mut event = Event::new(EventKind::TagMoved)
+fn full(id: i64, at: Millis) -> RecordedEvent {
+    let tag = "latest".into();
+    let mut event = Event::new(&TagMoved { tag })
+        .unwrap()
         .namespace(7.into(), "ann")
-        .repository(8.into(), "app")
-        .detail(serde_json::json!({ "tag": "latest" }));
-    event.cause = Some(Cause {
+        .repository(8.into(), "app");
+    event.origin = Some(EventOrigin {
         id: Some(9),
         name: "ann".into(),
         kind: "user".into(),
@@ -106,7 +126,7 @@ fn full(id: i64, at: Millis) -> Recorded {
         agent: "docker/29 ü".into(),
         request_id: "r-1".into(),
     });
-    Recorded {
+    RecordedEvent {
         id: id.into(),
         at,
         event,
@@ -160,9 +180,9 @@ async fn pulls_add_up_over_flushes_and_replicas() {
         Counts::new(&house.kernel, 10),
     );
     for counts in [&one, &two, &one] {
-        counts.pulled(pulled(8));
-        counts.pulled(pulled(9));
-        counts.pulled(pulled(8));
+        counts.pulled(&pulled(8));
+        counts.pulled(&pulled(9));
+        counts.pulled(&pulled(8));
         counts.flush(&house.op()).await.unwrap();
     }
     one.flush(&house.op()).await.unwrap();
@@ -186,7 +206,7 @@ async fn what_is_counted_is_bounded() {
     let house = House::new().await;
     let counts = Counts::new(&house.kernel, 2);
     for repository in [1, 2, 3, 1, 3] {
-        counts.pulled(pulled(repository));
+        counts.pulled(&pulled(repository));
     }
     counts.flush(&house.op()).await.unwrap();
     let rows = house.rows(&store::PULLS_ALL).await;
@@ -199,7 +219,7 @@ async fn what_cannot_be_written_is_kept() {
     let house = House::new().await;
     let counts = Counts::new(&house.kernel, 1000);
     for repository in 1..=600 {
-        counts.pulled(pulled(repository));
+        counts.pulled(&pulled(repository));
     }
     // An operation whose time is over waits for nothing.
     let late = house.kernel.op(
@@ -223,7 +243,7 @@ async fn a_process_writes_its_counts_when_it_stops() {
             ..Config::default()
         },
     );
-    feature.watchers[0].pulled(pulled(8));
+    feature.watchers[0].pulled(&pulled(8));
     house.kernel.tracker().stop();
     assert!(
         house
@@ -256,7 +276,7 @@ async fn what_is_old_is_forgotten_piece_by_piece() {
     // Many repositories are pulled on one day.
     let counts = Counts::new(&house.kernel, 2000);
     for repository in 1..=1500 {
-        counts.pulled(pulled(repository));
+        counts.pulled(&pulled(repository));
     }
     counts.flush(&house.op()).await.unwrap();
     assert!(!retention::forget(&house.op(), &config).await.unwrap());
