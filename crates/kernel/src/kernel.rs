@@ -9,6 +9,7 @@ use seawall_blob::Blobs;
 use seawall_cache::Weigh;
 use seawall_meta::Meta;
 use seawall_types::lane::Lane;
+use seawall_types::permission::RepositoryKind;
 use seawall_types::time::{Clock, Millis, Random};
 use seawall_types::work::Tasks;
 use seawall_types::{Error, Result};
@@ -57,6 +58,7 @@ pub struct Kernel {
     events: EventTypes,
     watchers: Watchers,
     lanes: Arc<Lanes>,
+    repositories: Vec<RepositoryKind>,
     facts: Cache<FactsKey, Arc<RepositoryFacts>>,
 }
 
@@ -84,6 +86,7 @@ impl Kernel {
             changes,
             caches: sets.caches,
             events: sets.events,
+            repositories: sets.repositories,
             watchers: Watchers::default(),
             lanes: Arc::default(),
         }))
@@ -92,6 +95,12 @@ impl Kernel {
     /// This installation's identity, the issuer and audience of its tokens.
     pub fn installation(&self) -> Uuid {
         self.installation.id
+    }
+
+    /// The kind of repository that is stored as `code`, if a crate of this process declares it.
+    pub fn repository_kind(&self, code: i64) -> Option<RepositoryKind> {
+        let mut kinds = self.repositories.iter();
+        kinds.find(|kind| kind.code() == code).copied()
     }
 
     /// What the installation is set to.

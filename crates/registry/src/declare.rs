@@ -4,7 +4,7 @@
 use seawall_kernel::Declarations;
 use seawall_kernel::events::EventDeclaration;
 
-use crate::{blob, changes, events, manifest};
+use crate::{acts, blob, changes, events, manifest};
 
 /// Everything that this crate declares.
 pub fn declarations() -> Declarations {
@@ -18,6 +18,7 @@ pub fn declarations() -> Declarations {
             EventDeclaration::of::<events::BlobDeleted>(),
         ])
         .owners(&[manifest::OWNER])
+        .repositories(&[acts::IMAGE])
         .caches(&[
             manifest::TAGS,
             manifest::MANIFESTS,

@@ -12,6 +12,7 @@
 // Futures of futures: an optimised build asks deeper than the compiler goes by itself.
 #![recursion_limit = "256"]
 
+pub mod acts;
 mod api;
 mod blob;
 pub mod changes;

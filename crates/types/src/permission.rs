@@ -37,13 +37,28 @@ codes! {
     }
 }
 
-codes! {
-    /// What a repository holds.
-    RepositoryKind {
-        /// Manifests and blobs of the distribution protocol.
-        Image = 1, "image";
-        /// Packages of the App Registry.
-        Application = 2, "application";
+/// What a repository holds. The set is open: a kind is declared by the crate that serves the
+/// repositories of that kind, with a number that is stored and never used for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RepositoryKind {
+    code: i64,
+    name: &'static str,
+}
+
+impl RepositoryKind {
+    /// The kind stored as `code`, called `name` in JSON, errors and logs.
+    pub const fn new(code: i64, name: &'static str) -> Self {
+        Self { code, name }
+    }
+
+    /// The number under which this is stored.
+    pub const fn code(self) -> i64 {
+        self.code
+    }
+
+    /// The word for this.
+    pub const fn name(self) -> &'static str {
+        self.name
     }
 }
 

@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use seawall_kernel::auth::{Administer, Push, Verifier};
+use seawall_kernel::auth::{Administer, Kind, Push, Verifier};
 use seawall_kernel::catalog::repositories;
 use seawall_kernel::clock::SystemRandom;
 use seawall_kernel::http::{Dispatcher, Table};
@@ -25,12 +25,19 @@ use seawall_kernel::{Actor, Ceiling, Kernel, Op, Origin, Parts, Settings};
 use seawall_meta::Meta;
 use seawall_meta::fixture::{Backend, TestClock, TestDatabase};
 use seawall_types::lane::Lane;
-use seawall_types::permission::Visibility;
+use seawall_types::permission::{RepositoryKind, Visibility};
 use seawall_types::{Clock, NamespaceName, RepositoryName, Result, Secret, Tasks};
 use serde_json::Value;
 
 use crate::verifier::known;
 use crate::{Config, Directory, MIGRATIONS, NewUser, feature};
+
+/// A kind of repository, as another crate has it.
+struct Image;
+
+impl Kind for Image {
+    const KIND: RepositoryKind = RepositoryKind::new(1, "image");
+}
 
 /// A process over a database of its own.
 struct House {
@@ -156,7 +163,7 @@ impl House {
             .unwrap();
         let op = self.op().acting_as(known(identity, Ceiling::Unlimited));
         let name = RepositoryName::parse(name).unwrap();
-        let repo = op.repo::<Push>(&name).await.unwrap();
+        let repo = op.repo::<Push<Image>>(&name).await.unwrap();
         op.transaction(repo, |tx, op, repo| {
             Box::pin(async move { repo.ensure(tx, op).await })
         })

@@ -6,14 +6,28 @@
 //! [`Repo`](crate::Repo), [`Namespace`](crate::Namespace), [`User`](crate::User) or
 //! [`Installation`](crate::Installation), which only the judgement in [`crate::catalog`] makes. A
 //! new act is a row here; no other place may say which role an act needs.
+//!
+//! What is done to the content of a repository is done to one of a [`Kind`], which is a part of the
+//! act's type: a crate that serves repositories of a kind names its acts once, as in
+//! `type Pull = seawall_kernel::auth::Pull<Image>`, and cannot be given one of another kind.
 
-use seawall_types::permission::{NamespaceRole, Role};
+use std::marker::PhantomData;
+
+use seawall_types::permission::{NamespaceRole, RepositoryKind, Role};
 use seawall_types::scope::Action;
+
+/// A kind of repository as a type. The crate that declares the kind has one.
+pub trait Kind: Send + Sync + 'static {
+    /// The kind, as the crate declares it to the kernel.
+    const KIND: RepositoryKind;
+}
 
 /// An act on a repository.
 pub trait Act: Send + Sync + 'static {
     /// The same act as a value.
     const KIND: ActKind;
+    /// The kind of repository that it is done to; `None` for one of any kind.
+    const ON: Option<RepositoryKind>;
 }
 
 /// An act that only makes sense on a repository that exists.
@@ -118,14 +132,14 @@ act_kinds! {
     Administer: Repository, Needs::Role(Role::Admin), Some(Action::All), false;
 
     /// See that a namespace exists, and what it is.
-    DescribeNamespace: Namespace, Needs::NamespaceRole(NamespaceRole::Creator), None, false;
+    ViewNamespace: Namespace, Needs::NamespaceRole(NamespaceRole::Creator), None, false;
     /// Make a repository in a namespace.
     CreateRepository: Namespace, Needs::NamespaceRole(NamespaceRole::Creator), None, true;
     /// Change the namespace itself: grants, deletion.
     AdministerNamespace: Namespace, Needs::NamespaceRole(NamespaceRole::Admin), None, true;
 
     /// See a user's account.
-    DescribeUser: User, Needs::Oneself, None, false;
+    ViewUser: User, Needs::Oneself, None, false;
     /// Set a user's password, list and end a user's refresh tokens.
     ManageCredentials: User, Needs::Oneself, None, true;
     /// Disable, enable and delete a user.
@@ -162,15 +176,37 @@ macro_rules! acts {
     )*};
 }
 
-acts! {
+macro_rules! content_acts {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        pub struct $name<K>(PhantomData<fn() -> K>);
+
+        impl<K: Kind> Act for $name<K> {
+            const KIND: ActKind = ActKind::$name;
+            const ON: Option<RepositoryKind> = Some(K::KIND);
+        }
+    )*};
+}
+
+content_acts! {
     /// See [`ActKind::Pull`].
-    Pull: Act is Pull;
+    Pull;
     /// See [`ActKind::Push`].
-    Push: Act is Push;
+    Push;
     /// See [`ActKind::Delete`].
-    Delete: Act is Delete;
-    /// See [`ActKind::Describe`], [`ActKind::DescribeNamespace`], [`ActKind::DescribeUser`].
-    Describe: Act is Describe, NamespaceAct is DescribeNamespace, UserAct is DescribeUser;
+    Delete;
+    /// See [`ActKind::Describe`].
+    Describe;
+}
+
+impl Act for Administer {
+    const KIND: ActKind = ActKind::Administer;
+    const ON: Option<RepositoryKind> = None;
+}
+
+acts! {
+    /// See [`ActKind::ViewNamespace`], [`ActKind::ViewUser`].
+    View: NamespaceAct is ViewNamespace, UserAct is ViewUser;
     /// See [`ActKind::CreateRepository`].
     CreateRepository: NamespaceAct is CreateRepository;
     /// See [`ActKind::ManageCredentials`].
@@ -179,40 +215,45 @@ acts! {
     Inspect: InstallationAct is Inspect;
     /// See [`ActKind::Administer`], [`ActKind::AdministerNamespace`], [`ActKind::AdministerUser`],
     /// [`ActKind::AdministerInstallation`].
-    Administer: Act is Administer, NamespaceAct is AdministerNamespace,
-        UserAct is AdministerUser, InstallationAct is AdministerInstallation;
+    Administer: NamespaceAct is AdministerNamespace, UserAct is AdministerUser, InstallationAct is AdministerInstallation;
 }
 
-impl Existing for Pull {}
-impl Existing for Delete {}
-impl Existing for Describe {}
+impl<K: Kind> Existing for Pull<K> {}
+impl<K: Kind> Existing for Delete<K> {}
+impl<K: Kind> Existing for Describe<K> {}
 impl Existing for Administer {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Image;
+
+    impl Kind for Image {
+        const KIND: RepositoryKind = RepositoryKind::new(1, "image");
+    }
+
     #[test]
     fn the_types_are_of_the_target_that_the_table_says() {
         let on = |kind: ActKind| kind.rule().target;
         for kind in [
-            <Pull as Act>::KIND,
-            <Push as Act>::KIND,
-            <Delete as Act>::KIND,
-            <Describe as Act>::KIND,
+            <Pull<Image> as Act>::KIND,
+            <Push<Image> as Act>::KIND,
+            <Delete<Image> as Act>::KIND,
+            <Describe<Image> as Act>::KIND,
             <Administer as Act>::KIND,
         ] {
             assert_eq!(on(kind), Target::Repository, "{kind:?}");
         }
         for kind in [
-            <Describe as NamespaceAct>::KIND,
+            <View as NamespaceAct>::KIND,
             <CreateRepository as NamespaceAct>::KIND,
             <Administer as NamespaceAct>::KIND,
         ] {
             assert_eq!(on(kind), Target::Namespace, "{kind:?}");
         }
         for kind in [
-            <Describe as UserAct>::KIND,
+            <View as UserAct>::KIND,
             <ManageCredentials as UserAct>::KIND,
             <Administer as UserAct>::KIND,
         ] {

@@ -9,7 +9,8 @@ mod verifier;
 
 pub use act::{
     Act, ActKind, Administer, CreateRepository, Delete, Describe, Existing, Inspect,
-    InstallationAct, ManageCredentials, NamespaceAct, Needs, Pull, Push, Rule, Target, UserAct,
+    InstallationAct, Kind, ManageCredentials, NamespaceAct, Needs, Pull, Push, Rule, Target,
+    UserAct, View,
 };
 pub use actor::{Actor, Ceiling, CredentialKind, Identity, IdentitySource, Who};
 pub use verifier::Verifier;

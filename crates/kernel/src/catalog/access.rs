@@ -13,7 +13,7 @@ use seawall_types::scope::Action;
 use seawall_types::{Error, Reason, Result};
 
 use super::facts::{NamespaceFacts, RepositoryFacts};
-use crate::auth::{ActKind, Actor, Ceiling, Needs, Target};
+use crate::auth::{Act, ActKind, Actor, Ceiling, Needs, Target};
 use crate::settings::Settings;
 
 /// What a subject may do to one repository name now, its ceiling aside.
@@ -132,10 +132,26 @@ fn is_unlimited(actor: &Actor) -> bool {
 
 const NO_SCOPE: &str = "no token with scopes covers this";
 
-/// Decides whether `actor` may do `act` to the repository `name`; the error is the answer to give.
+/// An act on a repository, as a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RepositoryAct {
+    act: ActKind,
+    /// The kind of repository that it is done to; `None` for one of any kind.
+    on: Option<RepositoryKind>,
+}
+
+impl RepositoryAct {
+    /// The act `A`.
+    pub(super) const fn of<A: Act>() -> Self {
+        let (act, on) = (A::KIND, A::ON);
+        Self { act, on }
+    }
+}
+
+/// Decides whether `actor` may do an act to the repository `name`; the error is the answer to give.
 pub(super) fn judge(
     actor: &Actor,
-    act: ActKind,
+    RepositoryAct { act, on }: RepositoryAct,
     name: &RepositoryName,
     facts: &RepositoryFacts,
     settings: &Settings,
@@ -169,8 +185,11 @@ pub(super) fn judge(
     let Some(repository) = &facts.repository else {
         return Ok(());
     };
-    if repository.kind != RepositoryKind::Image {
-        return Err(Error::new(Reason::NameUnknown, "no such image repository"));
+    if let Some(kind) = on
+        && repository.kind != kind.code()
+    {
+        let words = format!("no such {} repository", kind.name());
+        return Err(Error::new(Reason::NameUnknown, words));
     }
     if rule.writes {
         accepts(repository.state)?;

@@ -6,9 +6,7 @@ use seawall_cache::Weigh;
 use seawall_meta::Row;
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
-use seawall_types::permission::{
-    NamespaceKind, NamespaceRole, RepositoryKind, RepositoryState, Role, Visibility,
-};
+use seawall_types::permission::{NamespaceKind, NamespaceRole, RepositoryState, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
 
 use crate::cache::CacheShare;
@@ -37,8 +35,8 @@ pub struct RepositoryRow {
     pub id: RepositoryId,
     /// Who may read it without a grant.
     pub visibility: Visibility,
-    /// What it holds.
-    pub kind: RepositoryKind,
+    /// The number of its kind, which may be one that no crate of this process declares.
+    pub kind: i64,
     /// What may be done to it.
     pub state: RepositoryState,
     /// Counted up by every change of it and of the grants on it.
@@ -72,7 +70,7 @@ impl RepositoryFacts {
             Some(id) => Some(RepositoryRow {
                 id: id.into(),
                 visibility: stored(Visibility::from_code(row.int(4)?))?,
-                kind: stored(RepositoryKind::from_code(row.int(5)?))?,
+                kind: row.int(5)?,
                 state: stored(RepositoryState::from_code(row.int(6)?))?,
                 generation: row.int(10)?,
             }),

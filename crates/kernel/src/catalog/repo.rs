@@ -10,12 +10,12 @@ use seawall_types::name::RepositoryName;
 use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
 
-use super::access::{Allowed, judge};
+use super::access::{Allowed, RepositoryAct, judge};
 use super::events::{NamespaceCreated, RepositoryCreated};
 use super::facts::{FactsKey, RepositoryFacts, RepositoryRow};
 use super::found::Found;
 use super::store;
-use crate::auth::{Act, ActKind, Existing, Push};
+use crate::auth::{Act, ActKind, Existing, Kind, Push};
 use crate::changes;
 use crate::events::Event;
 use crate::op::Op;
@@ -53,7 +53,7 @@ impl Op {
         let facts = self.repository_facts(name).await?;
         judge(
             self.actor(),
-            A::KIND,
+            RepositoryAct::of::<A>(),
             name,
             &facts,
             self.kernel().settings(),
@@ -247,7 +247,7 @@ impl<A: Existing> Repo<A> {
     }
 }
 
-impl Repo<Push> {
+impl<K: Kind> Repo<Push<K>> {
     /// The ids of what [`enter`](Self::enter) finds or makes inside `tx`.
     pub async fn ensure(&self, tx: &mut Tx, op: &Op) -> Result<(NamespaceId, RepositoryId)> {
         Ok(self.enter(tx, op).await?.ids())

@@ -25,8 +25,8 @@ pub struct RepositorySummary {
     pub name: String,
     /// Who may read it without a grant.
     pub visibility: Visibility,
-    /// What it holds.
-    pub kind: RepositoryKind,
+    /// The name of its kind; `unknown` if no crate of this process declares it.
+    pub kind: &'static str,
     /// What may be done to it.
     pub state: RepositoryState,
     /// When it was made.
@@ -42,10 +42,11 @@ pub async fn list(
     let rows = pages::all(op, &store::REPOSITORY_LIST).await?;
     let mut listed = Vec::with_capacity(rows.len());
     for row in rows {
+        let kind = op.kernel().repository_kind(row.int(4)?);
         listed.push(RepositorySummary {
             name: format!("{}/{}", row.text(1)?, row.text(2)?),
             visibility: stored(Visibility::from_code(row.int(3)?))?,
-            kind: stored(RepositoryKind::from_code(row.int(4)?))?,
+            kind: kind.map_or("unknown", RepositoryKind::name),
             state: stored(RepositoryState::from_code(row.int(5)?))?,
             created_at: row.millis(6)?,
         });

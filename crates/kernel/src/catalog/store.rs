@@ -2,7 +2,7 @@
 
 use sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Order, Query, UnionType};
 use seawall_meta::{Batch, arg, arg_limit, item};
-use seawall_types::permission::{PrincipalKind, RepositoryKind, RepositoryState};
+use seawall_types::permission::{PrincipalKind, RepositoryState};
 
 use super::rights::store::{is_generation, is_public, stands, with_grants, with_namespace_grant};
 
@@ -144,14 +144,15 @@ seawall_meta::statements! {
         .from("namespace")
         .and_where(Expr::col("id").eq(arg(0))));
 
-    /// A public image repository of a namespace. Arguments: namespace id.
+    /// A public repository of a namespace, of whatever kind. Arguments: namespace id.
     NAMESPACE_PUBLIC: |_d| Query::select()
         .column("id")
         .from("repository")
         .and_where(Expr::col("namespace_id").eq(arg(0)))
         .and_where(is_public("repository"))
-        .and_where(Expr::col("kind").eq(RepositoryKind::Image.code()))
         .and_where(Expr::col("name").is_not_null())
+        // In the order of the index.
+        .order_by("kind", Order::Asc)
         .order_by("name", Order::Asc)
         .limit(1)
         .to_owned();
@@ -186,7 +187,6 @@ seawall_meta::statements! {
             .from_as("repository", "r")
             .and_where(Expr::col(("r", "namespace_id")).equals(("namespace", "id")))
             .and_where(is_public("r"))
-            .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()))
             .and_where(Expr::col(("r", "name")).is_not_null())
             .to_owned();
         Query::update()
@@ -246,16 +246,16 @@ seawall_meta::statements! {
         .cond_where(stands("repository"))
         .to_owned();
 
-    /// Makes an image repository unless it exists, or its namespace or its maker have changed, and
+    /// Makes a repository unless it exists, or its namespace or its maker have changed, and
     /// keeps the namespace as it is until the transaction ends.
-    /// Arguments: namespace id, name, visibility, generation, principal, generation.
+    /// Arguments: namespace id, name, visibility, generation, principal, generation, kind.
     REPOSITORY_INSERT: |d| {
         let mut standing = Query::select();
         standing
             .column("id")
             .exprs([
                 arg(1),
-                Expr::val(RepositoryKind::Image.code()),
+                arg(6),
                 arg(2),
                 Expr::val(RepositoryState::Normal.code()),
                 Expr::val(FIRST),

@@ -19,7 +19,7 @@ use seawall_types::Result;
 use seawall_types::ids::PrincipalId;
 use seawall_types::permission::Visibility;
 
-use super::access::judge;
+use super::access::{RepositoryAct, judge};
 use super::facts::RepositoryFacts;
 use super::found::{Found, Verdict};
 use super::present::{ROUNDS, moving};
@@ -86,9 +86,9 @@ impl<A: Act> Repo<A> {
 
     /// Makes what is not there; `None` if somebody else did so, or if the right has changed.
     async fn make(&self, tx: &mut Tx, op: &Op, found: &Found) -> Result<Option<Verdict>> {
-        if A::KIND != ActKind::Push {
+        let Some(kind) = A::ON.filter(|_| A::KIND == ActKind::Push) else {
             return Err(gone());
-        }
+        };
         let name = self.name();
         let namespace = match found.namespace {
             Some(namespace) => namespace,
@@ -104,7 +104,8 @@ impl<A: Act> Repo<A> {
             Visibility::Private.code(),
             namespace.1,
             principal,
-            generation
+            generation,
+            kind.code()
         ];
         let made = make_repository(tx, op, (namespace.0, name), arguments).await?;
         let Some(repository) = made else {
@@ -141,7 +142,8 @@ impl<A: Act> Repo<A> {
         {
             return Err(gone());
         }
-        judge(&actor, A::KIND, name, &facts, op.kernel().settings())?;
+        let act = RepositoryAct::of::<A>();
+        judge(&actor, act, name, &facts, op.kernel().settings())?;
         // What another has made is not heard of yet, and what is cached says that it is not there.
         if let (None, Some((id, _))) = (before.namespace, found.namespace) {
             let kind = changes::NAMESPACE_MADE;

@@ -1,7 +1,7 @@
 //! The open sets: what crates declare to the kernel before it opens, and the checks that keep two
 //! crates from declaring the same thing.
 //!
-//! Change kinds, event types, kinds of blob owners and caches belong to the crates that use them. Each
+//! Change kinds, event types, kinds of blob owners and of repositories, and caches belong to the crates that use them. Each
 //! crate hands over its [`Declarations`], the composition merges them, and
 //! [`Kernel::open`](crate::Kernel::open) refuses a number or a name that stands in one set twice:
 //! numbers are stored, so a process with a clash would read the rows of one crate as another's. This
@@ -11,6 +11,8 @@ pub(crate) mod member;
 pub(crate) mod own;
 
 use std::collections::HashMap;
+
+use seawall_types::permission::RepositoryKind;
 
 use crate::blobs::OwnerKind;
 use crate::cache::{CacheShare, CacheShares};
@@ -39,6 +41,8 @@ pub struct Declarations {
     pub owners: Vec<Declared<OwnerKind>>,
     /// Caches with their shares of the memory for caches.
     pub caches: Vec<Declared<CacheShare>>,
+    /// Kinds of repositories.
+    pub repositories: Vec<Declared<RepositoryKind>>,
     by: &'static str,
 }
 
@@ -93,6 +97,7 @@ pub(crate) struct OpenSets {
     pub(crate) changes: ChangeKinds,
     pub(crate) events: EventTypes,
     pub(crate) caches: CacheShares,
+    pub(crate) repositories: Vec<RepositoryKind>,
 }
 
 impl Declarations {
@@ -128,12 +133,19 @@ impl Declarations {
         self
     }
 
+    /// Adds kinds of repositories.
+    pub fn repositories(mut self, kinds: &[RepositoryKind]) -> Self {
+        self.repositories.extend(declared(self.by, kinds));
+        self
+    }
+
     /// Adds all that `other` declares, which stays declared by the crates of `other`.
     pub fn merge(mut self, other: Self) -> Self {
         self.changes.extend(other.changes);
         self.events.extend(other.events);
         self.owners.extend(other.owners);
         self.caches.extend(other.caches);
+        self.repositories.extend(other.repositories);
         self
     }
 
@@ -142,7 +154,8 @@ impl Declarations {
         check(&self.changes)?;
         check(&self.events)?;
         check(&self.owners)?;
-        check(&self.caches)
+        check(&self.caches)?;
+        check(&self.repositories)
     }
 
     /// The sets, ready for use, once they are checked.
@@ -152,6 +165,7 @@ impl Declarations {
             changes: ChangeKinds::new(members(&self.changes)),
             events: EventTypes::new(members(&self.events)),
             caches: CacheShares::new(members(&self.caches)),
+            repositories: members(&self.repositories),
         })
     }
 }
@@ -220,6 +234,19 @@ mod tests {
         assert_eq!(
             clash.to_string(),
             "the change kind 8 is declared twice: as tag by registry and as channel by app_registry"
+        );
+    }
+
+    #[test]
+    fn two_kinds_of_repositories_with_one_number_are_refused() {
+        let kinds = |by, name| {
+            let kind = RepositoryKind::new(2, name);
+            Declarations::new(by).repositories(&[kind])
+        };
+        let clash = kinds("apps", "application").merge(kinds("charts", "chart"));
+        assert_eq!(
+            clash.check().unwrap_err().to_string(),
+            "the repository kind 2 is declared twice: as application by apps and as chart by charts"
         );
     }
 

@@ -27,8 +27,8 @@ const USERS: i64 = 4;
 /// So many repositories are in each namespace at most.
 const REPOSITORIES: usize = 3;
 /// The kind of repositories that the catalog lists here, and another.
-const IMAGE: i64 = RepositoryKind::Image.code();
-const OTHER: i64 = RepositoryKind::Application.code();
+const IMAGE: RepositoryKind = RepositoryKind::new(1, "image");
+const OTHER: RepositoryKind = RepositoryKind::new(2, "application");
 /// So many worlds are tried.
 const WORLDS: usize = 6;
 
@@ -113,10 +113,18 @@ impl Process {
             for (number, new) in (1_i64..).zip(repositories) {
                 let name = format!("app{number}");
                 let visibility = new.visibility.code();
-                let arguments = args![place, &name, visibility, store::FIRST, 0_i64, 0_i64];
-                let id = self.insert(&store::REPOSITORY_INSERT, arguments).await;
                 let kind = if new.is_image { IMAGE } else { OTHER };
-                let arguments = args![id, kind, new.state.code()];
+                let arguments = args![
+                    place,
+                    &name,
+                    visibility,
+                    store::FIRST,
+                    0_i64,
+                    0_i64,
+                    kind.code()
+                ];
+                let id = self.insert(&store::REPOSITORY_INSERT, arguments).await;
+                let arguments = args![id, new.state.code()];
                 self.execute(&REPOSITORY_IS, arguments).await;
                 made.push(id);
             }
@@ -191,13 +199,12 @@ async fn check(process: &Process, world: &World) {
     for op in process.callers() {
         let who = op.actor().name().to_owned();
         let mut in_memory = BTreeSet::new();
-        let mut images = BTreeSet::new();
+        let (mut images, mut others) = (BTreeSet::new(), BTreeSet::new());
         for (name, is_image) in &names {
             if op.allowed(name).await.unwrap().role >= Some(Role::Read) {
                 in_memory.insert(name.as_canonical().to_owned());
-                if *is_image {
-                    images.insert(name.as_canonical().to_owned());
-                }
+                let of_kind = if *is_image { &mut images } else { &mut others };
+                of_kind.insert(name.as_canonical().to_owned());
             }
         }
         let arguments = Reader::of(&op).args(args![]);
@@ -208,9 +215,11 @@ async fn check(process: &Process, world: &World) {
         };
         let by_statement: BTreeSet<_> = rows.iter().map(name).collect();
         assert_eq!(in_memory, by_statement, "{who}: {world:?}");
-        let page = listing::page(&op, None, 1000).await.unwrap();
-        let listed = page.iter().map(|name| name.as_canonical().to_owned());
-        assert_eq!(images, listed.collect(), "{who}: {world:?}");
+        for (kind, expected) in [(IMAGE, images), (OTHER, others)] {
+            let page = listing::page(&op, kind, None, 1000).await.unwrap();
+            let listed = page.iter().map(|name| name.as_canonical().to_owned());
+            assert_eq!(expected, listed.collect(), "{who}: {world:?}");
+        }
     }
 }
 

@@ -42,11 +42,10 @@ seawall_meta::statements! {
         with_grants(&mut query, 0).cond_where(readable(0)).to_owned()
     };
 
-    /// Arguments: repository, kind, state.
+    /// Arguments: repository, state.
     REPOSITORY_IS: |_d| Query::update()
         .table("repository")
-        .value("kind", arg(1))
-        .value("state", arg(2))
+        .value("state", arg(1))
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use seawall_blob::ByteStream;
 use seawall_kernel::Repo;
-use seawall_kernel::auth::{ActKind, Delete, Pull};
+use seawall_kernel::auth::ActKind;
 use seawall_kernel::blobs::BlobFacts;
 use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
 use seawall_types::condition::if_range;
@@ -21,6 +21,7 @@ use super::answer::{Answer, NOSNIFF, SANDBOX, is_known};
 use super::bind;
 use super::multipart::Boundary;
 use crate::Content;
+use crate::acts::{Delete, Pull};
 use crate::blob::{self, Link};
 
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");

@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::answer::Answer;
 use super::{base, bind, listing};
 use crate::Content;
+use crate::acts::IMAGE;
 
 const CATALOG: &str = "/v2/_catalog";
 
@@ -51,7 +52,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
         Vec::new()
     } else {
         let _turn = content.catalog().take().await?;
-        catalog::page(&call.op, page.last.as_deref(), limit + 1).await?
+        catalog::page(&call.op, IMAGE, page.last.as_deref(), limit + 1).await?
     };
     let more = names.len() > limit as usize;
     names.truncate(limit as usize);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderName, Method, StatusCode, header};
-use seawall_kernel::auth::{ActKind, Delete, Pull, Push};
+use seawall_kernel::auth::ActKind;
 use seawall_kernel::events::{Client, Pulled};
 use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
 use seawall_kernel::{Op, Repo};
@@ -20,6 +20,7 @@ use seawall_types::{Lane, Reference, Result};
 use super::answer::{Answer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
 use super::bind;
 use super::pushed::Pushed;
+use crate::acts::{Delete, Pull, Push};
 use crate::manifest::{self, Served, WrongSize};
 use crate::{Content, tag};
 

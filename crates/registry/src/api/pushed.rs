@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use http::{HeaderName, header};
 use seawall_kernel::Repo;
-use seawall_kernel::auth::Push;
 use seawall_kernel::http::Call;
 use seawall_types::condition::ETags;
 use seawall_types::tag::Tag;
 use seawall_types::{Error, MediaType, Reason, Reference, Result};
 
+use crate::acts::Push;
 use crate::manifest::{Conditions, Draft, Put};
 
 /// How many tags one push may set: so many of the longest fit into a request line of 8 KiB, of which

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Method, StatusCode, header};
-use seawall_kernel::auth::{ActKind, Pull};
+use seawall_kernel::auth::ActKind;
 use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
 use seawall_types::media_type::OCI_INDEX;
 use seawall_types::scope::Action;
@@ -14,6 +14,7 @@ use seawall_types::{Digest, Error, Lane, Reason, RepositoryName, Result, link};
 use super::answer::Answer;
 use super::{bind, listing};
 use crate::Content;
+use crate::acts::Pull;
 use crate::referrer::{self, Page, Wanted};
 
 const REFERRERS: &str = "/v2/{name...}/referrers/{digest}";

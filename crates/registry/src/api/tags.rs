@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode, header};
-use seawall_kernel::auth::{ActKind, Describe};
+use seawall_kernel::auth::ActKind;
 use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
 use seawall_types::{Error, Lane, Result, link};
 use serde::Serialize;
 
 use super::answer::Answer;
 use super::{bind, listing};
+use crate::acts::Describe;
 use crate::{Content, tag};
 
 const TAGS: &str = "/v2/{name...}/tags/list";

@@ -14,13 +14,14 @@ use http::request::Parts;
 use http::{HeaderName, Method, StatusCode, header};
 use seawall_blob::BodyError;
 use seawall_kernel::Repo;
-use seawall_kernel::auth::{ActKind, Push};
+use seawall_kernel::auth::ActKind;
 use seawall_kernel::http::{Access, BodyStream, Call, Dialect, LaneRule, Response, Route};
 use seawall_types::{Algorithm, Digest, Error, Lane, Reason, RepositoryName, Result};
 use uuid::Uuid;
 
 use super::answer::{Answer, blob_location};
 use super::bind;
+use crate::acts::Push;
 use crate::upload::{self, Chunk, Named, Progress, Refusal, Ticket};
 use crate::{Content, blob};
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
-use seawall_kernel::auth::Pull;
 use seawall_kernel::blobs::{self, BLOB, BlobFacts};
 use seawall_kernel::changes::REPOSITORY;
 use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Repo, Weigh};
@@ -16,6 +15,7 @@ use seawall_meta::args;
 use seawall_types::{Digest, Result};
 
 use super::{store, unknown};
+use crate::acts::Pull;
 use crate::manifest::DigestKey;
 use crate::names::Names;
 

@@ -16,7 +16,6 @@ pub use walk::{linked, walk_links};
 
 use std::time::Duration;
 
-use seawall_kernel::auth::{Delete, Pull, Push};
 use seawall_kernel::blobs::{self, BLOB, Owner};
 use seawall_kernel::events::Event;
 use seawall_kernel::{Op, Repo};
@@ -24,6 +23,7 @@ use seawall_meta::{Tx, args};
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 
+use crate::acts::{Delete, Pull, Push};
 use crate::events::BlobDeleted;
 
 /// Whether the caller's token lets it push, so that its HEAD may be a promise. Costs nothing.

@@ -6,7 +6,6 @@
 //! covers: it was made narrow so that who gets hold of it cannot read everything by digests. A source that the subject may not read is never asked for the blob, so neither answer
 //! nor time tells what is in it; a mount that cannot be is no error, but an upload.
 
-use seawall_kernel::auth::Push;
 use seawall_kernel::catalog::rights::Reader;
 use seawall_kernel::{Ceiling, Op, Repo};
 use seawall_meta::args;
@@ -15,6 +14,7 @@ use seawall_types::scope::Action;
 use seawall_types::{Digest, Reason, RepositoryName, Result};
 
 use super::store;
+use crate::acts::Push;
 
 /// Mounts a blob from the repository called `from`, or else from any that the caller may read; says
 /// whether it did. At most three reads and one small transaction.

@@ -3,7 +3,8 @@
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Query, UnionType};
 use seawall_kernel::catalog::rights::store::{readable, stands, with_grants};
 use seawall_meta::{Batch, arg, arg_limit, item};
-use seawall_types::permission::RepositoryKind;
+
+use crate::acts::IMAGE;
 
 /// How many repositories that hold a blob are looked at for one that the caller may read.
 pub(super) const CANDIDATES: u64 = 256;
@@ -75,7 +76,7 @@ seawall_meta::statements! {
         .join_as(JoinType::InnerJoin, "repository", "r", Cond::all()
             .add(Expr::col(("r", "namespace_id")).equals(("n", "id")))
             .add(Expr::col(("r", "name")).eq(arg(1)))
-            .add(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code())))
+            .add(Expr::col(("r", "kind")).eq(IMAGE.code())))
         .join_as(JoinType::InnerJoin, "repository_blob", "l", Cond::all()
             .add(Expr::col(("l", "repository_id")).equals(("r", "id")))
             .add(Expr::col(("l", "digest")).eq(arg(2))))
@@ -101,7 +102,7 @@ seawall_meta::statements! {
             .join_as(JoinType::InnerJoin, "repository", "r", Cond::all()
                 .add(Expr::col(("r", "id")).equals(("l", "repository_id")))
                 .add(Expr::col(("r", "name")).is_not_null())
-                .add(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code())))
+                .add(Expr::col(("r", "kind")).eq(IMAGE.code())))
             .join_as(JoinType::InnerJoin, "namespace", "n", Cond::all()
                 .add(Expr::col(("n", "id")).equals(("r", "namespace_id")))
                 .add(Expr::col(("n", "name")).is_not_null()));

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use seawall_kernel::auth::Delete;
 use seawall_kernel::blobs;
 use seawall_kernel::changes::REPOSITORY;
 use seawall_kernel::events::Event;
@@ -16,6 +15,7 @@ use seawall_meta::{Tx, args};
 use seawall_types::{Digest, Error, Result};
 
 use super::{store, unknown};
+use crate::acts::Delete;
 use crate::changes::{MANIFEST, TAG};
 use crate::events::ManifestDeleted;
 use crate::tag::{self, Taken};

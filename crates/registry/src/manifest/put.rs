@@ -1,7 +1,6 @@
 //! Storing a manifest and setting its tags: one transaction, all or nothing (distribution §9).
 
 use futures::future::BoxFuture;
-use seawall_kernel::auth::Push;
 use seawall_kernel::blobs::{self, Owner};
 use seawall_kernel::events::Event;
 use seawall_kernel::{Op, Repo};
@@ -14,6 +13,7 @@ use seawall_types::{Digest, Error, Reason, Result};
 use super::check::{self, References, WrongSize};
 use super::draft::Draft;
 use super::store;
+use crate::acts::Push;
 use crate::changes;
 use crate::events::{ManifestPushed, TagMoved};
 use crate::tag::{self, Moved};

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderValue;
-use seawall_kernel::auth::Pull;
 use seawall_kernel::changes::REPOSITORY;
 use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Repo, Weigh};
 use seawall_meta::{Row, args};
@@ -18,6 +17,7 @@ use seawall_types::time::Millis;
 use seawall_types::{Digest, Error, RepositoryId, Result};
 
 use super::{store, unknown};
+use crate::acts::Pull;
 use crate::changes;
 use crate::names::Names;
 

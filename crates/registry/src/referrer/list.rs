@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use seawall_kernel::auth::Pull;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{args, list};
 use seawall_types::{Digest, Result};
 
+use crate::acts::Pull;
 use crate::manifest::store;
 
 /// The most descriptors of a page.

@@ -7,7 +7,6 @@
 //! the manifest visible again, a push of the same bytes, removes them first. A push that sets one of
 //! these tags moves it as any other; it has only nothing before.
 
-use seawall_kernel::auth::Delete;
 use seawall_kernel::events::Event;
 use seawall_kernel::jobs::{self, Job, Outcome, Schedule};
 use seawall_kernel::{Op, Repo};
@@ -18,6 +17,7 @@ use seawall_types::{Digest, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Spot, history, store};
+use crate::acts::Delete;
 use crate::changes::TAG;
 use crate::events::TagDeleted;
 use crate::manifest::unknown;

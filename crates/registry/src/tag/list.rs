@@ -1,11 +1,11 @@
 //! The tags of a repository, in pages (distribution §11.1–11.6).
 
-use seawall_kernel::auth::Describe;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::args;
 use seawall_types::Result;
 
 use super::store;
+use crate::acts::Describe;
 
 /// A page of names, and whether there are more after it.
 #[derive(Debug, Clone, PartialEq, Eq)]

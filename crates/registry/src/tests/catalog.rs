@@ -10,6 +10,7 @@ use seawall_types::name::NamespaceName;
 use seawall_types::permission::{NamespaceRole, PrincipalKind, Role, Visibility};
 
 use super::*;
+use crate::acts::IMAGE;
 
 impl House {
     async fn user(&self, name: &str) -> Op {
@@ -66,7 +67,9 @@ async fn listed(op: &Op, size: u32) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     loop {
         let last = all.last().cloned();
-        let page = listing::page(op, last.as_deref(), size).await.unwrap();
+        let page = listing::page(op, IMAGE, last.as_deref(), size)
+            .await
+            .unwrap();
         all.extend(page.iter().map(|name| name.as_canonical().to_owned()));
         if page.len() < size as usize {
             return all;
@@ -178,7 +181,7 @@ async fn what_is_hidden_costs_a_page_nothing() {
         for op in &callers {
             for last in ["", "n", "zz"] {
                 let before = op.cost().snapshot();
-                listing::page(op, Some(last), 2).await.unwrap();
+                listing::page(op, IMAGE, Some(last), 2).await.unwrap();
                 costs.push(op.cost().snapshot().since(before).reads);
             }
         }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use seawall_blob::{Blobs, Place, Stored};
-use seawall_kernel::auth::{Delete, Pull, Push};
 use seawall_kernel::clock::{SystemClock, SystemRandom};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
@@ -30,6 +29,7 @@ use seawall_types::{
 use serde_json::{Value, json};
 
 use self::store::{EVENTS, HISTORY, KEPT};
+use crate::acts::{Delete, Pull, Push};
 use crate::manifest::{self, Conditions, Draft, Put};
 use crate::{blob, tag};
 

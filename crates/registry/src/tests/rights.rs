@@ -3,13 +3,13 @@
 
 use seawall_kernel::auth::{Actor, Administer, Ceiling, CredentialKind, Identity, Who};
 use seawall_kernel::catalog::events::RepositoryDeleted;
-use seawall_kernel::catalog::{grants, principals, repositories};
+use seawall_kernel::catalog::{grants, listing, principals, repositories};
 use seawall_kernel::events::EventType;
 use seawall_types::condition::ETags;
-use seawall_types::permission::{PrincipalKind, Role};
+use seawall_types::permission::{PrincipalKind, Role, Visibility};
 use seawall_types::{NamespaceName, Reason};
 
-use super::store::{CLOSE, EXPIRE};
+use super::store::{BECOME, CLOSE, EXPIRE};
 use super::*;
 
 impl House {
@@ -106,6 +106,36 @@ async fn a_mount_counts_the_right_of_its_moment() {
     assert_eq!(mount().await.unwrap_err().reason, Reason::Forbidden);
     house.set_role("bob", Some(Role::Admin)).await;
     assert!(mount().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_of_another_kind_is_missing_to_all_that_is_done_to_images() {
+    let house = House::open().await;
+    let image = house.image("a", 1).await;
+    house.push(&image, "v1").await.unwrap();
+    let (id, opened) = (house.id().await, house.deleting().await);
+    let repo = house.owned().await;
+    let op = house.op();
+    let set = repositories::set_visibility(&op, &repo, Visibility::Public);
+    set.await.unwrap();
+    let listed = async || {
+        let op = house.op().acting_as(Actor::anonymous());
+        let page = listing::page(&op, crate::acts::IMAGE, None, 10).await;
+        page.unwrap().len()
+    };
+    assert_eq!(listed().await, 1);
+    house.run(&BECOME, args![id, 77_i64]).await;
+    assert_eq!(listed().await, 0);
+    // What was let in before asks again as it writes.
+    let deleted = tag::delete(&house.op(), &opened, &Tag::parse("v1").unwrap()).await;
+    assert_eq!(deleted.unwrap_err().reason, Reason::NameUnknown);
+    let pushed = house.push(&image, "v2").await;
+    assert_eq!(pushed.unwrap_err().reason, Reason::NameUnknown);
+    // Of whatever kind it is, it has an administrator, who sees what it is called.
+    let all = repositories::list(&op, &op.installation().unwrap()).await;
+    assert_eq!(all.unwrap()[0].kind, "unknown");
+    let repo = house.owned().await;
+    repositories::delete(&op, &repo).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

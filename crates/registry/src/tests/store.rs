@@ -42,6 +42,14 @@ seawall_meta::statements! {
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 
+    /// Becomes one of another kind. Arguments: repository, kind.
+    BECOME: |_d| Query::update()
+        .table("repository")
+        .value("kind", arg(1))
+        .value("generation", Expr::col("generation").add(1i64))
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
     /// A tag expires at a time. Arguments: repository, tag, time.
     EXPIRE: |_d| Query::update()
         .table("tag")

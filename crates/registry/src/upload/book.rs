@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use seawall_blob::UploadState;
-use seawall_kernel::auth::Push;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Args, args};
 use seawall_types::{Error, NamespaceId, Reason, RepositoryId, Result};
@@ -16,6 +15,7 @@ use seawall_types::{Error, NamespaceId, Reason, RepositoryId, Result};
 use super::session::{self, Session};
 use super::store;
 use crate::Content;
+use crate::acts::Push;
 
 /// An upload without a request for so long is not under way any more, and limits nobody.
 const UNDER_WAY: Duration = Duration::from_hours(1);

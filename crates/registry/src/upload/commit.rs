@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::Stream;
 use seawall_blob::{BodyError, Finished, Hold, Place, Stored};
-use seawall_kernel::auth::Push;
 use seawall_kernel::{Op, Repo, blobs};
 use seawall_meta::args;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
@@ -22,6 +21,7 @@ use uuid::Uuid;
 
 use super::session::{self, Chunk, Named, Refusal, Session};
 use super::store;
+use crate::acts::Push;
 use crate::{Content, blob};
 
 /// A PUT waits for the request before it, if that is about to end: of two that race, the second is

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use futures::Stream;
 use seawall_blob::{BodyError, Finished};
-use seawall_kernel::auth::Push;
 use seawall_kernel::{Op, Repo};
 use seawall_types::{Algorithm, Digest, Result, time};
 use uuid::Uuid;
@@ -11,6 +10,7 @@ use uuid::Uuid;
 use super::session::{self, Chunk};
 use super::{Ticket, commit};
 use crate::Content;
+use crate::acts::Push;
 
 /// Opens an upload for the caller. Nothing is written and nothing is kept: the ticket says it all,
 /// and the repository is made when the first bytes are here.

@@ -1,7 +1,6 @@
 //! An upload between two requests: whose it is, how far it is, what a chunk must be to fit.
 
 use seawall_blob::{AppendLimit, BodyError, Hold, Outcome, UploadState};
-use seawall_kernel::auth::Push;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::args;
 use seawall_types::range::ContentRange;
@@ -10,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Ticket, book, store};
 use crate::Content;
+use crate::acts::Push;
 
 /// The upload that a request names: where, which, and the ticket that came with it.
 pub(crate) type Named<'a> = (&'a Repo<Push>, Uuid, Option<&'a Ticket>);

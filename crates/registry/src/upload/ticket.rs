@@ -8,12 +8,12 @@
 //! right: who may push is asked at every request. What is altered, expired, another's or of another
 //! version is no ticket, and never says why.
 
-use seawall_kernel::auth::Push;
 use seawall_kernel::{Op, Repo};
 use seawall_types::{Algorithm, Millis, PrincipalId, RepositoryId};
 use uuid::Uuid;
 
 use crate::Content;
+use crate::acts::Push;
 
 /// What the key is derived for.
 const PURPOSE: &str = "upload-state";

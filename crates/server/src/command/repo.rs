@@ -97,7 +97,7 @@ impl RepoCommand {
                         vec![
                             repository.name.clone(),
                             repository.visibility.as_str().to_owned(),
-                            repository.kind.as_str().to_owned(),
+                            repository.kind.to_owned(),
                             repository.state.as_str().to_owned(),
                             repository.created_at.to_string(),
                         ]

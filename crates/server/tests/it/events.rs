@@ -1,8 +1,8 @@
 //! Events become the activity log, pulls are counted beside the requests, and both can be off.
 
-use seawall_kernel::auth::Pull;
 use seawall_kernel::catalog::events::RepositoryCreated;
 use seawall_kernel::events::EventType;
+use seawall_registry::acts::Pull;
 use seawall_registry::events::{ManifestPushed, TagDeleted, TagMoved};
 use seawall_testkit::{Image, TestApp};
 use seawall_types::name::RepositoryName;

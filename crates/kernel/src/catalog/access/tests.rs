@@ -10,6 +10,13 @@ use super::*;
 use crate::auth::{CredentialKind, Identity, Who};
 use crate::catalog::{NamespaceFacts, RepositoryRow};
 
+const IMAGE: RepositoryKind = RepositoryKind::new(1, "image");
+
+fn on_image(act: ActKind) -> RepositoryAct {
+    let on = Some(IMAGE);
+    RepositoryAct { act, on }
+}
+
 fn user(id: i64) -> Actor {
     let identity = Identity {
         id: id.into(),
@@ -37,7 +44,7 @@ fn facts(visibility: Visibility) -> RepositoryFacts {
         repository: Some(RepositoryRow {
             id: RepositoryId::from(1),
             visibility,
-            kind: RepositoryKind::Image,
+            kind: IMAGE.code(),
             state: RepositoryState::Normal,
             generation: 1,
         }),
@@ -47,7 +54,7 @@ fn facts(visibility: Visibility) -> RepositoryFacts {
 
 fn answer(actor: &Actor, act: ActKind, facts: &RepositoryFacts) -> Option<Reason> {
     let name = RepositoryName::parse("ann/app").unwrap();
-    judge(actor, act, &name, facts, &Settings::default())
+    judge(actor, on_image(act), &name, facts, &Settings::default())
         .err()
         .map(|error| error.reason)
 }
@@ -125,12 +132,12 @@ fn said(judged: Result<()>) -> Option<(Reason, String)> {
 }
 
 const ON_NAMESPACES: [ActKind; 3] = [
-    ActKind::DescribeNamespace,
+    ActKind::ViewNamespace,
     ActKind::CreateRepository,
     ActKind::AdministerNamespace,
 ];
 const ON_USERS: [ActKind; 3] = [
-    ActKind::DescribeUser,
+    ActKind::ViewUser,
     ActKind::ManageCredentials,
     ActKind::AdministerUser,
 ];
@@ -220,7 +227,7 @@ fn an_act_on_another_kind_of_target_is_never_allowed() {
     let settings = Settings::default();
     for act in ActKind::ALL {
         let target = act.rule().target;
-        let on_repository = judge(&operator, *act, &name, &facts, &settings).is_ok();
+        let on_repository = judge(&operator, on_image(*act), &name, &facts, &settings).is_ok();
         let on_namespace = on_namespace(&operator, *act, namespace(None).as_ref()).is_ok();
         let on_user = judge_user(&operator, *act, "ann", Some(7.into())).is_ok();
         let on_installation = judge_installation(&operator, *act).is_ok();
@@ -267,7 +274,7 @@ fn anonymous_access_switched_off_hides_the_public_from_strangers_only() {
     };
     let facts = facts(Visibility::Public);
     let name = RepositoryName::parse("ann/app").unwrap();
-    let by = |actor: &Actor| judge(actor, ActKind::Pull, &name, &facts, &settings);
+    let by = |actor: &Actor| judge(actor, on_image(ActKind::Pull), &name, &facts, &settings);
     assert!(by(&Actor::anonymous()).is_err());
     assert!(by(&user(8)).is_ok());
 }
@@ -283,4 +290,23 @@ fn a_read_only_repository_is_pulled_but_not_pushed() {
         answer(&user(7), ActKind::Push, &facts),
         Some(Reason::ReadOnly)
     );
+}
+
+#[test]
+fn a_repository_of_another_kind_answers_as_a_missing_one_of_this() {
+    let facts = facts(Visibility::Public);
+    let name = RepositoryName::parse("ann/app").unwrap();
+    let settings = Settings::default();
+    let judged = |on| {
+        let act = RepositoryAct {
+            act: ActKind::Pull,
+            on,
+        };
+        said(judge(&Actor::anonymous(), act, &name, &facts, &settings))
+    };
+    let other = RepositoryKind::new(2, "application");
+    let words = "no such application repository".to_owned();
+    assert_eq!(judged(Some(other)), Some((Reason::NameUnknown, words)));
+    assert_eq!(judged(Some(IMAGE)), None);
+    assert_eq!(judged(None), None);
 }

@@ -26,6 +26,7 @@ use seawall_meta::{Statement, Tx, args, list};
 use seawall_types::Result;
 use seawall_types::ids::{NamespaceId, PrincipalId};
 use seawall_types::name::{DEFAULT_NAMESPACE, RepositoryName};
+use seawall_types::permission::RepositoryKind;
 
 use super::store as catalog;
 use crate::op::Op;
@@ -39,20 +40,30 @@ const GROUPS: [usize; 4] = [64, 16, 4, 1];
 /// So many repositories of each namespace of a group are read at first.
 const FEW: usize = 16;
 
-/// One page of the catalog: up to `limit` names after `last`, in the order of (namespace, name).
-pub async fn page(op: &Op, last: Option<&str>, limit: u32) -> Result<Vec<RepositoryName>> {
+/// One page of the catalog of a kind: up to `limit` names after `last`, in the order of (namespace,
+/// name).
+pub async fn page(
+    op: &Op,
+    kind: RepositoryKind,
+    last: Option<&str>,
+    limit: u32,
+) -> Result<Vec<RepositoryName>> {
     let limit = limit as usize;
     let (namespace, path) = last.map(split).unwrap_or_default();
     let mut found = Vec::new();
     for branch in Branch::of(op) {
         found.extend(match branch {
             Branch::Granted(principal) => {
-                let arguments = args![principal, namespace, path, limit];
+                let arguments = args![principal, namespace, path, limit, kind.code()];
                 let rows = op.sql().all(&store::GRANTED, arguments).await?;
                 let names = rows.iter().map(|row| Ok((row.string(0)?, row.string(1)?)));
                 names.collect::<Result<Vec<_>>>()?
             }
-            _ => Walk::new(op, branch, limit).from(namespace, path).await?,
+            _ => {
+                Walk::new(op, kind, branch, limit)
+                    .from(namespace, path)
+                    .await?
+            }
         });
     }
     found.sort_unstable();
@@ -106,6 +117,7 @@ impl Branch {
 /// Namespaces in order, and the repositories of each.
 struct Walk<'a> {
     op: &'a Op,
+    kind: RepositoryKind,
     branch: Branch,
     limit: usize,
     found: Vec<(String, String)>,
@@ -119,10 +131,11 @@ struct Place {
 }
 
 impl<'a> Walk<'a> {
-    fn new(op: &'a Op, branch: Branch, limit: usize) -> Self {
+    fn new(op: &'a Op, kind: RepositoryKind, branch: Branch, limit: usize) -> Self {
         let found = Vec::new();
         Self {
             op,
+            kind,
             branch,
             limit,
             found,
@@ -164,7 +177,7 @@ impl<'a> Walk<'a> {
         let sql = self.op.sql();
         let rows = match self.branch {
             Branch::Public => {
-                let arguments = args![begin, limit];
+                let arguments = args![begin, limit, self.kind.code()];
                 sql.all(&store::PUBLIC_NAMESPACES, arguments).await?
             }
             Branch::Own(principal) | Branch::Granted(principal) => {
@@ -227,7 +240,7 @@ impl<'a> Walk<'a> {
         let rows = self
             .op
             .sql()
-            .all(statement, args![ids, after, limit])
+            .all(statement, args![ids, after, limit, self.kind.code()])
             .await?;
         let mut names: HashMap<i64, Vec<String>> = HashMap::new();
         for row in rows {

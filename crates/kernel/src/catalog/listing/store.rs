@@ -6,7 +6,6 @@
 
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UnionType};
 use seawall_meta::{SqlBuilder, arg, arg_limit, item};
-use seawall_types::permission::RepositoryKind;
 
 use super::super::rights::store::{is_admin, is_of_caller, is_owned, is_public};
 
@@ -23,7 +22,7 @@ seawall_meta::statements! {
     };
 
     /// Namespaces that may show something public, by name, each with a public repository if there is
-    /// one. Arguments: name to begin with, limit.
+    /// one of the kind. Arguments: name to begin with, limit, kind.
     PUBLIC_NAMESPACES: |d| {
         let mut page = head(true);
         page.from_as("namespace", "n")
@@ -56,15 +55,15 @@ seawall_meta::statements! {
         within(&mut page).to_owned()
     };
 
-    /// The first image repositories of each of these namespaces, by name.
-    /// Arguments: namespaces, name to begin after in each, limit for each.
+    /// The first repositories of a kind in each of these namespaces, by name.
+    /// Arguments: namespaces, name to begin after in each, limit for each, kind.
     REPOSITORIES[n]: |d, _n| repositories(d, false);
 
     /// The same of public ones.
     PUBLIC_REPOSITORIES[n]: |d, _n| repositories(d, true);
 
-    /// The image repositories on which a principal holds a grant, in order: all of its grants are
-    /// read. Arguments: principal, namespace, name to begin after, limit.
+    /// The repositories of a kind on which a principal holds a grant, in order: all of its grants are
+    /// read. Arguments: principal, namespace, name to begin after, limit, kind.
     GRANTED: |_d| {
         let granted = Query::select()
             .column("repository_id")
@@ -78,7 +77,7 @@ seawall_meta::statements! {
             .from_subquery(granted, "g")
             .join_as(join, "repository", "r", Expr::col(("r", "id")).equals(("g", "repository_id")))
             .join_as(join, "namespace", "n", Expr::col(("n", "id")).equals(("r", "namespace_id")))
-            .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()))
+            .and_where(Expr::col(("r", "kind")).eq(arg(4)))
             .and_where(Expr::col(("r", "name")).is_not_null())
             .and_where(
                 Expr::col(("n", "name")).gt(arg(1)).or(Expr::col(("n", "name"))
@@ -107,7 +106,7 @@ fn head(public: bool) -> SelectStatement {
     if public {
         first
             .and_where(is_public("r"))
-            .and_where(Expr::col(("r", "kind")).eq(RepositoryKind::Image.code()));
+            .and_where(Expr::col(("r", "kind")).eq(arg(2)));
     }
     Query::select()
         .columns([("n", "id"), ("n", "name")])
@@ -128,7 +127,7 @@ fn repositories(d: &SqlBuilder, public: bool) -> SelectStatement {
         some.columns(["namespace_id", "name"])
             .from("repository")
             .and_where(Expr::col("namespace_id").eq(item(0, k)))
-            .and_where(Expr::col("kind").eq(RepositoryKind::Image.code()))
+            .and_where(Expr::col("kind").eq(arg(3)))
             .and_where(Expr::col("name").gt(item(1, k)))
             .order_by("name", Order::Asc)
             .limit(arg_limit(2));

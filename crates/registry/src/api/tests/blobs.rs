@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode as S;
 use seawall_blob::fixture::noise;
-use seawall_kernel::auth::Pull;
 use seawall_types::{Algorithm, Digest, RepositoryName};
 
 use super::Rig;
+use crate::acts::Pull;
 use crate::blob;
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use futures::Stream;
 use futures::stream;
 use http::StatusCode as S;
 use seawall_blob::{AppendLimit, BodyError};
-use seawall_kernel::auth::{Administer, Push};
+use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::repositories;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::args;
@@ -14,6 +14,7 @@ use seawall_types::{Algorithm, Digest, Reason, RepositoryName};
 use uuid::Uuid;
 
 use super::Rig;
+use crate::acts::Push;
 use crate::upload::{self, Chunk, Ticket, store};
 
 /// An upload, and what its requests believe of its repository.
