@@ -79,7 +79,7 @@ impl TestApp {
             .await
             .expect("a database");
         let directory = tempfile::tempdir().expect("a directory");
-        let mut config = Config::default();
+        let mut config = compose::layout().expect("the sections").default();
         config.database.url = Some(Secret::new(database.url.clone()));
         config.database.max_connections = 8;
         config.cache.bytes = cache_bytes();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use seawall_config::{Invalid, Range, Section};
 use serde::{Deserialize, Serialize};
 
 /// The tokens that clients get from `/v2/auth`.
@@ -11,13 +12,15 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// How long a token may be used, in seconds, from 60 to 86400. A token is never proof of a
     /// permission, so a long life costs no safety: what its holder may do is looked up each time.
-    pub token_lifetime_seconds: u64,
+    pub lifetime_seconds: u32,
 
-    /// Whether who asks for a refresh token gets one. Those given out before are good either way.
+    /// Whether a client that asks for a refresh token gets one. `docker login` asks, and then keeps it in place of the password,
+    /// which other tools that read its file (Jib, oras-py, Kubernetes' pull secrets) do not understand. Switched off, it keeps name
+    /// and password. What was given out before stays good until it ends or is revoked.
     pub refresh_tokens: bool,
 
-    /// How long a refresh token may be used, in days, from 1 to 3650. It ends sooner when the
-    /// password changes or the user is disabled.
+    /// How long a refresh token may be used, in days, from 1 to 3650. It ends sooner when the password changes or the user is
+    /// disabled. A change counts for those that are given out from then on.
     pub refresh_lifetime_days: u32,
 
     /// After how many days a new key signs, from 1 to 3650. Tokens of the old key stay good.
@@ -27,7 +30,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            token_lifetime_seconds: 300,
+            lifetime_seconds: 300,
             refresh_tokens: false,
             refresh_lifetime_days: 90,
             key_rotation_days: 30,
@@ -37,29 +40,21 @@ impl Default for Config {
 
 const DAY: Duration = Duration::from_hours(24);
 
-impl Config {
-    /// What is wrong with it: pairs of a key and what was expected there.
-    pub fn problems(&self) -> Vec<(&'static str, &'static str)> {
-        let mut problems = Vec::new();
-        // Docker takes a shorter life for 60 seconds, whatever it is told, so that its token would
-        // be refused half-way.
-        if !(60..=86_400).contains(&self.token_lifetime_seconds) {
-            problems.push((
-                "token_lifetime_seconds",
-                "expected a number from 60 to 86400",
-            ));
-        }
-        if !(1..=3650).contains(&self.refresh_lifetime_days) {
-            problems.push(("refresh_lifetime_days", "expected a number from 1 to 3650"));
-        }
-        if !(1..=3650).contains(&self.key_rotation_days) {
-            problems.push(("key_rotation_days", "expected a number from 1 to 3650"));
-        }
-        problems
+impl Section for Config {
+    fn validate(&self) -> Vec<Invalid> {
+        Invalid::ranges(&[
+            // Docker takes a shorter life for 60 seconds, whatever it is told, so that its token would
+            // be refused half-way.
+            Range::new("lifetime_seconds", self.lifetime_seconds, 60, 86_400),
+            Range::new("refresh_lifetime_days", self.refresh_lifetime_days, 1, 3650),
+            Range::new("key_rotation_days", self.key_rotation_days, 1, 3650),
+        ])
     }
+}
 
+impl Config {
     pub(crate) fn lifetime(&self) -> Duration {
-        Duration::from_secs(self.token_lifetime_seconds.clamp(60, 86_400))
+        Duration::from_secs(self.lifetime_seconds.clamp(60, 86_400).into())
     }
 
     pub(crate) fn refresh_lifetime(&self) -> Duration {
@@ -77,14 +72,14 @@ mod tests {
 
     #[test]
     fn the_defaults_are_sound_and_the_limits_are_said() {
-        assert!(Config::default().problems().is_empty());
+        assert!(Config::default().validate().is_empty());
         let odd = Config {
-            token_lifetime_seconds: 59,
+            lifetime_seconds: 59,
             refresh_lifetime_days: 0,
             refresh_tokens: true,
             key_rotation_days: 9999,
         };
-        assert_eq!(odd.problems().len(), 3);
+        assert_eq!(odd.validate().len(), 3);
         assert_eq!(odd.lifetime(), Duration::from_mins(1));
     }
 }

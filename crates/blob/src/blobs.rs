@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use seawall_config::Section;
 use seawall_types::work::Context;
 use seawall_types::{Clock, Random, Tasks};
 
@@ -79,7 +80,9 @@ impl Blobs {
 
     /// The same on other files.
     pub async fn open_on(config: &Config, data: &Path, host: Host) -> Result<Self> {
-        config.validate()?;
+        if let Some(invalid) = config.validate().into_iter().next() {
+            return Err(invalid.into());
+        }
         let configured = config.resolved(data);
         let files = Arc::clone(&host.files);
         let locations = blocking(move || {

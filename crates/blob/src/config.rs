@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use seawall_config::{Invalid, Section};
 use serde::{Deserialize, Serialize};
 
-/// The section `storage` of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the bytes of blobs are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Locations by name. The name is stored with every blob, so it must never change while blobs are there. Without
-    /// any, there is one named `local` in the folder `blobs` of the data directory.
+    /// The places that hold blobs, by name. Without any, there is one named `local`: the folder `blobs` of the data directory. A
+    /// name is recorded with every blob, so never rename one, and never give its name to another.
+    #[schemars(extend("examples" = [{"local": {"kind": "filesystem", "path": "blobs"}}]))]
     pub locations: BTreeMap<String, Location>,
-    /// The location that takes new blobs; may be left out where there is only one.
+
+    /// The location to which new blobs are written; needed where there are several.
     pub default: Option<String>,
-    /// The largest blob that is taken, in bytes.
+
+    /// The largest blob that is taken, in bytes. Whoever opens the store sets it: for operators it is a key of uploads.
+    #[serde(skip)]
     pub max_blob_bytes: u64,
 }
 
@@ -28,50 +34,45 @@ impl Default for Config {
     }
 }
 
-/// One place that can keep blobs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One place that holds blobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Location {
-    /// A directory. Uploads and blobs must be on one file system, since a finished upload is renamed.
+    /// Files in a directory.
     Filesystem {
-        /// The directory; a relative path starts at the data directory.
+        /// The directory; a relative path starts at the data directory. Uploads are renamed, so all of it is on one file system.
         path: PathBuf,
     },
 }
 
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigError {
-    /// `default` names no location.
-    #[error("storage.default is {0:?}, but there is no such location in storage.locations")]
-    NoSuchDefault(String),
-    /// Several locations and none chosen.
-    #[error("storage.default must say which of the locations takes new blobs")]
-    DefaultMissing,
-    /// A name that cannot be stored.
-    #[error("storage.locations: {0:?} is no name: 1 to 64 of a-z, 0-9, '-', '_'")]
-    Name(String),
-}
-
-impl Config {
-    /// Says what is wrong with it, if anything.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+impl Section for Config {
+    fn validate(&self) -> Vec<Invalid> {
+        let mut found = Vec::new();
         for name in self.locations.keys() {
             let fits = |byte: u8| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
             };
             if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
-                return Err(ConfigError::Name(name.clone()));
+                let expected = "expected a name of 1 to 64 of a-z, 0-9, - and _";
+                found.push(Invalid::new(format!("locations.{name}"), expected));
             }
         }
         match &self.default {
-            Some(name) if self.resolved(Path::new("")).contains_key(name) => Ok(()),
-            Some(name) => Err(ConfigError::NoSuchDefault(name.clone())),
-            None if self.locations.len() > 1 => Err(ConfigError::DefaultMissing),
-            None => Ok(()),
+            Some(name) if !self.resolved(Path::new("")).contains_key(name) => {
+                let expected = "expected the name of one of storage.locations";
+                found.push(Invalid::new("default", expected));
+            }
+            None if self.locations.len() > 1 => {
+                let expected = "expected the name of the location that takes new blobs, since there are several";
+                found.push(Invalid::new("default", expected));
+            }
+            _ => {}
         }
+        found
     }
+}
 
+impl Config {
     /// All locations with absolute paths, as far as `data` is one.
     pub(crate) fn resolved(&self, data: &Path) -> BTreeMap<String, Location> {
         if self.locations.is_empty() {
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn nothing_means_one_local_directory() {
         let config = parse("{}");
-        config.validate().unwrap();
+        assert_eq!(config.validate(), []);
         assert_eq!(config.chosen(), "local");
         let expected = Location::Filesystem {
             path: "/data/blobs".into(),
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn relative_paths_start_at_the_data_directory() {
         let config = parse(r#"{"locations": {"fast": {"kind": "filesystem", "path": "nvme"}}}"#);
-        config.validate().unwrap();
+        assert_eq!(config.validate(), []);
         assert_eq!(config.chosen(), "fast");
         let expected = Location::Filesystem {
             path: "/data/nvme".into(),
@@ -139,18 +140,18 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
+        let paths = |text: &str| -> Vec<String> {
+            let found = parse(text).validate();
+            found.into_iter().map(|invalid| invalid.path).collect()
+        };
         let two = r#""locations": {"a": {"kind": "filesystem", "path": "a"}, "b": {"kind": "filesystem", "path": "b"}}"#;
+        assert_eq!(paths(&format!("{{{two}}}")), ["default"]);
         assert_eq!(
-            parse(&format!("{{{two}}}")).validate(),
-            Err(ConfigError::DefaultMissing)
+            paths(&format!("{{{two}, \"default\": \"c\"}}")),
+            ["default"]
         );
-        let wrong = parse(&format!("{{{two}, \"default\": \"c\"}}"));
-        assert_eq!(
-            wrong.validate(),
-            Err(ConfigError::NoSuchDefault("c".into()))
-        );
-        let name = parse(r#"{"locations": {"A b": {"kind": "filesystem", "path": "a"}}}"#);
-        assert_eq!(name.validate(), Err(ConfigError::Name("A b".into())));
+        let odd = r#"{"locations": {"A b": {"kind": "filesystem", "path": "a"}}}"#;
+        assert_eq!(paths(odd), ["locations.A b"]);
         assert!(serde_json::from_str::<Config>(r#"{"location": {}}"#).is_err());
     }
 }

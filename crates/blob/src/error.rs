@@ -67,8 +67,8 @@ pub enum Error {
     #[error("the storage location {0:?} is not configured")]
     UnknownLocation(String),
     /// The configuration cannot be used.
-    #[error(transparent)]
-    Config(#[from] crate::ConfigError),
+    #[error("storage.{0}")]
+    Config(#[from] seawall_config::Invalid),
 }
 
 /// The result of everything here.

@@ -34,7 +34,7 @@ mod upload;
 
 pub use blobs::{Blobs, Host, Transfers};
 pub use buffer::BufferUse;
-pub use config::{Config, ConfigError, Location};
+pub use config::{Config, Location};
 pub use download::{ByteStream, Download};
 pub use error::{BodyError, Error, Result};
 pub use hold::Hold;

@@ -37,7 +37,7 @@ pub use kernel::{Kernel, Parts};
 pub use op::{Op, Origin};
 pub use seawall_cache::{Loaded, Weigh};
 pub use seawall_types::error::{Error, Reason, Result};
-pub use settings::{Patience, Settings};
+pub use settings::{Access, CacheConfig, Patience, Settings};
 
 /// The kernel's tables.
 pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(

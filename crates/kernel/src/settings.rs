@@ -1,6 +1,65 @@
-//! What an installation is set to, as the kernel and all above it read it.
+//! What an installation is set to, as the kernel and all above it read it: the sections `access` and
+//! `cache` of the configuration, and what the program adds.
 
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use seawall_config::{Invalid, Section};
+use serde::{Deserialize, Serialize};
+
+/// What may be done without having been granted it first.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// Whether public repositories can be pulled without logging in.
+    pub anonymous_pull: bool,
+
+    /// Whether an administrator's push makes a namespace that does not exist, as an organization.
+    pub create_namespace_on_push: bool,
+
+    /// Whether a push makes the repository if it does not exist. What a push makes is private.
+    pub create_repository_on_push: bool,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            anonymous_pull: true,
+            create_namespace_on_push: true,
+            create_repository_on_push: true,
+        }
+    }
+}
+
+impl Section for Access {}
+
+/// What was read before, kept in the memory of the process.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// How many bytes all caches together may take. With 0 nothing is remembered: every answer is the same, and every pull asks
+    /// the database.
+    pub bytes: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { bytes: 128 << 20 }
+    }
+}
+
+/// The most memory that may be asked for: 1 TiB.
+const MOST_CACHE: u64 = 1 << 40;
+
+impl Section for CacheConfig {
+    fn validate(&self) -> Vec<Invalid> {
+        if self.bytes <= MOST_CACHE {
+            return Vec::new();
+        }
+        let expected = format!("expected a number of bytes up to {MOST_CACHE}");
+        vec![Invalid::new("bytes", expected)]
+    }
+}
 
 /// How slowly a body may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +73,8 @@ pub struct Patience {
 /// What the whole installation is set to; the same on every replica.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whether nobody in particular may pull what is public.
-    pub anonymous_pull: bool,
-    /// Whether an administrator's first push makes a namespace that does not exist.
-    pub create_namespace_on_push: bool,
-    /// Whether a push makes a repository that does not exist.
-    pub create_repository_on_push: bool,
+    /// What may be done without having been granted it first.
+    pub access: Access,
     /// The address under which clients reach us, without a path; the request's host otherwise.
     pub public_url: Option<String>,
     /// How slowly a body may come before the request ends.
@@ -31,9 +86,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            anonymous_pull: true,
-            create_namespace_on_push: true,
-            create_repository_on_push: true,
+            access: Access::default(),
             public_url: None,
             patience: Patience {
                 idle: Duration::from_mins(1),

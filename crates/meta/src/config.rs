@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use seawall_config::{Invalid, Range, SecretKey, Section};
 use seawall_types::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
@@ -17,29 +19,36 @@ use crate::error::{Error, Result};
 /// How long a server may take at most to say that it has ended a statement.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The `database` section of the configuration.
-#[derive(Clone, Deserialize)]
+/// Where metadata is kept.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Address of the database: `postgres://`, `postgresql://`, `mysql://`, `mariadb://` or
-    /// `sqlite:` followed by a path. Without one, a SQLite file `seawall.db` in the data directory.
-    /// A secret, since it carries the password.
+    /// The database: `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/NAME` or `mysql://USER:PASSWORD@HOST/NAME` (MariaDB, too).
+    /// Without it, the embedded SQLite keeps its file in the data directory, where relative paths start, too.
+    #[serde(serialize_with = "seawall_config::hidden")]
+    #[schemars(with = "Option<String>")]
     pub url: Option<Secret>,
-    /// Upper bound of connections of this process, at least two: one of them is for following the
-    /// log and for the look at the database's health (servers only; SQLite has one writer and four
-    /// readers besides it).
+
+    /// A file that holds the `url`, so that the password need not stand here.
+    pub url_file: Option<PathBuf>,
+
+    /// The most connections that this process may hold to a database server; two at least, one of which is for following the
+    /// log of changes and for health. SQLite has one writer and four readers besides it.
     pub max_connections: u32,
-    /// How long a caller waits for a free connection or, on SQLite, for its turn to write, in
-    /// milliseconds.
+
+    /// How long a caller waits for a free connection, or on SQLite for its turn to write, in milliseconds.
     pub acquire_timeout_ms: u64,
+
     /// How long the database lets one statement run, in milliseconds.
     pub statement_timeout_ms: u64,
+
     /// How long a statement waits for a lock, in milliseconds. MariaDB rounds up to seconds.
     pub lock_timeout_ms: u64,
-    /// How long a transaction may sit idle before the database ends it, in milliseconds
-    /// (PostgreSQL, MariaDB).
+
+    /// How long a transaction may sit idle before the database ends it, in milliseconds (PostgreSQL, MariaDB).
     pub idle_in_transaction_timeout_ms: u64,
-    /// Prepared statements kept per connection.
+
+    /// How many prepared statements each connection keeps.
     pub statement_cache: usize,
 }
 
@@ -47,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: None,
+            url_file: None,
             max_connections: 16,
             acquire_timeout_ms: 5_000,
             statement_timeout_ms: 30_000,
@@ -63,6 +73,38 @@ impl fmt::Debug for Config {
             .field("url", &self.url)
             .field("max_connections", &self.max_connections)
             .finish_non_exhaustive()
+    }
+}
+
+const SCHEMES: [&str; 5] = ["sqlite", "postgres", "postgresql", "mysql", "mariadb"];
+
+const DAY_MS: u64 = 86_400_000;
+
+impl Section for Config {
+    fn validate(&self) -> Vec<Invalid> {
+        let mut found = Vec::new();
+        if let Some(url) = &self.url {
+            let scheme = url.expose().split(':').next().unwrap_or_default();
+            if !SCHEMES.contains(&scheme) {
+                let expected = "expected a URL that begins with sqlite:, postgres:// or mysql://";
+                found.push(Invalid::new("url", expected));
+            }
+        }
+        let cache = u64::try_from(self.statement_cache).unwrap_or(u64::MAX);
+        let idle = self.idle_in_transaction_timeout_ms;
+        found.extend(Invalid::ranges(&[
+            Range::new("max_connections", self.max_connections, 1, 10_000),
+            Range::new("acquire_timeout_ms", self.acquire_timeout_ms, 1, 600_000),
+            Range::new("statement_timeout_ms", self.statement_timeout_ms, 1, DAY_MS),
+            Range::new("lock_timeout_ms", self.lock_timeout_ms, 1, DAY_MS),
+            Range::new("idle_in_transaction_timeout_ms", idle, 1, DAY_MS),
+            Range::new("statement_cache", cache, 0, 10_000),
+        ]));
+        found
+    }
+
+    fn secrets(&mut self) -> Vec<SecretKey<'_>> {
+        vec![SecretKey::new("url", &mut self.url, self.url_file.as_ref())]
     }
 }
 

@@ -1,72 +1,155 @@
-//! What the registry can be set to. Sizes of storage belong to `storage`, not here.
+//! What the registry can be set to: three sections of the configuration.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use seawall_config::{Invalid, Range, Section};
 use serde::{Deserialize, Serialize};
 
-/// The section `registry` of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The sections of this crate.
+#[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// After so many hours without a request an unfinished upload is removed (distribution §7.20).
-    pub upload_expiry_hours: u32,
-    /// The largest blob that a push may bring, in bytes; `storage.max_blob_bytes` holds, too.
+    /// The section `uploads`.
+    pub uploads: Uploads,
+    /// The section `manifests`.
+    pub manifests: Manifests,
+    /// The section `listings`.
+    pub listings: Listings,
+}
+
+/// Uploads of blobs.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Uploads {
+    /// After how many hours without a byte an unfinished upload is given up, from 1 to 8760.
+    pub expire_after_hours: u32,
+
+    /// How many uploads one user may have under way, counting those with a request in the last hour.
+    pub max_per_user: u32,
+
+    /// The largest blob that is taken, in bytes. Without it: 20 GiB.
+    #[schemars(extend("examples" = [10_737_418_240_u64]))]
     pub max_blob_bytes: Option<u64>,
-    /// The chunk length in bytes that clients are asked not to go below (distribution §7.2). It is
-    /// advice: shorter chunks are taken all the same.
-    pub chunk_min_length: Option<u64>,
-    /// How many uploads one user may have under way, counting those with a request in the last hour
-    /// (distribution §14.17); without it, any number.
-    pub max_uploads_per_user: Option<NonZeroU32>,
-    /// How many days a deleted manifest and its blobs are kept, hidden from everybody.
-    pub time_machine_days: u32,
-    /// The most tags or repositories in one page of a listing; below 1000 counts as 1000, since old
-    /// clients do not follow to the next page (distribution §11.4).
+
+    /// The length in bytes that clients are asked not to go below with their chunks. It is advice: shorter chunks are taken all
+    /// the same.
+    #[schemars(extend("examples" = [5_242_880]))]
+    pub chunk_min_bytes: Option<u64>,
+}
+
+/// Manifests: which are taken that say what is not so here, and how long deleted ones are kept.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Manifests {
+    /// A manifest that gives another size than content that is here has: accept takes it, with a Warning in the answer, since
+    /// older programs made many of them; refuse does not.
+    pub sizes: Policy,
+
+    /// An index that names what is not in its repository, such as a mirror's of some platforms: accept or refuse.
+    pub sparse_indexes: Policy,
+
+    /// How many days a deleted manifest and its blobs are kept, hidden from everybody, from 0 to 3650.
+    pub keep_deleted_days: u32,
+}
+
+/// What becomes of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// It is taken.
+    Accept,
+    /// It is not.
+    Refuse,
+}
+
+/// Lists of tags and repositories.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listings {
+    /// The most tags or repositories in one page, from 1000 to 10000: old clients do not follow to the next page, so a smaller one
+    /// would cut their lists short.
     pub max_page: u32,
-    /// What is taken of manifests that say what is not so here.
-    pub manifests: Rules,
 }
 
-/// How strict pushes of manifests are judged. What exists elsewhere can be moved here unchanged by the defaults, except
-/// for indexes that name what is nowhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rules {
-    /// Whether a manifest is refused that gives another size than content that is here has (distribution §9.14).
-    pub refuse_wrong_sizes: bool,
-    /// Whether an index may name what is not here (distribution §9.8).
-    pub accept_sparse_indexes: bool,
-}
-
-impl Default for Config {
+impl Default for Uploads {
     fn default() -> Self {
         Self {
-            upload_expiry_hours: 168,
+            expire_after_hours: 168,
+            max_per_user: 1_000,
             max_blob_bytes: None,
-            chunk_min_length: None,
-            max_uploads_per_user: NonZeroU32::new(1000),
-            time_machine_days: 14,
-            max_page: 1000,
-            manifests: Rules::default(),
+            chunk_min_bytes: None,
         }
     }
 }
 
-impl Config {
-    /// [`Config::upload_expiry_hours`] as a duration.
-    pub(crate) fn upload_expiry(&self) -> Duration {
-        Duration::from_hours(u64::from(self.upload_expiry_hours))
+impl Default for Manifests {
+    fn default() -> Self {
+        Self {
+            sizes: Policy::Accept,
+            sparse_indexes: Policy::Refuse,
+            keep_deleted_days: 14,
+        }
     }
+}
 
-    /// [`Config::time_machine_days`] as a duration.
-    pub(crate) fn time_machine(&self) -> Duration {
-        Duration::from_secs(u64::from(self.time_machine_days) * 24 * 3600)
+impl Default for Listings {
+    fn default() -> Self {
+        Self { max_page: 1_000 }
     }
+}
 
-    /// [`Config::max_page`], never below 1000, and never so large that a page becomes a burden.
+impl Section for Uploads {
+    fn validate(&self) -> Vec<Invalid> {
+        let mut found = Invalid::ranges(&[
+            Range::new("expire_after_hours", self.expire_after_hours, 1, 8_760),
+            Range::new("max_per_user", self.max_per_user, 1, 1_000_000),
+        ]);
+        let lengths = [
+            ("max_blob_bytes", self.max_blob_bytes),
+            ("chunk_min_bytes", self.chunk_min_bytes),
+        ];
+        for (key, _) in lengths.iter().filter(|(_, length)| *length == Some(0)) {
+            found.push(Invalid::new(*key, "expected a number of bytes above 0"));
+        }
+        found
+    }
+}
+
+impl Section for Manifests {
+    fn validate(&self) -> Vec<Invalid> {
+        Invalid::ranges(&[Range::new(
+            "keep_deleted_days",
+            self.keep_deleted_days,
+            0,
+            3650,
+        )])
+    }
+}
+
+impl Section for Listings {
+    fn validate(&self) -> Vec<Invalid> {
+        Invalid::ranges(&[Range::new("max_page", self.max_page, 1_000, 10_000)])
+    }
+}
+
+impl Uploads {
+    /// How long an upload may rest.
+    pub(crate) fn expiry(&self) -> Duration {
+        Duration::from_hours(self.expire_after_hours.into())
+    }
+}
+
+impl Manifests {
+    /// How long deleted manifests are kept: how far the time machine goes back.
+    pub(crate) fn time_machine(self) -> Duration {
+        Duration::from_hours(24) * self.keep_deleted_days
+    }
+}
+
+impl Listings {
+    /// The most entries of a page, within its range whoever made the value.
     pub(crate) fn page_cap(&self) -> u32 {
-        self.max_page.clamp(1000, 10_000)
+        self.max_page.clamp(1_000, 10_000)
     }
 }
 
@@ -76,9 +159,22 @@ mod tests {
 
     #[test]
     fn an_empty_section_is_the_default_and_a_typo_is_named() {
-        let config: Config = serde_json::from_str("{}").unwrap();
-        assert_eq!(config, Config::default());
-        assert_eq!(config.upload_expiry(), Duration::from_hours(7 * 24));
-        assert!(serde_json::from_str::<Config>(r#"{"upload_expiry": 1}"#).is_err());
+        let uploads: Uploads = serde_json::from_str("{}").unwrap();
+        assert_eq!(uploads.expiry(), Duration::from_hours(7 * 24));
+        assert!(uploads.validate().is_empty());
+        assert!(serde_json::from_str::<Uploads>(r#"{"expire_after": 1}"#).is_err());
+    }
+
+    #[test]
+    fn the_limits_are_said() {
+        let uploads = Uploads {
+            expire_after_hours: 0,
+            max_per_user: 0,
+            max_blob_bytes: Some(0),
+            chunk_min_bytes: Some(0),
+        };
+        assert_eq!(uploads.validate().len(), 4);
+        let listings = Listings { max_page: 10 };
+        assert_eq!((listings.validate().len(), listings.page_cap()), (1, 1_000));
     }
 }

@@ -37,7 +37,7 @@ use seawall_types::Result;
 use seawall_types::lane::Lane;
 
 pub use blob::{linked, walk_links};
-pub use config::{Config, Rules};
+pub use config::{Config, Listings, Manifests, Policy, Uploads};
 pub use declare::declarations;
 pub use manifest::{EdgeKind, Walked, walk_manifests};
 
@@ -137,7 +137,7 @@ pub fn feature(content: &Arc<Content>) -> Feature {
         })
         .always(&upload::Sweep {}, upload::SWEEP_FIRST)
         .job::<manifest::Forget, _, _>(Lane::Background, move |op, _| {
-            let window = forgetting.config().time_machine();
+            let window = forgetting.config().manifests.time_machine();
             async move { manifest::forget(&op, window).await }
         })
         .always(&manifest::Forget {}, manifest::FORGET_FIRST)

@@ -3,7 +3,6 @@
 //! The order is the order of the rings: database, bytes, kernel, accounts, registry, features. What
 //! is decided here is only what is on; nothing here serves a request.
 
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use anyhow::{Context, Result};
 use seawall_accounts::Directory;
 use seawall_blob::files::{Disk, Files};
 use seawall_blob::{Blobs, Host};
+use seawall_config::{ConfigError, Layout, SectionType};
 use seawall_kernel::auth::Verifier;
 use seawall_kernel::http::{Dispatcher, Journal, Route, Table};
 use seawall_kernel::secrets::Secrets;
@@ -22,7 +22,7 @@ use seawall_registry::Content;
 use seawall_types::time::{Clock, Random};
 use seawall_types::work::Tasks;
 
-use crate::config::{Config, Policy};
+use crate::config::Config;
 
 /// The file in the data directory that holds the installation secret.
 pub const SECRET_FILE: &str = "installation-secret";
@@ -100,19 +100,15 @@ fn declarations() -> Declarations {
     seawall_accounts::declarations().merge(seawall_registry::declarations())
 }
 
+/// The sections of the configuration: those of the program and those of its features.
+pub fn layout() -> Result<Layout<Config>, ConfigError> {
+    Layout::new([SectionType::of::<seawall_usage::Config>("usage")])
+}
+
 /// Opens the database, without a look at its tables.
 pub async fn open_meta(config: &Config, data: &Path, ground: &Ground) -> Result<Meta> {
-    let database = &config.database;
-    let meta = seawall_meta::Config {
-        url: database.url.clone(),
-        max_connections: database.max_connections,
-        acquire_timeout_ms: database.acquire_timeout_ms.into(),
-        statement_timeout_ms: database.statement_timeout_ms.into(),
-        lock_timeout_ms: database.lock_timeout_ms.into(),
-        idle_in_transaction_timeout_ms: database.idle_in_transaction_timeout_ms.into(),
-        statement_cache: database.statement_cache as usize,
-    };
-    Meta::open(&meta, data, ground.tasks(), Arc::clone(&ground.clock))
+    let clock = Arc::clone(&ground.clock);
+    Meta::open(&config.database, data, ground.tasks(), clock)
         .await
         .context("the database cannot be opened")
 }
@@ -139,21 +135,11 @@ impl House {
             declarations: declarations(),
         };
         let kernel = Kernel::open(parts).await?;
-        let accounts = seawall_accounts::Config {
-            token_lifetime_seconds: config.tokens.lifetime_seconds.into(),
-            refresh_tokens: config.tokens.refresh_tokens,
-            refresh_lifetime_days: config.tokens.refresh_lifetime_days,
-            ..seawall_accounts::Config::default()
-        };
-        let directory = Directory::new(&kernel, accounts).await?;
+        let directory = Directory::new(&kernel, config.tokens.clone()).await?;
         let registry = seawall_registry::Config {
-            upload_expiry_hours: config.uploads.expire_after_hours,
-            max_uploads_per_user: NonZeroU32::new(config.uploads.max_per_user),
-            manifests: seawall_registry::Rules {
-                refuse_wrong_sizes: config.manifests.sizes == Policy::Refuse,
-                accept_sparse_indexes: config.manifests.sparse_indexes == Policy::Accept,
-            },
-            ..seawall_registry::Config::default()
+            uploads: config.uploads.clone(),
+            manifests: config.manifests,
+            listings: config.listings.clone(),
         };
         let content = Content::new(Arc::clone(&kernel), registry)?;
         let features = features(&kernel, &directory, &content, config);
@@ -213,31 +199,15 @@ fn features(
         seawall_accounts::feature(directory),
         seawall_registry::feature(content),
     ];
-    if config.usage.enabled {
-        on.push(seawall_usage::feature(
-            kernel,
-            seawall_usage::Config::default(),
-        ));
+    let usage: seawall_usage::Config = config.features.get("usage");
+    if usage.enabled {
+        on.push(seawall_usage::feature(kernel, usage));
     }
     on
 }
 
 async fn open_blobs(config: &Config, data: &Path, ground: &Ground) -> Result<Blobs> {
-    let place = |location: &crate::config::Location| match location {
-        crate::config::Location::Filesystem { path } => {
-            seawall_blob::Location::Filesystem { path: path.clone() }
-        }
-    };
-    let mut blobs = seawall_blob::Config {
-        locations: config
-            .storage
-            .locations
-            .iter()
-            .map(|(name, location)| (name.clone(), place(location)))
-            .collect(),
-        default: config.storage.default.clone(),
-        ..seawall_blob::Config::default()
-    };
+    let mut blobs = config.storage.clone();
     if let Some(most) = config.uploads.max_blob_bytes {
         blobs.max_blob_bytes = most;
     }
@@ -254,9 +224,7 @@ async fn open_blobs(config: &Config, data: &Path, ground: &Ground) -> Result<Blo
 
 fn settings(config: &Config) -> Settings {
     Settings {
-        anonymous_pull: config.access.anonymous_pull,
-        create_namespace_on_push: config.access.create_namespace_on_push,
-        create_repository_on_push: config.access.create_repository_on_push,
+        access: config.access.clone(),
         public_url: config.public_url.as_ref().map(ToString::to_string),
         patience: Patience {
             idle: config.limits.body_idle_timeout(),

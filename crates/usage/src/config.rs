@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use seawall_config::{Invalid, Range, Section};
 use serde::{Deserialize, Serialize};
 
 /// The activity log and the counts of pulls.
@@ -36,22 +37,17 @@ impl Default for Config {
 
 const DAY: Duration = Duration::from_hours(24);
 
-impl Config {
-    /// What is wrong with it: pairs of a key and what was expected there.
-    pub fn problems(&self) -> Vec<(&'static str, &'static str)> {
-        let mut problems = Vec::new();
-        if !(1..=600).contains(&self.flush_seconds) {
-            problems.push(("flush_seconds", "expected a number from 1 to 600"));
-        }
-        if !(1..=3650).contains(&self.activity_days) {
-            problems.push(("activity_days", "expected a number from 1 to 3650"));
-        }
-        if !(1..=36_500).contains(&self.pull_count_days) {
-            problems.push(("pull_count_days", "expected a number from 1 to 36500"));
-        }
-        problems
+impl Section for Config {
+    fn validate(&self) -> Vec<Invalid> {
+        Invalid::ranges(&[
+            Range::new("flush_seconds", self.flush_seconds, 1, 600),
+            Range::new("activity_days", self.activity_days, 1, 3650),
+            Range::new("pull_count_days", self.pull_count_days, 1, 36_500),
+        ])
     }
+}
 
+impl Config {
     pub(crate) fn flush(&self) -> Duration {
         Duration::from_secs(self.flush_seconds.clamp(1, 600).into())
     }

@@ -38,10 +38,10 @@ impl Allowed {
             facts.role.max(public.then_some(Role::Read))
         });
         let creates = facts.repository.is_none()
-            && settings.create_repository_on_push
+            && settings.access.create_repository_on_push
             && match facts.namespace {
                 Some(_) => within.is_some(),
-                None => actor.is_superuser() && settings.create_namespace_on_push,
+                None => actor.is_superuser() && settings.access.create_namespace_on_push,
             };
         Self { role, creates }
     }
@@ -60,7 +60,7 @@ impl Allowed {
 
 /// Whether what is public may be read by `actor`.
 pub(super) fn reads_public(actor: &Actor, settings: &Settings) -> bool {
-    settings.anonymous_pull || !actor.is_anonymous()
+    settings.access.anonymous_pull || !actor.is_anonymous()
 }
 
 /// The role of `actor` in a namespace: the highest for its owner and for superusers, else what was

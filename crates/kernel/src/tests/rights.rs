@@ -228,11 +228,9 @@ async fn memory_statements_and_catalog_say_the_same_of_who_may_read() {
     let mut runner = TestRunner::deterministic();
     for round in 0..WORLDS {
         let world = worlds().new_tree(&mut runner).unwrap().current();
-        let process = Process::with(Settings {
-            anonymous_pull: round % 2 == 0,
-            ..Settings::default()
-        });
-        let process = process.await;
+        let mut settings = Settings::default();
+        settings.access.anonymous_pull = round % 2 == 0;
+        let process = Process::with(settings).await;
         process.make(&world).await;
         check(&process, &world).await;
     }

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use seawall_config::{Invalid, Range, Section};
 use serde::{Deserialize, Serialize};
-
-/// A key, its number, and the least and the most that it may be.
-pub type Range = (&'static str, u32, u32, u32);
 
 /// Limits of connections and requests.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -87,57 +85,58 @@ impl Limits {
     pub fn handshake_timeout(&self) -> Duration {
         Duration::from_secs(self.handshake_timeout_seconds.into())
     }
+}
 
-    /// The number of each key with the range that it must be in.
-    pub fn ranges(&self) -> [Range; 11] {
-        [
-            ("connections", self.connections, 1, 1_000_000),
-            (
+impl Section for Limits {
+    fn validate(&self) -> Vec<Invalid> {
+        Invalid::ranges(&[
+            Range::new("connections", self.connections, 1, 1_000_000),
+            Range::new(
                 "connections_per_address",
                 self.connections_per_address,
                 1,
                 1_000_000,
             ),
             // hyper refuses to work with a smaller buffer than 8 KiB.
-            ("header_bytes", self.header_bytes, 8_192, 1_048_576),
-            ("headers", self.headers, 16, 1_024),
-            (
+            Range::new("header_bytes", self.header_bytes, 8_192, 1_048_576),
+            Range::new("headers", self.headers, 16, 1_024),
+            Range::new(
                 "header_timeout_seconds",
                 self.header_timeout_seconds,
                 1,
                 3_600,
             ),
-            (
+            Range::new(
                 "body_idle_timeout_seconds",
                 self.body_idle_timeout_seconds,
                 1,
                 3_600,
             ),
-            (
+            Range::new(
                 "body_min_rate_bytes_per_second",
                 self.body_min_rate_bytes_per_second,
                 0,
                 1_000_000_000,
             ),
-            (
+            Range::new(
                 "handshake_timeout_seconds",
                 self.handshake_timeout_seconds,
                 1,
                 600,
             ),
-            ("http2_streams", self.http2_streams, 1, 10_000),
-            (
+            Range::new("http2_streams", self.http2_streams, 1, 10_000),
+            Range::new(
                 "http2_memory_mebibytes",
                 self.http2_memory_mebibytes,
                 1,
                 1_048_576,
             ),
-            (
+            Range::new(
                 "http2_control_frames_per_second",
                 self.http2_control_frames_per_second,
                 10,
                 1_000_000,
             ),
-        ]
+        ])
     }
 }

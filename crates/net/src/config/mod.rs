@@ -7,6 +7,6 @@ mod listener;
 mod shutdown;
 
 pub use address::Address;
-pub use limits::{Limits, Range};
+pub use limits::Limits;
 pub use listener::{Listener, Tls};
 pub use shutdown::Shutdown;

@@ -46,7 +46,7 @@ struct Body {
 async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
     admit(&call)?;
     let page = listing::page(&call)?;
-    let cap = content.config().page_cap();
+    let cap = content.config().listings.page_cap();
     let limit = page.limit(cap, cap);
     let mut names = if limit == 0 {
         Vec::new()
@@ -71,7 +71,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
 
 fn admit(call: &Call) -> Result<()> {
     let actor = call.op.actor();
-    let public = call.op.kernel().settings().anonymous_pull;
+    let public = call.op.kernel().settings().access.anonymous_pull;
     if !base::is_welcome(actor) || (actor.is_anonymous() && !public) {
         return Err(Error::new(
             Reason::Unauthenticated,

@@ -210,7 +210,7 @@ async fn delete(content: Arc<Content>, call: Call) -> Result<Response> {
     match existing(&call.param("reference")?)? {
         Reference::Tag(tag) => tag::delete(&call.op, &repo, &tag).await?,
         Reference::Digest(digest) => {
-            let window = content.config().time_machine();
+            let window = content.config().manifests.time_machine();
             manifest::delete(&call.op, &repo, &digest, window).await?;
         }
     }

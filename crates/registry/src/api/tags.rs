@@ -41,7 +41,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
     let name = call.name()?;
     let repo = call.op.repo::<Describe>(&name).await?;
     let page = listing::page(&call)?;
-    let cap = content.config().page_cap();
+    let cap = content.config().listings.page_cap();
     let limit = page.limit(cap, cap);
     let last = page.last.as_deref().unwrap_or_default();
     let listed = tag::page(&call.op, &repo, last, limit).await?;

@@ -173,7 +173,7 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
     let (uuid, ticket) = upload::open(&content, &call.op, &repo, opening.algorithm);
     let progress = Progress { uuid, offset: 0 };
     let answer = told(StatusCode::ACCEPTED, repo.name(), progress, &ticket);
-    match content.config().chunk_min_length {
+    match content.config().uploads.chunk_min_bytes {
         Some(length) => answer.number(OCI_CHUNK_MIN_LENGTH, length).empty(),
         None => answer.empty(),
     }

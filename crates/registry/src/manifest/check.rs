@@ -12,7 +12,7 @@ use seawall_types::{Digest, Error, Reason, Result};
 
 use super::draft::{Draft, Pointer};
 use super::{EdgeKind, store};
-use crate::config::Rules;
+use crate::config::{Manifests, Policy};
 
 type Sizes = BTreeMap<Digest, u64>;
 
@@ -106,7 +106,7 @@ fn judge(
     pointers: &[Pointer],
     manifests: &Sizes,
     blobs: &Sizes,
-    rules: Rules,
+    rules: Manifests,
 ) -> Result<Vec<WrongSize>> {
     let size = |pointer: &Pointer| match pointer.kind {
         EdgeKind::Config | EdgeKind::Layer => blobs.get(&pointer.digest),
@@ -118,7 +118,9 @@ fn judge(
     };
     let mut missing = Vec::new();
     let mut seen = BTreeSet::new();
-    let sparse = |pointer: &Pointer| rules.accept_sparse_indexes && pointer.kind == EdgeKind::Child;
+    let sparse = |pointer: &Pointer| {
+        rules.sparse_indexes == Policy::Accept && pointer.kind == EdgeKind::Child
+    };
     for pointer in pointers.iter().filter(|pointer| pointer.required) {
         if size(pointer).is_none() && !sparse(pointer) && seen.insert(pointer.digest) {
             missing.push(pointer.digest.to_string());
@@ -133,7 +135,7 @@ fn judge(
         let Some(real) = size(pointer).filter(|size| **size != pointer.size) else {
             continue;
         };
-        if rules.refuse_wrong_sizes {
+        if rules.sizes == Policy::Refuse {
             let words = format!(
                 "the manifest gives {} bytes for {}, which has another size",
                 pointer.size, pointer.digest
@@ -155,9 +157,10 @@ mod tests {
 
     use super::*;
 
-    const AS_SET: Rules = Rules {
-        refuse_wrong_sizes: false,
-        accept_sparse_indexes: false,
+    const AS_SET: Manifests = Manifests {
+        sizes: Policy::Accept,
+        sparse_indexes: Policy::Refuse,
+        keep_deleted_days: 14,
     };
 
     fn digest(name: &str) -> Digest {
@@ -209,8 +212,8 @@ mod tests {
 
     #[test]
     fn only_entries_of_an_index_may_be_nowhere_and_only_where_that_is_set() {
-        let sparse = Rules {
-            accept_sparse_indexes: true,
+        let sparse = Manifests {
+            sparse_indexes: Policy::Accept,
             ..AS_SET
         };
         for (kind, taken) in [(EdgeKind::Child, true), (EdgeKind::Layer, false)] {
@@ -222,8 +225,8 @@ mod tests {
 
     #[test]
     fn wrong_sizes_are_told_even_of_what_could_be_missing() {
-        let strict = Rules {
-            refuse_wrong_sizes: true,
+        let strict = Manifests {
+            sizes: Policy::Refuse,
             ..AS_SET
         };
         for required in [true, false] {

@@ -7,7 +7,7 @@ use seawall_types::reference::Reference;
 use seawall_types::{Algorithm, Digest, Error, Reason, Result};
 
 use super::EdgeKind;
-use crate::config::Rules;
+use crate::config::Manifests;
 use crate::referrer;
 
 /// A reference that a manifest makes.
@@ -34,7 +34,7 @@ pub(crate) struct Draft {
     pub(super) pointers: Vec<Pointer>,
     /// The descriptor by which it is listed among its subject's referrers.
     pub(super) referrer: Option<String>,
-    pub(super) rules: Rules,
+    pub(super) rules: Manifests,
 }
 
 impl Draft {
@@ -71,12 +71,12 @@ impl Draft {
             artifact_type: manifest.artifact_type,
             subject,
             referrer,
-            rules: Rules::default(),
+            rules: Manifests::default(),
         })
     }
 
     /// The same, to be judged by these rules.
-    pub(crate) fn under(mut self, rules: Rules) -> Self {
+    pub(crate) fn under(mut self, rules: Manifests) -> Self {
         self.rules = rules;
         self
     }

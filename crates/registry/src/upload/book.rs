@@ -31,12 +31,12 @@ pub(super) async fn within_limit(content: &Content, op: &Op) -> Result<()> {
     }
 }
 
-/// The arguments that ask whether the caller may have no further upload; none where any number goes.
+/// The arguments that ask whether the caller may have no further upload.
 fn others(content: &Content, op: &Op) -> Option<Args> {
-    let most = content.config().max_uploads_per_user?;
+    let most = content.config().uploads.max_per_user;
     let principal = op.actor().principal()?;
     let since = i64::try_from(UNDER_WAY.as_millis()).unwrap_or(i64::MAX / 4);
-    Some(args![principal, since, i64::from(most.get()) - 1])
+    Some(args![principal, since, i64::from(most) - 1])
 }
 
 /// The row says something else by now.

@@ -280,6 +280,7 @@ pub(super) fn largest(content: &Content) -> u64 {
     let stored = content.kernel().blobs().max_blob_bytes();
     content
         .config()
+        .uploads
         .max_blob_bytes
         .map_or(stored, |configured| configured.min(stored))
 }

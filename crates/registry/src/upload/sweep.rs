@@ -33,7 +33,7 @@ impl Job for Sweep {
 /// Removes uploads without a request for longer than the expiry, by the database's clock, then files
 /// that no row names and nobody has touched for as long.
 pub(crate) async fn sweep(content: &Content, op: &Op) -> Result<Outcome> {
-    let expiry = content.config().upload_expiry();
+    let expiry = content.config().uploads.expiry();
     let rows = expire(op, expiry).await?;
     let swept = sweep_files(op, expiry).await?;
     if rows > 0 || swept.files > 0 {

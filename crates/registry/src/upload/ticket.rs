@@ -40,7 +40,7 @@ impl Ticket {
         (repo, uuid): (&Repo<Push>, Uuid),
         algorithm: Option<Algorithm>,
     ) -> Self {
-        let lasts = i64::try_from(content.config().upload_expiry().as_millis());
+        let lasts = i64::try_from(content.config().uploads.expiry().as_millis());
         let expires = op.now().0.saturating_add(lasts.unwrap_or(i64::MAX));
         let mut bytes = vec![VERSION, algorithm.map_or(0, Algorithm::code)];
         // Where there is none yet, the name is enough: whoever makes it first makes it for all.

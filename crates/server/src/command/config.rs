@@ -1,4 +1,5 @@
-//! `seawall config`: checks a configuration as `serve` would, or writes the commented example.
+//! `seawall config`: checks a configuration as `serve` would, or writes the commented example or
+//! the schema.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use super::Common;
-use crate::config::example::example;
+use crate::compose;
+use crate::config::HEAD;
 use crate::terminal::Terminal;
 
 /// Check or write a configuration.
@@ -19,13 +21,19 @@ pub enum ConfigCommand {
     },
     /// Write a configuration with all keys, their documentation and their defaults
     Example,
+    /// Write the shape of the configuration as a JSON Schema, for editors
+    Schema,
 }
 
 impl ConfigCommand {
     /// Does it.
     pub fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
         match self {
-            Self::Example => terminal.write(&example()?)?,
+            Self::Example => terminal.write(&compose::layout()?.example(HEAD)?)?,
+            Self::Schema => {
+                let schema = serde_json::to_string_pretty(compose::layout()?.schema())?;
+                terminal.say(schema)?;
+            }
             Self::Check { file } => {
                 let common = Common {
                     config: file.clone().or_else(|| common.config.clone()),

@@ -16,9 +16,10 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use seawall_config::ConfigError;
 
-use crate::config::Address;
-use crate::config::{Config, ConfigError, Sources};
+use crate::compose;
+use crate::config::{Address, Config, Sources};
 
 /// A container registry in one binary.
 ///
@@ -69,7 +70,7 @@ impl Common {
         // A variable that is no text cannot be one of ours.
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
-        crate::config::load(Sources {
+        let sources = Sources {
             file: self
                 .config
                 .clone()
@@ -80,7 +81,8 @@ impl Common {
                 .clone()
                 .filter(|data| !data.as_os_str().is_empty()),
             listen,
-        })
+        };
+        crate::config::load(&compose::layout()?, sources)
     }
 }
 
@@ -204,6 +206,7 @@ mod tests {
             "seawall config check c.yaml",
             "seawall config check",
             "seawall config example",
+            "seawall config schema",
             "seawall migrate plan",
             "seawall migrate apply",
             "seawall migrate status -o json",

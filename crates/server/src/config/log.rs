@@ -1,10 +1,9 @@
 //! The section `log`.
 
 use schemars::JsonSchema;
+use seawall_config::{Invalid, Section};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
-
-use super::error::Invalid;
 
 /// The log, which goes to standard error.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -48,8 +47,10 @@ impl Log {
             .parse(&self.level)
             .map_err(|error| error.to_string())
     }
+}
 
-    pub(super) fn validate(&self) -> Vec<Invalid> {
+impl Section for Log {
+    fn validate(&self) -> Vec<Invalid> {
         // A single unknown word is a valid filter (a target switched to trace), which nobody means.
         let word = !self.level.is_empty() && self.level.chars().all(char::is_alphanumeric);
         let known = ["off", "error", "warn", "info", "debug", "trace"];
@@ -58,7 +59,7 @@ impl Log {
             return Vec::new();
         }
         vec![Invalid::new(
-            "log.level",
+            "level",
             "expected error, warn, info, debug or trace, or a list such as info,hyper=debug",
         )]
     }

@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use seawall_config::{Invalid, SecretKey, Section};
 use seawall_net::config::Address;
 use seawall_types::Secret;
 use seawall_types::basic::Credentials;
 use serde::{Deserialize, Serialize};
-
-use super::error::Invalid;
-use super::hidden;
 
 /// Who is told of `/metrics`, and more than the status by `/health/ready`. Without any of these keys it is this machine: who asks
 /// for localhost or 127.0.0.1, and not through a proxy.
@@ -23,7 +21,7 @@ pub struct Management {
 
     /// A token of at least 16 letters; who sends it as `Authorization: Bearer` is told everything on the registry's own listeners,
     /// too.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "seawall_config::hidden")]
     #[schemars(with = "Option<String>")]
     pub token: Option<Secret>,
 
@@ -33,14 +31,20 @@ pub struct Management {
 
 const LEAST_TOKEN: usize = 16;
 
-impl Management {
-    pub(super) fn validate(&self) -> Option<Invalid> {
-        let token = self.token.as_ref()?.expose();
-        let sound =
-            token.len() >= LEAST_TOKEN && Credentials::parse(&format!("Bearer {token}")).is_ok();
-        (!sound).then(|| {
-            let expected = "expected at least 16 letters, digits and any of -._~+/";
-            Invalid::new("management.token", expected)
-        })
+impl Section for Management {
+    fn validate(&self) -> Vec<Invalid> {
+        let Some(token) = self.token.as_ref().map(Secret::expose) else {
+            return Vec::new();
+        };
+        if token.len() >= LEAST_TOKEN && Credentials::parse(&format!("Bearer {token}")).is_ok() {
+            return Vec::new();
+        }
+        let expected = "expected at least 16 letters, digits and any of -._~+/";
+        vec![Invalid::new("token", expected)]
+    }
+
+    fn secrets(&mut self) -> Vec<SecretKey<'_>> {
+        let file = self.token_file.as_ref();
+        vec![SecretKey::new("token", &mut self.token, file)]
     }
 }

@@ -1,55 +1,29 @@
-//! The configuration: one YAML file, every key also by environment, secrets by file.
+//! The configuration of the program: its own keys, and the sections of the crates that it is made of.
 //!
-//! Each section is one struct with its documentation, its defaults and its `validate`; `seawall config example` is
-//! generated from them (see [`example`]) so that it cannot go stale. They are kept here and
-//! not in the crates that they set, which therefore know no file format; `compose` hands the values on.
-//!
-//! Loading is our own small layer over `yaml_serde` and `serde_path_to_error` and not the crate `config`, because that one
-//! knows neither the line and column of a value nor the environment variable it came from once the sources are merged, and
-//! both are what an operator needs to read when the server refuses to start.
-//!
-//! Nothing here opens a database, a socket or a data directory; a configuration can be checked anywhere.
+//! A section is the `Config` of the crate that acts on it, with its documentation, defaults and rules
+//! ([`seawall_config::Section`]); only what the process itself does is kept here: listeners, proxies,
+//! the end, the log. The sections of features are not named here: each comes with its feature, and its
+//! value is found in [`Config::features`].
 
-mod access;
 pub mod address;
-mod cache;
-mod database;
-mod environment;
-pub mod error;
-pub mod example;
-pub mod load;
-mod locate;
+mod load;
 mod log;
 mod management;
-mod manifests;
-mod schema;
-mod storage;
-mod tokens;
-mod uploads;
-mod usage;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use seawall_types::Secret;
-use serde::{Deserialize, Serialize, Serializer};
+use seawall_config::{Invalid, Root, SecretKey, Section, Values};
+use serde::{Deserialize, Serialize};
 
-pub use access::Access;
-pub use cache::Cache;
-pub use database::Database;
-pub use error::{ConfigError, Problem};
-pub use load::{Sources, load, parse};
+pub use load::{HEAD, Sources, load};
 pub use log::{Log, LogFormat};
 pub use management::Management;
-pub use manifests::{Manifests, Policy};
 pub use seawall_net::config::{Address, Limits, Listener, Shutdown, Tls};
-pub use storage::{Location, Storage};
-pub use tokens::Tokens;
-pub use uploads::Uploads;
-pub use usage::Usage;
 
 use address::{Network, PublicUrl};
-use error::Invalid;
 
 /// All that can be configured.
 ///
@@ -77,25 +51,28 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
 
     /// Where metadata is kept.
-    pub database: Database,
+    pub database: seawall_meta::Config,
 
     /// Where the bytes of blobs are kept.
-    pub storage: Storage,
+    pub storage: seawall_blob::Config,
 
     /// What was read before, kept in memory.
-    pub cache: Cache,
+    pub cache: seawall_kernel::CacheConfig,
 
     /// What may be done without having been granted it first.
-    pub access: Access,
+    pub access: seawall_kernel::Access,
 
     /// The tokens that clients get from `/v2/auth`.
-    pub tokens: Tokens,
+    pub tokens: seawall_accounts::Config,
 
     /// Uploads of blobs.
-    pub uploads: Uploads,
+    pub uploads: seawall_registry::Uploads,
 
-    /// Manifests that say what is not so here.
-    pub manifests: Manifests,
+    /// Manifests: which are taken that say what is not so here, and how long deleted ones are kept.
+    pub manifests: seawall_registry::Manifests,
+
+    /// Lists of tags and repositories.
+    pub listings: seawall_registry::Listings,
 
     /// Limits of connections and requests.
     pub limits: Limits,
@@ -106,8 +83,9 @@ pub struct Config {
     /// The log, which goes to standard error.
     pub log: Log,
 
-    /// The activity log and the counts of pulls.
-    pub usage: Usage,
+    /// The sections of features, by their names.
+    #[serde(skip)]
+    pub features: Values,
 }
 
 impl Default for Config {
@@ -118,59 +96,75 @@ impl Default for Config {
             management: Management::default(),
             public_url: None,
             trusted_proxies: Vec::new(),
-            database: Database::default(),
-            storage: Storage::default(),
-            cache: Cache::default(),
-            access: Access::default(),
-            tokens: Tokens::default(),
-            uploads: Uploads::default(),
-            manifests: Manifests::default(),
+            database: seawall_meta::Config::default(),
+            storage: seawall_blob::Config::default(),
+            cache: seawall_kernel::CacheConfig::default(),
+            access: seawall_kernel::Access::default(),
+            tokens: seawall_accounts::Config::default(),
+            uploads: seawall_registry::Uploads::default(),
+            manifests: seawall_registry::Manifests::default(),
+            listings: seawall_registry::Listings::default(),
             limits: Limits::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
-            usage: Usage::default(),
+            features: Values::default(),
         }
     }
 }
 
-impl Config {
-    /// What the types alone cannot say: ranges, and what must not or must be given together.
+impl Section for Config {
     fn validate(&self) -> Vec<Invalid> {
         let mut found = Vec::new();
         if self.data.as_os_str().is_empty() {
             found.push(Invalid::new("data", "expected the path of a directory"));
         }
-        if self.listeners.is_empty() {
-            found.push(Invalid::new("listeners", "expected at least one listener"));
+        found.extend(self.listeners_twice());
+        for (name, rules) in [
+            ("management", self.management.validate()),
+            ("database", self.database.validate()),
+            ("storage", self.storage.validate()),
+            ("cache", self.cache.validate()),
+            ("access", self.access.validate()),
+            ("tokens", self.tokens.validate()),
+            ("uploads", self.uploads.validate()),
+            ("manifests", self.manifests.validate()),
+            ("listings", self.listings.validate()),
+            ("limits", self.limits.validate()),
+            ("log", self.log.validate()),
+        ] {
+            found.extend(Invalid::under(name, rules));
         }
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let repeated = self.listeners[..index]
-                .iter()
-                .any(|earlier| earlier.address == listener.address && listener.address.port() != 0);
-            if repeated {
-                found.push(Invalid::new(
-                    format!("listeners[{index}].address"),
-                    "is given twice",
-                ));
-            }
-        }
-        found.extend(self.management.validate());
-        found.extend(self.database.validate());
-        found.extend(self.storage.validate());
-        found.extend(self.cache.validate());
-        found.extend(self.tokens.validate());
-        found.extend(self.uploads.validate());
-        found.extend(Invalid::ranges("limits", &self.limits.ranges()));
-        found.extend(self.log.validate());
         found
+    }
+
+    fn secrets(&mut self) -> Vec<SecretKey<'_>> {
+        let mut secrets = SecretKey::under("database", self.database.secrets());
+        secrets.extend(SecretKey::under("management", self.management.secrets()));
+        secrets
     }
 }
 
-/// A secret is not written, only that there is one.
-#[expect(
-    clippy::ref_option,
-    reason = "serde gives a reference to the field as it is"
-)]
-fn hidden<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(|_| "[secret]").serialize(serializer)
+impl Root for Config {
+    fn values(&mut self) -> &mut Values {
+        &mut self.features
+    }
+}
+
+impl Config {
+    /// There is a listener, and no two with one address.
+    fn listeners_twice(&self) -> Vec<Invalid> {
+        if self.listeners.is_empty() {
+            return vec![Invalid::new("listeners", "expected at least one listener")];
+        }
+        let repeated = |index: usize, listener: &Listener| {
+            let earlier = self.listeners.iter().take(index);
+            let mut same = earlier.filter(|earlier| earlier.address == listener.address);
+            same.next().is_some() && listener.address.port() != 0
+        };
+        let listeners = self.listeners.iter().enumerate();
+        listeners
+            .filter(|(index, listener)| repeated(*index, listener))
+            .map(|(index, _)| Invalid::new(format!("listeners[{index}].address"), "is given twice"))
+            .collect()
+    }
 }

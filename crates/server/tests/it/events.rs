@@ -79,7 +79,14 @@ async fn pulls_are_counted_without_a_write_in_the_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn switched_off_all_else_goes_on() {
-    let app = TestApp::with(|config| config.usage.enabled = false).await;
+    let app = TestApp::with(|config| {
+        config
+            .features
+            .edit("usage", |usage: &mut seawall_usage::Config| {
+                usage.enabled = false;
+            });
+    })
+    .await;
     let ann = app.user("ann").await;
     let image = Image::new(1, 1);
     ann.push("ann/app", "v1", &image).await;

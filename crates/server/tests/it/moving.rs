@@ -1,7 +1,7 @@
 //! Content that exists elsewhere comes here as it is, also where it says what is not so (distribution §9.8, §9.14).
 
-use seawall::config::Policy;
 use seawall_kernel::events::EventType;
+use seawall_registry::Policy;
 use seawall_registry::events::ManifestPushed;
 use seawall_testkit::{Answer, Client, Image, TestApp};
 use seawall_types::digest::{Algorithm, Digest};

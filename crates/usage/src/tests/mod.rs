@@ -5,6 +5,7 @@ mod store;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use seawall_config::Section;
 use seawall_kernel::catalog::events::UserCreated;
 use seawall_kernel::clock::SystemRandom;
 use seawall_kernel::events::{
@@ -293,12 +294,12 @@ fn at(id: i64) -> Duration {
 
 #[test]
 fn the_defaults_are_sound_and_the_limits_are_said() {
-    assert!(Config::default().problems().is_empty());
+    assert!(Config::default().validate().is_empty());
     let odd = Config {
         flush_seconds: 0,
         activity_days: 0,
         pull_count_days: 0,
         enabled: false,
     };
-    assert_eq!(odd.problems().len(), 3);
+    assert_eq!(odd.validate().len(), 3);
 }

@@ -1,7 +1,7 @@
 //! What was written before and is read again: the state of an upload, by another release perhaps; and the
 //! configuration, by a person.
 
-use seawall::config;
+use seawall::compose;
 use seawall_blob::UploadState;
 
 use crate::{survives_json, text};
@@ -21,7 +21,8 @@ pub(crate) fn upload_state(bytes: &[u8]) {
 /// and a reason for each thing that is wrong.
 pub(crate) fn configuration(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
-    let config = match config::parse("FILE", text) {
+    let layout = compose::layout().expect("the sections have names of their own");
+    let config = match layout.parse("FILE", text) {
         Ok(config) => config,
         Err(error) => {
             assert!(!error.problems.is_empty());
@@ -36,10 +37,8 @@ pub(crate) fn configuration(bytes: &[u8]) {
     if config.database.url.is_some() {
         return;
     }
-    let written = yaml_serde::to_string(&config).expect("it can be written");
-    let again = config::parse("AGAIN", &written).expect("what was written can be read");
-    assert_eq!(
-        yaml_serde::to_string(&again).expect("it can be written"),
-        written
-    );
+    let written = layout.to_yaml(&config).expect("it can be written");
+    let again = layout.parse("AGAIN", &written);
+    let again = again.expect("what was written can be read");
+    assert_eq!(layout.to_yaml(&again).expect("it can be written"), written);
 }

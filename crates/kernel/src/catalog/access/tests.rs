@@ -268,10 +268,8 @@ fn the_public_is_read_by_all_and_written_by_none() {
 
 #[test]
 fn anonymous_access_switched_off_hides_the_public_from_strangers_only() {
-    let settings = Settings {
-        anonymous_pull: false,
-        ..Settings::default()
-    };
+    let mut settings = Settings::default();
+    settings.access.anonymous_pull = false;
     let facts = facts(Visibility::Public);
     let name = RepositoryName::parse("ann/app").unwrap();
     let by = |actor: &Actor| judge(actor, on_image(ActKind::Pull), &name, &facts, &settings);

@@ -182,10 +182,8 @@ async fn where_the_bytes_are_not_a_row_is_not_ended_for_those_who_have_them() {
 
 #[tokio::test]
 async fn a_first_chunk_that_comes_too_late_for_the_limit_is_refused() {
-    let config = crate::Config {
-        max_uploads_per_user: std::num::NonZeroU32::new(1),
-        ..crate::Config::default()
-    };
+    let mut config = crate::Config::default();
+    config.uploads.max_per_user = 1;
     let rig = Rig::with(config).await;
     let at = [
         rig.open("ann", "ann/app").await,

@@ -320,11 +320,7 @@ async fn a_body_that_is_not_as_long_as_it_says_does_not_count() {
 
 #[tokio::test]
 async fn a_blob_has_a_largest_size() {
-    let rig = Rig::with(Config {
-        max_blob_bytes: Some(10),
-        ..Config::default()
-    })
-    .await;
+    let rig = Rig::with(with_uploads(|uploads| uploads.max_blob_bytes = Some(10))).await;
     let (fits, over) = (noise(10, 8), noise(11, 9));
     rig.push("ann", "ann/app", &fits).await;
     let path = format!("/v2/ann/app/blobs/uploads/?digest={}", sha256(&over));
@@ -411,12 +407,7 @@ async fn one_blob_pushed_by_many_at_once_is_stored_once() {
 
 #[tokio::test]
 async fn a_user_has_so_many_uploads_under_way_and_no_more() {
-    let most = std::num::NonZeroU32::new(2);
-    let rig = Rig::with(Config {
-        max_uploads_per_user: most,
-        ..Config::default()
-    })
-    .await;
+    let rig = Rig::with(with_uploads(|uploads| uploads.max_per_user = 2)).await;
     let mut opened = Vec::new();
     for _ in 0..4 {
         opened.push(rig.open("ann", "ann/app").await);
@@ -488,4 +479,10 @@ async fn files_without_a_row_are_removed_when_they_are_old() {
     rig.advance(Duration::from_hours(200));
     sweep(&rig.content, &op).await.unwrap();
     assert_eq!(files().await, 0);
+}
+
+fn with_uploads(change: impl FnOnce(&mut crate::Uploads)) -> Config {
+    let mut config = Config::default();
+    change(&mut config.uploads);
+    config
 }

@@ -1,28 +1,44 @@
 //! The shape of the configuration, as a JSON Schema made from the types: what keys there are, what each is for, which of them
 //! are plain texts. The environment layer and the example ask it, so that neither has a list of keys of its own.
 
-use std::sync::OnceLock;
-
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::Config;
+/// The schema of a type, without references.
+pub(crate) fn of<T: JsonSchema>() -> Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}
 
-/// The schema of the whole configuration, without references.
-pub(super) fn whole() -> &'static Value {
-    static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let settings =
-            SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-        settings
-            .into_generator()
-            .into_root_schema_for::<Config>()
-            .to_value()
-    })
+/// Adds a key to the schema of a section. Says whether the name was free.
+pub(crate) fn insert(section: &mut Value, name: &str, mut schema: Value) -> bool {
+    if let Value::Object(schema) = &mut schema {
+        // What a schema says of itself as a whole document.
+        schema.remove("$schema");
+        schema.remove("title");
+    }
+    let Value::Object(section) = section else {
+        return false;
+    };
+    let properties = section
+        .entry("properties")
+        .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    match properties {
+        Value::Object(keys) if !keys.contains_key(name) => {
+            keys.insert(name.to_owned(), schema);
+            true
+        }
+        _ => false,
+    }
 }
 
 /// What may stand under a schema: `anyOf [X, null]` is X.
-pub(super) fn inner(schema: &Value) -> &Value {
+pub(crate) fn inner(schema: &Value) -> &Value {
     let alternatives = schema.get("anyOf").and_then(Value::as_array);
     let real = alternatives.and_then(|all| {
         all.iter()
@@ -32,7 +48,7 @@ pub(super) fn inner(schema: &Value) -> &Value {
 }
 
 /// The schema of a key, if there is such a key. Any name is a key of a map.
-pub(super) fn child<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
+pub(crate) fn child<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     let schema = inner(schema);
     let named = schema
         .get("properties")
@@ -45,7 +61,7 @@ pub(super) fn child<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 /// The names of the keys of a section.
-pub(super) fn keys(schema: &Value) -> Vec<&str> {
+pub(crate) fn keys(schema: &Value) -> Vec<&str> {
     let properties = inner(schema).get("properties").and_then(Value::as_object);
     properties
         .into_iter()
@@ -54,12 +70,12 @@ pub(super) fn keys(schema: &Value) -> Vec<&str> {
 }
 
 /// Whether the value is a text, so that nothing written in its place needs to be understood as YAML.
-pub(super) fn is_text(schema: &Value) -> bool {
+pub(crate) fn is_text(schema: &Value) -> bool {
     is_type(inner(schema), "string") || !choices(schema).is_empty()
 }
 
 /// Whether the value is a list.
-pub(super) fn is_list(schema: &Value) -> bool {
+pub(crate) fn is_list(schema: &Value) -> bool {
     is_type(inner(schema), "array")
 }
 
@@ -72,7 +88,7 @@ fn is_type(schema: &Value, name: &str) -> bool {
 }
 
 /// The words of a closed set.
-pub(super) fn choices(schema: &Value) -> Vec<&str> {
+pub(crate) fn choices(schema: &Value) -> Vec<&str> {
     let schema = inner(schema);
     let plain = schema.get("enum").and_then(Value::as_array);
     let plain = plain.into_iter().flatten().filter_map(Value::as_str);
@@ -85,14 +101,14 @@ pub(super) fn choices(schema: &Value) -> Vec<&str> {
 }
 
 /// What the key is for.
-pub(super) fn description(schema: &Value) -> Option<&str> {
+pub(crate) fn description(schema: &Value) -> Option<&str> {
     let own = schema.get("description");
     own.or_else(|| inner(schema).get("description"))
         .and_then(Value::as_str)
 }
 
 /// The first example given for a key.
-pub(super) fn example(schema: &Value) -> Option<&Value> {
+pub(crate) fn example(schema: &Value) -> Option<&Value> {
     let own = schema.get("examples");
     own.or_else(|| inner(schema).get("examples"))
         .and_then(|all| all.get(0))

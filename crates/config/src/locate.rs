@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Into a mapping.
     Key(String),
     /// Into a list.
@@ -17,7 +17,7 @@ pub(super) enum Step {
 }
 
 /// Reads `listeners[0].address`. What is not a path gives a shorter one.
-pub(super) fn steps(path: &str) -> Vec<Step> {
+pub(crate) fn steps(path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     for part in path.split('.').filter(|part| !part.is_empty()) {
         let mut pieces = part.split('[');
@@ -32,7 +32,7 @@ pub(super) fn steps(path: &str) -> Vec<Step> {
 
 /// The line and column, both from 1, of the longest part of the path that is in the text: of the key where the path ends with
 /// one, else of the value.
-pub(super) fn locate(text: &str, path: &[Step]) -> (usize, usize) {
+pub(crate) fn locate(text: &str, path: &[Step]) -> (usize, usize) {
     for length in (1..=path.len()).rev() {
         let follow = Follow(&path[..length]);
         let deserializer = yaml_serde::Deserializer::from_str(text);

@@ -3,38 +3,6 @@
 
 use std::fmt;
 
-/// A rule that the configuration breaks; where the value stands is found out afterwards.
-#[derive(Debug)]
-pub(crate) struct Invalid {
-    /// The key's path, such as `listeners[0].address`.
-    pub(crate) path: String,
-    /// What was expected.
-    pub(crate) expected: String,
-}
-
-impl Invalid {
-    pub(crate) fn new(path: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            expected: expected.into(),
-        }
-    }
-}
-
-impl Invalid {
-    /// The keys of a section whose value is not between its least and its most.
-    pub(crate) fn ranges(section: &str, rules: &[(&str, u32, u32, u32)]) -> Vec<Self> {
-        rules
-            .iter()
-            .filter(|(_, value, least, most)| !(least..=most).contains(&value))
-            .map(|(key, _, least, most)| {
-                let expected = format!("expected a number from {least} to {most}");
-                Self::new(format!("{section}.{key}"), expected)
-            })
-            .collect()
-    }
-}
-
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -144,48 +112,5 @@ fn hide_text(text: &str) -> String {
             format!("{before}a text{}", &rest[end + 1..])
         }
         _ => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_are_for_people() {
-        for (raw, path, expected) in [
-            (
-                "log.lvel: unknown field `lvel`, expected `format` or `level` at line 2 column 3",
-                "log.lvel",
-                "unknown key; did you mean `level`?",
-            ),
-            (
-                "unknown field `zzzzz`, expected one of `format`, `level`",
-                "log",
-                "unknown key; known here: format, level",
-            ),
-            (
-                "a.b: invalid type: string \"many\", expected u32",
-                "a.b",
-                "invalid type: string \"many\", expected a whole number",
-            ),
-            (
-                "missing field `key_file`",
-                "",
-                "expected the key `key_file` as well",
-            ),
-        ] {
-            assert_eq!(reword(raw, path), expected);
-        }
-    }
-
-    #[test]
-    fn a_possible_secret_is_not_repeated() {
-        let raw = "database: invalid type: string \"postgres://u:hunter2@h/d\", expected struct Database at line 1 column 2";
-        let message = reword(raw, "database");
-        assert_eq!(
-            message,
-            "invalid type: a text, expected a section with keys of its own"
-        );
     }
 }

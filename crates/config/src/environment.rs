@@ -7,22 +7,22 @@
 use serde_json::Value as Schema;
 use yaml_serde::{Mapping, Value};
 
-use super::error::{Problem, unknown};
-use super::schema;
+use crate::error::{Problem, unknown};
+use crate::schema;
 
 /// What all variables of the configuration begin with.
 const PREFIX: &str = "SEAWALL__";
 
 /// A value that came from the environment.
-pub(super) struct Variable {
-    pub(super) name: String,
-    pub(super) path: Vec<String>,
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) path: Vec<String>,
     value: Value,
 }
 
 impl Variable {
     /// Whether the variable set what is at `path`, or something above it.
-    pub(super) fn covers(&self, path: &str) -> bool {
+    pub(crate) fn covers(&self, path: &str) -> bool {
         let own = self.path.join(".");
         path.strip_prefix(&own)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -30,8 +30,9 @@ impl Variable {
 }
 
 /// Picks and reads the variables of the configuration, shortest paths first, so that a key of a section comes after the section.
-pub(super) fn read(
-    all: impl IntoIterator<Item = (String, String)>,
+pub(crate) fn read(
+    all: &[(String, String)],
+    whole: &Schema,
 ) -> Result<Vec<Variable>, Vec<Problem>> {
     let mut found = Vec::new();
     let mut problems = Vec::new();
@@ -47,10 +48,14 @@ pub(super) fn read(
             .split("__")
             .map(str::to_owned)
             .collect();
-        match value_of(&path, &text) {
-            Ok(value) => found.push(Variable { name, path, value }),
+        match value_of(whole, &path, text) {
+            Ok(value) => found.push(Variable {
+                name: name.clone(),
+                path,
+                value,
+            }),
             Err(message) => problems.push(Problem {
-                place: name,
+                place: name.clone(),
                 path: path.join("."),
                 message,
             }),
@@ -66,8 +71,8 @@ pub(super) fn read(
 }
 
 /// The value of a variable, by what its key is.
-fn value_of(path: &[String], text: &str) -> Result<Value, String> {
-    let mut at: &Schema = schema::whole();
+fn value_of(whole: &Schema, path: &[String], text: &str) -> Result<Value, String> {
+    let mut at = whole;
     for key in path {
         if schema::is_list(at) {
             return Err("a list is given as a whole, such as [a, b]".to_owned());
@@ -81,7 +86,7 @@ fn value_of(path: &[String], text: &str) -> Result<Value, String> {
 }
 
 /// Lays the variables over what the file says.
-pub(super) fn lay_over(base: &mut Value, variables: &[Variable]) {
+pub(crate) fn lay_over(base: &mut Value, variables: &[Variable]) {
     for variable in variables {
         let mut value = variable.value.clone();
         for key in variable.path.iter().rev() {

@@ -9,29 +9,21 @@ use std::fmt::Write as _;
 use serde_json::Value as Schema;
 use yaml_serde::Value;
 
-use super::{Config, schema};
+use crate::schema;
 
 /// How wide a line of documentation may be.
 const WIDTH: usize = 100;
 
-const HEAD: &str = "\
-## The configuration of Seawall. All keys are shown with their defaults; take away the first # of a line, and of its
-## section's name, to set it.
-## Every key can also be given by an environment variable: the key log.level by SEAWALL__LOG__LEVEL, the list
-## trusted_proxies by SEAWALL__TRUSTED_PROXIES='[10.0.0.0/8]'. The environment comes before this file.
-";
-
-/// Writes the example.
-pub fn example() -> Result<String, yaml_serde::Error> {
-    let defaults = yaml_serde::to_value(Config::default())?;
-    let mut text = HEAD.to_owned();
-    if let Value::Mapping(sections) = &defaults {
+/// Writes the example: `head`, then every key with its default.
+pub(crate) fn example(head: &str, defaults: &Value, whole: &Schema) -> String {
+    let mut text = head.to_owned();
+    if let Value::Mapping(sections) = defaults {
         for (key, value) in sections {
             text.push('\n');
-            entry(&mut text, (key, value), schema::whole(), "");
+            entry(&mut text, (key, value), whole, "");
         }
     }
-    Ok(text)
+    text
 }
 
 /// One key: its documentation, then the key with its default.
@@ -150,64 +142,4 @@ fn scalar(value: &Value) -> String {
 /// An example of the schema, which is JSON and so is YAML as well.
 fn flow(value: &Schema) -> String {
     value.to_string().replace(',', ", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn uncommented() -> String {
-        let text = example().unwrap();
-        let rows: Vec<&str> = text
-            .lines()
-            .map(|row| row.strip_prefix('#').unwrap_or(row))
-            .collect();
-        rows.join(
-            "
-",
-        )
-    }
-
-    #[test]
-    fn every_line_uncommented_is_the_default() {
-        let text = uncommented();
-        let config: Config =
-            yaml_serde::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        assert_eq!(
-            yaml_serde::to_value(config).unwrap(),
-            yaml_serde::to_value(Config::default()).unwrap(),
-        );
-    }
-
-    #[test]
-    fn every_key_is_there_and_documented() {
-        let text = example().unwrap();
-        assert!(
-            yaml_serde::from_str::<Value>(&text).unwrap().is_null(),
-            "all of it is comment"
-        );
-        let shown: Value = yaml_serde::from_str(&uncommented()).unwrap();
-        assert_eq!(shown, yaml_serde::to_value(Config::default()).unwrap());
-        undocumented(schema::whole(), "");
-        for part in [
-            "certificate_file:",
-            "One of: auto, json, text.",
-            "Example: [\"10.0.0.0/8\"",
-        ] {
-            assert!(text.contains(part), "{part}\n{text}");
-        }
-        assert!(text.lines().all(|row| row.len() <= 130), "{text}");
-    }
-
-    #[track_caller]
-    fn undocumented(section: &Schema, path: &str) {
-        for key in schema::keys(section) {
-            let own = schema::child(section, key).unwrap();
-            assert!(
-                schema::description(own).is_some(),
-                "{path}{key} has no documentation"
-            );
-            undocumented(own, &format!("{path}{key}."));
-        }
-    }
 }
