@@ -1,6 +1,7 @@
 //! Accounts over a real database and the kernel's own dispatcher.
 
 mod directory;
+mod doors;
 mod logins;
 mod refresh;
 mod rights;

@@ -79,8 +79,7 @@ async fn allowed(op: &Op, asked: &Scopes) -> Result<HashMap<String, Allowed>> {
 
 /// The catalog shows everybody only what they may read, so whoever may read anything may ask.
 fn catalog(op: &Op, scope: &Scope) -> BTreeSet<Action> {
-    let open = op.kernel().settings().access.anonymous_pull || !op.actor().is_anonymous();
-    if open && *scope == Scope::catalog() {
+    if op.reads_public() && *scope == Scope::catalog() {
         scope.actions.clone()
     } else {
         BTreeSet::new()

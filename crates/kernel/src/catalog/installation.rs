@@ -8,6 +8,13 @@
 //! # Ok(()) }
 //! ```
 //!
+//! ```compile_fail
+//! // Nor is what a judgement gives out made without one.
+//! use seawall_kernel::{Installation, auth::Inspect};
+//! let act = std::marker::PhantomData;
+//! let forged: Installation<Inspect> = Installation { act };
+//! ```
+//!
 //! ```
 //! # async fn remembers(op: &seawall_kernel::Op) -> seawall_kernel::Result<()> {
 //! use seawall_kernel::auth::Inspect;

@@ -1,6 +1,7 @@
 //! The kernel's own work over a real database, which `SEAWALL_TEST_DB` names.
 
 mod declare;
+mod doors;
 mod events;
 mod jobs;
 mod rights;

@@ -71,8 +71,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
 
 fn admit(call: &Call) -> Result<()> {
     let actor = call.op.actor();
-    let public = call.op.kernel().settings().access.anonymous_pull;
-    if !base::is_welcome(actor) || (actor.is_anonymous() && !public) {
+    if !base::is_welcome(actor) || !call.op.reads_public() {
         return Err(Error::new(
             Reason::Unauthenticated,
             "authentication required",

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use seawall_meta::{Row, Session, args, list};
+use seawall_kernel::auth::Inspect;
+use seawall_kernel::{Installation, Op};
+use seawall_meta::{Row, args, list};
 use seawall_types::{Digest, RepositoryId, Result};
 
 use super::store;
@@ -10,22 +12,26 @@ use super::store;
 /// Up to `limit` digests that a repository links, in order after `after`, each with the size of its
 /// blob if there is one.
 pub async fn walk_links(
-    sql: &Session,
+    op: &Op,
+    _installation: &Installation<Inspect>,
     repository: RepositoryId,
     after: Option<&Digest>,
     limit: u32,
 ) -> Result<Vec<(Digest, Option<u64>)>> {
     let after = after.map(Digest::to_bytes).unwrap_or_default();
+    let sql = op.sql();
     let rows = sql.all(&store::WALK, args![repository, after, limit]);
     rows.await?.iter().map(read).collect()
 }
 
 /// Those of these digests that a repository links.
 pub async fn linked(
-    sql: &Session,
+    op: &Op,
+    _installation: &Installation<Inspect>,
     repository: RepositoryId,
     digests: impl IntoIterator<Item = Digest>,
 ) -> Result<HashSet<Digest>> {
+    let sql = op.sql();
     let rows = sql.all(&store::LINKED, args![repository, list(digests)]);
     let digests = rows.await?;
     digests.iter().map(|row| Ok(row.digest(0)?)).collect()

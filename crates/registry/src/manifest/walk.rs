@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use seawall_kernel::auth::Inspect;
+use seawall_kernel::{Installation, Op};
 use seawall_meta::{Session, args, list};
 use seawall_types::ids::RepositoryId;
 use seawall_types::media_type::MediaType;
@@ -30,10 +32,12 @@ pub struct Walked {
 /// Up to `limit` manifests after `after`, in the order of (repository, digest), with deleted ones.
 /// An empty page is the end. A manifest has up to 4 MiB, so `limit` decides how much memory it takes.
 pub async fn walk_manifests(
-    sql: &Session,
+    op: &Op,
+    _installation: &Installation<Inspect>,
     after: Option<(RepositoryId, Digest)>,
     limit: u32,
 ) -> Result<Vec<Walked>> {
+    let sql = op.sql();
     let mut page = Vec::new();
     if let Some((repository, digest)) = after {
         let arguments = args![repository, digest, i64::from(limit)];
@@ -56,7 +60,7 @@ pub async fn walk_manifests(
             references: Vec::new(),
         });
     }
-    refer(sql, &mut walked).await?;
+    refer(&sql, &mut walked).await?;
     Ok(walked)
 }
 

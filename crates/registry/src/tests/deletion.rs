@@ -63,7 +63,9 @@ async fn a_deleted_manifest_refers_to_nothing_until_it_is_pushed_again() {
     let image = house.image("a", 2).await;
     let digest = house.push(&image, "v1").await.unwrap();
     let references = async || {
-        let walked = manifest::walk_manifests(&house.op().sql(), None, 10).await;
+        let walked =
+            manifest::walk_manifests(&house.op(), &house.op().installation().unwrap(), None, 10)
+                .await;
         walked.unwrap()[0].references.len()
     };
     let whole = references().await;
@@ -81,7 +83,7 @@ async fn what_was_deleted_long_ago_is_forgotten() {
     let stays = house.push(&b, "v2").await.unwrap();
     house.delete(&gone).await.unwrap();
     let walk = async || {
-        manifest::walk_manifests(&house.op().sql(), None, 10)
+        manifest::walk_manifests(&house.op(), &house.op().installation().unwrap(), None, 10)
             .await
             .unwrap()
     };
@@ -146,9 +148,10 @@ async fn walking_meets_every_manifest_once() {
     let mut met = Vec::new();
     let mut after = None;
     loop {
-        let page = manifest::walk_manifests(&house.op().sql(), after, 2)
-            .await
-            .unwrap();
+        let page =
+            manifest::walk_manifests(&house.op(), &house.op().installation().unwrap(), after, 2)
+                .await
+                .unwrap();
         let Some(last) = page.last() else { break };
         after = Some((last.repository, last.digest));
         met.extend(page.iter().map(|walked| (walked.repository, walked.digest)));
@@ -177,7 +180,7 @@ async fn a_deleted_repository_leaves_nothing() {
     let job = ClearRepository { repository: id };
     assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
     assert!(
-        manifest::walk_manifests(&op.sql(), None, 10)
+        manifest::walk_manifests(&op, &op.installation().unwrap(), None, 10)
             .await
             .unwrap()
             .is_empty()

@@ -18,11 +18,12 @@ const MANIFESTS: u32 = 16;
 
 /// Looks at every link of every repository.
 pub(super) async fn examine_links(op: &Op, report: &mut Report) -> Result<()> {
+    let installation = op.installation()?;
     let mut repositories = Repositories::new(op);
     while let Some((id, name)) = repositories.next().await? {
         let mut after = None;
         loop {
-            let page = walk_links(&op.sql(), id, after.as_ref(), PAGE).await?;
+            let page = walk_links(op, &installation, id, after.as_ref(), PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             after = Some(*last);
             for (digest, _) in page.iter().filter(|(_, size)| size.is_none()) {
@@ -36,10 +37,11 @@ pub(super) async fn examine_links(op: &Op, report: &mut Report) -> Result<()> {
 
 /// Looks at every manifest that can be pulled.
 pub(super) async fn examine_manifests(op: &Op, report: &mut Report) -> Result<()> {
+    let installation = op.installation()?;
     let mut repositories = Repositories::new(op);
     let mut after = None;
     loop {
-        let page = walk_manifests(&op.sql(), after, MANIFESTS).await?;
+        let page = walk_manifests(op, &installation, after, MANIFESTS).await?;
         let Some(last) = page.last() else {
             return Ok(());
         };
@@ -77,7 +79,7 @@ async fn examine_group(
         .flat_map(|(_, manifest)| needed(manifest))
         .map(|descriptor| descriptor.digest)
         .collect();
-    let linked = linked(&op.sql(), repository, wanted).await?;
+    let linked = linked(op, &op.installation()?, repository, wanted).await?;
     for (what, manifest) in &manifests {
         // What it says of sizes may have been wrong when it was pushed.
         for Descriptor { digest, .. } in needed(manifest) {

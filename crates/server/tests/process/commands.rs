@@ -67,9 +67,9 @@ async fn lists_are_tables_for_people_and_json_for_programs() {
         .expect(0);
     let ann = server.anonymous().with_password("ann", PASSWORD);
     ann.push("ann/app", "v1", &Image::new(1, 1)).await;
-    site.run(&["grant", "add", "bob", "write", "ann/app"])
-        .await
-        .expect(0);
+    let granted = site.run(&["grant", "add", "bob", "write", "ann/app"]).await;
+    let said = granted.expect(0).out;
+    assert_eq!(said, "granted write on ann/app to bob\n");
     site.run(&["user", "disable", "bob"]).await.expect(0);
 
     let users = json_of(&site, &["user", "list"]).await;

@@ -97,7 +97,7 @@ impl Branch {
             return vec![Self::All];
         }
         let mut branches = Vec::new();
-        if op.kernel().settings().access.anonymous_pull || !actor.is_anonymous() {
+        if op.reads_public() {
             branches.push(Self::Public);
         }
         if let Some(principal) = actor.principal() {

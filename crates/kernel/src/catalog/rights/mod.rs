@@ -14,6 +14,13 @@ use seawall_types::ids::PrincipalId;
 use super::access::reads_public;
 use crate::op::Op;
 
+impl Op {
+    /// Whether the subject of this operation may read what is public.
+    pub fn reads_public(&self) -> bool {
+        reads_public(self.actor(), self.kernel().settings())
+    }
+}
+
 /// The caller as [`store::readable`] takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reader {
@@ -29,7 +36,7 @@ impl Reader {
         Self {
             principal: actor.principal().map_or(0, PrincipalId::get),
             everything: actor.is_superuser(),
-            public: reads_public(actor, op.kernel().settings()),
+            public: op.reads_public(),
         }
     }
 
