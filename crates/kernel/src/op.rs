@@ -4,6 +4,7 @@
 //! run only through the handles it gives out, and [`Op::repo`](crate::catalog) is the only way to a
 //! repository. No request is answered before its `Op` exists.
 
+use std::any::Any;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -96,6 +97,7 @@ impl Op {
             deadline,
             cost: Arc::new(Cost::default()),
             seen: Arc::default(),
+            guard: None,
         };
         Self {
             kernel,
@@ -131,6 +133,20 @@ impl Op {
             },
             ..self.clone()
         }
+    }
+
+    /// The same operation, whose every part keeps `guard` alive: its clones, and the SQL and the
+    /// transfers that run on after their caller has gone.
+    pub(crate) fn guarded_by(mut self, guard: Arc<dyn Any + Send + Sync>) -> Self {
+        self.context.guard = Some(guard);
+        self
+    }
+
+    /// The same operation without its guard, for what the guard itself holds.
+    pub(crate) fn unguarded(&self) -> Self {
+        let mut op = self.clone();
+        op.context.guard = None;
+        op
     }
 
     /// Who acts.
@@ -169,6 +185,11 @@ impl Op {
     /// What it has cost so far.
     pub fn cost(&self) -> &Cost {
         &self.context.cost
+    }
+
+    /// What it has cost so far, for what charges it from elsewhere.
+    pub(crate) fn shared_cost(&self) -> Arc<Cost> {
+        Arc::clone(&self.context.cost)
     }
 
     /// The kernel that it runs in.

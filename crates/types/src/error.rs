@@ -176,8 +176,10 @@ reasons! {
     Conflict, "conflict";
     /// The caller asks for more than its share.
     TooMany, "too_many";
-    /// The deadline passed.
+    /// The caller was too slow.
     Timeout, "timeout";
+    /// This server was too slow: the request's deadline has passed.
+    DeadlinePassed, "deadline_passed";
     /// The store for bytes or rows is full.
     StorageFull, "storage_full";
     /// Something that this needs is not there at present.

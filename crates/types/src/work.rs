@@ -5,6 +5,7 @@
 //! routing, timeouts and charging can change without touching a single caller. A context never says
 //! who is asking: that is the kernel's `Op`.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,13 +22,17 @@ pub struct Context {
     /// The lane whose share is spent.
     pub lane: Lane,
     /// When the work is worth nothing any more, on [`Clock::elapsed`]; `None` for work without an
-    /// end in sight.
+    /// end in sight. Time in which the client's body is waited for does not count: read it by
+    /// [`Context::remaining`].
     pub deadline: Option<Duration>,
     /// What has been spent so far.
     pub cost: Arc<Cost>,
     /// The highest change number that this work has caused or seen (0 for none); what it reads must
     /// not be older.
     pub seen: Arc<AtomicI64>,
+    /// What lives as long as any part of the work does, such as a request's record and its seat: it
+    /// is dropped with the last clone.
+    pub guard: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Context {
@@ -38,7 +43,14 @@ impl Context {
             deadline: None,
             cost: Arc::default(),
             seen: Arc::default(),
+            guard: None,
         }
+    }
+
+    /// The same work, whose every part keeps `guard` alive.
+    pub fn guarded_by(mut self, guard: Arc<dyn Any + Send + Sync>) -> Self {
+        self.guard = Some(guard);
+        self
     }
 
     /// The same work with this deadline on [`Clock::elapsed`].
@@ -55,8 +67,8 @@ impl Context {
 
     /// How much time is left: `None` without a deadline, zero when it has passed.
     pub fn remaining(&self, clock: &dyn Clock) -> Option<Duration> {
-        self.deadline
-            .map(|deadline| deadline.saturating_sub(clock.elapsed()))
+        let deadline = self.deadline?.saturating_add(self.cost.body_wait());
+        Some(deadline.saturating_sub(clock.elapsed()))
     }
 
     /// Notes a change that later reads of this work must include; the position only moves forward.
@@ -81,6 +93,9 @@ pub struct Cost {
     pub bytes_out: AtomicU64,
     /// CPU time spent on hashing, signing and the like, in microseconds.
     pub cpu_micros: AtomicU64,
+    /// Time in which the client's body was waited for, in microseconds: the client's time, which no
+    /// deadline of ours counts.
+    pub body_wait_micros: AtomicU64,
 }
 
 impl Cost {
@@ -114,6 +129,17 @@ impl Cost {
     pub fn charge_cpu(&self, time: Duration) {
         self.cpu_micros
             .fetch_add(whole_micros(time), Ordering::Relaxed);
+    }
+
+    /// Charges time in which the client's body was waited for.
+    pub fn charge_body_wait(&self, time: Duration) {
+        self.body_wait_micros
+            .fetch_add(whole_micros(time), Ordering::Relaxed);
+    }
+
+    /// How long the client's body was waited for so far.
+    pub fn body_wait(&self) -> Duration {
+        Duration::from_micros(self.body_wait_micros.load(Ordering::Relaxed))
     }
 
     /// The counters as they stand.
@@ -219,6 +245,19 @@ mod tests {
         let context = context.until(Duration::from_secs(7));
         assert_eq!(context.remaining(&At(5)), Some(Duration::from_secs(2)));
         assert_eq!(context.remaining(&At(9)), Some(Duration::ZERO));
+        context.cost.charge_body_wait(Duration::from_secs(3));
+        assert_eq!(context.remaining(&At(9)), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_guard_lives_as_long_as_any_clone() {
+        let guard = Arc::new(());
+        let context = Context::new(Lane::Pull).guarded_by(Arc::clone(&guard) as _);
+        let clone = context.clone();
+        drop(context);
+        assert_eq!(Arc::strong_count(&guard), 2);
+        drop(clone);
+        assert_eq!(Arc::strong_count(&guard), 1);
     }
 
     #[test]

@@ -2,18 +2,84 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::Stream;
+use parking_lot::Mutex;
 use seawall_blob::BodyError;
+use seawall_types::work::Cost;
 use seawall_types::{Clock, Error, Reason};
 use tokio::time::Sleep;
 
-use super::call::BodySlot;
+use crate::op::Op;
 use crate::settings::Patience;
+
+/// A body that a handler may take; what the handler leaves can still be drained afterwards.
+#[derive(Clone, Default)]
+pub(super) struct BodySlot(Arc<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    body: Mutex<Option<Body>>,
+    progress: Progress,
+}
+
+impl BodySlot {
+    pub(super) fn new(body: Body) -> Self {
+        Self(Arc::new(Slot {
+            body: Mutex::new(Some(body)),
+            progress: Progress::default(),
+        }))
+    }
+
+    pub(super) fn take(&self) -> Option<Body> {
+        self.0.body.lock().take()
+    }
+
+    /// How far the body has come.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.0.progress
+    }
+
+    /// Puts back what was not read of it.
+    fn give_back(&self, rest: Body) {
+        *self.0.body.lock() = Some(rest);
+    }
+}
+
+/// How far a body has come, for a deadline that counts only the time that is ours.
+#[derive(Default)]
+pub(super) struct Progress {
+    pieces: AtomicU64,
+    /// Since when the next piece is waited for, in microseconds of the clock, and 1; 0 while none is.
+    waiting_since: AtomicU64,
+}
+
+impl Progress {
+    /// How many pieces have come.
+    pub(super) fn pieces(&self) -> u64 {
+        self.pieces.load(Ordering::Relaxed)
+    }
+
+    /// How long the next piece has been waited for by `now`; nothing while none is waited for.
+    pub(super) fn waiting(&self, now: Duration) -> Option<Duration> {
+        let since = self.waiting_since.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(now.saturating_sub(Duration::from_micros(since)))
+    }
+
+    fn begin_to_wait(&self, now: Duration) {
+        let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX - 1);
+        self.waiting_since.store(now + 1, Ordering::Relaxed);
+    }
+
+    fn end_to_wait(&self) {
+        self.waiting_since.store(0, Ordering::Relaxed);
+    }
+}
 
 /// A request's body, piece by piece. What is not read of it goes back to where it was taken from, so
 /// that a refused client can be read on beside its answer.
@@ -23,23 +89,59 @@ pub struct BodyStream {
     slot: BodySlot,
     pace: Pace,
     timer: Pin<Box<Sleep>>,
+    clock: Arc<dyn Clock>,
+    cost: Arc<Cost>,
+    /// Since when the next piece is waited for; not while it is us who do not ask.
+    waiting_since: Option<Duration>,
 }
 
 impl BodyStream {
-    /// The body in `slot`; an empty one if it was taken before.
-    pub(super) fn new(slot: &BodySlot, patience: Patience, clock: Arc<dyn Clock>) -> Self {
-        let timer = Box::pin(tokio::time::sleep(patience.idle));
+    /// The body in `slot`; an empty one if it was taken before. The time in which it is waited for is
+    /// charged to `op`.
+    pub(super) fn new(slot: &BodySlot, patience: Patience, op: &Op) -> Self {
+        let (clock, cost) = (Arc::clone(op.kernel().clock()), op.shared_cost());
+        Self::timed(slot, patience, clock, cost)
+    }
+
+    fn timed(slot: &BodySlot, patience: Patience, clock: Arc<dyn Clock>, cost: Arc<Cost>) -> Self {
         Self {
             body: slot.take().map(Body::into_data_stream),
             slot: slot.clone(),
-            pace: Pace::new(patience, clock),
-            timer,
+            pace: Pace::new(patience),
+            timer: Box::pin(tokio::time::sleep(patience.idle)),
+            clock,
+            cost,
+            waiting_since: None,
         }
+    }
+
+    /// Notes that the next piece is waited for.
+    fn wait(&mut self) {
+        if self.waiting_since.is_some() {
+            return;
+        }
+        let now = self.clock.elapsed();
+        self.waiting_since = Some(now);
+        self.slot.progress().begin_to_wait(now);
+        self.timer.set(tokio::time::sleep(self.pace.patience.idle));
+    }
+
+    /// Notes that nothing is waited for any more; says how long it was.
+    fn waited(&mut self) -> Duration {
+        let Some(since) = self.waiting_since.take() else {
+            return Duration::ZERO;
+        };
+        let waited = self.clock.elapsed().saturating_sub(since);
+        // Charged first: a deadline that looks in between must not count the time as ours.
+        self.cost.charge_body_wait(waited);
+        self.slot.progress().end_to_wait();
+        waited
     }
 }
 
 impl Drop for BodyStream {
     fn drop(&mut self) {
+        self.waited();
         if let Some(rest) = self.body.take() {
             self.slot.give_back(Body::from_stream(rest));
         }
@@ -51,7 +153,7 @@ impl Stream for BodyStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        // What came is handed on before its slowness is: whoever reads can keep it.
+        // What came is handed on before its slowness is: the reader can keep it.
         if this.pace.is_too_slow {
             this.body = None;
             return Poll::Ready(Some(Err(BodyError::TooSlow)));
@@ -61,19 +163,22 @@ impl Stream for BodyStream {
         };
         match Pin::new(body).poll_next(cx) {
             Poll::Ready(piece) => {
+                let waited = this.waited();
                 match &piece {
-                    Some(Ok(bytes)) => this.pace.came(bytes.len()),
+                    Some(Ok(bytes)) => {
+                        this.slot.progress().pieces.fetch_add(1, Ordering::Relaxed);
+                        this.pace.came(bytes.len(), waited);
+                    }
                     _ => this.body = None,
                 }
                 // Whatever breaks a body, it is the client or the way to it.
                 Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::ClientGone)))
             }
             Poll::Pending => {
-                if this.pace.begins_to_wait() {
-                    this.timer.set(tokio::time::sleep(this.pace.patience.idle));
-                }
+                this.wait();
                 let too_slow = this.timer.as_mut().poll(cx);
                 if too_slow.is_ready() {
+                    this.waited();
                     this.body = None;
                 }
                 too_slow.map(|()| Some(Err(BodyError::TooSlow)))
@@ -86,42 +191,25 @@ impl Stream for BodyStream {
 /// still for too long would hold its request for ever.
 struct Pace {
     patience: Patience,
-    clock: Arc<dyn Clock>,
-    /// Since when the next piece is waited for; not while it is us who do not ask.
-    since: Option<Duration>,
     waited: Duration,
     bytes: u64,
     is_too_slow: bool,
 }
 
 impl Pace {
-    fn new(patience: Patience, clock: Arc<dyn Clock>) -> Self {
+    fn new(patience: Patience) -> Self {
         Self {
             patience,
-            clock,
-            since: None,
             waited: Duration::ZERO,
             bytes: 0,
             is_too_slow: false,
         }
     }
 
-    /// Notes that the next piece is waited for; says whether it was not before.
-    fn begins_to_wait(&mut self) -> bool {
-        let begins = self.since.is_none();
-        if begins {
-            self.since = Some(self.clock.elapsed());
-        }
-        begins
-    }
-
-    fn came(&mut self, bytes: usize) {
+    fn came(&mut self, bytes: usize, waited: Duration) {
         self.bytes += bytes as u64;
-        let Some(since) = self.since.take() else {
-            return;
-        };
-        self.waited += self.clock.elapsed().saturating_sub(since);
-        if self.waited < self.patience.idle {
+        self.waited += waited;
+        if waited.is_zero() || self.waited < self.patience.idle {
             return;
         }
         let rate = u128::from(self.patience.bytes_per_second);
@@ -149,8 +237,6 @@ pub fn refuse(error: &BodyError) -> Error {
 #[cfg(test)]
 mod tests {
     use futures::StreamExt;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use seawall_types::time::Millis;
     use tokio::sync::mpsc;
 
@@ -181,7 +267,8 @@ mod tests {
         };
         let shared = Arc::clone(&clock) as Arc<dyn Clock>;
         let slot = BodySlot::new(Body::from_stream(pieces));
-        let mut body = BodyStream::new(&slot, patience, shared);
+        let cost = Arc::new(Cost::default());
+        let mut body = BodyStream::timed(&slot, patience, shared, Arc::clone(&cost));
         let mut came = 0;
         for _ in 0..seconds {
             if asked && let Poll::Ready(early) = futures::poll!(body.next()) {
@@ -192,7 +279,11 @@ mod tests {
             let bytes = Ok::<_, std::io::Error>(Bytes::from(vec![0; piece]));
             send.send(bytes).await.unwrap();
             came += body.next().await.unwrap().unwrap().len();
+            assert!(slot.progress().waiting(clock.elapsed()).is_none());
         }
+        let waited = if asked { seconds } else { 0 };
+        assert_eq!(cost.body_wait(), Duration::from_secs(waited));
+        assert_eq!(slot.progress().pieces(), seconds);
         (came, false)
     }
 

@@ -1,47 +1,33 @@
 //! What a handler receives: the operation, the request's head, and a body to be read at most once.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, Method, Uri};
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use seawall_types::name::RepositoryName;
 use seawall_types::{Error, Reason, Result};
 
 use super::Response;
-use super::body::{BodyStream, refuse};
+use super::body::{BodySlot, BodyStream, refuse};
+use super::deadline::Deadline;
 use super::dialect::{Asked, Dialect};
-use super::params::{Places, Query, decode};
+use super::head::Head;
+use super::params::{Query, decode};
+use super::record::RequestRecord;
 use crate::op::Op;
 
-/// A body that a handler may take; what it leaves can still be drained afterwards.
-#[derive(Clone, Default)]
-pub(super) struct BodySlot(Arc<Mutex<Option<Body>>>);
-
-impl BodySlot {
-    pub(super) fn new(body: Body) -> Self {
-        Self(Arc::new(Mutex::new(Some(body))))
-    }
-
-    /// Puts back what was not read of it.
-    pub(super) fn give_back(&self, rest: Body) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
-    }
-
-    pub(super) fn take(&self) -> Option<Body> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// Where a handler says who acted, when its body told and not its head.
-pub(super) type Acted = Arc<OnceLock<Op>>;
-
-/// A request's head, and where its parameters stand in the path.
-pub(super) struct Head {
-    pub(super) parts: Parts,
-    pub(super) places: Places,
+/// A request that was taken up, and what its answer is made from.
+pub(super) struct Taken<'a> {
+    /// Its actor may not be known yet.
+    pub(super) op: &'a Op,
+    pub(super) head: &'a Arc<Head>,
+    pub(super) slot: &'a BodySlot,
+    pub(super) record: &'a Arc<RequestRecord>,
+    /// When it was taken up, on the kernel's clock.
+    pub(super) started: Duration,
+    pub(super) deadline: Deadline,
 }
 
 /// One request on its way through a handler.
@@ -52,31 +38,30 @@ pub struct Call {
     query: Query,
     body: BodySlot,
     dialect: Dialect,
-    acted: Acted,
+    record: Arc<RequestRecord>,
+    deadline: Deadline,
 }
 
 impl Call {
-    pub(super) fn new(
-        op: Op,
-        (head, dialect): (Arc<Head>, Dialect),
-        body: BodySlot,
-        acted: Acted,
-    ) -> Result<Self> {
+    /// A call by `op`, whose actor is known.
+    pub(super) fn new(op: Op, request: &Taken<'_>, dialect: Dialect) -> Result<Self> {
+        let head = Arc::clone(request.head);
         let query = Query::parse(head.parts.uri.query().unwrap_or_default())?;
         Ok(Self {
             op,
             head,
             query,
-            body,
+            body: request.slot.clone(),
             dialect,
-            acted,
+            record: Arc::clone(request.record),
+            deadline: request.deadline,
         })
     }
 
     /// Tells the request's record that it went on as `op`: its actor and lane were known only from
-    /// the body. The first word counts.
+    /// the body.
     pub fn went_on_as(&self, op: &Op) {
-        let _ = self.acted.set(op.clone());
+        self.record.goes_on_as(op);
     }
 
     /// An error in the route's dialect with headers that help the client to go on, such as where an
@@ -151,15 +136,14 @@ impl Call {
         text.parse().map(Some).map_err(|_| invalid())
     }
 
-    /// The body as a stream of pieces, which must come as fast as the settings say. Empty when it was
-    /// taken before.
+    /// The body as a stream of pieces, which must come as fast as the route says, or the settings.
+    /// Empty when it was taken before.
     pub fn stream(&self) -> BodyStream {
-        let kernel = self.op.kernel();
-        BodyStream::new(
-            &self.body,
-            kernel.settings().patience,
-            Arc::clone(kernel.clock()),
-        )
+        let patience = match self.deadline {
+            Deadline::Streaming(Some(patience)) => patience,
+            _ => self.op.kernel().settings().patience,
+        };
+        BodyStream::new(&self.body, patience, &self.op)
     }
 
     /// The whole body, if it is at most `limit` bytes long.

@@ -1,8 +1,9 @@
 //! The dispatcher: a request's way from its route to its answer.
 //!
-//! route → lane → operation → who → handler → answer or error in the route's dialect → record. No
-//! request is answered before its operation exists. A request that may change something runs in a
-//! task of its own, so that a client that hangs up cannot stop it half-way.
+//! route → lane → operation and record → actor → handler → answer, or error in the route's dialect. No
+//! request is answered before its operation and its record exist. A request that may change something
+//! runs in a task of its own, so that a client that hangs up cannot stop it half-way; a request that
+//! only reads ends when its client hangs up. Whatever panics becomes an answer.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,13 +20,16 @@ use seawall_types::{Error, Reason, Result};
 use tokio::sync::oneshot;
 
 use super::Response;
-use super::call::{Acted, BodySlot, Call, Head};
+use super::body::BodySlot;
+use super::call::{Call, Taken};
+use super::deadline::{Deadline, Watch};
 use super::dialect::{Asked, Dialect};
+use super::head::Head;
 use super::journal::Journal;
 use super::meters::Meters;
 use super::params::Places;
 use super::plain::plain;
-use super::record::Record;
+use super::record::{Begun, RequestRecord};
 use super::route::{Access, Found, Route, Table};
 use crate::auth::{Actor, IdentitySource, Verifier};
 use crate::kernel::Kernel;
@@ -92,7 +96,6 @@ impl Dispatcher {
             Found::Methods(route, allow) => (Target::Methods(allow), Lane::Listing, route.dialect),
             Found::Nothing => (Target::Nothing, Lane::Listing, Dialect::of_path(path)),
         };
-        let op = self.kernel.op(lane, Actor::anonymous(), origin, None);
         let (meters, places) = match &target {
             Target::Route(_, meters, places) => (*meters, places.clone()),
             Target::Methods(_) => (&self.wrong_method, Places::default()),
@@ -109,9 +112,31 @@ impl Dispatcher {
             _ => places,
         };
         let head = Arc::new(Head { parts, places });
-        let mut record = Record::new(&op, (&head, meters), self.journal.as_ref(), started);
+        let begun = Begun {
+            head: &head,
+            meters,
+            journal: self.journal.as_ref(),
+            started,
+        };
+        let deadline = match &target {
+            Target::Route(route, ..) => route.deadline,
+            _ => None,
+        };
+        let deadline = deadline.unwrap_or(Deadline::of(lane));
+        let op = self
+            .kernel
+            .op(lane, Actor::anonymous(), origin, deadline.total());
+        let (record, op) = RequestRecord::begin(op, &begun);
+        let request = Taken {
+            op: &op,
+            head: &head,
+            slot: &slot,
+            record: &record,
+            started,
+            deadline,
+        };
         let answered = match target {
-            Target::Route(route, ..) => self.answer(&op, (route, &head), &slot, &mut record).await,
+            Target::Route(route, ..) => self.answer(route, &request).await,
             Target::Methods(allow) => Err(Failure {
                 allow: Some(allow),
                 ..Error::new(Reason::MethodNotAllowed, "the path has no such method").into()
@@ -157,8 +182,13 @@ impl Dispatcher {
             .op(Lane::Listing, Actor::anonymous(), origin, None);
         let places = Places::default();
         let head = Arc::new(Head { parts, places });
-        let journal = self.journal.as_ref();
-        let mut record = Record::new(&op, (&head, &self.malformed), journal, started);
+        let begun = Begun {
+            head: &head,
+            meters: &self.malformed,
+            journal: self.journal.as_ref(),
+            started,
+        };
+        let (record, op) = RequestRecord::begin(op, &begun);
         record.failed(error);
         let asked = Asked {
             method: &head.parts.method,
@@ -170,13 +200,41 @@ impl Dispatcher {
         record.answer(response)
     }
 
+    /// Lets a route answer by its deadline, behind a panic barrier. What only reads ends when the
+    /// deadline passes; what may change something goes on in its task, and keeps the record.
     async fn answer(
-        self: &Arc<Self>,
-        op: &Op,
-        (route, head): (&Route, &Arc<Head>),
-        slot: &BodySlot,
-        record: &mut Record,
+        &self,
+        route: &Route,
+        request: &Taken<'_>,
     ) -> std::result::Result<Response, Failure> {
+        let watch = Watch {
+            deadline: request.deadline,
+            clock: &**self.kernel.clock(),
+            started: request.started,
+            cost: request.op.cost(),
+            progress: request.slot.progress(),
+        };
+        let answering = AssertUnwindSafe(self.identify_and_handle(route, request));
+        let answered = match watch.over(answering.catch_unwind()).await {
+            Some(Ok(answered)) => answered,
+            Some(Err(_)) => return Err(panicked().into()),
+            None => return Err(cut_off(request, None)),
+        };
+        match answered {
+            // SQL keeps to the same deadline, and may have noticed first.
+            Err(failure) if failure.error.reason == Reason::Unavailable && watch.has_passed() => {
+                Err(cut_off(request, failure.error.source))
+            }
+            answered => answered,
+        }
+    }
+
+    async fn identify_and_handle(
+        &self,
+        route: &Route,
+        request: &Taken<'_>,
+    ) -> std::result::Result<Response, Failure> {
+        let Taken { op, head, .. } = request;
         let refused = |error: Error| Failure {
             challenge: challenge(op, route.access, head),
             // Whatever is refused with 405 names what is left (RFC 9110 §15.5.6): to look at it.
@@ -192,42 +250,41 @@ impl Dispatcher {
                 .map_err(refused)?,
         };
         let identities = Arc::clone(&self.verifier) as Arc<dyn IdentitySource>;
-        let op = &op.proved_by(identities).acting_as(actor);
-        record.actor(op);
+        let op = op.proved_by(identities).acting_as(actor);
+        request.record.goes_on_as(&op);
         if route.access == Access::Known && op.actor().is_anonymous() {
             let error = Error::new(Reason::Unauthenticated, "authentication required");
             return Err(refused(error));
         }
-        let acted = Acted::default();
-        let spoken = (Arc::clone(head), route.dialect);
-        let call =
-            Call::new(op.clone(), spoken, slot.clone(), Arc::clone(&acted)).map_err(refused)?;
-        let answered = self.run(route, call).await;
-        if let Some(op) = acted.get() {
-            record.actor(op);
-        }
+        let call = Call::new(op, request, route.dialect).map_err(refused)?;
+        let answered = if matches!(*call.method(), Method::GET | Method::HEAD) {
+            (route.handler)(call).await
+        } else {
+            self.run_to_its_end(route, call, request.record).await
+        };
         answered.map_err(refused)
     }
 
-    /// Runs the handler behind a panic barrier; in a task of its own if it may change something.
-    async fn run(&self, route: &Route, call: Call) -> Result<Response> {
-        let changes = !matches!(*call.method(), Method::GET | Method::HEAD);
-        let work = AssertUnwindSafe((route.handler)(call)).catch_unwind();
-        let fell = || Error::new(Reason::Internal, "internal error");
-        if !changes {
-            return work.await.unwrap_or_else(|_| Err(fell()));
-        }
+    /// Runs a handler that may change something in a task of its own, behind a panic barrier of its
+    /// own. When the client has gone, the record ends with the task.
+    async fn run_to_its_end(
+        &self,
+        route: &Route,
+        call: Call,
+        record: &Arc<RequestRecord>,
+    ) -> Result<Response> {
         let (answer, answered) = oneshot::channel();
+        let record = Arc::clone(record);
+        let work = AssertUnwindSafe((route.handler)(call)).catch_unwind();
         let work = async move {
-            // Nobody waits any more when the client has gone; what was done is done.
-            let _ = answer.send(work.await);
+            let ended = work.await.unwrap_or_else(|_| Err(panicked()));
+            // Where the client has gone, a failure of ours is known to the log only.
+            if let Err(Err(error)) = answer.send(ended) {
+                record.failed(&error);
+            }
         };
         self.kernel.tracker().spawn("request", Box::pin(work));
-        answered
-            .await
-            .ok()
-            .and_then(std::result::Result::ok)
-            .unwrap_or_else(|| Err(fell()))
+        answered.await.unwrap_or_else(|_| Err(panicked()))
     }
 
     /// Reads on, beside the answer, in a body that no handler took.
@@ -254,6 +311,24 @@ impl Dispatcher {
         };
         self.kernel.tracker().spawn("linger", Box::pin(reading));
     }
+}
+
+/// The answer to a request whose deadline has passed.
+fn cut_off(
+    request: &Taken<'_>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+) -> Failure {
+    request.record.cut_off();
+    let error = Error::new(
+        Reason::DeadlinePassed,
+        "the request took too long; try again later",
+    );
+    Error { source, ..error }.into()
+}
+
+/// The answer to a request whose handler panicked.
+fn panicked() -> Error {
+    Error::new(Reason::Internal, "internal error")
 }
 
 /// Whether the method is refused for what the target is now.

@@ -37,6 +37,16 @@ impl Handles {
     }
 }
 
+/// What is counted of a request that has ended.
+pub(super) struct Served {
+    pub(super) lane: Lane,
+    pub(super) status: u16,
+    pub(super) took: Duration,
+    /// Bytes of the answer's body.
+    pub(super) sent: u64,
+    pub(super) cost: CostSnapshot,
+}
+
 impl Meters {
     /// The metrics of the route called `route`.
     pub(super) fn new(route: &'static str) -> Self {
@@ -52,19 +62,19 @@ impl Meters {
     }
 
     /// Counts a request that has ended.
-    pub(super) fn count(&self, lane: Lane, status: u16, took: Duration, cost: (u64, CostSnapshot)) {
-        let Some(place) = self.lanes.get(lane.index()) else {
+    pub(super) fn count(&self, served: &Served) {
+        let Some(place) = self.lanes.get(served.lane.index()) else {
             return;
         };
-        let handles = place.get_or_init(|| Handles::new(self.route, lane));
-        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        let handles = place.get_or_init(|| Handles::new(self.route, served.lane));
+        let class = usize::from(served.status / 100).clamp(1, CLASSES.len()) - 1;
         if let Some(requests) = handles.requests.get(class) {
             requests.increment(1);
         }
-        let (sent, cost) = cost;
-        handles.seconds.record(took.as_secs_f64());
+        let cost = &served.cost;
+        handles.seconds.record(served.took.as_secs_f64());
         for (counter, amount) in [
-            (&handles.sent, sent),
+            (&handles.sent, served.sent),
             (&handles.received, cost.bytes_in),
             (&handles.statements, cost.reads + cost.writes),
         ] {

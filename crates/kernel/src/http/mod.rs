@@ -6,8 +6,10 @@
 
 mod body;
 mod call;
+mod deadline;
 mod dialect;
 mod dispatch;
+mod head;
 mod journal;
 mod meters;
 mod params;
@@ -18,6 +20,7 @@ mod route;
 
 pub use body::{BodyStream, refuse};
 pub use call::Call;
+pub use deadline::Deadline;
 pub use dialect::Dialect;
 pub use dispatch::{Dispatcher, challenge_realm};
 pub use journal::{Journal, Line};

@@ -14,6 +14,7 @@ use seawall_types::lane::Lane;
 
 use super::Response;
 use super::call::Call;
+use super::deadline::Deadline;
 use super::dialect::Dialect;
 use super::meters::Meters;
 use super::params::Places;
@@ -76,6 +77,8 @@ pub struct Route {
     pub access: Access,
     /// In which dialect its errors are said.
     pub dialect: Dialect,
+    /// By when it answers, if not by the deadline of its lane.
+    pub deadline: Option<Deadline>,
     pub(super) handler: Handler,
 }
 
@@ -99,7 +102,16 @@ impl Route {
             lane: lane.into(),
             access,
             dialect,
+            deadline: None,
             handler: Arc::new(move |call| handler(call).boxed()),
+        }
+    }
+
+    /// The same route with a deadline of its own.
+    pub fn deadline(self, deadline: Deadline) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
         }
     }
 }

@@ -5,6 +5,7 @@ mod doors;
 mod events;
 mod jobs;
 mod rights;
+mod requests;
 mod store;
 mod time;
 

@@ -49,6 +49,12 @@ seawall_meta::statements! {
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 
+    /// Changes nothing of the installation's row, but needs it.
+    INSTALLATION_TOUCH: |_d| Query::update()
+        .table("installation")
+        .value("created_at", Expr::col("created_at"))
+        .to_owned();
+
     /// The events, in their order.
     EVENTS: |_d| Query::select()
         .columns(["id"])
@@ -63,6 +69,9 @@ seawall_meta::statements! {
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 }
+
+/// Holds the installation's row, while its transaction stands.
+pub(super) const HOLD_INSTALLATION: &str = "UPDATE installation SET created_at = created_at + 1";
 
 /// What makes the queue refuse each change of a job, and what ends that. On SQLite the table stays: the driver's thread
 /// does not survive a statement whose table has gone since it was prepared.

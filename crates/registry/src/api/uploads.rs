@@ -15,7 +15,9 @@ use http::{HeaderName, Method, StatusCode, header};
 use seawall_blob::BodyError;
 use seawall_kernel::Repo;
 use seawall_kernel::auth::ActKind;
-use seawall_kernel::http::{Access, BodyStream, Call, Dialect, LaneRule, Response, Route};
+use seawall_kernel::http::{
+    Access, BodyStream, Call, Deadline, Dialect, LaneRule, Response, Route,
+};
 use seawall_types::{Algorithm, Digest, Error, Lane, Reason, RepositoryName, Result};
 use uuid::Uuid;
 
@@ -32,6 +34,9 @@ const UPLOADS: &str = "/v2/{name...}/blobs/uploads/";
 const UPLOADS_BARE: &str = "/v2/{name...}/blobs/uploads";
 const UPLOAD: &str = "/v2/{name...}/blobs/uploads/{upload}";
 
+/// For what brings bytes: as many as there are, as slowly as the settings allow.
+const STREAMING: Deadline = Deadline::Streaming(None);
+
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     let push = (Access::Repository(ActKind::Push), Dialect::Oci);
     let lane = Lane::Push;
@@ -42,14 +47,16 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
             lane,
             push,
             bind(content, open),
-        ),
+        )
+        .deadline(STREAMING),
         Route::new(
             "upload.open",
             (Method::POST, UPLOADS_BARE),
             lane,
             push,
             bind(content, open),
-        ),
+        )
+        .deadline(STREAMING),
         Route::new(
             "upload.status",
             (Method::GET, UPLOAD),
@@ -70,14 +77,16 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
             lane,
             push,
             bind(content, append),
-        ),
+        )
+        .deadline(STREAMING),
         Route::new(
             "upload.finish",
             (Method::PUT, UPLOAD),
             LaneRule::Of(finishing_lane),
             push,
             bind(content, finish),
-        ),
+        )
+        .deadline(STREAMING),
         Route::new(
             "upload.cancel",
             (Method::DELETE, UPLOAD),

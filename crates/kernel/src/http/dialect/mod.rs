@@ -80,7 +80,7 @@ impl Dialect {
 /// What an error advises, or what its kind usually needs.
 fn retry_after(error: &Error) -> Option<u32> {
     error.retry_after.or(match error.reason {
-        Reason::TooMany | Reason::Unavailable => Some(5),
+        Reason::TooMany | Reason::Unavailable | Reason::DeadlinePassed => Some(5),
         Reason::StorageFull => Some(60),
         _ => None,
     })

@@ -74,7 +74,7 @@ const fn words(reason: Reason) -> (StatusCode, &'static str) {
         Reason::NotFound => (S::NOT_FOUND, "UNSUPPORTED"),
         Reason::TooMany => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
         Reason::StorageFull => (S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
-        Reason::Unavailable => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Reason::Unavailable | Reason::DeadlinePassed => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Reason::Internal => (S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
     }
 }

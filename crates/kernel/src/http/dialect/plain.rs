@@ -48,7 +48,7 @@ const fn status(reason: Reason) -> StatusCode {
         Reason::Precondition => S::PRECONDITION_FAILED,
         Reason::TooMany => S::TOO_MANY_REQUESTS,
         Reason::StorageFull => S::INSUFFICIENT_STORAGE,
-        Reason::Unavailable => S::SERVICE_UNAVAILABLE,
+        Reason::Unavailable | Reason::DeadlinePassed => S::SERVICE_UNAVAILABLE,
         Reason::Internal => S::INTERNAL_SERVER_ERROR,
     }
 }
