@@ -54,7 +54,10 @@ fn cache_bytes() -> u64 {
 }
 
 fn dispatch(house: &House, requests: &Requests) -> Arc<Dispatcher> {
-    house.dispatcher(front::routes(None), Some(Arc::new(requests.clone())))
+    let journal = Arc::new(requests.clone());
+    house
+        .dispatcher(front::routes(None), Some(journal))
+        .expect("routes that can be served together")
 }
 
 impl TestApp {

@@ -7,6 +7,8 @@ use seawall_kernel::http::{Journal, Line};
 /// One request, as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
+    /// The feature that brings the route.
+    pub feature: &'static str,
     /// The route's name.
     pub route: &'static str,
     /// The path, without its query.
@@ -38,6 +40,7 @@ impl Journal for Requests {
     fn note(&self, line: &Line<'_>) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.push(Seen {
+            feature: line.feature,
             route: line.route,
             path: line.path.to_owned(),
             lane: line.lane,

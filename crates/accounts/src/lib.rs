@@ -11,6 +11,7 @@
 //! as SHA-256, signing keys sealed with the installation's secret.
 
 mod api;
+mod challenge;
 mod config;
 mod credentials;
 mod declare;

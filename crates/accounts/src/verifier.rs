@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use seawall_kernel::auth::{CredentialKind, Identity, IdentitySource, Verifier};
+use seawall_kernel::auth::{CredentialKind, Identity, IdentitySource, Verifier, Wanted};
 use seawall_kernel::{Actor, Ceiling, Op, Who};
 use seawall_meta::Tx;
 use seawall_types::basic::{Credentials, CredentialsError};
 use seawall_types::time::Millis;
 use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 
+use crate::challenge;
 use crate::credentials;
 use crate::directory::Directory;
 use crate::passwords::{self, Claim, Stored};
@@ -30,6 +31,10 @@ impl Verifier for Directory {
                 Credentials::Bearer(token) => self.bearer(op, &token).await,
             }
         })
+    }
+
+    fn challenge(&self, op: &Op, wanted: &Wanted, reason: Reason) -> Option<String> {
+        Some(challenge::bearer(op, wanted, reason))
     }
 }
 

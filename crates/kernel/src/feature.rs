@@ -10,7 +10,7 @@ use seawall_types::Result;
 use seawall_types::lane::Lane;
 
 use crate::events::{Consumer, RecordedEvent, Watch};
-use crate::http::Route;
+use crate::http::{Dialect, Mount, Route};
 use crate::jobs::{Job, Outcome, Worker};
 use crate::op::Op;
 
@@ -31,6 +31,8 @@ pub struct Feature {
     pub name: &'static str,
     /// Its routes.
     pub routes: Vec<Route>,
+    /// Where it mounts dialects of errors.
+    pub mounts: Vec<Mount>,
     /// What runs its jobs.
     pub workers: Vec<Worker>,
     /// What is to be in the queue from the start.
@@ -47,6 +49,7 @@ impl Feature {
         Self {
             name,
             routes: Vec::new(),
+            mounts: Vec::new(),
             workers: Vec::new(),
             recurring: Vec::new(),
             consumers: Vec::new(),
@@ -56,7 +59,20 @@ impl Feature {
 
     /// Adds routes.
     pub fn routes(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
-        self.routes.extend(routes);
+        let feature = self.name;
+        let routes = routes.into_iter();
+        self.routes
+            .extend(routes.map(|route| route.brought_by(feature)));
+        self
+    }
+
+    /// Says the errors of all paths below `prefix` in `dialect`, also of those that no route is for.
+    pub fn mount(mut self, prefix: &'static str, dialect: &'static dyn Dialect) -> Self {
+        self.mounts.push(Mount {
+            prefix,
+            feature: self.name,
+            dialect,
+        });
         self
     }
 

@@ -36,6 +36,7 @@ use seawall_meta::{Migrations, Statement};
 use seawall_types::Result;
 use seawall_types::lane::Lane;
 
+pub use api::OCI;
 pub use blob::{linked, walk_links};
 pub use config::{Config, Listings, Manifests, Policy, Uploads};
 pub use declare::declarations;
@@ -130,6 +131,7 @@ impl Content {
 pub fn feature(content: &Arc<Content>) -> Feature {
     let (sweeping, forgetting) = (Arc::clone(content), Arc::clone(content));
     Feature::new("registry")
+        .mount("/v2", &OCI)
         .routes(api::routes(content))
         .job::<upload::Sweep, _, _>(Lane::Background, move |op, _| {
             let content = Arc::clone(&sweeping);

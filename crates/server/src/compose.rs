@@ -152,23 +152,20 @@ impl House {
     }
 
     /// The dispatcher over every feature's routes and those of the process itself; `journal` writes the
-    /// request log.
+    /// request log. Errors: routes that cannot be served together.
     pub fn dispatcher(
         &self,
         own: Vec<Route>,
         journal: Option<Arc<dyn Journal>>,
-    ) -> Arc<Dispatcher> {
-        let routes = self
-            .features
-            .iter()
-            .flat_map(|feature| feature.routes.clone());
+    ) -> Result<Arc<Dispatcher>> {
+        let own = Feature::new("server").routes(own);
+        let features = || std::iter::once(&own).chain(&self.features);
+        let routes = features().flat_map(|feature| feature.routes.iter().cloned());
+        let mounts = features().flat_map(|feature| feature.mounts.iter().copied());
+        let table = Table::new(routes, mounts).context("the routes cannot be served")?;
         let verifier = Arc::clone(&self.directory) as Arc<dyn Verifier>;
-        Dispatcher::new(
-            Arc::clone(&self.kernel),
-            Table::new(own.into_iter().chain(routes)),
-            verifier,
-            journal,
-        )
+        let kernel = Arc::clone(&self.kernel);
+        Ok(Dispatcher::new(kernel, table, verifier, journal))
     }
 
     /// Starts what runs beside requests.

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method, Request, Response, Version, header};
+use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::Incoming;
-use seawall_kernel::http::{Access, Dialect, Dispatcher, Route};
+use seawall_kernel::http::{Access, Dispatcher, Route};
 use seawall_kernel::{Error, Op, Origin, Reason};
 use seawall_types::host::Host;
 use seawall_types::lane::Lane;
@@ -138,53 +138,42 @@ fn names_one_host<B>(request: &Request<B>) -> bool {
 /// The process's own routes. Health and metrics are served here unless they have a listener of
 /// their own (`ops` is `None` then).
 pub fn routes(ops: Option<&Ops>) -> Vec<Route> {
-    let mut routes = Vec::new();
-    for method in [Method::GET, Method::HEAD] {
-        routes.push(landing_route(method.clone()));
-        if let Some(ops) = ops {
-            let paths = [
-                ("live", "/health/live"),
-                ("ready", "/health/ready"),
-                ("metrics", "/metrics"),
-            ];
-            for (name, path) in paths {
-                routes.push(ops_route(ops, name, (method.clone(), path)));
-            }
-        }
+    let mut routes = vec![landing_route()];
+    if let Some(ops) = ops {
+        let paths = [
+            ("live", "/health/live"),
+            ("ready", "/health/ready"),
+            ("metrics", "/metrics"),
+        ];
+        routes.extend(paths.map(|(name, path)| ops_route(ops, name, path)));
     }
     routes
 }
 
-fn ops_route(ops: &Ops, name: &'static str, at: (Method, &'static str)) -> Route {
+fn ops_route(ops: &Ops, name: &'static str, path: &'static str) -> Route {
     let ops = ops.clone();
-    Route::new(
-        name,
-        at,
-        Lane::Control,
-        (Access::Open, Dialect::Plain),
-        move |call| {
+    Route::get(name, path)
+        .lane(Lane::Control)
+        .access(Access::Open)
+        .handler(move |call| {
             let asked = (call.method(), call.uri().path());
             let answer = ops.answer_anybody(asked, call.op.origin(), call.headers());
             let nothing = || Error::new(Reason::NotFound, "nothing is served at this path");
             std::future::ready(answer.ok_or_else(nothing))
-        },
-    )
+        })
 }
 
-fn landing_route(method: Method) -> Route {
-    let access = (Access::Open, Dialect::Plain);
-    Route::new(
-        "landing",
-        (method, "/"),
-        Lane::Interactive,
-        access,
-        |call| {
+fn landing_route() -> Route {
+    Route::get("landing", "/")
+        .lane(Lane::Interactive)
+        .access(Access::Open)
+        .summary("Says how to log in, to people with a browser.")
+        .handler(|call| {
             let page = door(&call.op)
                 .map(|door| landing::page(call.headers(), &door))
                 .ok_or_else(|| Error::new(Reason::BadRequest, "the Host header is not valid"));
             std::future::ready(page)
-        },
-    )
+        })
 }
 
 /// What clients write: the configured address, else the host by which this one came.

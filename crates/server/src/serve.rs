@@ -57,7 +57,7 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let token = config.management.token.clone();
     let ops = Ops::new(Arc::clone(&health), telemetry.clone(), token);
     let own = config.management.address.is_none().then_some(&ops);
-    let dispatcher = house.dispatcher(front::routes(own), logging.requests.clone());
+    let dispatcher = house.dispatcher(front::routes(own), logging.requests.clone())?;
     let server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;
     let addresses = server.addresses();
     // Before it is watched: of two looks at the same time, one would find the other in its way.

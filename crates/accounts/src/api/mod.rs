@@ -5,42 +5,45 @@ mod token;
 
 use std::sync::Arc;
 
-use http::Method;
 use http::request::Parts;
-use seawall_kernel::http::{Access, Dialect, LaneRule, Query, Route};
+use seawall_kernel::http::{Access, LaneRule, Query, Route};
 use seawall_types::lane::Lane;
 
 use crate::directory::Directory;
 use crate::tokens::grant;
 
-const PATH: &str = "/v2/auth";
+pub(crate) const PATH: &str = "/v2/auth";
 
 /// The routes of the token service.
 pub(crate) fn routes(directory: &Arc<Directory>) -> [Route; 2] {
-    let (get, post) = (Arc::clone(directory), Arc::clone(directory));
-    let said = (Access::Anyone, Dialect::Oci);
     [
-        Route::new(
-            "token.get",
-            (Method::GET, PATH),
-            LaneRule::Of(lane),
-            said,
-            move |call| {
-                let directory = Arc::clone(&get);
-                async move { token::get(&directory, &call).await }
-            },
-        ),
+        Route::get("token.get", PATH)
+            .lane(LaneRule::Of(lane))
+            .access(Access::Anyone)
+            .without_head()
+            .summary("Gives out a token for the scopes that are asked for and allowed.")
+            .query_param(
+                "service",
+                "The service, as the challenge names it.",
+                "registry",
+            )
+            .query_param(
+                "scope",
+                "What the token is for.",
+                "repository:library/hello:pull",
+            )
+            .to(directory, |directory, call| async move {
+                token::get(&directory, &call).await
+            }),
         // What it asks for is in its body; it is narrowed once that is read.
-        Route::new(
-            "token.post",
-            (Method::POST, PATH),
-            Lane::Interactive,
-            said,
-            move |call| {
-                let directory = Arc::clone(&post);
-                async move { token::post(&directory, &call).await }
-            },
-        ),
+        Route::post("token.post", PATH)
+            .lane(Lane::Interactive)
+            .access(Access::Anyone)
+            .body_limit(token::MAX_FORM_BYTES)
+            .summary("Gives out a token for a password or a refresh token (OAuth 2).")
+            .to(directory, |directory, call| async move {
+                token::post(&directory, &call).await
+            }),
     ]
 }
 

@@ -18,7 +18,7 @@ use crate::tokens::{grant, refresh};
 use crate::verifier::known;
 
 /// The longest form, in bytes.
-const MAX_FORM_BYTES: usize = 64 * 1024;
+pub(super) const MAX_FORM_BYTES: usize = 64 * 1024;
 
 /// The answer; both names of the token are in use.
 #[derive(Serialize)]
@@ -69,7 +69,7 @@ pub(super) async fn get(directory: &Directory, call: &Call) -> Result<Response> 
 /// `POST /v2/auth` (distribution §13.3). Who asks is in the body.
 pub(super) async fn post(directory: &Directory, call: &Call) -> Result<Response> {
     is_form(call)?;
-    let form = Form::parse(&call.bytes(MAX_FORM_BYTES).await?)?;
+    let form = Form::parse(&call.whole_body().await?)?;
     let grant_type = form.need("grant_type")?.expose();
     // The standard asks for `service` and `client_id`; not all clients send them.
     let client = form.get("client_id")?.map(Secret::expose);

@@ -1,5 +1,6 @@
 //! Accounts over a real database and the kernel's own dispatcher.
 
+mod dialect;
 mod directory;
 mod doors;
 mod logins;
@@ -32,6 +33,7 @@ use serde_json::Value;
 
 use crate::verifier::known;
 use crate::{Config, Directory, MIGRATIONS, NewUser, feature};
+use dialect::NEUTRAL;
 
 /// A kind of repository, as another crate has it.
 struct Image;
@@ -109,7 +111,8 @@ impl House {
         };
         let kernel = Kernel::open(parts).await.unwrap();
         let directory = Directory::new(&kernel, config).await.unwrap();
-        let table = Table::new(feature(&directory).routes);
+        let feature = feature(&directory).mount("/v2", &NEUTRAL);
+        let table = Table::new(feature.routes, feature.mounts).unwrap();
         let verifier = Arc::clone(&directory) as Arc<dyn Verifier>;
         let dispatcher = Dispatcher::new(Arc::clone(&kernel), table, verifier, None);
         Self {
@@ -230,8 +233,8 @@ impl Answer {
             .to_owned()
     }
 
-    fn code(&self) -> &str {
-        self.body["errors"][0]["code"].as_str().unwrap_or_default()
+    fn reason(&self) -> &str {
+        self.body["reason"].as_str().unwrap_or_default()
     }
 }
 

@@ -151,20 +151,6 @@ act_kinds! {
     AdministerInstallation: Installation, Needs::Superuser, None, true;
 }
 
-impl ActKind {
-    /// The actions that a challenge asks for, in the order that clients know (distribution §13.1);
-    /// empty for an act that no scope covers.
-    pub const fn scope_actions(self) -> &'static str {
-        match self.rule().action {
-            Some(Action::Pull) => "pull",
-            Some(Action::Push) => "pull,push",
-            Some(Action::Delete) => "delete",
-            Some(Action::All) => "*",
-            None => "",
-        }
-    }
-}
-
 macro_rules! acts {
     ($($(#[$doc:meta])* $name:ident: $($act:ident is $kind:ident),+;)*) => {$(
         $(#[$doc])*

@@ -13,4 +13,4 @@ pub use act::{
     UserAct, View,
 };
 pub use actor::{Actor, Ceiling, CredentialKind, Identity, IdentitySource, Who};
-pub use verifier::Verifier;
+pub use verifier::{Verifier, Wanted};

@@ -12,10 +12,11 @@ use seawall_types::{Error, Reason, Result};
 use super::Response;
 use super::body::{BodySlot, BodyStream, refuse};
 use super::deadline::Deadline;
-use super::dialect::{Asked, Dialect};
+use super::dialect::{Dialect, ErrorContext, error_answer};
 use super::head::Head;
 use super::params::{Query, decode};
 use super::record::RequestRecord;
+use super::repository::RepositoryParams;
 use crate::op::Op;
 
 /// A request that was taken up, and what its answer is made from.
@@ -30,6 +31,17 @@ pub(super) struct Taken<'a> {
     pub(super) deadline: Deadline,
 }
 
+/// What a call knows of its route.
+#[derive(Clone, Copy)]
+pub(super) struct RouteFacts {
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) repository: RepositoryParams,
+    pub(super) body_limit: Option<usize>,
+}
+
+/// The most bytes of a body that is taken whole, where its route names no limit.
+const BODY_LIMIT: usize = 1 << 20;
+
 /// One request on its way through a handler.
 pub struct Call {
     /// The operation, its actor known.
@@ -37,14 +49,14 @@ pub struct Call {
     head: Arc<Head>,
     query: Query,
     body: BodySlot,
-    dialect: Dialect,
+    route: RouteFacts,
     record: Arc<RequestRecord>,
     deadline: Deadline,
 }
 
 impl Call {
     /// A call by `op`, whose actor is known.
-    pub(super) fn new(op: Op, request: &Taken<'_>, dialect: Dialect) -> Result<Self> {
+    pub(super) fn new(op: Op, request: &Taken<'_>, route: RouteFacts) -> Result<Self> {
         let head = Arc::clone(request.head);
         let query = Query::parse(head.parts.uri.query().unwrap_or_default())?;
         Ok(Self {
@@ -52,7 +64,7 @@ impl Call {
             head,
             query,
             body: request.slot.clone(),
-            dialect,
+            route,
             record: Arc::clone(request.record),
             deadline: request.deadline,
         })
@@ -67,12 +79,11 @@ impl Call {
     /// An error in the route's dialect with headers that help the client to go on, such as where an
     /// upload stands. For everything else a handler returns the error itself.
     pub fn refuse(&self, error: &Error, headers: HeaderMap) -> Response {
-        let asked = Asked {
+        let context = ErrorContext {
             method: self.method(),
-            challenge: None,
             allow: None,
         };
-        let mut response = self.dialect.render(error, &asked);
+        let mut response = error_answer(self.route.dialect, error, context, || None);
         response.headers_mut().extend(headers);
         response
     }
@@ -114,7 +125,7 @@ impl Call {
     /// The repository that the path names. Escaped slashes are plain by now, and nothing else that needs
     /// an escape is part of a name (distribution §2.12). Errors: `NameInvalid`.
     pub fn name(&self) -> Result<RepositoryName> {
-        Ok(RepositoryName::parse(self.raw("name"))?)
+        self.route.repository.parse(|param| self.raw(param))
     }
 
     /// A parameter of the path, decoded once.
@@ -123,8 +134,7 @@ impl Call {
     }
 
     fn raw(&self, name: &str) -> &str {
-        let Head { parts, places } = &*self.head;
-        places.raw(parts.uri.path(), name)
+        self.head.raw(name)
     }
 
     /// The body's length as `Content-Length` declares it. Errors: `SizeInvalid`.
@@ -144,6 +154,12 @@ impl Call {
             _ => self.op.kernel().settings().patience,
         };
         BodyStream::new(&self.body, patience, &self.op)
+    }
+
+    /// The whole body, if it is no longer than its route allows. Errors: as [`Self::bytes`].
+    pub async fn whole_body(&self) -> Result<Bytes> {
+        self.bytes(self.route.body_limit.unwrap_or(BODY_LIMIT))
+            .await
     }
 
     /// The whole body, if it is at most `limit` bytes long.

@@ -14,24 +14,24 @@ use ::http::{HeaderName, HeaderValue, Method, Request, header};
 use axum::body::{Body, HttpBody};
 use futures::{FutureExt, StreamExt};
 use seawall_types::lane::Lane;
-use seawall_types::name::RepositoryName;
 use seawall_types::work::Spawn;
 use seawall_types::{Error, Reason, Result};
 use tokio::sync::oneshot;
 
 use super::Response;
 use super::body::BodySlot;
-use super::call::{Call, Taken};
+use super::call::{Call, RouteFacts, Taken};
 use super::deadline::{Deadline, Watch};
-use super::dialect::{Asked, Dialect};
+use super::dialect::{Dialect, ErrorContext, error_answer};
 use super::head::Head;
 use super::journal::Journal;
 use super::meters::Meters;
-use super::params::Places;
-use super::plain::plain;
+use super::params::ParamSpans;
 use super::record::{Begun, RequestRecord};
-use super::route::{Access, Found, Route, Table};
-use crate::auth::{Actor, IdentitySource, Verifier};
+use super::route::Access;
+use super::slashes::with_plain_slashes;
+use super::table::{Entry, Found, Table};
+use crate::auth::{Actor, IdentitySource, Target, Verifier, Wanted};
 use crate::kernel::Kernel;
 use crate::op::{Op, Origin};
 
@@ -41,7 +41,9 @@ use crate::op::{Op, Origin};
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
-const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+/// The feature of requests that no route is for, in metrics and logs.
+const NO_FEATURE: &str = "kernel";
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Serves requests from a route table.
@@ -71,9 +73,9 @@ impl Dispatcher {
             table,
             verifier,
             journal,
-            unknown: Arc::new(Meters::new("unknown-route")),
-            wrong_method: Arc::new(Meters::new("wrong-method")),
-            malformed: Arc::new(Meters::new("malformed")),
+            unknown: Arc::new(Meters::new(NO_FEATURE, "unknown-route")),
+            wrong_method: Arc::new(Meters::new(NO_FEATURE, "wrong-method")),
+            malformed: Arc::new(Meters::new(NO_FEATURE, "malformed")),
         })
     }
 
@@ -88,38 +90,39 @@ impl Dispatcher {
         let (mut parts, body) = request.into_parts();
         let slot = BodySlot::new(body);
         let path = parts.uri.path();
-        let (target, lane, dialect) = match self.table.find(&parts.method, path) {
-            Found::Route(route, meters, places) => {
-                let lane = route.lane.lane(&parts);
-                (Target::Route(route, meters, places), lane, route.dialect)
+        let found = self.table.find(&parts.method, path);
+        let (lane, dialect, meters) = match &found {
+            Found::Route(entry, _) => {
+                let lane = entry.route.lane.lane(&parts);
+                (lane, entry.dialect, &entry.meters)
             }
-            Found::Methods(route, allow) => (Target::Methods(allow), Lane::Listing, route.dialect),
-            Found::Nothing => (Target::Nothing, Lane::Listing, Dialect::of_path(path)),
+            Found::Methods(dialect, _) => (Lane::Listing, *dialect, &self.wrong_method),
+            Found::Nothing(dialect) => (Lane::Listing, *dialect, &self.unknown),
         };
-        let (meters, places) = match &target {
-            Target::Route(_, meters, places) => (*meters, places.clone()),
-            Target::Methods(_) => (&self.wrong_method, Places::default()),
-            Target::Nothing => (&self.unknown, Places::default()),
-        };
-        let places = match &target {
-            Target::Route(route, ..) => match plain(&parts.uri, &route.pattern, &places) {
-                Some((uri, places)) => {
-                    parts.uri = uri;
-                    places
+        let spans = match &found {
+            Found::Route(entry, spans) => {
+                let plain = entry
+                    .escaped
+                    .and_then(|name| with_plain_slashes(&parts.uri, spans, name));
+                match plain {
+                    Some((uri, spans)) => {
+                        parts.uri = uri;
+                        spans
+                    }
+                    None => *spans,
                 }
-                None => places,
-            },
-            _ => places,
+            }
+            _ => ParamSpans::default(),
         };
-        let head = Arc::new(Head { parts, places });
+        let head = Arc::new(Head { parts, spans });
         let begun = Begun {
             head: &head,
             meters,
             journal: self.journal.as_ref(),
             started,
         };
-        let deadline = match &target {
-            Target::Route(route, ..) => route.deadline,
+        let deadline = match &found {
+            Found::Route(entry, _) => entry.route.deadline,
             _ => None,
         };
         let deadline = deadline.unwrap_or(Deadline::of(lane));
@@ -135,15 +138,16 @@ impl Dispatcher {
             started,
             deadline,
         };
-        let answered = match target {
-            Target::Route(route, ..) => self.answer(route, &request).await,
-            Target::Methods(allow) => Err(Failure {
-                allow: Some(allow),
-                ..Error::new(Reason::MethodNotAllowed, "the path has no such method").into()
-            }),
-            Target::Nothing => {
-                Err(Error::new(Reason::NotFound, "nothing is served at this path").into())
-            }
+        let answered = match &found {
+            Found::Route(entry, _) => self.answer(entry, &request).await,
+            Found::Methods(..) => Err(Error::new(
+                Reason::MethodNotAllowed,
+                "the path has no such method",
+            )),
+            Found::Nothing(_) => Err(Error::new(
+                Reason::NotFound,
+                "nothing is served at this path",
+            )),
         };
         if answered
             .as_ref()
@@ -153,18 +157,37 @@ impl Dispatcher {
         }
         let mut response = match answered {
             Ok(response) => response,
-            Err(failure) => {
-                record.failed(&failure.error);
-                let asked = Asked {
-                    method: &head.parts.method,
-                    challenge: failure.challenge,
-                    allow: failure.allow,
-                };
-                dialect.render(&failure.error, &asked)
+            Err(error) => {
+                record.failed(&error);
+                self.say(&error, &found, &request)
             }
         };
         sign(&mut response, dialect, &op);
         record.answer(response)
+    }
+
+    /// The answer that says `error` to a request.
+    fn say(&self, error: &Error, found: &Found<'_>, request: &Taken<'_>) -> Response {
+        let (dialect, allow) = match found {
+            // Whatever is refused with 405 names what is left (RFC 9110 §15.5.6): to look at it.
+            Found::Route(entry, _) => (
+                entry.dialect,
+                forbids_changes(error.reason).then(|| self.table.looking_at(&entry.route)),
+            ),
+            Found::Methods(dialect, allow) => (*dialect, Some(allow.clone())),
+            Found::Nothing(dialect) => (*dialect, None),
+        };
+        let context = ErrorContext {
+            method: &request.head.parts.method,
+            allow,
+        };
+        error_answer(dialect, error, context, || match found {
+            Found::Route(entry, _) => {
+                let wanted = wanted(entry, request.head)?;
+                self.verifier.challenge(request.op, &wanted, error.reason)
+            }
+            _ => None,
+        })
     }
 
     /// Answers a request with `error` and looks no further at it: for what cannot be a request of ours.
@@ -176,12 +199,12 @@ impl Dispatcher {
     ) -> Response {
         let started = self.kernel.clock().elapsed();
         let (parts, _) = request.into_parts();
-        let dialect = Dialect::of_path(parts.uri.path());
+        let dialect = self.table.dialect_of(parts.uri.path());
         let op = self
             .kernel
             .op(Lane::Listing, Actor::anonymous(), origin, None);
-        let places = Places::default();
-        let head = Arc::new(Head { parts, places });
+        let spans = ParamSpans::default();
+        let head = Arc::new(Head { parts, spans });
         let begun = Begun {
             head: &head,
             meters: &self.malformed,
@@ -190,23 +213,18 @@ impl Dispatcher {
         };
         let (record, op) = RequestRecord::begin(op, &begun);
         record.failed(error);
-        let asked = Asked {
+        let context = ErrorContext {
             method: &head.parts.method,
-            challenge: None,
             allow: None,
         };
-        let mut response = dialect.render(error, &asked);
+        let mut response = error_answer(dialect, error, context, || None);
         sign(&mut response, dialect, &op);
         record.answer(response)
     }
 
     /// Lets a route answer by its deadline, behind a panic barrier. What only reads ends when the
     /// deadline passes; what may change something goes on in its task, and keeps the record.
-    async fn answer(
-        &self,
-        route: &Route,
-        request: &Taken<'_>,
-    ) -> std::result::Result<Response, Failure> {
+    async fn answer(&self, entry: &Entry, request: &Taken<'_>) -> Result<Response> {
         let watch = Watch {
             deadline: request.deadline,
             clock: &**self.kernel.clock(),
@@ -214,68 +232,62 @@ impl Dispatcher {
             cost: request.op.cost(),
             progress: request.slot.progress(),
         };
-        let answering = AssertUnwindSafe(self.identify_and_handle(route, request));
+        let answering = AssertUnwindSafe(self.identify_and_handle(entry, request));
         let answered = match watch.over(answering.catch_unwind()).await {
             Some(Ok(answered)) => answered,
-            Some(Err(_)) => return Err(panicked().into()),
+            Some(Err(_)) => return Err(panicked()),
             None => return Err(cut_off(request, None)),
         };
         match answered {
             // SQL keeps to the same deadline, and may have noticed first.
-            Err(failure) if failure.error.reason == Reason::Unavailable && watch.has_passed() => {
-                Err(cut_off(request, failure.error.source))
+            Err(error) if error.reason == Reason::Unavailable && watch.has_passed() => {
+                Err(cut_off(request, error.source))
             }
+            Ok(response) if entry.is_head_of_get => Ok(head_of(response)),
             answered => answered,
         }
     }
 
-    async fn identify_and_handle(
-        &self,
-        route: &Route,
-        request: &Taken<'_>,
-    ) -> std::result::Result<Response, Failure> {
+    async fn identify_and_handle(&self, entry: &Entry, request: &Taken<'_>) -> Result<Response> {
         let Taken { op, head, .. } = request;
-        let refused = |error: Error| Failure {
-            challenge: challenge(op, route.access, head),
-            // Whatever is refused with 405 names what is left (RFC 9110 §15.5.6): to look at it.
-            allow: forbids_changes(error.reason).then(|| self.table.looking_at(route)),
-            error,
-        };
+        let route = &entry.route;
         let actor = match route.access {
             Access::Open => Actor::anonymous(),
-            _ => self
-                .verifier
-                .verify(op, &head.parts)
-                .await
-                .map_err(refused)?,
+            _ => self.verifier.verify(op, &head.parts).await?,
         };
         let identities = Arc::clone(&self.verifier) as Arc<dyn IdentitySource>;
         let op = op.proved_by(identities).acting_as(actor);
         request.record.goes_on_as(&op);
         if route.access == Access::Known && op.actor().is_anonymous() {
-            let error = Error::new(Reason::Unauthenticated, "authentication required");
-            return Err(refused(error));
+            return Err(Error::new(
+                Reason::Unauthenticated,
+                "authentication required",
+            ));
         }
-        let call = Call::new(op, request, route.dialect).map_err(refused)?;
-        let answered = if matches!(*call.method(), Method::GET | Method::HEAD) {
+        let facts = RouteFacts {
+            dialect: entry.dialect,
+            repository: route.repository,
+            body_limit: route.body_limit,
+        };
+        let call = Call::new(op, request, facts)?;
+        if matches!(*call.method(), Method::GET | Method::HEAD) {
             (route.handler)(call).await
         } else {
-            self.run_to_its_end(route, call, request.record).await
-        };
-        answered.map_err(refused)
+            self.run_to_its_end(entry, call, request.record).await
+        }
     }
 
     /// Runs a handler that may change something in a task of its own, behind a panic barrier of its
     /// own. When the client has gone, the record ends with the task.
     async fn run_to_its_end(
         &self,
-        route: &Route,
+        entry: &Entry,
         call: Call,
         record: &Arc<RequestRecord>,
     ) -> Result<Response> {
         let (answer, answered) = oneshot::channel();
         let record = Arc::clone(record);
-        let work = AssertUnwindSafe((route.handler)(call)).catch_unwind();
+        let work = AssertUnwindSafe((entry.route.handler)(call)).catch_unwind();
         let work = async move {
             let ended = work.await.unwrap_or_else(|_| Err(panicked()));
             // Where the client has gone, a failure of ours is known to the log only.
@@ -314,16 +326,13 @@ impl Dispatcher {
 }
 
 /// The answer to a request whose deadline has passed.
-fn cut_off(
-    request: &Taken<'_>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
-) -> Failure {
+fn cut_off(request: &Taken<'_>, source: Option<Arc<dyn std::error::Error + Send + Sync>>) -> Error {
     request.record.cut_off();
     let error = Error::new(
         Reason::DeadlinePassed,
         "the request took too long; try again later",
     );
-    Error { source, ..error }.into()
+    Error { source, ..error }
 }
 
 /// The answer to a request whose handler panicked.
@@ -337,77 +346,42 @@ fn forbids_changes(reason: Reason) -> bool {
     matches!(reason, R::BlobReferenced | R::ReadOnly | R::Unsupported)
 }
 
-/// What a request is for.
-enum Target<'t> {
-    Route(&'t Route, &'t Arc<Meters>, Places),
-    Methods(String),
-    Nothing,
+/// The answer without its body, which keeps its length (RFC 9110 §9.3.2).
+fn head_of(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let length = body.size_hint().exact().filter(|length| *length > 0);
+    if let (Some(length), false) = (length, parts.headers.contains_key(header::CONTENT_LENGTH)) {
+        parts
+            .headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
 }
 
 /// The headers that every answer has.
-fn sign(response: &mut Response, dialect: Dialect, op: &Op) {
+fn sign(response: &mut Response, dialect: &dyn Dialect, op: &Op) {
     let headers = response.headers_mut();
     // Whatever is served is what it says that it is, and nothing that a browser makes of it.
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    if dialect == Dialect::Oci {
-        let version = HeaderValue::from_static("registry/2.0");
-        headers.insert(API_VERSION, version);
-    }
+    dialect.add_headers(headers);
     if let Ok(id) = HeaderValue::try_from(op.origin().request_id.as_str()) {
         headers.insert(REQUEST_ID, id);
     }
 }
 
-/// An error with what its rendering needs.
-struct Failure {
-    error: Error,
-    challenge: Option<String>,
-    allow: Option<String>,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self {
-            error,
-            challenge: None,
-            allow: None,
-        }
-    }
-}
-
-/// The challenge for a route: the scopes that the route needs, whatever the method (distribution
-/// §13.1). A name that cannot exist asks for no scope.
-fn challenge(op: &Op, access: Access, head: &Head) -> Option<String> {
-    let scope = match access {
+/// What a route's refused request wanted; nothing if no credentials would help. A name that cannot
+/// exist is wanted by nobody.
+fn wanted(entry: &Entry, head: &Head) -> Option<Wanted> {
+    Some(match entry.route.access {
         Access::Open => return None,
-        Access::Anyone | Access::Known => None,
-        Access::Catalog => Some("registry:catalog:*".to_owned()),
-        Access::Repository(act) => {
-            let name = head.places.raw(head.parts.uri.path(), "name");
-            let name = RepositoryName::parse(name).ok();
-            name.map(|name| format!("repository:{}:{}", name.as_written(), act.scope_actions()))
+        Access::Act(act) if act.rule().target == Target::Repository => {
+            let repository = entry.route.repository.parse(|param| head.raw(param));
+            repository.map_or(Wanted::Identity, |name| Wanted::Repository(name, act))
         }
-    };
-    let realm = challenge_realm(op);
-    let service = op.kernel().installation();
-    let scope = scope
-        .map(|scope| format!(",scope=\"{scope}\""))
-        .unwrap_or_default();
-    Some(format!(
-        "Bearer realm=\"{realm}\",service=\"{service}\"{scope}"
-    ))
-}
-
-/// The token endpoint's address: under the configured public address, else under the host that the
-/// client used, which was validated when it came in.
-pub fn challenge_realm(op: &Op) -> String {
-    if let Some(url) = &op.kernel().settings().public_url {
-        return format!("{}/v2/auth", url.trim_end_matches('/'));
-    }
-    let scheme = if op.origin().secure { "https" } else { "http" };
-    let host = op.origin().host.as_deref().unwrap_or("localhost");
-    format!("{scheme}://{host}/v2/auth")
+        Access::Anyone | Access::Known | Access::Act(_) => Wanted::Identity,
+        Access::Catalog => Wanted::Catalog,
+    })
 }

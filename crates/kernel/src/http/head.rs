@@ -2,10 +2,17 @@
 
 use ::http::request::Parts;
 
-use super::params::Places;
+use super::params::ParamSpans;
 
 /// A request's head, and where its parameters stand in the path.
 pub(super) struct Head {
     pub(super) parts: Parts,
-    pub(super) places: Places,
+    pub(super) spans: ParamSpans,
+}
+
+impl Head {
+    /// A parameter as it stands in the path, or nothing.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        self.spans.raw(self.parts.uri.path(), name)
+    }
 }

@@ -16,6 +16,8 @@ pub struct Line<'a> {
     pub actor: &'a str,
     /// From where.
     pub address: Option<IpAddr>,
+    /// The feature that brings the route.
+    pub feature: &'static str,
     /// The route's name.
     pub route: &'static str,
     /// The method.

@@ -11,6 +11,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// The metrics of one route.
 pub(super) struct Meters {
+    feature: &'static str,
     route: &'static str,
     lanes: [OnceLock<Handles>; Lane::ALL.len()],
 }
@@ -24,9 +25,19 @@ struct Handles {
 }
 
 impl Handles {
-    fn new(route: &'static str, lane: Lane) -> Self {
-        let labels = [("route", route), ("lane", lane.name())];
-        let requests = |class| counter!("seawall_requests_total", "route" => route, "lane" => lane.name(), "status" => class);
+    fn new(meters: &Meters, lane: Lane) -> Self {
+        let labels = [
+            ("feature", meters.feature),
+            ("route", meters.route),
+            ("lane", lane.name()),
+        ];
+        let requests = |class| {
+            let [feature, route, lane] = labels;
+            counter!(
+                "seawall_requests_total",
+                &[feature, route, lane, ("status", class)]
+            )
+        };
         Self {
             requests: CLASSES.map(requests),
             seconds: histogram!("seawall_request_seconds", &labels),
@@ -48,12 +59,18 @@ pub(super) struct Served {
 }
 
 impl Meters {
-    /// The metrics of the route called `route`.
-    pub(super) fn new(route: &'static str) -> Self {
+    /// The metrics of the route called `route` of `feature`.
+    pub(super) fn new(feature: &'static str, route: &'static str) -> Self {
         Self {
+            feature,
             route,
             lanes: Default::default(),
         }
+    }
+
+    /// The feature's name.
+    pub(super) fn feature(&self) -> &'static str {
+        self.feature
     }
 
     /// The route's name.
@@ -66,7 +83,7 @@ impl Meters {
         let Some(place) = self.lanes.get(served.lane.index()) else {
             return;
         };
-        let handles = place.get_or_init(|| Handles::new(self.route, served.lane));
+        let handles = place.get_or_init(|| Handles::new(self, served.lane));
         let class = usize::from(served.status / 100).clamp(1, CLASSES.len()) - 1;
         if let Some(requests) = handles.requests.get(class) {
             requests.increment(1);

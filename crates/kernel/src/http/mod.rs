@@ -9,24 +9,35 @@ mod call;
 mod deadline;
 mod dialect;
 mod dispatch;
+mod documentation;
 mod head;
+mod index;
 mod journal;
 mod meters;
 mod params;
 mod pattern;
-mod plain;
+mod plain_text;
 mod record;
+mod repository;
 mod route;
+mod slashes;
+mod table;
 
 pub use body::{BodyStream, refuse};
 pub use call::Call;
 pub use deadline::Deadline;
-pub use dialect::Dialect;
-pub use dispatch::{Dispatcher, challenge_realm};
+pub use dialect::{Dialect, Mount, RenderedError};
+pub use dispatch::Dispatcher;
+pub use documentation::{
+    Documentation, ParamDocumentation, ParamPlace, ResponseDocumentation, SchemaOf,
+};
 pub use journal::{Journal, Line};
-pub use params::{Params, Query};
-pub use pattern::Pattern;
-pub use route::{Access, LaneRule, Route, Table};
+pub use params::Query;
+pub use pattern::{Pattern, PatternError};
+pub use plain_text::PlainText;
+pub use repository::RepositoryParams;
+pub use route::{Access, LaneRule, Route, RouteBuilder, RouteWithoutLane};
+pub use table::{RouteName, Table, TableError};
 
 /// An answer: head and a body that may stream.
 pub type Response = ::http::Response<axum::body::Body>;

@@ -5,65 +5,79 @@ use std::ops::Range;
 
 use seawall_types::{Error, Reason, Result};
 
-/// No pattern has more parameters.
-pub(super) const MOST_PARAMS: usize = 4;
+use super::pattern::MOST_PARAMS;
 
-/// The parameters that a pattern captured, still percent-encoded.
+/// Where the parameters of a path stand in it, still percent-encoded. It is kept beside the path and
+/// allocates nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Params<'p> {
-    held: [(&'static str, &'p str); MOST_PARAMS],
+pub(super) struct ParamSpans {
+    names: [&'static str; MOST_PARAMS],
+    spans: [(u32, u32); MOST_PARAMS],
     count: usize,
 }
 
-impl<'p> Params<'p> {
-    pub(super) fn set(&mut self, name: &'static str, value: &'p str) {
-        if let Some(place) = self.held.get_mut(self.count) {
-            *place = (name, value);
+impl ParamSpans {
+    /// Adds the span of a parameter whose name is said later; what is too much is left out, which
+    /// patterns are checked for when the process starts.
+    pub(super) fn push(&mut self, span: Range<usize>) {
+        if let Some(place) = self.spans.get_mut(self.count) {
+            // No path is that long: HTTP ends at 64 KiB.
+            let short = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+            *place = (short(span.start), short(span.end));
             self.count += 1;
         }
     }
 
-    /// The parameter as it stood in the path, or nothing.
-    pub fn raw(&self, name: &str) -> &'p str {
-        let mut held = self.iter();
-        held.find(|(key, _)| *key == name)
-            .map_or("", |(_, value)| value)
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Forgets what was added since there were `count`.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count);
+    }
+
+    /// Says the names of the parameters, in the order in which their spans were added.
+    pub(super) fn name(&mut self, names: &[&'static str; MOST_PARAMS]) {
+        self.names = *names;
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'p str)> + '_ {
-        self.held.iter().take(self.count).copied()
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> + '_ {
+        let spans = self.spans.iter();
+        let spans = spans.map(|(start, end)| *start as usize..*end as usize);
+        self.names.iter().copied().zip(spans).take(self.count)
     }
 
-    /// Where they stand in `path`, from which they were captured.
-    pub(super) fn places(&self, path: &str) -> Places {
-        let mut places = Places::default();
-        for (place, (name, value)) in places.0.iter_mut().zip(self.iter()) {
-            let start = value.as_ptr().addr().saturating_sub(path.as_ptr().addr());
-            *place = (name, start..start + value.len());
-        }
-        places
-    }
-}
-
-/// Parameters as places in the path that they were captured from.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Places([(&'static str, Range<usize>); MOST_PARAMS]);
-
-impl Places {
     /// Where the parameter stands.
-    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
-        let mut places = self.0.iter();
-        places
+    pub(super) fn span(&self, name: &str) -> Option<Range<usize>> {
+        self.iter()
             .find(|(key, _)| *key == name)
-            .map(|(_, range)| range.clone())
+            .map(|(_, span)| span)
     }
 
     /// The parameter as it stands in `path`, or nothing.
     pub(super) fn raw<'p>(&self, path: &'p str, name: &str) -> &'p str {
-        self.place(name)
-            .and_then(|range| path.get(range))
+        self.span(name)
+            .and_then(|span| path.get(span))
             .unwrap_or_default()
+    }
+
+    /// The same after the parameter at `span` has become `shorter` bytes shorter.
+    pub(super) fn shortened(&self, span: &Range<usize>, shorter: usize) -> Self {
+        let shorter = u32::try_from(shorter).unwrap_or(u32::MAX);
+        let moved = |place: u32| {
+            if place as usize >= span.end {
+                place.saturating_sub(shorter)
+            } else {
+                place
+            }
+        };
+        Self {
+            spans: self.spans.map(|(start, end)| (moved(start), moved(end))),
+            ..*self
+        }
     }
 }
 

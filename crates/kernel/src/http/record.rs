@@ -120,6 +120,7 @@ impl RequestRecord {
                 .unwrap_or_default();
             tracing::error!(
                 request_id = state.op.origin().request_id,
+                feature = self.meters.feature(),
                 route = self.meters.route(),
                 reason = error.reason.name(),
                 error = %error.public,
@@ -133,8 +134,12 @@ impl RequestRecord {
     pub(super) fn cut_off(&self) {
         let mut state = self.state.lock();
         state.is_cut_off = true;
-        let (route, lane) = (self.meters.route(), state.op.lane().name());
-        counter!("seawall_requests_cut_off_total", "route" => route, "lane" => lane).increment(1);
+        let labels = [
+            ("feature", self.meters.feature()),
+            ("route", self.meters.route()),
+            ("lane", state.op.lane().name()),
+        ];
+        counter!("seawall_requests_cut_off_total", &labels).increment(1);
     }
 
     /// The answer with a body that ends the record when it ends, or is dropped.
@@ -202,6 +207,7 @@ impl RequestRecord {
             lane: op.lane().name(),
             actor: op.actor().name(),
             address: op.origin().address,
+            feature: self.meters.feature(),
             route: self.meters.route(),
             method: parts.method.as_str(),
             path: path

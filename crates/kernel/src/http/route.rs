@@ -1,24 +1,25 @@
-//! The route table: every route with its lane, its access and its dialect.
+//! Routes: what is served at a path, with its lane, what it asks of its caller, and its bounds.
 //!
-//! A route cannot be made without a lane. The table is what the access test attacks with every kind
-//! of caller, so nothing is served that is not in it.
+//! A route is built in steps, and does not compile without a lane. Its dialect is that of the mount
+//! in which its path lies; its feature is written on it by [`Feature::routes`](crate::Feature).
 
 use std::sync::Arc;
 
-use ::http::Method;
 use ::http::request::Parts;
+use ::http::{Method, StatusCode};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use schemars::JsonSchema;
 use seawall_types::Result;
 use seawall_types::lane::Lane;
 
 use super::Response;
 use super::call::Call;
 use super::deadline::Deadline;
-use super::dialect::Dialect;
-use super::meters::Meters;
-use super::params::Places;
-use super::pattern::Pattern;
+use super::documentation::{
+    Documentation, ParamDocumentation, ParamPlace, ResponseDocumentation, schema_of,
+};
+use super::repository::RepositoryParams;
 use crate::auth::ActKind;
 
 /// How a request's lane is found.
@@ -54,134 +55,292 @@ pub enum Access {
     Anyone,
     /// Somebody must be known, or the installation's public side must be open to all.
     Known,
-    /// The act on the repository that the path names.
-    Repository(ActKind),
+    /// An act: on the repository that the path names, or on what else the act is done to.
+    Act(ActKind),
     /// The catalog.
     Catalog,
 }
 
-type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Response>> + Send + Sync>;
+pub(super) type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Response>> + Send + Sync>;
 
 /// One route.
 #[derive(Clone)]
 pub struct Route {
     /// Its name in logs and metrics, e.g. `manifest.get`.
     pub name: &'static str,
+    /// The feature that brings it.
+    pub feature: &'static str,
     /// Its method.
     pub method: Method,
-    /// Its path.
-    pub pattern: Pattern,
+    /// Its path, as a pattern.
+    pub path: &'static str,
     /// How its lane is found.
     pub lane: LaneRule,
     /// What it asks of its caller.
     pub access: Access,
-    /// In which dialect its errors are said.
-    pub dialect: Dialect,
+    /// Which parameters name its repository.
+    pub repository: RepositoryParams,
+    /// The most bytes of a body that the handler takes whole.
+    pub body_limit: Option<usize>,
     /// By when it answers, if not by the deadline of its lane.
     pub deadline: Option<Deadline>,
+    /// Whether a GET answers a HEAD, too, unless the path has a route for that.
+    pub answers_head: bool,
+    /// What it says of itself.
+    pub documentation: Arc<Documentation>,
     pub(super) handler: Handler,
 }
 
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident: $method:ident,)*) => {$(
+        $(#[$doc])*
+        pub fn $name(name: &'static str, path: &'static str) -> RouteWithoutLane {
+            RouteWithoutLane { name, method: Method::$method, path }
+        }
+    )*};
+}
+
+/// Routes are built from here.
+///
+/// ```
+/// # use seawall_kernel::http::{Call, Response, Route};
+/// # use seawall_types::{Lane, Result};
+/// # async fn show(_: std::sync::Arc<()>, _: Call) -> Result<Response> { unimplemented!() }
+/// # let state = std::sync::Arc::new(());
+/// Route::get("thing.show", "/things/{thing}").lane(Lane::Interactive).to(&state, show);
+/// ```
+///
+/// Without a lane there is no route:
+///
+/// ```compile_fail
+/// # use seawall_kernel::http::{Call, Response, Route};
+/// # use seawall_types::{Lane, Result};
+/// # async fn show(_: std::sync::Arc<()>, _: Call) -> Result<Response> { unimplemented!() }
+/// # let state = std::sync::Arc::new(());
+/// Route::get("thing.show", "/things/{thing}").to(&state, show);
+/// ```
 impl Route {
-    /// A route; it answers only through `handler`.
-    pub fn new<F, R>(
+    methods! {
+        /// A route that shows what is at `path`. It answers HEAD, too.
+        get: GET,
+        /// A route that answers only the head of what is at `path`.
+        head: HEAD,
+        /// A route that makes something below `path`.
+        post: POST,
+        /// A route that stores what is at `path`.
+        put: PUT,
+        /// A route that changes what is at `path`.
+        patch: PATCH,
+        /// A route that removes what is at `path`.
+        delete: DELETE,
+    }
+
+    /// The same route with the name of the feature that brings it.
+    pub fn brought_by(self, feature: &'static str) -> Self {
+        Self { feature, ..self }
+    }
+
+    /// The path with an example for each of its parameters; `known` is asked first.
+    pub fn example_path(&self, known: impl Fn(&str) -> Option<String>) -> String {
+        let segments = self.path.split('/').map(|segment| {
+            let Some(param) = segment.strip_prefix('{') else {
+                return segment.to_owned();
+            };
+            let param = param.trim_end_matches('}').trim_end_matches("...");
+            let example = || self.documentation.example(param).unwrap_or("1").to_owned();
+            known(param).unwrap_or_else(example)
+        });
+        segments.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// A route that does not know its lane yet.
+#[must_use]
+pub struct RouteWithoutLane {
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+}
+
+impl RouteWithoutLane {
+    /// The lane in which it is served.
+    pub fn lane(self, lane: impl Into<LaneRule>) -> RouteBuilder {
+        RouteBuilder {
+            name: self.name,
+            method: self.method,
+            path: self.path,
+            lane: lane.into(),
+            access: Access::Known,
+            repository: RepositoryParams::Whole("name"),
+            body_limit: None,
+            deadline: None,
+            answers_head: true,
+            documentation: Documentation::default(),
+        }
+    }
+}
+
+/// A route without a handler. Its caller must be known, unless it says otherwise.
+#[must_use]
+pub struct RouteBuilder {
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    lane: LaneRule,
+    access: Access,
+    repository: RepositoryParams,
+    body_limit: Option<usize>,
+    deadline: Option<Deadline>,
+    answers_head: bool,
+    documentation: Documentation,
+}
+
+impl RouteBuilder {
+    /// It does this; whoever may not is refused with a challenge that asks for it.
+    pub fn act(self, act: ActKind) -> Self {
+        self.access(Access::Act(act))
+    }
+
+    /// It asks this of its caller.
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The repository is named by two parameters, instead of one called `name`.
+    pub fn repository_in(mut self, namespace: &'static str, name: &'static str) -> Self {
+        self.repository = RepositoryParams::Parts { namespace, name };
+        self
+    }
+
+    /// The repository is named by this parameter, instead of one called `name`.
+    pub fn repository(mut self, name: &'static str) -> Self {
+        self.repository = RepositoryParams::Whole(name);
+        self
+    }
+
+    /// A body that is taken whole has at most so many bytes.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
+    /// It answers by this deadline instead of that of its lane.
+    pub fn deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// A GET that does not answer HEAD.
+    pub fn without_head(mut self) -> Self {
+        self.answers_head = false;
+        self
+    }
+
+    /// What it does, in a sentence.
+    pub fn summary(mut self, summary: &'static str) -> Self {
+        self.documentation.summary = summary;
+        self
+    }
+
+    /// The group that it belongs to in documents.
+    pub fn tag(mut self, tag: &'static str) -> Self {
+        self.documentation.tag = Some(tag);
+        self
+    }
+
+    /// Describes a parameter of the path.
+    pub fn path_param(
+        mut self,
         name: &'static str,
-        at: (Method, &'static str),
-        lane: impl Into<LaneRule>,
-        (access, dialect): (Access, Dialect),
-        handler: F,
-    ) -> Self
+        description: &'static str,
+        example: &'static str,
+    ) -> Self {
+        self.documentation.params.push(ParamDocumentation {
+            name,
+            place: ParamPlace::Path,
+            description,
+            example,
+        });
+        self
+    }
+
+    /// Describes a parameter of the query.
+    pub fn query_param(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+        example: &'static str,
+    ) -> Self {
+        self.documentation.params.push(ParamDocumentation {
+            name,
+            place: ParamPlace::Query,
+            description,
+            example,
+        });
+        self
+    }
+
+    /// It takes a JSON body of this type.
+    pub fn request<T: JsonSchema>(mut self) -> Self {
+        self.documentation.request = Some(schema_of::<T>);
+        self
+    }
+
+    /// It answers with a JSON body of this type.
+    pub fn response<T: JsonSchema>(
+        mut self,
+        status: StatusCode,
+        description: &'static str,
+    ) -> Self {
+        self.documentation.responses.push(ResponseDocumentation {
+            status,
+            description,
+            schema: Some(schema_of::<T>),
+        });
+        self
+    }
+
+    /// It answers without a body, or with one that is not JSON.
+    pub fn other_response(mut self, status: StatusCode, description: &'static str) -> Self {
+        self.documentation.responses.push(ResponseDocumentation {
+            status,
+            description,
+            schema: None,
+        });
+        self
+    }
+
+    /// It is answered by `handler`, which gets a share of `state`.
+    pub fn to<S, F, R>(self, state: &Arc<S>, handler: F) -> Route
+    where
+        S: Send + Sync + 'static,
+        F: Fn(Arc<S>, Call) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Response>> + Send + 'static,
+    {
+        let state = Arc::clone(state);
+        self.handler(move |call| handler(Arc::clone(&state), call))
+    }
+
+    /// It is answered by `handler`.
+    pub fn handler<F, R>(self, handler: F) -> Route
     where
         F: Fn(Call) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Response>> + Send + 'static,
     {
-        Self {
-            name,
-            method: at.0,
-            pattern: Pattern::new(at.1),
-            lane: lane.into(),
-            access,
-            dialect,
-            deadline: None,
+        Route {
+            name: self.name,
+            feature: "",
+            method: self.method,
+            path: self.path,
+            lane: self.lane,
+            access: self.access,
+            repository: self.repository,
+            body_limit: self.body_limit,
+            deadline: self.deadline,
+            answers_head: self.answers_head,
+            documentation: Arc::new(self.documentation),
             handler: Arc::new(move |call| handler(call).boxed()),
-        }
-    }
-
-    /// The same route with a deadline of its own.
-    pub fn deadline(self, deadline: Deadline) -> Self {
-        Self {
-            deadline: Some(deadline),
-            ..self
-        }
-    }
-}
-
-/// What the table says of a path and a method.
-pub(super) enum Found<'t> {
-    /// This route, with its metrics and the places of its parameters.
-    Route(&'t Route, &'t Arc<Meters>, Places),
-    /// The path is known, but only with these methods.
-    Methods(&'t Route, String),
-    /// Nothing is there.
-    Nothing,
-}
-
-/// All routes of a process.
-#[derive(Clone, Default)]
-pub struct Table {
-    routes: Vec<(Route, Arc<Meters>)>,
-    /// The places of the routes of each pattern. A later pattern is looser: once a stricter one knows
-    /// the path, only its own routes may answer.
-    patterns: Vec<(Pattern, Vec<usize>)>,
-}
-
-impl Table {
-    /// A table of `routes`; where two patterns match, the earlier one counts.
-    pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
-        let mut table = Self::default();
-        for (place, route) in routes.into_iter().enumerate() {
-            let mut patterns = table.patterns.iter_mut();
-            match patterns.find(|(pattern, _)| *pattern == route.pattern) {
-                Some((_, places)) => places.push(place),
-                None => table.patterns.push((route.pattern.clone(), vec![place])),
-            }
-            let meters = Arc::new(Meters::new(route.name));
-            table.routes.push((route, meters));
-        }
-        table
-    }
-
-    /// All routes, in the order of matching.
-    pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter().map(|(route, _)| route)
-    }
-
-    /// The methods that change nothing, of the path that `route` serves.
-    pub(super) fn looking_at(&self, route: &Route) -> String {
-        let kin = self.iter().filter(|kin| kin.pattern == route.pattern);
-        let methods: Vec<&str> = kin
-            .filter(|kin| kin.method.is_safe())
-            .map(|kin| kin.method.as_str())
-            .collect();
-        methods.join(", ")
-    }
-
-    pub(super) fn find(&self, method: &Method, path: &str) -> Found<'_> {
-        let captured = self
-            .patterns
-            .iter()
-            .find_map(|(pattern, places)| Some((pattern.capture(path)?, places)));
-        let Some((params, places)) = captured else {
-            return Found::Nothing;
-        };
-        let kin = || places.iter().filter_map(|place| self.routes.get(*place));
-        if let Some((route, meters)) = kin().find(|(route, _)| route.method == *method) {
-            return Found::Route(route, meters, params.places(path));
-        }
-        let methods: Vec<&str> = kin().map(|(route, _)| route.method.as_str()).collect();
-        match kin().next() {
-            Some((route, _)) => Found::Methods(route, methods.join(", ")),
-            None => Found::Nothing,
         }
     }
 }

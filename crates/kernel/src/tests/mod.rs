@@ -4,8 +4,8 @@ mod declare;
 mod doors;
 mod events;
 mod jobs;
-mod rights;
 mod requests;
+mod rights;
 mod store;
 mod time;
 

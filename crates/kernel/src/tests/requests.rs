@@ -17,13 +17,13 @@ use seawall_meta::fixture::Standing;
 use seawall_meta::{Tx, args};
 use seawall_types::lane::Lane;
 use seawall_types::work::Spawn;
-use seawall_types::{Error, Reason, Result};
+use seawall_types::{Error, Millis, Reason, Result};
 use tokio::sync::Notify;
 
 use super::{Process, eventually, store};
 use crate::auth::{Identity, IdentitySource, Verifier};
 use crate::http::{
-    Access, Call, Deadline, Dialect, Dispatcher, Journal, Line, Response, Route, Table,
+    Access, Call, Deadline, Dispatcher, Journal, Line, Response, Route, RouteBuilder, Table,
 };
 use crate::{Actor, Op, Origin};
 
@@ -64,8 +64,8 @@ impl IdentitySource for Stumbling {
     fn renew<'a>(
         &'a self,
         _: &'a mut Tx,
-        _: &'a Op,
         identity: &'a Identity,
+        _: Millis,
     ) -> BoxFuture<'a, Result<Identity>> {
         async { Ok(identity.clone()) }.boxed()
     }
@@ -124,7 +124,7 @@ async fn read(_: Arc<Notify>, call: Call) -> Result<Response> {
     Ok(Response::new(Body::from(body)))
 }
 
-async fn fail(_: Arc<Notify>, _: Call) -> Result<Response> {
+fn fail() -> Result<Response> {
     Err(Error::new(Reason::Conflict, "no"))
 }
 
@@ -136,7 +136,7 @@ impl Served {
         let process = Process::new().await;
         let gate = Arc::new(Notify::new());
         let entries = Entries::default();
-        let table = Table::new(routes(&gate));
+        let table = Table::new(routes(&gate), []).unwrap();
         let dispatcher = Dispatcher::new(
             Arc::clone(&process.kernel),
             table,
@@ -173,25 +173,25 @@ impl Served {
     }
 
     /// How many seats are taken in the lane of the routes.
-    fn seats(&self) -> f64 {
+    fn seats(&self) -> u64 {
         self.metric("seawall_requests_running{lane=\"interactive\"}")
     }
 
-    fn counted(&self, route: &str, class: &str) -> f64 {
+    fn counted(&self, route: &str, class: &str) -> u64 {
         let text = self.metrics.render();
         let line = text.lines().find(|line| {
             line.starts_with("seawall_requests_total{")
                 && line.contains(&format!("route=\"{route}\""))
                 && line.contains(&format!("status=\"{class}\""))
         });
-        line.map_or(0.0, value)
+        line.map_or(0, value)
     }
 
-    fn metric(&self, name: &str) -> f64 {
+    fn metric(&self, name: &str) -> u64 {
         let text = self.metrics.render();
         text.lines()
             .find(|line| line.starts_with(name))
-            .map_or(0.0, value)
+            .map_or(0, value)
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -206,47 +206,51 @@ impl Served {
     }
 
     async fn idle(&self) {
-        eventually("no seat is taken", async || self.seats() == 0.0).await;
+        eventually("no seat is taken", async || self.seats() == 0).await;
     }
 }
 
-fn value(line: &str) -> f64 {
+fn value(line: &str) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+type Handler = fn(Arc<Notify>, Call) -> BoxFuture<'static, Result<Response>>;
+
 fn routes(gate: &Arc<Notify>) -> Vec<Route> {
-    let get =
-        |name, path, handler: fn(Arc<Notify>, Call) -> BoxFuture<'static, Result<Response>>| {
-            [Method::GET, Method::PUT].map(|method| {
-                let gate = Arc::clone(gate);
-                let access = (Access::Anyone, Dialect::Plain);
-                Route::new(
-                    name,
-                    (method, path),
-                    Lane::Interactive,
-                    access,
-                    move |call| handler(Arc::clone(&gate), call),
-                )
-            })
-        };
-    let short = Deadline::Total(SHORT);
-    let stream = Deadline::Streaming(None);
-    let limited = [
-        get("late", "/late", |gate, call| wait(gate, call).boxed()),
-        get("store", "/store", |gate, call| change(gate, call).boxed()),
-        get("read", "/read", |gate, call| read(gate, call).boxed()),
-    ];
-    let limited = limited.concat().into_iter();
-    let limited: Vec<_> = limited.map(|route| route.deadline(short)).collect();
-    let streaming = get("stream", "/stream", |gate, call| wait(gate, call).boxed());
-    let streaming = streaming.map(|route| route.deadline(stream));
+    let short = |route: RouteBuilder| route.deadline(Deadline::Total(SHORT));
+    let stream = |route: RouteBuilder| route.deadline(Deadline::Streaming(None));
+    let plain = |route: RouteBuilder| route;
+    let both = |name, path, bounded: fn(RouteBuilder) -> RouteBuilder, handler: Handler| {
+        [Route::get(name, path), Route::put(name, path)].map(|route| {
+            let route = route.lane(Lane::Interactive).access(Access::Anyone);
+            bounded(route).to(gate, handler)
+        })
+    };
     [
-        limited,
-        streaming.into(),
-        get("wait", "/wait", |gate, call| wait(gate, call).boxed()).into(),
-        get("leave", "/leave", |gate, call| leave(gate, call).boxed()).into(),
-        get("fall", "/fall", |gate, call| fall(gate, call).boxed()).into(),
-        get("fail", "/fail", |gate, call| fail(gate, call).boxed()).into(),
+        both("late", "/late", short, |gate, call| {
+            wait(gate, call).boxed()
+        }),
+        both("store", "/store", short, |gate, call| {
+            change(gate, call).boxed()
+        }),
+        both("read", "/read", short, |gate, call| {
+            read(gate, call).boxed()
+        }),
+        both("stream", "/stream", stream, |gate, call| {
+            wait(gate, call).boxed()
+        }),
+        both("wait", "/wait", plain, |gate, call| {
+            wait(gate, call).boxed()
+        }),
+        both("leave", "/leave", plain, |gate, call| {
+            leave(gate, call).boxed()
+        }),
+        both("fall", "/fall", plain, |gate, call| {
+            fall(gate, call).boxed()
+        }),
+        both("fail", "/fail", plain, |_, _| {
+            std::future::ready(fail()).boxed()
+        }),
     ]
     .concat()
 }
@@ -255,7 +259,7 @@ fn routes(gate: &Arc<Notify>) -> Vec<Route> {
 async fn a_client_that_hangs_up_during_a_put_is_logged_when_its_work_has_ended() {
     let served = Served::new().await;
     served.hang_up(Method::PUT, "/wait").await;
-    assert_eq!((served.seats(), served.entries().len()), (1.0, 0));
+    assert_eq!((served.seats(), served.entries().len()), (1, 0));
     served.gate.notify_one();
     let entry = served.entry().await;
     let expected = Entry {
@@ -266,7 +270,7 @@ async fn a_client_that_hangs_up_during_a_put_is_logged_when_its_work_has_ended()
     };
     assert_eq!(entry, expected);
     served.idle().await;
-    assert_eq!(served.counted("wait", "4xx"), 1.0);
+    assert_eq!(served.counted("wait", "4xx"), 1);
     served.process.stop().await;
 }
 
@@ -277,7 +281,7 @@ async fn a_client_that_hangs_up_during_a_get_is_logged_and_counted() {
     let entry = served.entry().await;
     assert_eq!((entry.status, entry.reads), (499, 0));
     served.idle().await;
-    assert_eq!(served.counted("wait", "4xx"), 1.0);
+    assert_eq!(served.counted("wait", "4xx"), 1);
     served.process.stop().await;
 }
 
@@ -286,7 +290,7 @@ async fn what_goes_on_after_a_client_has_hung_up_keeps_its_seat() {
     for method in [Method::GET, Method::PUT] {
         let served = Served::new().await;
         served.hang_up(method.clone(), "/leave").await;
-        assert_eq!((served.seats(), served.entries().len()), (1.0, 0));
+        assert_eq!((served.seats(), served.entries().len()), (1, 0));
         served.gate.notify_one();
         if method == Method::GET {
             let entry = served.entry().await;
@@ -295,7 +299,7 @@ async fn what_goes_on_after_a_client_has_hung_up_keeps_its_seat() {
         } else {
             // The handler of a change goes on as well, and this one never ends.
             tokio::task::yield_now().await;
-            assert_eq!((served.seats(), served.entries().len()), (1.0, 0));
+            assert_eq!((served.seats(), served.entries().len()), (1, 0));
         }
     }
 }
@@ -310,7 +314,7 @@ async fn a_panic_leaves_one_entry() {
         drop(answer);
         assert_eq!(served.entry().await.status, 500);
         served.idle().await;
-        assert_eq!(served.counted("fall", "5xx"), 1.0);
+        assert_eq!(served.counted("fall", "5xx"), 1);
         served.process.stop().await;
     }
     let served = Served::new().await;
@@ -338,7 +342,7 @@ async fn an_answer_is_logged_once_when_its_body_is_out_or_dropped() {
     let served = Served::new().await;
     served.gate.notify_one();
     let answer = served.dispatch(Method::PUT, "/wait").await;
-    assert_eq!((served.seats(), served.entries().len()), (1.0, 0));
+    assert_eq!((served.seats(), served.entries().len()), (1, 0));
     let body = answer.into_body().collect().await.unwrap();
     assert_eq!(body.to_bytes(), "done");
     let entry = served.entry().await;
@@ -386,10 +390,10 @@ async fn a_get_that_takes_too_long_is_answered_by_its_deadline_and_ends() {
     cut_off(within(served.dispatch(Method::GET, "/late")).await).await;
     assert_eq!(served.entry().await.status, 503);
     served.idle().await;
-    assert_eq!(served.counted("late", "5xx"), 1.0);
+    assert_eq!(served.counted("late", "5xx"), 1);
     assert_eq!(
-        served.metric("seawall_requests_cut_off_total{route=\"late\""),
-        1.0
+        served.metric("seawall_requests_cut_off_total{feature=\"\",route=\"late\""),
+        1
     );
     served.process.stop().await;
 }
@@ -398,7 +402,7 @@ async fn a_get_that_takes_too_long_is_answered_by_its_deadline_and_ends() {
 async fn a_change_that_takes_too_long_goes_on_behind_its_answer_and_keeps_its_seat() {
     let served = Served::new().await;
     cut_off(within(served.dispatch(Method::PUT, "/late")).await).await;
-    assert_eq!((served.seats(), served.entries().len()), (1.0, 0));
+    assert_eq!((served.seats(), served.entries().len()), (1, 0));
     served.gate.notify_one();
     let entry = served.entry().await;
     assert_eq!((entry.status, entry.whole, entry.reads), (503, true, 1));
@@ -414,7 +418,7 @@ async fn a_change_of_a_row_that_another_holds_is_answered_by_its_deadline() {
         .await
         .unwrap();
     cut_off(within(served.dispatch(Method::PUT, "/store")).await).await;
-    assert_eq!((served.seats(), served.entries().len()), (1.0, 0));
+    assert_eq!((served.seats(), served.entries().len()), (1, 0));
     standing.end().await.unwrap();
     assert_eq!(served.entry().await.status, 503);
     served.idle().await;

@@ -3,34 +3,28 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode, header};
-use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use http::{StatusCode, header};
+use seawall_kernel::http::{Access, Call, Response, Route};
 use seawall_kernel::{Actor, Ceiling};
 use seawall_types::{Error, Lane, Reason, Result};
 
 use super::answer::Answer;
-use super::{bind, listing};
+use super::listing;
 use crate::Content;
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     // The challenge of this route names no scope.
-    let anyone = (Access::Anyone, Dialect::Oci);
-    [
-        ("/v2/", Method::GET),
-        ("/v2/", Method::HEAD),
-        ("/v2", Method::GET),
-        ("/v2", Method::HEAD),
-    ]
-    .map(|(path, method)| {
-        Route::new(
-            "base",
-            (method, path),
-            Lane::Pull,
-            anyone,
-            bind(content, base),
-        )
-    })
-    .into()
+    ["/v2/", "/v2"]
+        .map(|path| {
+            Route::get("base", path)
+                .lane(Lane::Pull)
+                .access(Access::Anyone)
+                .summary(
+                    "Says that the registry speaks the protocol, and whether the caller is known.",
+                )
+                .to(content, base)
+        })
+        .into()
 }
 
 async fn base(_: Arc<Content>, call: Call) -> Result<Response> {

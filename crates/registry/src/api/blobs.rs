@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use futures::TryStreamExt;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use seawall_blob::ByteStream;
 use seawall_kernel::Repo;
 use seawall_kernel::auth::ActKind;
 use seawall_kernel::blobs::BlobFacts;
-use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_kernel::http::{Call, Response, Route, RouteBuilder, RouteWithoutLane};
 use seawall_types::condition::if_range;
 use seawall_types::range::{ByteRange, ByteRanges, RangeAnswer};
 use seawall_types::{Digest, Error, Lane, Reason, Result};
 
+use super::EXAMPLE_DIGEST;
 use super::answer::{Answer, NOSNIFF, SANDBOX, is_known};
-use super::bind;
 use super::multipart::Boundary;
 use crate::Content;
 use crate::acts::{Delete, Pull};
@@ -29,30 +29,30 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 const BLOB: &str = "/v2/{name...}/blobs/{digest}";
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
-    let pull = (Access::Repository(ActKind::Pull), Dialect::Oci);
-    let delete = (Access::Repository(ActKind::Delete), Dialect::Oci);
+    let described = |route: RouteBuilder, summary| {
+        let example = EXAMPLE_DIGEST;
+        route
+            .summary(summary)
+            .path_param("digest", "The blob.", example)
+    };
+    let pull = |route: RouteWithoutLane, summary| {
+        described(route.lane(Lane::Pull).act(ActKind::Pull), summary)
+    };
+    let removal = Route::delete("blob.delete", BLOB)
+        .lane(Lane::Push)
+        .act(ActKind::Delete);
     vec![
-        Route::new(
-            "blob.get",
-            (Method::GET, BLOB),
-            Lane::Pull,
-            pull,
-            bind(content, get),
-        ),
-        Route::new(
-            "blob.head",
-            (Method::HEAD, BLOB),
-            Lane::Pull,
-            pull,
-            bind(content, head),
-        ),
-        Route::new(
-            "blob.delete",
-            (Method::DELETE, BLOB),
-            Lane::Push,
-            delete,
-            bind(content, remove),
-        ),
+        pull(
+            Route::get("blob.get", BLOB),
+            "Serves a blob, or ranges of it.",
+        )
+        .to(content, get),
+        pull(
+            Route::head("blob.head", BLOB),
+            "Says whether a blob is here.",
+        )
+        .to(content, head),
+        described(removal, "Takes a blob out of a repository.").to(content, remove),
     ]
 }
 

@@ -10,32 +10,33 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use seawall_kernel::catalog::listing as catalog;
-use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_kernel::http::{Access, Call, Response, Route};
 use seawall_types::{Error, Lane, Reason, Result, link};
 use serde::Serialize;
 
 use super::answer::Answer;
-use super::{base, bind, listing};
+use super::{base, listing};
 use crate::Content;
 use crate::acts::IMAGE;
 
 const CATALOG: &str = "/v2/_catalog";
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
-    let listed = (Access::Catalog, Dialect::Oci);
-    [Method::GET, Method::HEAD]
-        .map(|method| {
-            Route::new(
-                "catalog",
-                (method, CATALOG),
-                Lane::Listing,
-                listed,
-                bind(content, list),
+    vec![
+        Route::get("catalog", CATALOG)
+            .lane(Lane::Listing)
+            .access(Access::Catalog)
+            .summary("Lists the repositories that the caller may read.")
+            .query_param("n", "The most names to list.", "100")
+            .query_param(
+                "last",
+                "The name after which the list begins.",
+                "library/hello",
             )
-        })
-        .into()
+            .to(content, list),
+    ]
 }
 
 #[derive(Serialize)]

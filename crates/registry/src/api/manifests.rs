@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use seawall_kernel::auth::ActKind;
 use seawall_kernel::events::{Client, Pulled};
-use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_kernel::http::{Call, Response, Route, RouteBuilder, RouteWithoutLane};
 use seawall_kernel::{Op, Repo};
 use seawall_types::manifest::MAX_MANIFEST_BYTES;
 use seawall_types::reference::ReferenceError;
@@ -18,7 +18,6 @@ use seawall_types::tag::Tag;
 use seawall_types::{Lane, Reference, Result};
 
 use super::answer::{Answer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
-use super::bind;
 use super::pushed::Pushed;
 use crate::acts::{Delete, Pull, Push};
 use crate::manifest::{self, Served, WrongSize};
@@ -29,38 +28,35 @@ const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
-    let access = |act| (Access::Repository(act), Dialect::Oci);
-    let (pull, push) = (access(ActKind::Pull), access(ActKind::Push));
-    let at = |method| (method, MANIFEST);
+    let described = |route: RouteBuilder, summary| {
+        let meaning = "A tag, or the digest of a manifest.";
+        route
+            .summary(summary)
+            .path_param("reference", meaning, "v1")
+    };
+    let pull = |route: RouteWithoutLane, summary| {
+        described(route.lane(Lane::Pull).act(ActKind::Pull), summary)
+    };
+    let storing = Route::put("manifest.put", MANIFEST)
+        .lane(Lane::Commit)
+        .act(ActKind::Push)
+        .body_limit(MAX_MANIFEST_BYTES);
+    let removal = Route::delete("manifest.delete", MANIFEST)
+        .lane(Lane::Push)
+        .act(ActKind::Delete);
     vec![
-        Route::new(
-            "manifest.get",
-            at(Method::GET),
-            Lane::Pull,
-            pull,
-            bind(content, get),
-        ),
-        Route::new(
-            "manifest.head",
-            at(Method::HEAD),
-            Lane::Pull,
-            pull,
-            bind(content, head),
-        ),
-        Route::new(
-            "manifest.put",
-            at(Method::PUT),
-            Lane::Commit,
-            push,
-            bind(content, put),
-        ),
-        Route::new(
-            "manifest.delete",
-            at(Method::DELETE),
-            Lane::Push,
-            access(ActKind::Delete),
-            bind(content, delete),
-        ),
+        pull(Route::get("manifest.get", MANIFEST), "Serves a manifest.").to(content, get),
+        pull(
+            Route::head("manifest.head", MANIFEST),
+            "Serves a manifest's head.",
+        )
+        .to(content, head),
+        described(
+            storing,
+            "Stores a manifest, and sets a tag if it is put at one.",
+        )
+        .to(content, put),
+        described(removal, "Removes a tag, or a manifest with its tags.").to(content, delete),
     ]
 }
 
@@ -169,7 +165,7 @@ async fn put(content: Arc<Content>, call: Call) -> Result<Response> {
     let name = call.name()?;
     let repo = call.op.repo::<Push>(&name).await?;
     let pushed = Pushed::read(&call)?;
-    let body = call.bytes(MAX_MANIFEST_BYTES).await?;
+    let body = call.whole_body().await?;
     let draft = pushed.judge(body).await?.under(content.config().manifests);
     let mut answer = Answer::new(StatusCode::CREATED)
         .header(

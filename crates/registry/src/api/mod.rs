@@ -4,6 +4,7 @@ mod answer;
 mod base;
 mod blobs;
 mod catalog;
+mod dialect;
 mod listing;
 mod manifests;
 mod multipart;
@@ -17,13 +18,17 @@ mod uploads;
 
 use std::sync::Arc;
 
-use seawall_kernel::http::{Call, Route};
+use seawall_kernel::http::Route;
 
 use crate::Content;
+pub use dialect::OCI;
 pub(crate) use turns::Turns;
 
-/// Every route of the protocol. Where two patterns match, the earlier route counts, so what is more
-/// literal stands first.
+/// The digest of no bytes, as an example in documents.
+const EXAMPLE_DIGEST: &str =
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// Every route of the protocol.
 pub(crate) fn routes(content: &Arc<Content>) -> Vec<Route> {
     [
         base::routes(content),
@@ -35,13 +40,4 @@ pub(crate) fn routes(content: &Arc<Content>) -> Vec<Route> {
         manifests::routes(content),
     ]
     .concat()
-}
-
-/// A handler with its own hold on the registry.
-fn bind<F, R>(content: &Arc<Content>, handle: F) -> impl Fn(Call) -> R + Send + Sync + 'static
-where
-    F: Fn(Arc<Content>, Call) -> R + Send + Sync + 'static,
-{
-    let content = Arc::clone(content);
-    move |call| handle(Arc::clone(&content), call)
 }

@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use seawall_kernel::auth::ActKind;
-use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_kernel::http::{Call, Response, Route};
 use seawall_types::media_type::OCI_INDEX;
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, Lane, Reason, RepositoryName, Result, link};
 
 use super::answer::Answer;
-use super::{bind, listing};
+use super::{EXAMPLE_DIGEST, listing};
 use crate::Content;
 use crate::acts::Pull;
 use crate::referrer::{self, Page, Wanted};
@@ -21,18 +21,19 @@ const REFERRERS: &str = "/v2/{name...}/referrers/{digest}";
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
-    let pull = (Access::Repository(ActKind::Pull), Dialect::Oci);
-    [Method::GET, Method::HEAD]
-        .map(|method| {
-            Route::new(
-                "referrers.list",
-                (method, REFERRERS),
-                Lane::Pull,
-                pull,
-                bind(content, list),
+    vec![
+        Route::get("referrers.list", REFERRERS)
+            .lane(Lane::Pull)
+            .act(ActKind::Pull)
+            .summary("Lists the manifests that refer to a digest as their subject.")
+            .path_param("digest", "The subject.", EXAMPLE_DIGEST)
+            .query_param(
+                "artifactType",
+                "Only manifests of this type.",
+                "application/spdx+json",
             )
-        })
-        .into()
+            .to(content, list),
+    ]
 }
 
 async fn list(_: Arc<Content>, call: Call) -> Result<Response> {

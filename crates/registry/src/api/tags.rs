@@ -2,32 +2,29 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use seawall_kernel::auth::ActKind;
-use seawall_kernel::http::{Access, Call, Dialect, Response, Route};
+use seawall_kernel::http::{Call, Response, Route};
 use seawall_types::{Error, Lane, Result, link};
 use serde::Serialize;
 
 use super::answer::Answer;
-use super::{bind, listing};
+use super::listing;
 use crate::acts::Describe;
 use crate::{Content, tag};
 
 const TAGS: &str = "/v2/{name...}/tags/list";
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
-    let describe = (Access::Repository(ActKind::Describe), Dialect::Oci);
-    [Method::GET, Method::HEAD]
-        .map(|method| {
-            Route::new(
-                "tags.list",
-                (method, TAGS),
-                Lane::Listing,
-                describe,
-                bind(content, list),
-            )
-        })
-        .into()
+    vec![
+        Route::get("tags.list", TAGS)
+            .lane(Lane::Listing)
+            .act(ActKind::Describe)
+            .summary("Lists the tags of a repository.")
+            .query_param("n", "The most tags to list.", "100")
+            .query_param("last", "The tag after which the list begins.", "v1")
+            .to(content, list),
+    ]
 }
 
 #[derive(Serialize)]

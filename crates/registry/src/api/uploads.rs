@@ -11,18 +11,18 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, Chain, Iter};
 use http::request::Parts;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use seawall_blob::BodyError;
 use seawall_kernel::Repo;
 use seawall_kernel::auth::ActKind;
 use seawall_kernel::http::{
-    Access, BodyStream, Call, Deadline, Dialect, LaneRule, Response, Route,
+    BodyStream, Call, Deadline, LaneRule, Response, Route, RouteBuilder, RouteWithoutLane,
 };
 use seawall_types::{Algorithm, Digest, Error, Lane, Reason, RepositoryName, Result};
 use uuid::Uuid;
 
+use super::EXAMPLE_DIGEST;
 use super::answer::{Answer, blob_location};
-use super::bind;
 use crate::acts::Push;
 use crate::upload::{self, Chunk, Named, Progress, Refusal, Ticket};
 use crate::{Content, blob};
@@ -38,63 +38,59 @@ const UPLOAD: &str = "/v2/{name...}/blobs/uploads/{upload}";
 const STREAMING: Deadline = Deadline::Streaming(None);
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
-    let push = (Access::Repository(ActKind::Push), Dialect::Oci);
-    let lane = Lane::Push;
-    vec![
-        Route::new(
-            "upload.open",
-            (Method::POST, UPLOADS),
-            lane,
-            push,
-            bind(content, open),
-        )
-        .deadline(STREAMING),
-        Route::new(
-            "upload.open",
-            (Method::POST, UPLOADS_BARE),
-            lane,
-            push,
-            bind(content, open),
-        )
-        .deadline(STREAMING),
-        Route::new(
-            "upload.status",
-            (Method::GET, UPLOAD),
-            lane,
-            push,
-            bind(content, status),
-        ),
-        Route::new(
-            "upload.status",
-            (Method::HEAD, UPLOAD),
-            lane,
-            push,
-            bind(content, status),
-        ),
-        Route::new(
-            "upload.append",
-            (Method::PATCH, UPLOAD),
-            lane,
-            push,
-            bind(content, append),
-        )
-        .deadline(STREAMING),
-        Route::new(
-            "upload.finish",
-            (Method::PUT, UPLOAD),
-            LaneRule::Of(finishing_lane),
-            push,
-            bind(content, finish),
-        )
-        .deadline(STREAMING),
-        Route::new(
-            "upload.cancel",
-            (Method::DELETE, UPLOAD),
-            lane,
-            push,
-            bind(content, cancel),
-        ),
-    ]
+    let pushing = |route: RouteWithoutLane, lane: LaneRule| route.lane(lane).act(ActKind::Push);
+    let push = |route| pushing(route, Lane::Push.into());
+    let known = |route: RouteBuilder, summary| {
+        let example = "00000000-0000-4000-8000-000000000000";
+        route
+            .summary(summary)
+            .path_param("upload", "The upload.", example)
+    };
+    let finish_route = pushing(
+        Route::put("upload.finish", UPLOAD),
+        LaneRule::Of(finishing_lane),
+    );
+    [UPLOADS, UPLOADS_BARE]
+        .map(|path| {
+            push(Route::post("upload.open", path))
+                .deadline(STREAMING)
+                .summary("Begins an upload, mounts a blob, or stores the body as one.")
+                .query_param(
+                    "mount",
+                    "A blob that another repository has.",
+                    EXAMPLE_DIGEST,
+                )
+                .query_param("from", "The repository that has it.", "library/hello")
+                .query_param("digest", "The digest of the body.", EXAMPLE_DIGEST)
+                .to(content, open)
+        })
+        .into_iter()
+        .chain([
+            known(
+                push(Route::get("upload.status", UPLOAD)),
+                "Says how far an upload has come.",
+            )
+            .to(content, status),
+            known(
+                push(Route::patch("upload.append", UPLOAD)),
+                "Adds the body to an upload.",
+            )
+            .deadline(STREAMING)
+            .to(content, append),
+            known(
+                finish_route,
+                "Adds the body, and makes a blob of the upload.",
+            )
+            .deadline(STREAMING)
+            .query_param("digest", "The digest of the whole.", EXAMPLE_DIGEST)
+            .to(content, finish),
+            known(
+                push(Route::delete("upload.cancel", UPLOAD)),
+                "Drops an upload.",
+            )
+            .to(content, cancel),
+        ])
+        .collect()
 }
 
 /// A PUT without a body, or with a chunk that is not the first, ends an upload whose bytes are here

@@ -47,7 +47,9 @@ impl RequestLog {
         if let Some(address) = line.address {
             write!(out, ",\"address\":\"{address}\"")?;
         }
-        out.push_str(",\"route\":\"");
+        out.push_str(",\"feature\":\"");
+        out.push_str(line.feature);
+        out.push_str("\",\"route\":\"");
         out.push_str(line.route);
         out.push_str("\",\"method\":");
         quote(out, line.method)?;
@@ -78,6 +80,8 @@ impl RequestLog {
         if let Some(address) = line.address {
             write!(out, " address={address}")?;
         }
+        out.push_str(" feature=");
+        out.push_str(line.feature);
         out.push_str(" route=");
         out.push_str(line.route);
         out.push_str(" whole=");
@@ -159,6 +163,7 @@ mod tests {
             lane: "pull",
             actor: "ann",
             address: "::1".parse().ok(),
+            feature: "registry",
             route: "manifest.get",
             method: "GET",
             path: "/v2/a\u{1b}[2J",
@@ -188,7 +193,8 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&written(true)).unwrap();
         let expected = serde_json::json!({
             "time": "2020-05-28T13:37:00.123Z", "level": "INFO", "target": "request", "id": "7",
-            "lane": "pull", "actor": "ann", "address": "::1", "route": "manifest.get",
+            "lane": "pull", "actor": "ann", "address": "::1", "feature": "registry",
+            "route": "manifest.get",
             "method": "GET", "path": "/v2/a\u{1b}[2J", "status": 200, "whole": true, "bytes_in": 0,
             "bytes_out": 525, "first_byte_ms": 0, "took_ms": 1, "db_ms": 0, "reads": 0, "writes": 0,
             "agent": "a \"b\"",
@@ -201,8 +207,8 @@ mod tests {
         assert_eq!(
             written(false),
             "2020-05-28T13:37:00.123Z  INFO GET /v2/a\\u{1b}[2J 200 id=7 lane=pull actor=ann \
-             address=::1 route=manifest.get whole=true bytes_in=0 bytes_out=525 first_byte_ms=0 \
-             took_ms=1 db_ms=0 reads=0 writes=0 agent=\"a \\\"b\\\"\"\n"
+             address=::1 feature=registry route=manifest.get whole=true bytes_in=0 bytes_out=525 \
+             first_byte_ms=0 took_ms=1 db_ms=0 reads=0 writes=0 agent=\"a \\\"b\\\"\"\n"
         );
     }
 }

@@ -2,6 +2,7 @@
 //! headers, numbers that become memory, pages that become scripts (distribution §14).
 
 use http::{HeaderMap, Method};
+use seawall_kernel::http::Pattern;
 use seawall_testkit::{Answer, Client, Image, TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::permission::Visibility;
@@ -61,27 +62,24 @@ async fn no_parameter_of_any_route_is_a_path() {
     let image = Image::new(1, 1);
     admin.push("ann/app", "v1", &image).await;
     let before = everything(&app);
-    let good = [
-        ("{name...}", "ann/app".to_owned()),
-        ("{reference}", "v1".to_owned()),
-        ("{digest}", image.digest().to_string()),
-        (
-            "{upload}",
-            "00000000-0000-4000-8000-000000000000".to_owned(),
-        ),
-    ];
+    let known = |param: &str| match param {
+        "name" => Some("ann/app".to_owned()),
+        "reference" => Some("v1".to_owned()),
+        "digest" => Some(image.digest().to_string()),
+        _ => None,
+    };
     let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
     let mut asked = 0;
     for route in routes {
-        let pattern = route.pattern.text();
-        let attacked = good.iter().filter(|(name, _)| pattern.contains(name));
-        for ((attacked, _), elsewhere) in attacked
+        let pattern = Pattern::new(route.path).unwrap();
+        for (attacked, elsewhere) in pattern
+            .params()
             .flat_map(|attacked| ELSEWHERE.iter().map(move |elsewhere| (attacked, elsewhere)))
         {
-            let mut path = pattern.replace(attacked, elsewhere);
-            for (name, value) in &good {
-                path = path.replace(name, value);
-            }
+            let path = route.example_path(|param| {
+                let elsewhere = (param == attacked).then(|| (*elsewhere).to_owned());
+                elsewhere.or_else(|| known(param))
+            });
             let request = admin.request(route.method.clone(), &path);
             let request = request.header("content-type", IMAGE).body("{}");
             let answer = request.send().await;

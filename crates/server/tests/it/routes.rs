@@ -4,18 +4,26 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use seawall_kernel::auth::Needs;
-use seawall_kernel::http::Access;
+use seawall_kernel::auth::{Needs, Target};
+use seawall_kernel::http::{Access, RepositoryParams, Route};
 use seawall_testkit::{Client, Image, TestApp};
 use seawall_types::permission::Role;
 
-/// A path that the pattern matches, in Ann's private repository.
-fn concrete(pattern: &str, image: &Image) -> String {
-    pattern
-        .replace("{name...}", "ann/app")
-        .replace("{reference}", "v1")
-        .replace("{digest}", &image.digest().to_string())
-        .replace("{upload}", "00000000-0000-4000-8000-000000000000")
+/// A path that the route serves, in Ann's private repository: with what is there, where the test knows
+/// it, and else with the route's own examples.
+fn concrete(route: &Route, image: &Image) -> String {
+    let (namespace, name) = match route.repository {
+        RepositoryParams::Whole(name) => (None, name),
+        RepositoryParams::Parts { namespace, name } => (Some(namespace), name),
+    };
+    route.example_path(|param| match param {
+        "reference" => Some("v1".to_owned()),
+        "digest" => Some(image.digest().to_string()),
+        _ if Some(param) == namespace => Some("ann".to_owned()),
+        _ if param == name && namespace.is_some() => Some("app".to_owned()),
+        _ if param == name => Some("ann/app".to_owned()),
+        _ => None,
+    })
 }
 
 /// Whether a caller may get past the door of a route; what the route then finds is another matter.
@@ -29,7 +37,7 @@ fn admitted(access: Access, caller: &str) -> bool {
     match access {
         Access::Open | Access::Anyone => true,
         Access::Known | Access::Catalog => caller != "anonymous",
-        Access::Repository(act) => match act.rule().needs {
+        Access::Act(act) => match act.rule().needs {
             Needs::Role(role) => rank(caller) >= role.code(),
             Needs::NamespaceRole(_) | Needs::Oneself | Needs::Superuser => caller == "admin",
         },
@@ -59,9 +67,9 @@ async fn every_route_lets_in_whom_its_access_names_and_nobody_else() {
     ann.push("ann/app", "v1", &image).await;
     let callers = callers(&app).await;
     let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
-    for route in routes {
+    for route in &routes {
         for (caller, client) in &callers {
-            let path = concrete(route.pattern.text(), &image);
+            let path = concrete(route, &image);
             let answer = client.request(route.method.clone(), &path).send().await;
             let status = answer.status.as_u16();
             let what = format!(
@@ -99,12 +107,11 @@ async fn a_stranger_cannot_tell_a_private_repository_from_a_missing_one() {
     ann.push("ann/app", "v1", &image).await;
     let stranger = app.user("stranger").await;
     let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
-    for route in routes
-        .iter()
-        .filter(|route| matches!(route.access, Access::Repository(_)))
-    {
+    for route in routes.iter().filter(
+        |route| matches!(route.access, Access::Act(act) if act.rule().target == Target::Repository),
+    ) {
         for client in [&stranger, &app.anonymous()] {
-            let path = concrete(route.pattern.text(), &image);
+            let path = concrete(route, &image);
             let hidden = client.request(route.method.clone(), &path).send().await;
             let missing = path.replace("ann/app", "ann/not-here");
             let missing = client.request(route.method.clone(), &missing).send().await;

@@ -279,7 +279,7 @@ async fn what_is_not_understood_leaves_a_line_and_a_count() {
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
     for count in [
         "seawall_requests_not_understood_total{reason=\"head\"} 1",
-        "seawall_requests_total{route=\"malformed\",lane=\"listing\",status=\"4xx\"} 1",
+        "seawall_requests_total{feature=\"kernel\",route=\"malformed\",lane=\"listing\",status=\"4xx\"} 1",
     ] {
         assert!(text.contains(count), "{count}\n{text}");
     }

@@ -1,8 +1,12 @@
 //! Paths, queries, pages and forms: nothing is decoded twice, nothing gets lost, and what a page links to leads on.
 
+use std::sync::LazyLock;
+
+use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use seawall_accounts::fixture;
-use seawall_kernel::http::{Pattern, Query};
+use seawall_kernel::http::{Query, Response, Route, Table};
+use seawall_types::lane::Lane;
 use seawall_types::link;
 use seawall_types::page::{MAX_LAST_BYTES, Page};
 
@@ -20,33 +24,35 @@ const PATTERNS: &[&str] = &[
     "/v2/{name...}/referrers/{digest}",
 ];
 
+/// The table of all patterns; making it draws on no request.
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let routes = PATTERNS.iter().map(|pattern| {
+        let nothing = |_| std::future::ready(Ok(Response::default()));
+        Route::get("pattern", pattern)
+            .lane(Lane::Listing)
+            .handler(nothing)
+    });
+    Table::new(routes, []).expect("patterns that can be served together")
+});
+
 /// A pattern with its parameters filled in is the path again, byte by byte, so no part of a path is overlooked.
 pub(crate) fn paths(bytes: &[u8]) {
     let Some(path) = text(bytes) else { return };
-    for pattern in PATTERNS {
-        let Some(params) = Pattern::new(pattern).capture(path) else {
-            continue;
-        };
-        let mut filled = (*pattern).to_owned();
-        for (name, value) in params.iter() {
-            assert!(!value.is_empty());
-            assert!(
-                name == "name" || !value.contains('/'),
-                "only a name spans slashes"
-            );
-            filled = filled.replace(&format!("{{{name}...}}"), &format!("\0{name}"));
-            filled = filled.replace(&format!("{{{name}}}"), &format!("\0{name}"));
-        }
-        // Values are put in last, since they may hold anything.
-        let mut pieces = filled.split('\0');
-        let mut built = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            let (name, rest) = piece.split_at(piece.find('/').unwrap_or(piece.len()));
-            built += params.raw(name);
-            built += rest;
-        }
-        assert_eq!(built, path);
+    let Some((route, params)) = TABLE.lookup(&Method::GET, path) else {
+        return;
+    };
+    for (name, value) in &params {
+        assert!(!value.is_empty());
+        assert!(
+            *name == "name" || !value.contains('/'),
+            "only a name spans slashes"
+        );
     }
+    let built = route.example_path(|name| {
+        let (_, value) = params.iter().find(|(known, _)| *known == name)?;
+        Some((*value).to_owned())
+    });
+    assert_eq!(built, path);
 }
 
 /// Queries and the page that they ask for.

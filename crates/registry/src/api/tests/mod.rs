@@ -139,7 +139,8 @@ impl Rig {
         let kernel = Kernel::open(parts).await.unwrap();
         let content = Content::new(Arc::clone(&kernel), config).unwrap();
         let known = Arc::new(Known::default());
-        let table = Table::new(crate::feature(&content).routes);
+        let feature = crate::feature(&content);
+        let table = Table::new(feature.routes, feature.mounts).unwrap();
         let dispatcher = Dispatcher::new(kernel, table, Arc::clone(&known) as _, None);
         let rig = Self {
             content,

@@ -1,14 +1,22 @@
-//! Errors in one line of text, for people and for health checks.
+//! The default dialect: errors in one line of text, for people and for health checks.
 
 use ::http::StatusCode;
 use seawall_types::{Error, Reason};
 
-pub(super) fn render(error: &Error) -> (StatusCode, &'static str, String) {
-    (
-        status(error.reason),
-        "text/plain; charset=utf-8",
-        format!("{}\n", error.public),
-    )
+use super::dialect::{Dialect, RenderedError};
+
+/// One line of text.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainText;
+
+impl Dialect for PlainText {
+    fn render(&self, error: &Error) -> RenderedError {
+        RenderedError {
+            status: status(error.reason),
+            content_type: "text/plain; charset=utf-8",
+            body: format!("{}\n", error.public),
+        }
+    }
 }
 
 const fn status(reason: Reason) -> StatusCode {

@@ -3,7 +3,8 @@
 //! The specification's list of codes is closed, and 4xx answers keep to it, also where their status
 //! is not in its table. Answers above 499 use the two words that registries have in common for them.
 
-use ::http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use seawall_kernel::http::{Dialect, RenderedError};
 use seawall_types::{Error, Reason};
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +22,26 @@ struct Body<'a> {
     errors: Vec<Entry<'a>>,
 }
 
-pub(super) fn render(error: &Error) -> (StatusCode, &'static str, String) {
+/// The dialect of everything below `/v2`.
+pub static OCI: Oci = Oci;
+
+/// The distribution specification's way to say errors.
+#[derive(Debug, Clone, Copy)]
+pub struct Oci;
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+impl Dialect for Oci {
+    fn render(&self, error: &Error) -> RenderedError {
+        render(error)
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    }
+}
+
+fn render(error: &Error) -> RenderedError {
     let (status, code) = words(error.reason);
     let entry = |detail| Entry {
         code,
@@ -36,7 +56,11 @@ pub(super) fn render(error: &Error) -> (StatusCode, &'static str, String) {
         (detail, _) => vec![entry(detail.as_ref())],
     };
     let body = serde_json::to_string(&Body { errors }).unwrap_or_default();
-    (status, "application/json", body)
+    RenderedError {
+        status,
+        content_type: "application/json",
+        body,
+    }
 }
 
 /// The status and the code of each reason; `docs/protocol.md` says why where there was a choice.
@@ -87,9 +111,9 @@ mod tests {
     fn every_missing_digest_has_an_entry() {
         let error = Error::new(Reason::MissingReferences, "not here")
             .with_detail(serde_json::json!(["sha256:a", "sha256:b"]));
-        let (status, _, body) = render(&error);
-        assert_eq!(status, StatusCode::BAD_REQUEST);
-        let body: Value = serde_json::from_str(&body).unwrap();
+        let said = render(&error);
+        assert_eq!(said.status, StatusCode::BAD_REQUEST);
+        let body: Value = serde_json::from_str(&said.body).unwrap();
         assert_eq!(body["errors"].as_array().unwrap().len(), 2);
         assert_eq!(body["errors"][1]["detail"], "sha256:b");
         assert_eq!(body["errors"][1]["code"], "MANIFEST_BLOB_UNKNOWN");

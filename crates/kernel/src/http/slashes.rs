@@ -1,8 +1,10 @@
-//! Repository names whose slashes came as escapes: some clients send a name as one segment of the path.
+//! Repository names whose slashes came as escapes: some clients send a name as one segment of the
+//! path.
 //!
-//! `a%2Fb` is `a/b` (distribution §2.12). The route is found before, so an escape never moves a verb, and nothing is
-//! decoded twice: of all escapes only this one can stand for a part of a name, and a name with another one in it stays as
-//! it came and is refused. From here on, the log and every answer see the plain path.
+//! `a%2Fb` is `a/b` (distribution §2.12). The route is found before, so an escape never moves a verb,
+//! and nothing is decoded twice: of all escapes only this one can stand for a part of a name, and a
+//! name with another one in it stays as it came and is refused. From here on, the log and every answer
+//! see the plain path.
 
 use std::borrow::Cow;
 
@@ -10,21 +12,22 @@ use ::http::Uri;
 use ::http::uri::PathAndQuery;
 use seawall_types::name::RepositoryName;
 
-use super::params::Places;
-use super::pattern::Pattern;
+use super::params::ParamSpans;
 
-/// The parameter that is a repository's name.
-const NAME: &str = "name";
-
-/// The same address with plain slashes in its name, and where its parameters stand then; nothing if it has no escaped ones.
-pub(super) fn plain(uri: &Uri, pattern: &Pattern, places: &Places) -> Option<(Uri, Places)> {
+/// The same address with plain slashes in its parameter `name`, and where its parameters stand then;
+/// nothing if there is no escaped one.
+pub(super) fn with_plain_slashes(
+    uri: &Uri,
+    spans: &ParamSpans,
+    name: &str,
+) -> Option<(Uri, ParamSpans)> {
     let path = uri.path();
-    let place = places.place(NAME)?;
-    let Cow::Owned(name) = slashes(path.get(place.clone())?) else {
+    let span = spans.span(name)?;
+    let Cow::Owned(name) = slashes(path.get(span.clone())?) else {
         return None;
     };
     RepositoryName::parse(&name).ok()?;
-    let (before, after) = (path.get(..place.start)?, path.get(place.end..)?);
+    let (before, after) = (path.get(..span.start)?, path.get(span.end..)?);
     let query = uri
         .query()
         .map_or_else(String::new, |query| format!("?{query}"));
@@ -32,8 +35,8 @@ pub(super) fn plain(uri: &Uri, pattern: &Pattern, places: &Places) -> Option<(Ur
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(whole).ok()?);
     let uri = Uri::from_parts(parts).ok()?;
-    let places = pattern.capture(uri.path())?.places(uri.path());
-    Some((uri, places))
+    let spans = spans.shortened(&span, span.len() - name.len());
+    Some((uri, spans))
 }
 
 fn slashes(name: &str) -> Cow<'_, str> {
@@ -46,13 +49,18 @@ fn slashes(name: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::index::Index;
+    use crate::http::pattern::Pattern;
 
     fn named(path: &str) -> Option<(String, String)> {
-        let pattern = Pattern::new("/v2/{name...}/manifests/{reference}");
+        let mut index = Index::default();
+        index.add(&Pattern::new("/v2/{name...}/manifests/{reference}").unwrap());
         let uri: Uri = path.parse().unwrap();
-        let places = pattern.capture(uri.path())?.places(uri.path());
-        let (uri, places) = plain(&uri, &pattern, &places)?;
-        let name = places.raw(uri.path(), NAME).to_owned();
+        let (_, spans) = index.find(uri.path())?;
+        let reference = spans.raw(uri.path(), "reference").to_owned();
+        let (uri, spans) = with_plain_slashes(&uri, &spans, "name")?;
+        assert_eq!(spans.raw(uri.path(), "reference"), reference);
+        let name = spans.raw(uri.path(), "name").to_owned();
         Some((uri.to_string(), name))
     }
 
