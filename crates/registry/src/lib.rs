@@ -20,6 +20,7 @@ mod clear;
 mod config;
 mod declare;
 pub mod events;
+mod keep;
 mod manifest;
 mod names;
 mod referrer;
@@ -40,6 +41,7 @@ pub use api::OCI;
 pub use blob::{linked, walk_links};
 pub use config::{Config, Listings, Manifests, Policy, Uploads};
 pub use declare::declarations;
+pub use keep::keeper;
 pub use manifest::{EdgeKind, Walked, walk_manifests};
 
 /// The tables of this crate.

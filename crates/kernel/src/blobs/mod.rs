@@ -7,15 +7,18 @@
 //! A blob's row says where its bytes are: nothing is derived from its digest, and one row is one
 //! statement less for every push than a table of places would cost.
 
+mod keeper;
 pub mod store;
 
-use seawall_blob::{Place, Stored};
 use std::time::Duration;
 
+use seawall_blob::{Place, Stored};
 use seawall_meta::{Row, Session, Tx, args, list};
 use seawall_types::digest::Digest;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::{Error, Reason, Result};
+
+pub use keeper::{Keeper, NamedBlob, NamedBlobs, PageEnd};
 
 use crate::changes::{self, ByIdAndName, ChangeKind};
 use crate::declare::member::Member;
@@ -59,7 +62,7 @@ impl Member for OwnerKind {
 }
 
 /// Who keeps a blob alive.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The namespace whose account it is on.
     pub namespace: NamespaceId,

@@ -1,8 +1,8 @@
 //! The open sets: what crates declare to the kernel before it opens, and the checks that keep two
 //! crates from declaring the same thing.
 //!
-//! Change kinds, event types, kinds of blob owners and of repositories, and caches belong to the crates that use them. Each
-//! crate hands over its [`Declarations`], the composition merges them, and
+//! Change kinds, event types, kinds of blob owners and of repositories, and caches belong to the crates
+//! that use them. Each crate hands over its [`Declarations`], the composition merges them, and
 //! [`Kernel::open`](crate::Kernel::open) refuses a number or a name that stands in one set twice:
 //! numbers are stored, so a process with a clash would read the rows of one crate as another's. This
 //! module must never know which crates there are.

@@ -216,6 +216,27 @@ seawall_meta::statements! {
         .and_where(Expr::col("manifest").is_in((0..n).map(|k| item(1, k))))
         .to_owned();
 
+    /// The manifests of one repository after one, without their bytes.
+    /// Arguments: repository, digest, limit.
+    DIGESTS_WITHIN: |_d| digests()
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("digest").gt(arg(1)))
+        .limit(arg_limit(2))
+        .to_owned();
+
+    /// The manifests of the repositories after one, without their bytes. Arguments: repository, limit.
+    DIGESTS_AFTER: |_d| digests()
+        .and_where(Expr::col("repository_id").gt(arg(0)))
+        .limit(arg_limit(1))
+        .to_owned();
+
+    /// The namespace of a repository. Arguments: repository.
+    NAMESPACE: |_d| Query::select()
+        .column("namespace_id")
+        .from("repository")
+        .and_where(Expr::col("id").eq(arg(0)))
+        .to_owned();
+
     /// Takes the edges of some manifests from a repository that is going.
     /// Arguments: repository, limit.
     CLEAR_EDGES: |d| {
@@ -238,6 +259,16 @@ seawall_meta::statements! {
         };
         d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
     };
+}
+
+/// Manifests in the order of their repositories and digests.
+fn digests() -> SelectStatement {
+    Query::select()
+        .columns(["repository_id", "digest"])
+        .from("manifest")
+        .order_by("repository_id", Order::Asc)
+        .order_by("digest", Order::Asc)
+        .to_owned()
 }
 
 /// The columns of a manifest as it is served: digest, media type, size, and `more`.

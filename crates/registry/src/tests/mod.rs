@@ -4,6 +4,7 @@
 mod catalog;
 mod clearing;
 mod deletion;
+mod keeping;
 mod pushes;
 mod races;
 mod referrers;

@@ -26,6 +26,13 @@ seawall_meta::statements! {
         .and_where(Expr::col("owner_kind").eq(2i64))
         .to_owned();
 
+    /// What is kept for good, and for whom.
+    REFS: |_d| Query::select()
+        .columns(["digest", "repository_id", "owner_kind", "owner"])
+        .from("blob_ref")
+        .and_where(Expr::col("until").is_null())
+        .to_owned();
+
     /// What pushers were promised. Arguments: repository.
     PROMISED: |_d| Query::select()
         .column("digest")

@@ -6,6 +6,7 @@
 mod blobs;
 mod cost;
 mod interleavings;
+mod pulls;
 mod tickets;
 mod uploads;
 
