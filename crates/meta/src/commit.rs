@@ -13,20 +13,27 @@ use crate::dialect::Dialect;
 use crate::dialect::errors::Failure;
 use crate::error::Error;
 use crate::shared::{BrokenConnections, Shared};
+use crate::start::StartGate;
 use crate::tx::{Abort, Attempt, Body, run_body};
 
 /// Runs a body in a transaction of its own, once.
 pub(crate) async fn attempt<T, E, F>(
     shared: &Arc<Shared>,
     context: &Context,
+    gate: &StartGate,
     body: &F,
 ) -> Attempt<T, E>
 where
     F: Body<T, E>,
     E: From<Error>,
 {
-    let (connection, since) = begin(shared).await?;
-    let (connection, attempt) = run_body(shared, context, connection, body).await;
+    let left = context.remaining(&*shared.clock);
+    let (connection, since) = begin(shared, left).await?;
+    let (connection, attempt) = if gate.begin() {
+        run_body(shared, context, connection, body).await
+    } else {
+        (connection, Err(Abort::from(past_deadline())))
+    };
     let ended = end(connection, attempt).await;
     context
         .cost
@@ -34,11 +41,15 @@ where
     ended
 }
 
-/// A connection in a new transaction, and since when it is on loan.
-pub(crate) async fn begin(shared: &Shared) -> Result<(Connection, Duration), Failure> {
+/// A connection in a new transaction, and since when it is on loan; for a caller that has only so
+/// much time left.
+pub(crate) async fn begin(
+    shared: &Shared,
+    left: Option<Duration>,
+) -> Result<(Connection, Duration), Failure> {
     let mut broken = BrokenConnections::new(shared);
     loop {
-        let mut connection = shared.pools.writer().await?;
+        let mut connection = shared.pools.writer_within(left).await?;
         let since = shared.clock.elapsed();
         if shared.pools.dialect() == Dialect::Sqlite {
             connection.defer_control(Dialect::Sqlite.begin());
@@ -104,4 +115,9 @@ pub(crate) async fn not_committed(
         connection.finish().await;
     }
     Err(failure)
+}
+
+/// What a transaction ends with that has not begun by its deadline; it certainly did nothing.
+pub(crate) fn past_deadline() -> Failure {
+    Error::Unavailable("the deadline passed before the transaction began".into()).into()
 }

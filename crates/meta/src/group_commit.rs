@@ -5,7 +5,8 @@
 //! included that come meanwhile: each between savepoints of its own, in the order in which they
 //! came, and one commit makes all of them durable. No caller is answered before that commit.
 //!
-//! The queue has an end, and a caller waits in it no longer than for a connection. When the
+//! The queue has an end, and a caller waits in it no longer than for a connection, nor past its
+//! deadline. When the
 //! transaction cannot even be begun, since another program writes to the file, all who wait are
 //! told at once: each has waited as long as the lock is worth, and one after the other they would
 //! wait for it again.
@@ -21,11 +22,12 @@ use futures::future::BoxFuture;
 use seawall_types::{ChangeId, Context};
 use tokio::sync::oneshot;
 
-use crate::commit::{begin, commit, not_committed};
+use crate::commit::{begin, commit, not_committed, past_deadline};
 use crate::connection::Connection;
 use crate::dialect::errors::Failure;
 use crate::error::Error;
 use crate::shared::Shared;
+use crate::start::StartGate;
 use crate::tx::{Attempt, Body, run_body};
 use crate::wal;
 use crate::write_queue;
@@ -39,6 +41,7 @@ type AnyMember = Box<dyn write_queue::Member<Arc<Shared>>>;
 /// A transaction in the queue.
 struct Member<T, E, F> {
     context: Context,
+    gate: Arc<StartGate>,
     body: Arc<F>,
     attempt: Option<Attempt<T, E>>,
     answer: oneshot::Sender<Attempt<T, E>>,
@@ -56,6 +59,10 @@ where
         connection: Connection,
     ) -> BoxFuture<'r, (Connection, bool)> {
         Box::pin(async move {
+            if !self.gate.begin() {
+                self.attempt = Some(Err(past_deadline().into()));
+                return (connection, false);
+            }
             let begun = shared.clock.elapsed();
             let (connection, attempt) =
                 run_body(shared, &self.context, connection, &*self.body).await;
@@ -96,6 +103,7 @@ where
 pub(crate) async fn attempt<T, E, F>(
     shared: &Arc<Shared>,
     context: &Context,
+    gate: &Arc<StartGate>,
     body: &Arc<F>,
 ) -> Attempt<T, E>
 where
@@ -106,6 +114,7 @@ where
     let (answer, mut answered) = oneshot::channel();
     let member = Member {
         context: context.clone(),
+        gate: Arc::clone(gate),
         body: Arc::clone(body),
         attempt: None,
         answer,
@@ -114,11 +123,14 @@ where
     let number = queue.join(Box::new(member))?;
     // The leader was dropped; how far it had come is not known.
     let lost = || Failure::from(Error::Uncertain("a transaction was left behind".into()));
+    let patience = shared.config.acquire_timeout();
+    let left = context.remaining(&*shared.clock);
+    let patience = left.map_or(patience, |left| left.min(patience));
     let leading = tokio::select! {
         biased;
         outcome = &mut answered => return outcome.unwrap_or_else(|_| Err(lost().into())),
         leading = queue.lead() => Some(leading),
-        () = tokio::time::sleep(shared.config.acquire_timeout()) => None,
+        () = tokio::time::sleep(patience) => None,
     };
     let Some(leading) = leading else {
         if queue.leave(number) {
@@ -148,7 +160,7 @@ async fn run_group(shared: &Arc<Shared>) -> bool {
     let Some(first) = shared.write_queue.next() else {
         return false;
     };
-    let mut group = match begin(shared).await {
+    let mut group = match begin(shared, None).await {
         Ok((connection, _)) => Group::new(connection),
         Err(failure) => {
             refuse_all(shared, vec![first], &failure);

@@ -132,6 +132,7 @@ mod run;
 mod server;
 mod session;
 mod shared;
+mod start;
 mod statement;
 mod tx;
 mod wal;

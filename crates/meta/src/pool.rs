@@ -108,7 +108,17 @@ impl<C: Connection + 'static> Pool<C> {
     /// Lends a connection, or says that there was none in time, and else why there is none. May be
     /// dropped at any time.
     pub(crate) async fn lend(&self) -> Result<PooledConnection<C>, Failure> {
-        let lending = timeout(self.0.config.patience, self.connection());
+        self.lend_within(None).await
+    }
+
+    /// The same for a caller that has only so much time left.
+    pub(crate) async fn lend_within(
+        &self,
+        left: Option<Duration>,
+    ) -> Result<PooledConnection<C>, Failure> {
+        let patience = self.0.config.patience;
+        let patience = left.map_or(patience, |left| left.min(patience));
+        let lending = timeout(patience, self.connection());
         let late = || Error::Unavailable("no connection was free in time".into());
         lending.await.unwrap_or_else(|_| Err(late().into()))
     }

@@ -122,9 +122,17 @@ impl Pools {
 
     /// A connection for a transaction.
     pub(crate) async fn writer(&self) -> Result<Connection, Failure> {
+        self.writer_within(None).await
+    }
+
+    /// The same for a caller that has only so much time left.
+    pub(crate) async fn writer_within(
+        &self,
+        left: Option<Duration>,
+    ) -> Result<Connection, Failure> {
         with_pools!(self, own => {
             let pool = own.writer.as_ref().unwrap_or(&own.shared);
-            Ok(Connection::new(pool.lend().await?, self.limit))
+            Ok(Connection::new(pool.lend_within(left).await?, self.limit))
         })
     }
 

@@ -11,6 +11,7 @@ use seawall_types::Context;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::shared::Shared;
+use crate::start::StartGate;
 use crate::tx::{Body, Committed};
 use crate::{commit, group_commit, random};
 
@@ -21,10 +22,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// The first pause between attempts; doubled each time.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs the body until it commits, fails for good, or patience ends.
+/// Runs the body until it commits, fails for good, or there is no time for another attempt: by the
+/// deadline of its operation, or by our own patience.
 pub(crate) async fn run<T, E, F>(
     shared: &Arc<Shared>,
     context: &Context,
+    gate: &Arc<StartGate>,
     body: F,
 ) -> Result<Committed<T>, E>
 where
@@ -32,15 +35,18 @@ where
     T: Send + 'static,
     E: From<Error> + Send + 'static,
 {
+    if shared.is_past_deadline(context) {
+        return Err(commit::past_deadline().error.into());
+    }
     let begun = shared.clock.elapsed();
     let body = Arc::new(body);
     let in_groups = shared.pools.dialect() == Dialect::Sqlite;
     let mut attempt = 1;
     loop {
         let ended = if in_groups {
-            group_commit::attempt(shared, context, &body).await
+            group_commit::attempt(shared, context, gate, &body).await
         } else {
-            commit::attempt(shared, context, &*body).await
+            commit::attempt(shared, context, gate, &*body).await
         };
         let abort = match ended {
             Ok(committed) => return Ok(committed),
@@ -50,8 +56,12 @@ where
         if !abort.retry || attempt >= ATTEMPTS || waited >= PATIENCE {
             return Err(abort.error);
         }
+        gate.undone();
         // No connection is held during the pause.
         tokio::time::sleep(random::jitter(PAUSE * 2_u32.pow(attempt))).await;
+        if shared.is_past_deadline(context) {
+            return Err(abort.error);
+        }
         attempt += 1;
     }
 }

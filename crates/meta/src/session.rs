@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use seawall_types::Context;
 
 use crate::args::Args;
+use crate::commit;
 use crate::connection::Connection;
 use crate::detached::detached;
 use crate::dialect::errors::Failure;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::row::Row;
 use crate::run::{self, run};
 use crate::shared::{BrokenConnections, Shared};
+use crate::start::StartGate;
 use crate::statement::Statement;
 use crate::tx::{Committed, Tx};
 
@@ -78,8 +80,11 @@ impl Session {
             reading.await?
         });
         let limit = self.shared.reading_limit();
+        if self.shared.is_past_deadline(&self.context) {
+            return Err(late());
+        }
         let read = self.in_time(limit, reading).await;
-        read.unwrap_or_else(|| Err(Error::Unavailable("no answer in time".into())))
+        read.unwrap_or_else(|| Err(late()))
     }
 
     /// The first row, if any.
@@ -120,17 +125,24 @@ impl Session {
         E: From<Error> + Send + 'static,
     {
         let (shared, context) = (Arc::clone(&self.shared), self.context.clone());
+        let gate = Arc::new(StartGate::default());
+        let start = Arc::clone(&gate);
         // Boxed: each that passes it on would be as large again.
         let running = Box::pin(async move {
-            let ended = run(&shared, &context, body).await;
+            let ended = run(&shared, &context, &start, body).await;
             ended.inspect(then)
         });
         let running = detached(&self.shared.tasks, "meta.transaction", running);
         let limit = self.shared.reading_limit();
         let limit = limit.map(|limit| limit + run::PATIENCE);
-        // It goes on in its task although its caller stops waiting.
-        let late = || Err(Error::Uncertain("no end in time".into()));
-        let ended = self.in_time(limit, running).await.unwrap_or_else(late);
+        let Some(ended) = self.in_time(limit, running).await else {
+            // What is under way goes on in its task although its caller stops waiting.
+            return Err(if gate.cancel() {
+                commit::past_deadline().error.into()
+            } else {
+                Error::Uncertain("no end in time".into()).into()
+            });
+        };
         let committed = ended.map_err(Error::of_unknown_end)??;
         if let Some(change) = committed.change {
             self.context.see(change);
@@ -150,6 +162,11 @@ impl Session {
             None => Some(work.await),
         }
     }
+}
+
+/// What a caller is told whose read had no answer in time.
+fn late() -> Error {
+    Error::Unavailable("no answer in time".into())
 }
 
 /// Rows, and since when there was a connection to read them on.
@@ -175,6 +192,10 @@ impl Read {
             let since = self.shared.clock.elapsed();
             match self.on(connection).await {
                 Ok(rows) => return Ok(Timed { rows, since }),
+                // No caller waits for it any more.
+                Err(failure) if self.shared.is_past_deadline(&self.context) => {
+                    return Err(failure.error);
+                }
                 // Connections that broke while idle are found one by one, each at once.
                 Err(failure) if failure.lost && broken.one_more() => {}
                 Err(failure) => return Err(failure.error),

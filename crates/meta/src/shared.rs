@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use seawall_types::{Clock, Millis, Tasks};
+use seawall_types::{Clock, Context, Millis, Tasks};
 
 use crate::args::Args;
 use crate::config::{Address, Config};
@@ -85,6 +85,12 @@ impl Shared {
         let observed = shared.observe_time().await;
         observed.map_err(|failure| failure.error)?;
         Ok(shared)
+    }
+
+    /// Whether an operation has no time left.
+    pub(crate) fn is_past_deadline(&self, context: &Context) -> bool {
+        let left = context.remaining(&*self.clock);
+        left.is_some_and(|left| left.is_zero())
     }
 
     /// How long a caller waits for what it reads. Only a file needs this: the answers of servers

@@ -4,6 +4,7 @@
 
 mod cancellation;
 mod databases;
+mod deadlines;
 mod durability;
 mod log;
 mod migrations;
