@@ -18,7 +18,7 @@ CRASH = SEAWALL_KILLS=$(KILLS) $(CARGO) test --locked --package seawall --test c
 HTTP = http-sqlite http-forgetful http-postgres http-mariadb
 PARTS = setup check unit $(HTTP) crash outside
 
-.PHONY: help run build check fmt lint deny advisories tidy test setup unit http $(HTTP) crash outside fuzz bench clean
+.PHONY: help run build check fmt lint deny advisories tidy test setup unit http $(HTTP) sql crash outside fuzz bench clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ http-mariadb:
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test it
 	$(E2E)/servers.sh run -- env SEAWALL_TEST_DB=mariadb $(CARGO) test --locked --package seawall --test process -- \
 		schema:: commands:: visible:: damage:: stop:: silence::
+
+sql: ## Write the snapshots of every statement's text on each database
+	INSTA_UPDATE=always $(CARGO) test --locked --package seawall --test it -- statements::the_text_of_every_statement
 
 crash: ## Kill the server KILLS times on each database, and ask it for all that it had acknowledged
 	SEAWALL_TEST_DB=sqlite $(CRASH)

@@ -120,6 +120,7 @@ mod error;
 pub mod fixture;
 mod group_commit;
 mod handshake;
+mod listing;
 pub mod log;
 mod meta;
 mod migrate;

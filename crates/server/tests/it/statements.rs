@@ -1,9 +1,12 @@
 //! Every statement of every crate is one that each database accepts, and requests keep to their
 //! bounds of statements.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use seawall::compose;
+use seawall_meta::Dialect;
 use seawall_testkit::{Client, Image, Request, TestApp};
 use seawall_types::permission::{Role, Visibility};
 use seawall_types::{Algorithm, Digest};
@@ -20,6 +23,34 @@ async fn every_statement_is_prepared_by_this_database() {
     let refused = app.house.kernel.meta().check(&statements).await.unwrap();
     assert!(refused.is_empty(), "{refused:#?}");
     app.finish().await;
+}
+
+/// So that a change of a statement shows as the change of its text on each database.
+#[test]
+fn the_text_of_every_statement_is_the_one_in_the_snapshots() {
+    for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql] {
+        let mut crates: BTreeMap<&str, String> = BTreeMap::new();
+        for statement in compose::statements() {
+            let module = statement.module();
+            let (owner, place) = module.split_once("::").unwrap_or((module, ""));
+            let sized = if statement.is_sized() { "[1]" } else { "" };
+            let (name, text) = (statement.name(), statement.listing(dialect).unwrap());
+            let file = crates
+                .entry(owner.trim_start_matches("seawall_"))
+                .or_default();
+            writeln!(file, "-- {place}::{name}{sized}\n{text}").unwrap();
+        }
+        for (owner, text) in crates {
+            insta::with_settings!(
+                {
+                    snapshot_path => "snapshots/sql",
+                    prepend_module_to_snapshot => false,
+                    omit_expression => true,
+                },
+                { insta::assert_snapshot!(format!("{owner}.{}", dialect.name()), text) }
+            );
+        }
+    }
 }
 
 /// The last request's statements: (reads, writes).
