@@ -69,6 +69,8 @@ pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
         "0024_index_repository_by_visibility",
         "0025_index_namespace_by_owner",
         "0026_index_job_by_kind",
+        "0027_index_blob_ref_by_namespace",
+        "0028_drop_blob_place",
     ]
 );
 

@@ -69,6 +69,12 @@ pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
         "0029_index_manifest_by_type_and_state",
         "0030_drop_manifest_by_artifact_type",
         "0040_create_manifest_untagging",
+        "0041_index_tag_history_by_id",
+        "0042_add_manifest_layers_size",
+        "0043_add_manifest_config_media_type",
+        "0044_add_tag_immutable",
+        "0045_index_tag_by_digest_and_immutable",
+        "0046_drop_tag_by_digest",
     ]
 );
 

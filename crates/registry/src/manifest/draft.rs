@@ -31,6 +31,10 @@ pub(crate) struct Draft {
     pub(super) body: Bytes,
     pub(super) artifact_type: Option<String>,
     pub(super) subject: Option<Digest>,
+    /// How long its layers say that they are, in bytes, summed up.
+    pub(super) layers_size: u64,
+    /// Of what type its config says that it is.
+    pub(super) config_media_type: Option<String>,
     pub(super) pointers: Vec<Pointer>,
     /// The descriptor by which it is listed among its subject's referrers.
     pub(super) referrer: Option<String>,
@@ -66,6 +70,8 @@ impl Draft {
         Ok(Self {
             digest,
             pointers: pointers(&manifest),
+            layers_size: layers_size(&manifest),
+            config_media_type: config_media_type(&manifest),
             media_type: manifest.media_type,
             body,
             artifact_type: manifest.artifact_type,
@@ -90,6 +96,18 @@ impl Draft {
     pub(crate) fn subject(&self) -> Option<&Digest> {
         self.subject.as_ref()
     }
+}
+
+/// What the layers of a manifest say that they are long; no more than the database can count.
+fn layers_size(manifest: &Manifest) -> u64 {
+    let sizes = manifest.layers.iter().map(|layer| layer.size);
+    let sum = sizes.fold(0u64, u64::saturating_add);
+    sum.min(i64::MAX.unsigned_abs())
+}
+
+fn config_media_type(manifest: &Manifest) -> Option<String> {
+    let config = manifest.config.as_ref()?;
+    Some(config.media_type.clone())
 }
 
 fn pointers(manifest: &Manifest) -> Vec<Pointer> {
@@ -168,6 +186,8 @@ mod tests {
             ]
         );
         assert_eq!(draft.subject(), Some(&digest("subject")));
+        assert_eq!(draft.layers_size, 14);
+        assert_eq!(draft.config_media_type.as_deref(), Some("application/x"));
         assert_eq!(draft.digest().algorithm(), Algorithm::Sha256);
         let listed: serde_json::Value =
             serde_json::from_str(draft.referrer.as_deref().unwrap()).unwrap();

@@ -195,6 +195,8 @@ async fn admit(
             draft.referrer.as_deref(),
             referrer_size,
             draft.body.as_ref(),
+            draft.layers_size,
+            draft.config_media_type.as_deref(),
         ];
         if likely_new {
             tx.send(&store::INSERT, arguments, Expect::ARow).await?;

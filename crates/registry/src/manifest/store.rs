@@ -24,18 +24,20 @@ seawall_meta::statements! {
     BY_TAG: |d| by_tag(d);
 
     /// Stores a manifest unless it is there. Arguments: repository, digest, media type, size,
-    /// artifact type, subject, referrer, length of referrer, body.
+    /// artifact type, subject, referrer, length of referrer, body, size of layers, media type of the
+    /// config.
     INSERT: |d| {
         let mut insert = Query::insert();
         insert
             .into_table("manifest")
             .columns([
                 "repository_id", "digest", "media_type", "size", "artifact_type", "subject",
-                "referrer", "referrer_size", "body", "state", "created_at",
+                "referrer", "referrer_size", "body", "layers_size", "config_media_type", "state",
+                "created_at",
             ])
             .values_panic([
-                arg(0), arg(1), arg(2), arg(3), arg(4), arg(5), arg(6), arg(7), arg(8),
-                Expr::val(LIVE), d.now(),
+                arg(0), arg(1), arg(2), arg(3), arg(4), arg(5), arg(6), arg(7), arg(8), arg(9),
+                arg(10), Expr::val(LIVE), d.now(),
             ]);
         d.insert_ignore(&insert, &["repository_id", "digest"])
     };

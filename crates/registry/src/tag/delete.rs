@@ -16,7 +16,7 @@ use seawall_types::tag::Tag;
 use seawall_types::{Digest, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Spot, history, store};
+use super::{Cause, Spot, history, immutable, store};
 use crate::acts::Delete;
 use crate::changes::TAG;
 use crate::events::TagDeleted;
@@ -30,7 +30,7 @@ const TURNS: usize = 40;
 
 /// Deletes one tag and nothing else (distribution §15.1).
 ///
-/// Errors: `ManifestUnknown`; those of [`Repo::enter`].
+/// Errors: `ManifestUnknown`, `TagImmutable`; those of [`Repo::enter`].
 pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()> {
     op.transaction((repo.clone(), tag.clone()), |tx, op, (repo, tag)| {
         Box::pin(async move {
@@ -43,6 +43,9 @@ pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()
             let (digest, open, gone) = (row.digest(1)?, row.int(2)?, row.bool(4)?);
             if gone {
                 return Err(unknown());
+            }
+            if row.bool(5)? {
+                return Err(immutable());
             }
             tx.execute(&store::DELETE, args![repository, tag]).await?;
             let spot = Spot {
@@ -72,11 +75,19 @@ pub(crate) struct Taken {
 }
 
 /// Deletes the tags of a manifest that this transaction has hidden.
+///
+/// Errors: `TagImmutable` if one of them must stay.
 pub(crate) async fn delete_of(
     tx: &mut Tx,
     op: &Op,
     (repository, digest): (RepositoryId, &Digest),
 ) -> Result<Taken> {
+    let pinned = tx
+        .optional(&store::IMMUTABLE_OF, args![repository, digest])
+        .await?;
+    if pinned.is_some() {
+        return Err(immutable());
+    }
     let actor = op.actor();
     let by = (actor.principal(), actor.name());
     let taken = take(tx, (repository, digest), by).await?;

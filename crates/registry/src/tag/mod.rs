@@ -13,7 +13,7 @@ pub(crate) mod store;
 use seawall_kernel::Op;
 use seawall_meta::{Args, Tx, args};
 use seawall_types::ids::RepositoryId;
-use seawall_types::{Digest, Result};
+use seawall_types::{Digest, Error, Reason, Result};
 
 #[cfg(test)]
 pub(crate) use delete::MOST_TAKEN;
@@ -45,6 +45,11 @@ struct Spot<'a> {
     repository: RepositoryId,
     tag: &'a str,
     digest: &'a Digest,
+}
+
+/// The answer to what would move or delete an immutable tag.
+fn immutable() -> Error {
+    Error::new(Reason::TagImmutable, "the tag is immutable")
 }
 
 /// The arguments of [`store::HISTORY_OPEN`] and [`store::HISTORY_MARK`].

@@ -8,7 +8,7 @@ use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::{Cause, Spot, history, store};
+use super::{Cause, Spot, history, immutable, store};
 use crate::manifest::Conditions;
 
 /// How often a tag that others set and delete at the same time is looked at again.
@@ -31,6 +31,7 @@ struct Current {
     expires: bool,
     /// Nobody sees it any more.
     gone: bool,
+    immutable: bool,
 }
 
 impl Current {
@@ -40,7 +41,13 @@ impl Current {
             history: row.int(2)?,
             expires: row.opt_int(3)?.is_some(),
             gone: row.bool(4)?,
+            immutable: row.bool(5)?,
         })
+    }
+
+    /// Whether it is immutable and to be seen: what is out of sight is as good as not there.
+    fn must_not_move(&self) -> bool {
+        self.immutable && !self.gone
     }
 
     /// What it points to for who looks.
@@ -65,7 +72,7 @@ pub(crate) struct Moving<'a> {
 /// Makes `tags` (sorted, each once) point to a manifest; returns those that did not before. A tag
 /// that was to expire stays for good from now on. The caller announces the changes.
 ///
-/// Errors: `Precondition`.
+/// Errors: `Precondition`, `TagImmutable` for one that would move.
 pub(crate) async fn set(
     tx: &mut Tx,
     op: &Op,
@@ -139,6 +146,9 @@ async fn set_one(
                 tx.execute(&store::HISTORY_REMOVE, args![row]).await?;
             }
             return Ok(None);
+        }
+        if current.as_ref().is_some_and(Current::must_not_move) {
+            return Err(immutable());
         }
         let row = if let Some(row) = opened {
             row

@@ -7,8 +7,8 @@ use super::Cause;
 
 seawall_meta::statements! {
     /// Some tags as they are, locked until the transaction ends, always in the same order; and
-    /// whether each is out of sight: it has expired, or its manifest was deleted.
-    /// Arguments: repository, names.
+    /// whether each is out of sight: it has expired, or its manifest was deleted; and whether it is
+    /// immutable. Arguments: repository, names.
     LOCK[n]: |d, n| {
         let expired = Expr::col("expires_at").lte(d.now());
         let gone = CaseStatement::new()
@@ -18,6 +18,7 @@ seawall_meta::statements! {
         select
             .columns(["name", "digest", "history_id", "expires_at"])
             .expr(gone)
+            .column("immutable")
             .from("tag")
             .and_where(Expr::col("repository_id").eq(arg(0)))
             .and_where(Expr::col("name").is_in((0..n).map(|k| item(1, k))))
@@ -85,6 +86,16 @@ seawall_meta::statements! {
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("digest").eq(arg(1)))
         .limit(arg_limit(2))
+        .to_owned();
+
+    /// One immutable tag of a manifest, if it has any. Arguments: repository, digest.
+    IMMUTABLE_OF: |_d| Query::select()
+        .column("name")
+        .from("tag")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("digest").eq(arg(1)))
+        .and_where(Expr::col("immutable").eq(1i64))
+        .limit(1)
         .to_owned();
 
     /// Deletes some tags of one manifest. Arguments: repository, digest, names.

@@ -5,6 +5,7 @@ mod catalog;
 mod clearing;
 mod deletion;
 mod keeping;
+mod pinned;
 mod pushes;
 mod races;
 mod referrers;

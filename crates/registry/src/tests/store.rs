@@ -57,6 +57,22 @@ seawall_meta::statements! {
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();
 
+    /// A tag may not move any more. Arguments: repository, tag.
+    PIN: |_d| Query::update()
+        .table("tag")
+        .value("immutable", 1i64)
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .and_where(Expr::col("name").eq(arg(1)))
+        .to_owned();
+
+    /// What manifests say of their layers and their config. Arguments: repository.
+    DESCRIBED: |_d| Query::select()
+        .columns(["layers_size", "config_media_type"])
+        .from("manifest")
+        .and_where(Expr::col("repository_id").eq(arg(0)))
+        .order_by("size", Order::Asc)
+        .to_owned();
+
     /// A tag expires at a time. Arguments: repository, tag, time.
     EXPIRE: |_d| Query::update()
         .table("tag")

@@ -91,13 +91,6 @@ pub(crate) const SEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "blob_place",
-        &[
-            "INSERT INTO blob_place (digest, location, place_key, state) \
-        SELECT digest, 'files', name, 1 {rows}",
-        ],
-    ),
-    (
         "blob_ref",
         &[
             "INSERT INTO blob_ref (digest, repository_id, owner_kind, owner, namespace_id, until) \

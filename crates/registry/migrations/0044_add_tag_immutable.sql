@@ -1,0 +1,1 @@
+ALTER TABLE tag ADD COLUMN immutable {bigint} NOT NULL DEFAULT 0

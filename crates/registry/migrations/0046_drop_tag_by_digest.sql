@@ -1,0 +1,1 @@
+DROP INDEX tag_by_digest {of tag}
