@@ -155,10 +155,6 @@ pub use session::Session;
 pub use statement::Statement;
 pub use tx::{Committed, Tx};
 
-/// The former name of [`SqlBuilder`].
-#[doc(hidden)]
-pub type Draft = SqlBuilder;
-
 /// Every statement of this crate; other crates offer theirs alike, and a test lets all databases
 /// check them ([`Meta::check`]).
 pub static STATEMENTS: &[&[&Statement]] = &[
