@@ -21,7 +21,7 @@ use quick_cache::sync::Cache as Store;
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
 use crate::coherence::{Coherence, Mark, Position};
-use crate::flight::{Flight, Flights, Seat};
+use crate::flight::{Flight, Role, SingleFlight};
 
 /// What an entry takes beside its key and its value, in bytes, about.
 const OVERHEAD: usize = 128;
@@ -131,7 +131,7 @@ pub struct Cache<K, V, E> {
     coherence: Arc<Coherence>,
     /// None if everything is to be forgotten at once.
     store: Option<Store<K, Entry<V>, ByBytes, Hasher>>,
-    flights: Flights<K, Result<Entry<V>, E>>,
+    flights: SingleFlight<K, Result<Entry<V>, E>>,
     hits: Counter,
     misses: Counter,
 }
@@ -155,7 +155,7 @@ where
         Self {
             coherence: Arc::clone(coherence),
             store: store(bytes),
-            flights: Flights::default(),
+            flights: SingleFlight::default(),
             hits: count("hit"),
             misses: count("miss"),
         }
@@ -190,14 +190,14 @@ where
         // The load that is under way on arrival may have read too early; any other begins later.
         let mut before: Option<Arc<Flight<_>>> = None;
         loop {
-            match self.flights.board(&key, before.as_deref()) {
-                Seat::Pilot(pilot) => {
+            match self.flights.join_after(&key, before.as_deref()) {
+                Role::Leader(leader) => {
                     let outcome = self.fly(&key, &load).await;
-                    pilot.land(outcome.clone());
+                    leader.complete(outcome.clone());
                     return outcome.map(|entry| entry.value);
                 }
-                Seat::Passenger(flight) => {
-                    match flight.arrival().await {
+                Role::Waiter(flight) => {
+                    match flight.outcome().await {
                         Some(Ok(entry)) if before.is_some() || self.is_good(&entry, now()) => {
                             return Ok(entry.value);
                         }

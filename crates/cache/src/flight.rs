@@ -1,11 +1,11 @@
-//! Loads under way: one for each key, whose outcome everybody who waits for it shares.
+//! Single flight: work under way, one run for each key, whose outcome all that wait for it share.
 //!
-//! A failure is shared as well: a thousand callers who wait for a database that is ill must not ask
-//! it one after the other. If the caller who loads goes away, the next one begins anew.
+//! A failure is shared as well: a thousand callers that wait for a database that is ill must not ask
+//! it one after the other. If the caller that does the work goes away, the next one begins anew.
 //!
-//! Those to whom an outcome is of no use go on to the next load together. The hard part is the one
-//! who wakes up late: the next load may be over by then, and is the right one all the same. So each
-//! load knows which came after it.
+//! Callers to whom an outcome is of no use go on to the next run together. The hard part is the one
+//! that wakes up late: the next run may be over by then, and is the right one all the same. So each
+//! run knows which came after it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,44 +13,52 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
-/// What came of a load, once there is something.
-type Outcome<T> = Option<T>;
+/// The runs under way, by key.
+#[derive(Debug)]
+pub struct SingleFlight<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
 
-/// The loads under way.
-pub(crate) struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
-
-/// One load.
-pub(crate) struct Flight<T> {
-    outcome: watch::Receiver<Outcome<T>>,
-    /// The load that those share who could not use this one.
+/// One run, as those that wait for it hold it.
+#[derive(Debug)]
+pub struct Flight<T> {
+    /// What came of it, once there is something.
+    outcome: watch::Receiver<Option<T>>,
+    /// The run that those share that could not use this one.
     next: OnceLock<Arc<Flight<T>>>,
 }
 
-/// Whether a caller loads, or waits for somebody who does.
-pub(crate) enum Seat<'f, K: Eq + Hash, T> {
-    /// This caller loads.
-    Pilot(Pilot<'f, K, T>),
-    /// Somebody else does, or did.
-    Passenger(Arc<Flight<T>>),
+/// Whether a caller does the work, or waits for another that does.
+#[derive(Debug)]
+pub enum Role<'f, K: Eq + Hash, T> {
+    /// This caller does it.
+    Leader(Leader<'f, K, T>),
+    /// Another does, or did.
+    Waiter(Arc<Flight<T>>),
 }
 
-/// Whoever loads. Dropped without a word, it leaves the load to the next caller.
-pub(crate) struct Pilot<'f, K: Eq + Hash, T> {
-    flights: &'f Flights<K, T>,
+/// The caller that does the work. Dropped without an outcome, it leaves the work to the next caller.
+#[derive(Debug)]
+#[must_use = "dropped without an outcome, it leaves the work to the next caller"]
+pub struct Leader<'f, K: Eq + Hash, T> {
+    flights: &'f SingleFlight<K, T>,
     key: K,
-    outcome: watch::Sender<Outcome<T>>,
+    outcome: watch::Sender<Option<T>>,
 }
 
-impl<K, T> Default for Flights<K, T> {
+impl<K, T> Default for SingleFlight<K, T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Eq + Hash + Clone, T> Flights<K, T> {
-    /// Joins the load of `key`, or begins it; for one who waited for `before` already, the load after
-    /// that one, even if it is over.
-    pub(crate) fn board(&self, key: &K, before: Option<&Flight<T>>) -> Seat<'_, K, T> {
+impl<K: Eq + Hash + Clone, T> SingleFlight<K, T> {
+    /// Joins the run of `key`, or begins it.
+    pub fn join(&self, key: &K) -> Role<'_, K, T> {
+        self.join_after(key, None)
+    }
+
+    /// The same for a caller that has waited for `before` already: the run after that one, even if it
+    /// is over.
+    pub fn join_after(&self, key: &K, before: Option<&Flight<T>>) -> Role<'_, K, T> {
         let mut flights = self.lock();
         let after = before.and_then(|before| before.next.get());
         if let Some(flight) = after.or_else(|| flights.get(key)) {
@@ -58,7 +66,7 @@ impl<K: Eq + Hash + Clone, T> Flights<K, T> {
             if let Some(before) = before {
                 let _ = before.next.set(Arc::clone(&flight));
             }
-            return Seat::Passenger(flight);
+            return Role::Waiter(flight);
         }
         let (sender, outcome) = watch::channel(None);
         let next = OnceLock::new();
@@ -67,7 +75,7 @@ impl<K: Eq + Hash + Clone, T> Flights<K, T> {
             let _ = before.next.set(Arc::clone(&flight));
         }
         flights.insert(key.clone(), flight);
-        Seat::Pilot(Pilot {
+        Role::Leader(Leader {
             flights: self,
             key: key.clone(),
             outcome: sender,
@@ -75,23 +83,23 @@ impl<K: Eq + Hash + Clone, T> Flights<K, T> {
     }
 }
 
-impl<K, T> Flights<K, T> {
+impl<K, T> SingleFlight<K, T> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Flight<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Eq + Hash, T> Pilot<'_, K, T> {
-    /// Tells all passengers; who comes later begins a load of their own.
-    pub(crate) fn land(self, outcome: T) {
+impl<K: Eq + Hash, T> Leader<'_, K, T> {
+    /// Tells all that wait; a caller that comes later begins a run of its own.
+    pub fn complete(self, outcome: T) {
         self.flights.lock().remove(&self.key);
         self.outcome.send_replace(Some(outcome));
     }
 }
 
-impl<K: Eq + Hash, T> Drop for Pilot<'_, K, T> {
+impl<K: Eq + Hash, T> Drop for Leader<'_, K, T> {
     fn drop(&mut self) {
-        // After a landing, the key may be another flight's already.
+        // Once it is complete, the key may be another run's already.
         if self.outcome.borrow().is_none() {
             self.flights.lock().remove(&self.key);
         }
@@ -99,8 +107,8 @@ impl<K: Eq + Hash, T> Drop for Pilot<'_, K, T> {
 }
 
 impl<T: Clone> Flight<T> {
-    /// The outcome of somebody else's load; `None` if they went away.
-    pub(crate) async fn arrival(&self) -> Option<T> {
+    /// The outcome of another caller's run; `None` if that caller went away.
+    pub async fn outcome(&self) -> Option<T> {
         let mut waiting = self.outcome.clone();
         let outcome = waiting.wait_for(Option::is_some).await.ok()?;
         outcome.clone()
@@ -112,52 +120,52 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn passengers_share_what_the_pilot_found() {
-        let flights = Flights::<u8, &str>::default();
-        let Seat::Pilot(pilot) = flights.board(&1, None) else {
-            panic!("the first caller loads");
+    async fn waiters_share_what_the_leader_found() {
+        let flights = SingleFlight::<u8, &str>::default();
+        let Role::Leader(leader) = flights.join(&1) else {
+            panic!("the first caller leads");
         };
-        let Seat::Passenger(waiting) = flights.board(&1, None) else {
+        let Role::Waiter(waiting) = flights.join(&1) else {
             panic!("the second caller waits");
         };
-        assert!(matches!(flights.board(&2, None), Seat::Pilot(_)));
-        pilot.land("found");
-        assert_eq!(waiting.arrival().await, Some("found"));
-        assert!(matches!(flights.board(&1, None), Seat::Pilot(_)));
+        assert!(matches!(flights.join(&2), Role::Leader(_)));
+        leader.complete("found");
+        assert_eq!(waiting.outcome().await, Some("found"));
+        assert!(matches!(flights.join(&1), Role::Leader(_)));
     }
 
     #[tokio::test]
-    async fn a_pilot_who_goes_away_leaves_the_load_to_the_next() {
-        let flights = Flights::<u8, &str>::default();
-        let pilot = flights.board(&1, None);
-        let Seat::Passenger(waiting) = flights.board(&1, None) else {
+    async fn a_leader_that_goes_away_leaves_the_work_to_the_next() {
+        let flights = SingleFlight::<u8, &str>::default();
+        let leader = flights.join(&1);
+        let Role::Waiter(waiting) = flights.join(&1) else {
             panic!("the second caller waits");
         };
-        drop(pilot);
-        assert_eq!(waiting.arrival().await, None);
-        assert!(matches!(flights.board(&1, None), Seat::Pilot(_)));
+        drop(leader);
+        assert_eq!(waiting.outcome().await, None);
+        assert!(matches!(flights.join(&1), Role::Leader(_)));
     }
 
     #[tokio::test]
-    async fn who_wakes_up_late_finds_the_load_that_came_next() {
-        let flights = Flights::<u8, &str>::default();
-        let Seat::Pilot(first) = flights.board(&1, None) else {
-            panic!("the first caller loads");
+    async fn a_waiter_that_wakes_up_late_finds_the_run_that_came_next() {
+        let flights = SingleFlight::<u8, &str>::default();
+        let Role::Leader(first) = flights.join(&1) else {
+            panic!("the first caller leads");
         };
-        let Seat::Passenger(waiting) = flights.board(&1, None) else {
+        let Role::Waiter(waiting) = flights.join(&1) else {
             panic!("the second caller waits");
         };
-        first.land("old");
-        let Seat::Pilot(second) = flights.board(&1, Some(&waiting)) else {
-            panic!("one of those who waited loads");
+        first.complete("old");
+        let Role::Leader(second) = flights.join_after(&1, Some(&waiting)) else {
+            panic!("one of those that waited leads");
         };
-        second.land("new");
+        second.complete("new");
         for _ in 0..2 {
-            let Seat::Passenger(next) = flights.board(&1, Some(&waiting)) else {
+            let Role::Waiter(next) = flights.join_after(&1, Some(&waiting)) else {
                 panic!("the others find what was loaded");
             };
-            assert_eq!(next.arrival().await, Some("new"));
+            assert_eq!(next.outcome().await, Some("new"));
         }
-        assert!(matches!(flights.board(&1, None), Seat::Pilot(_)));
+        assert!(matches!(flights.join(&1), Role::Leader(_)));
     }
 }

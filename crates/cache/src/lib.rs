@@ -17,3 +17,4 @@ mod tests;
 
 pub use cache::{Cache, Got, Loaded, Weigh};
 pub use coherence::{Coherence, FRESH, Mark, Position};
+pub use flight::{Flight, Leader, Role, SingleFlight};

@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use seawall_kernel::catalog::repositories::ClearRepository;
 use seawall_kernel::{Feature, Kernel};
+use seawall_limit::Limiter;
 use seawall_meta::{Migrations, Statement};
 use seawall_types::Result;
 use seawall_types::lane::Lane;
@@ -96,7 +97,7 @@ pub struct Content {
     shelf: manifest::Shelf,
     links: blob::Links,
     ended: upload::Ended,
-    catalog: api::Turns,
+    catalog_reads: Limiter,
 }
 
 impl Content {
@@ -108,7 +109,7 @@ impl Content {
             shelf: manifest::Shelf::new(&kernel)?,
             links: blob::Links::new(&kernel)?,
             ended: upload::Ended::default(),
-            catalog: api::Turns::default(),
+            catalog_reads: Limiter::new("catalog", api::CATALOG_READS),
             kernel,
             config,
         }))
@@ -119,9 +120,9 @@ impl Content {
         &self.ended
     }
 
-    /// Who reads the catalog at once.
-    pub(crate) fn catalog(&self) -> &api::Turns {
-        &self.catalog
+    /// How many pages of the catalog are read at once.
+    pub(crate) fn catalog_reads(&self) -> &Limiter {
+        &self.catalog_reads
     }
 
     /// The kernel that it runs in.

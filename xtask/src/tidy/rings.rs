@@ -1,5 +1,5 @@
-//! Imports go inward only (ARCHITECTURE.md): types ◄ config ◄ meta, blob, cache, net ◄ kernel ◄
-//! accounts ◄ registry ◄ features ◄ server; no feature imports another.
+//! Imports go inward only (ARCHITECTURE.md): types ◄ config ◄ meta, blob, cache, limit, net ◄
+//! kernel ◄ accounts ◄ registry ◄ features ◄ server; no feature imports another.
 
 use super::source::{RustFile, has_word};
 use super::{Finding, TextFile};

@@ -19,12 +19,14 @@ use argon2::{Argon2, Params};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use seawall_cache::{Leader, Role, SingleFlight};
 use seawall_kernel::{Kernel, Op, Weigh};
+use seawall_limit::Permit;
 use seawall_types::{Error, PrincipalId, Reason, Result, Secret};
 use tokio::sync::oneshot;
 
 use crate::recent::{Key, Recent};
-use crate::seats::{Seat, Seats, Turns};
+use crate::seats::{Seats, busy};
 
 pub(crate) use generate::generate;
 
@@ -46,7 +48,8 @@ const STEPS_BACK: i32 = 5;
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
     seats: Seats,
-    turns: Turns,
+    /// The questions that are being answered: of many callers that ask the same one computes.
+    checks: SingleFlight<Key, bool>,
     /// The hash of a password that nobody knows, for names that nobody has.
     dummy: String,
     key: hmac::Key,
@@ -93,6 +96,14 @@ pub(crate) struct Stored<'a> {
     pub(crate) phc: &'a str,
 }
 
+/// What a caller's wait has come to.
+enum Turn<'a> {
+    /// It is to compute the answer.
+    Ours(Leader<'a, Key, bool>, Permit),
+    /// Another has found the answer.
+    Known(bool),
+}
+
 impl Passwords {
     /// As many seats as half the cores, and a dummy hash of this start's own.
     pub(crate) fn new(kernel: &Kernel) -> Self {
@@ -104,8 +115,8 @@ impl Passwords {
         let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
         kernel.random().fill(&mut output);
         Self {
-            seats: Seats::new(cores),
-            turns: Turns::default(),
+            seats: Seats::new("passwords", cores),
+            checks: SingleFlight::default(),
             dummy: nobodys(&output, &salt),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             verified: Recent::new(MOST_BYTES),
@@ -134,18 +145,13 @@ impl Passwords {
         if let Some(right) = self.remembered(op, &key) {
             return Ok(right);
         }
-        let turn = self.turns.of(key);
-        let seat = self.seats.wait(async {
-            let turn = turn.lock().await;
-            // Whoever had the turn before may have found out.
-            match self.remembered(op, &key) {
-                Some(right) => Err(right),
-                None => Ok((turn, self.seats.take().await)),
-            }
-        });
-        let (_turn, seat) = match seat.await.inspect_err(|_| checked("refused"))? {
-            Ok((turn, seat)) => (turn, seat?),
-            Err(right) => return Ok(right),
+        let line = self.seats.line_up();
+        let line = line.inspect_err(|_| checked("refused"))?;
+        let turn = line.wait(self.turn(op, &key)).await;
+        let turn = turn.map_err(busy).flatten();
+        let (leader, seat) = match turn.inspect_err(|_| checked("refused"))? {
+            Turn::Ours(leader, seat) => (leader, seat),
+            Turn::Known(right) => return Ok(right),
         };
         checked("hashed");
         let stored = claim.stored.as_ref();
@@ -153,14 +159,39 @@ impl Passwords {
         let password = claim.password.clone();
         let right = work(op, seat, move || verify(&password, &phc)).await?;
         let now = op.kernel().clock().elapsed();
-        match claim.stored {
+        let right = match claim.stored {
             Some(stored) if right => {
                 self.verified.put(key, Right(stored.principal), now, RIGHT);
-                Ok(true)
+                true
             }
             _ => {
                 self.refused.put(key, Wrong, now, WRONG);
-                Ok(false)
+                false
+            }
+        };
+        leader.complete(right);
+        Ok(right)
+    }
+
+    /// Waits for the answer to a question that another caller computes, or else for a seat to compute
+    /// it. A caller that gives up leaves its turn to the next.
+    async fn turn(&self, op: &Op, key: &Key) -> Result<Turn<'_>> {
+        loop {
+            match self.checks.join(key) {
+                Role::Leader(leader) => {
+                    // The leader before may have found out.
+                    if let Some(right) = self.remembered(op, key) {
+                        leader.complete(right);
+                        return Ok(Turn::Known(right));
+                    }
+                    return Ok(Turn::Ours(leader, self.seats.next().await?));
+                }
+                Role::Waiter(flight) => {
+                    if let Some(right) = flight.outcome().await {
+                        checked("remembered");
+                        return Ok(Turn::Known(right));
+                    }
+                }
             }
         }
     }
@@ -215,8 +246,8 @@ impl Passwords {
         op: &Op,
         hashing: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let seat = self.seats.wait(self.seats.take()).await;
-        let seat = seat.inspect_err(|_| checked("refused"))??;
+        let seat = self.seats.take().await;
+        let seat = seat.inspect_err(|_| checked("refused"))?;
         work(op, seat, hashing).await
     }
 }
@@ -227,7 +258,7 @@ impl Passwords {
 /// would hold up each of their answers by a slice of time; so it steps back behind them.
 async fn work<T: Send + 'static>(
     op: &Op,
-    seat: Seat,
+    seat: Permit,
     hashing: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let clock = Arc::clone(op.kernel().clock());

@@ -5,14 +5,16 @@
 //! is challenged first, since docker's kin then fetch an anonymous one, which lists what is public
 //! where the public may be pulled by all.
 //!
-//! Few pages are read at once ([`Turns`](super::Turns)): whatever the listing of everything costs, it
+//! Few pages are read at once ([`READS`]): whatever the listing of everything costs, it
 //! takes no more connections from pulls than that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{StatusCode, header};
 use seawall_kernel::catalog::listing as catalog;
 use seawall_kernel::http::{Access, Call, Response, Route};
+use seawall_limit::{Limit, Refused};
 use seawall_types::{Error, Lane, Reason, Result, link};
 use serde::Serialize;
 
@@ -22,6 +24,11 @@ use crate::Content;
 use crate::acts::IMAGE;
 
 const CATALOG: &str = "/v2/_catalog";
+
+/// Few pages at once, some callers in line, and the rest is told to come again: reads that are long
+/// and seldom wanted may be slow beside each other.
+pub(crate) const READS: Limit = Limit::of(2).with_line(62, Duration::from_secs(5));
+const RETRY_SECONDS: u32 = 5;
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     vec![
@@ -52,7 +59,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
     let mut names = if limit == 0 {
         Vec::new()
     } else {
-        let _turn = content.catalog().take().await?;
+        let _permit = content.catalog_reads().acquire().await.map_err(busy)?;
         catalog::page(&call.op, IMAGE, page.last.as_deref(), limit + 1).await?
     };
     let more = names.len() > limit as usize;
@@ -70,6 +77,10 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
     listing::body(&call, listing::linked(answer, next), body.into())
 }
 
+fn busy(_: Refused) -> Error {
+    Error::new(Reason::TooMany, "too many listings at the moment").retry_after(RETRY_SECONDS)
+}
+
 fn admit(call: &Call) -> Result<()> {
     let actor = call.op.actor();
     if !base::is_welcome(actor) || !call.op.reads_public() {
@@ -84,4 +95,26 @@ fn admit(call: &Call) -> Result<()> {
         return Err(Error::new(Reason::InsufficientScope, words));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use seawall_limit::Limiter;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn few_pages_are_read_some_callers_wait_and_the_rest_is_put_off() {
+        let reads = Limiter::new("test", READS);
+        let running = [reads.acquire().await, reads.acquire().await];
+        let mut waiting: Vec<_> = (0..READS.line).map(|_| Box::pin(reads.acquire())).collect();
+        for one in &mut waiting {
+            assert!(futures::poll!(one).is_pending());
+        }
+        let refused = reads.acquire().await.map_err(busy).err().unwrap();
+        assert_eq!(refused.reason, Reason::TooMany);
+        drop(waiting);
+        drop(running);
+        assert!(reads.acquire().await.is_ok());
+    }
 }

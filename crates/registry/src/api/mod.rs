@@ -13,7 +13,6 @@ mod referrers;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod turns;
 mod uploads;
 
 use std::sync::Arc;
@@ -21,8 +20,8 @@ use std::sync::Arc;
 use seawall_kernel::http::Route;
 
 use crate::Content;
+pub(crate) use catalog::READS as CATALOG_READS;
 pub use dialect::OCI;
-pub(crate) use turns::Turns;
 
 /// The digest of no bytes, as an example in documents.
 const EXAMPLE_DIGEST: &str =
