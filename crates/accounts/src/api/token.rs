@@ -4,9 +4,9 @@
 //! a request says about an account is a hint to people and is not looked at.
 
 use futures::FutureExt;
-use http::{HeaderValue, header};
+use http::{StatusCode, header};
 use seawall_kernel::auth::Identity;
-use seawall_kernel::http::{Call, Response};
+use seawall_kernel::http::{Answer, Call, Response};
 use seawall_kernel::{Ceiling, Op};
 use seawall_types::scope::Scopes;
 use seawall_types::{Error, Reason, Result, Secret};
@@ -22,7 +22,7 @@ pub(super) const MAX_FORM_BYTES: usize = 64 * 1024;
 
 /// The answer; both names of the token are in use.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct TokenAnswer<'a> {
     token: &'a str,
     access_token: &'a str,
     expires_in: u64,
@@ -125,22 +125,18 @@ async fn answer(directory: &Directory, op: &Op, wanted: &Wanted<'_>) -> Result<R
         Some(identity) => refresh_token(directory, op, identity, wanted.client).await?,
         None => None,
     };
-    let body = serde_json::to_string(&Answer {
+    let body = TokenAnswer {
         token: &issued.token,
         access_token: &issued.token,
         expires_in: issued.lifetime.as_secs(),
         issued_at: issued.at.to_string(),
         scope,
         refresh_token: refresh.as_ref().map(Secret::expose),
-    });
-    let mut response = Response::new(body.map_err(Error::internal)?.into());
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    };
+    Answer::new(StatusCode::OK)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CACHE_CONTROL, "no-store")
+        .json(&body)
 }
 
 /// A refresh token, or none while the database takes no writes: a client that gets none keeps its

@@ -4,8 +4,10 @@
 //! A handler returns a value or a neutral error; it never renders an error itself, so it cannot
 //! answer in the wrong dialect. Sockets and TLS are not here, and no rule of any protocol.
 
+mod answer;
 mod body;
 mod call;
+mod conditional;
 mod deadline;
 mod dialect;
 mod dispatch;
@@ -23,8 +25,10 @@ mod route;
 mod slashes;
 mod table;
 
+pub use answer::Answer;
 pub use body::{BodyStream, refuse};
 pub use call::Call;
+pub use conditional::{condition, is_known};
 pub use deadline::Deadline;
 pub use dialect::{Dialect, Mount, RenderedError};
 pub use dispatch::Dispatcher;

@@ -9,7 +9,6 @@ use seawall_kernel::{Actor, Ceiling};
 use seawall_types::{Error, Lane, Reason, Result};
 
 use super::answer::Answer;
-use super::listing;
 use crate::Content;
 
 pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
@@ -37,7 +36,7 @@ async fn base(_: Arc<Content>, call: Call) -> Result<Response> {
     let answer = Answer::new(StatusCode::OK)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CACHE_CONTROL, "no-store");
-    listing::body(&call, answer, "{}".into())
+    answer.whole(&call, "{}")
 }
 
 /// Whoever brings no credentials is asked for them, even where the public may be pulled by all: a

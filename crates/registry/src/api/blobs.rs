@@ -18,7 +18,7 @@ use seawall_types::range::{ByteRange, ByteRanges, RangeAnswer};
 use seawall_types::{Digest, Error, Lane, Reason, Result};
 
 use super::EXAMPLE_DIGEST;
-use super::answer::{Answer, NOSNIFF, SANDBOX, is_known};
+use super::answer::{Answer, ContentAnswer, NOSNIFF, SANDBOX, is_known};
 use super::multipart::Boundary;
 use crate::Content;
 use crate::acts::{Delete, Pull};

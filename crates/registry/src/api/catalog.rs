@@ -74,7 +74,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CACHE_CONTROL, "no-store");
     let body = serde_json::to_vec(&Body { repositories }).map_err(Error::internal)?;
-    listing::body(&call, listing::linked(answer, next), body.into())
+    answer.next_page(next).whole(&call, body)
 }
 
 fn busy(_: Refused) -> Error {

@@ -17,7 +17,7 @@ use seawall_types::reference::ReferenceError;
 use seawall_types::tag::Tag;
 use seawall_types::{Lane, Reference, Result};
 
-use super::answer::{Answer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
+use super::answer::{Answer, ContentAnswer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
 use super::pushed::Pushed;
 use crate::acts::{Delete, Pull, Push};
 use crate::manifest::{self, Served, WrongSize};

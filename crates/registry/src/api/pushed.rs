@@ -2,10 +2,9 @@
 //! §9.6, §9.18).
 
 use bytes::Bytes;
-use http::{HeaderName, header};
+use http::header;
 use seawall_kernel::Repo;
-use seawall_kernel::http::Call;
-use seawall_types::condition::ETags;
+use seawall_kernel::http::{Call, condition};
 use seawall_types::tag::Tag;
 use seawall_types::{Error, MediaType, Reason, Reference, Result};
 
@@ -40,8 +39,8 @@ impl Pushed {
             .transpose()
             .map_err(|error| Error::new(Reason::ManifestInvalid, error.to_string()))?;
         let conditions = Conditions {
-            if_match: condition(call, &header::IF_MATCH)?,
-            if_none_match: condition(call, &header::IF_NONE_MATCH)?,
+            if_match: condition(call.headers(), &header::IF_MATCH)?,
+            if_none_match: condition(call.headers(), &header::IF_NONE_MATCH)?,
         };
         Ok(Self {
             target,
@@ -111,21 +110,6 @@ fn tags(target: &Reference, named: &[&str]) -> Result<Vec<Tag>> {
     tags.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
     tags.dedup();
     Ok(tags)
-}
-
-/// A condition, its lines joined. A malformed one is refused: its sender relies on it.
-fn condition(call: &Call, name: &HeaderName) -> Result<Option<ETags>> {
-    let malformed = || Error::new(Reason::BadRequest, format!("header {name} is malformed"));
-    let mut lines = Vec::new();
-    for line in call.headers().get_all(name) {
-        lines.push(line.to_str().map_err(|_| malformed())?);
-    }
-    if lines.is_empty() {
-        return Ok(None);
-    }
-    ETags::parse(&lines.join(","))
-        .map(Some)
-        .map_err(|_| malformed())
 }
 
 #[cfg(test)]

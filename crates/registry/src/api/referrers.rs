@@ -11,8 +11,8 @@ use seawall_types::media_type::OCI_INDEX;
 use seawall_types::scope::Action;
 use seawall_types::{Digest, Error, Lane, Reason, RepositoryName, Result, link};
 
+use super::EXAMPLE_DIGEST;
 use super::answer::Answer;
-use super::{EXAMPLE_DIGEST, listing};
 use crate::Content;
 use crate::acts::Pull;
 use crate::referrer::{self, Page, Wanted};
@@ -57,11 +57,9 @@ async fn list(_: Arc<Content>, call: Call) -> Result<Response> {
     if wanted.artifact_type.is_some() {
         answer = answer.header(OCI_FILTERS_APPLIED, "artifactType");
     }
-    listing::body(
-        &call,
-        listing::linked(answer, next),
-        index(&page.descriptors).into(),
-    )
+    answer
+        .next_page(next)
+        .whole(&call, index(&page.descriptors))
 }
 
 /// The artifact type asked for. A `+` may come as itself, escaped, or as the space that a form's

@@ -22,7 +22,7 @@ use seawall_types::{Algorithm, Digest, Error, Lane, Reason, RepositoryName, Resu
 use uuid::Uuid;
 
 use super::EXAMPLE_DIGEST;
-use super::answer::{Answer, blob_location};
+use super::answer::{Answer, ContentAnswer, blob_location};
 use crate::acts::Push;
 use crate::upload::{self, Chunk, Named, Progress, Refusal, Ticket};
 use crate::{Content, blob};
