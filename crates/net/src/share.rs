@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::connection::Builder;
+use hyper_util::server::conn::auto;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -111,7 +111,7 @@ impl Drop for Share {
 
 impl Allowance {
     /// Sets a connection up with it.
-    pub(super) fn apply(&self, builder: &mut Builder) {
+    pub(super) fn apply<E>(&self, builder: &mut auto::Builder<E>) {
         builder
             .http2()
             .initial_connection_window_size(self.connection_window)
