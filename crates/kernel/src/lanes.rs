@@ -1,15 +1,21 @@
-//! Lanes at run time: every piece of work under way has a seat in its lane.
+//! Lanes at run time: every piece of work under way has a seat in its lane, requests and jobs alike.
 //!
-//! Seats are counted and shown; nobody is kept waiting for one yet. Whoever takes up work takes its
-//! seat first, so limits and queues have one place to be.
+//! Each lane is a limiter. None has a maximum yet: seats are counted and shown, and a seat is always
+//! free. Work takes its seat before anything else, so limits and queues have one place to be.
 
 use std::sync::Arc;
 
 use metrics::{Gauge, gauge};
+use seawall_limit::{Limit, Limiter, Permit};
 use seawall_types::lane::Lane;
 
 /// The lanes of a process.
-pub struct Lanes([Gauge; Lane::ALL.len()]);
+pub struct Lanes([LaneSeats; Lane::ALL.len()]);
+
+struct LaneSeats {
+    limiter: Limiter,
+    running: Gauge,
+}
 
 impl std::fmt::Debug for Lanes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -19,20 +25,31 @@ impl std::fmt::Debug for Lanes {
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self(Lane::ALL.map(|lane| gauge!("seawall_requests_running", "lane" => lane.name())))
+        Self(Lane::ALL.map(|lane| LaneSeats {
+            limiter: Limiter::new(lane.name(), Limit::UNLIMITED),
+            running: gauge!("seawall_requests_running", "lane" => lane.name()),
+        }))
     }
 }
 
 impl Lanes {
     /// Takes a seat.
     pub fn take(self: &Arc<Self>, lane: Lane) -> Seat {
-        if let Some(gauge) = self.0.get(lane.index()) {
-            gauge.increment(1.0);
+        let seats = self.0.get(lane.index());
+        if let Some(seats) = seats {
+            seats.running.increment(1.0);
         }
         Seat {
             lanes: Arc::clone(self),
             lane,
+            _permit: seats.and_then(|seats| seats.limiter.try_acquire().ok()),
         }
+    }
+
+    /// How many seats of a lane are taken.
+    pub fn in_use(&self, lane: Lane) -> usize {
+        let seats = self.0.get(lane.index());
+        seats.map_or(0, |seats| seats.limiter.in_use())
     }
 }
 
@@ -41,6 +58,8 @@ impl Lanes {
 pub struct Seat {
     lanes: Arc<Lanes>,
     lane: Lane,
+    /// Always there, as no lane has a maximum.
+    _permit: Option<Permit>,
 }
 
 impl Seat {
@@ -54,8 +73,8 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(gauge) = self.lanes.0.get(self.lane.index()) {
-            gauge.decrement(1.0);
+        if let Some(seats) = self.lanes.0.get(self.lane.index()) {
+            seats.running.decrement(1.0);
         }
     }
 }

@@ -50,6 +50,7 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
             Command::Namespace(command) => done(command.run(common, Terminal).await),
             Command::Repo(command) => done(command.run(common, Terminal).await),
             Command::Grant(command) => done(command.run(common, Terminal).await),
+            Command::Jobs(command) => done(command.run(common, Terminal).await),
             Command::Migrate(command) => done(command.run(common, Terminal).await),
             Command::Verify(command) => command.run(common, Terminal).await,
             Command::Config(_) | Command::Version(_) => Ok(ExitCode::SUCCESS),

@@ -48,6 +48,20 @@ pub fn named<S: Named>(kind: ChangeKind<S>, a: i64, b: i64, name: &str) -> Chang
     kind.change_of(a, b, name)
 }
 
+/// Notes a job that is due at once. It is never written: other processes look at the queue by
+/// themselves.
+const JOB_QUEUED: i64 = -1;
+
+/// What a transaction that queues a job leaves for [`Changes::apply`].
+pub(crate) const fn queued_job() -> Change {
+    Change {
+        kind: JOB_QUEUED,
+        a: 0,
+        b: 0,
+        name: None,
+    }
+}
+
 /// How long a reader waits for the log when what it holds is not fresh.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -78,6 +92,8 @@ pub struct Changes {
     subscribers: RwLock<Vec<Subscriber>>,
     coherence: Arc<Coherence>,
     bell: Notify,
+    /// Rings when a job was queued here or a worker has become free.
+    jobs: Notify,
     /// How many complete polls there were; 0 while nothing follows the log.
     polls: watch::Sender<u64>,
 }
@@ -101,6 +117,11 @@ impl Changes {
         subscribers.push(Arc::new(subscriber));
     }
 
+    /// What tells the workers of this process to look at the queue of jobs.
+    pub(crate) fn job_bell(&self) -> &Notify {
+        &self.jobs
+    }
+
     /// What the caches of this process are coherent by.
     pub fn coherence(&self) -> &Arc<Coherence> {
         &self.coherence
@@ -109,6 +130,10 @@ impl Changes {
     /// Applies what this process has just committed.
     pub(crate) fn apply<T>(&self, committed: &Committed<T>) {
         for change in &committed.changes {
+            if change.kind == JOB_QUEUED {
+                self.jobs.notify_one();
+                continue;
+            }
             self.publish(ChangeNotice::Change {
                 kind: change.kind,
                 a: change.a,

@@ -223,6 +223,7 @@ impl Held<'_> {
                 let op = self
                     .kernel
                     .internal_op(self.consumer.lane, self.consumer.name);
+                let _seat = self.kernel.lanes().take(self.consumer.lane);
                 (self.consumer.consume)(op, batch.into()).await?;
             }
             let reached = unknown.map_or(poll.low_water, |id| poll.low_water.min(id - 1));

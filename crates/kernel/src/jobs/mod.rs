@@ -11,13 +11,17 @@
 
 mod booking;
 mod claim;
+mod queue;
 pub mod store;
 mod worker;
+mod workers;
 
-pub(crate) use worker::revive;
-pub use worker::{Outcome, Worker, run};
+pub use queue::{JobState, JobSummary, list, retry, retry_failing};
+pub use worker::{Outcome, Worker};
+pub(crate) use workers::revive;
+pub use workers::run;
 #[cfg(test)]
-pub(crate) use {claim::Terms, worker::Workers};
+pub(crate) use {claim::Terms, workers::Workers};
 
 use std::time::Duration;
 
@@ -25,6 +29,8 @@ use seawall_meta::{Tx, args};
 use seawall_types::{Error, Reason, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::changes;
 
 /// A piece of durable work.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -67,5 +73,8 @@ pub async fn enqueue<J: Job>(tx: &mut Tx, job: &J, schedule: Schedule) -> Result
         args![J::KIND, schedule.key, payload, after],
     )
     .await?;
+    if schedule.after.is_zero() {
+        tx.saw(changes::queued_job());
+    }
     Ok(())
 }

@@ -124,6 +124,24 @@ seawall_meta::statements! {
         .and_where(Expr::col("fence").eq(arg(1)))
         .to_owned();
 
+    /// A page of all jobs by their ids. Arguments: the id before.
+    LIST: |_d| Query::select()
+        .columns(["id", "kind", "run_at", "attempts", "last_error", "lease_until"])
+        .from("job")
+        .and_where(Expr::col("id").gt(arg(0)))
+        .order_by("id", Order::Asc)
+        .limit(500)
+        .to_owned();
+
+    /// Makes a job due that no worker has. Arguments: id.
+    RETRY: |d| Query::update()
+        .table("job")
+        .value("state", QUEUED)
+        .value("run_at", d.now())
+        .and_where(Expr::col("id").eq(arg(0)))
+        .and_where(Expr::col("lease_until").lt(d.now()))
+        .to_owned();
+
     /// Lets jobs run again that an earlier release gave up.
     REVIVE: |d| Query::update()
         .table("job")

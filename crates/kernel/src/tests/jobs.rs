@@ -119,7 +119,7 @@ fn counting<J: Job>(runs: &Arc<AtomicU64>, fails: &Arc<AtomicBool>) -> Worker {
 async fn a_job_that_fails_time_after_time_is_put_off_and_never_given_up() {
     let process = Process::new().await;
     let (runs, fails) = (Arc::default(), Arc::new(AtomicBool::new(true)));
-    let mut workers = workers(&process, counting::<Round>(&runs, &fails));
+    let workers = workers(&process, counting::<Round>(&runs, &fails));
     enqueue(&process, Round { stops: 3 }).await;
     for run in 1..=13 {
         assert!(workers.step().await.unwrap());
@@ -163,7 +163,7 @@ async fn restarts_during_a_long_job_are_no_failures() {
                 futures::future::pending()
             }
         });
-        let mut workers = workers(&process, worker);
+        let workers = workers(&process, worker);
         tokio::select! {
             ended = workers.step() => panic!("it runs for long, and ended: {ended:?}"),
             () = begun.notified() => {}
@@ -193,7 +193,7 @@ async fn a_renewal_that_fails_neither_ends_the_job_nor_counts() {
             }
         }
     });
-    let mut workers = workers(&process, worker).with(SOON);
+    let workers = workers(&process, worker).with(SOON);
     enqueue(
         &process,
         Chore {
@@ -244,7 +244,7 @@ async fn a_process_that_stood_still_takes_no_step_of_a_job_it_has_lost() {
             }
         }
     });
-    let mut workers = workers(&process, worker);
+    let workers = workers(&process, worker);
     enqueue(&process, Round { stops: 3 }).await;
     assert!(workers.step().await.unwrap());
     assert_eq!(
@@ -278,7 +278,7 @@ async fn a_job_that_another_worker_has_taken_over_is_stopped_here() {
             }
         }
     });
-    let mut workers = workers(&process, worker).with(SOON);
+    let workers = workers(&process, worker).with(SOON);
     enqueue(&process, Round { stops: 3 }).await;
     let taking = async {
         begun.notified().await;
@@ -308,7 +308,7 @@ async fn a_kind_that_no_worker_here_knows_stays_where_it_is() {
     .await;
     let before = queue(&process).await;
     enqueue(&process, Round { stops: 3 }).await;
-    let mut workers = workers(&process, counting::<Round>(&runs, &fails));
+    let workers = workers(&process, counting::<Round>(&runs, &fails));
     assert!(workers.step().await.unwrap(), "what is behind it runs");
     assert!(!workers.step().await.unwrap());
     assert_eq!(runs.load(Ordering::SeqCst), 1);
@@ -329,7 +329,7 @@ async fn a_payload_of_an_unknown_shape_waits_for_a_release_that_knows_it() {
     )
     .await;
     execute(&process, &store::JOB_SET, args![r#"{"rooms": ["hall"]}"#]).await;
-    let mut workers = workers(&process, worker());
+    let workers = workers(&process, worker());
     for _ in 0..12 {
         assert!(workers.step().await.unwrap());
         assert!(!workers.step().await.unwrap(), "it is put off");
@@ -356,7 +356,7 @@ async fn a_recurring_job_runs_with_the_payload_of_the_release_that_runs_it() {
     execute(&process, &store::JOB_SET, args![r#"{"route": "north"}"#]).await;
     let mut feature = Feature::new("test").always(&Round { stops: 3 }, LONG);
     feature.workers.push(counting::<Round>(&runs, &fails));
-    let mut workers = Workers::new(&process.kernel, start::workers(&[feature]));
+    let workers = Workers::new(&process.kernel, start::workers(&[feature]));
     assert!(workers.step().await.unwrap());
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     process.stop().await;
@@ -370,10 +370,10 @@ async fn of_two_processes_one_runs_a_job() {
     }
     let (runs, fails) = (Arc::default(), Arc::default());
     enqueue(&process, Round { stops: 3 }).await;
-    let mut all: Vec<_> = (0..4)
+    let all: Vec<_> = (0..4)
         .map(|_| workers(&process, counting::<Round>(&runs, &fails)))
         .collect();
-    let stepping = futures::future::join_all(all.iter_mut().map(Workers::step));
+    let stepping = futures::future::join_all(all.iter().map(Workers::step));
     let ran = stepping
         .await
         .into_iter()

@@ -8,6 +8,7 @@ mod requests;
 mod rights;
 mod store;
 mod time;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;

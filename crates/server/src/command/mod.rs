@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod grant;
+pub mod jobs;
 pub mod migrate;
 pub mod namespace;
 pub mod repo;
@@ -111,6 +112,9 @@ pub enum Command {
     /// Manage who may do what
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    /// Look after the queue of jobs
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
     /// Bring the database's schema up to date
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
@@ -196,6 +200,9 @@ mod tests {
             "seawall namespace add team --owner ann",
             "seawall namespace list --output json",
             "seawall namespace delete team --yes",
+            "seawall jobs list -o json",
+            "seawall jobs retry 7",
+            "seawall jobs retry --failing",
             "seawall repo list team",
             "seawall repo visibility team/app public",
             "seawall repo delete team/app --yes",

@@ -187,3 +187,27 @@ async fn passwords_are_read_or_made_and_never_arguments() {
     bob.get("/v2/_catalog").send().await.expect(200);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_of_jobs_is_shown_and_a_job_is_tried_again_on_request() {
+    let site = site().await;
+    let server = site.serve().await;
+    let jobs = json_of(&site, &["jobs", "list"]).await;
+    let prune = jobs.as_array().unwrap().iter();
+    let prune = prune.clone().find(|job| job["kind"] == "logs.prune");
+    let prune = prune.unwrap();
+    assert_eq!(
+        (&prune["state"], &prune["failures"]),
+        (&json!("queued"), &json!(0))
+    );
+    let id = prune["id"].to_string();
+    let done = site.run(&["jobs", "retry", &id]).await.expect(0);
+    assert!(done.out.contains("is due now"), "{done:?}");
+    let done = site.run(&["jobs", "retry", "--failing"]).await.expect(0);
+    assert!(done.out.starts_with("0 failing jobs"), "{done:?}");
+    site.run(&["jobs", "retry", "987654"])
+        .await
+        .refused(1, "987654");
+    site.run(&["jobs", "retry"]).await.expect(2);
+    server.stop().await;
+}
