@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use metrics::{Gauge, counter, gauge};
 use parking_lot::Mutex;
 use seawall_limit::{Limit, Limiter, Permit};
 use seawall_meta::{args, list};
@@ -90,6 +91,24 @@ struct Due {
     kind: &'static str,
     _running: Permit,
     _lane: Option<Permit>,
+    _counted: Running,
+}
+
+/// A job that is counted as running until this is dropped.
+struct Running(Gauge);
+
+impl Running {
+    fn new(kind: &'static str) -> Self {
+        let running = gauge!("seawall_jobs_running", "kind" => kind);
+        running.increment(1.0);
+        Self(running)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 impl Workers {
@@ -198,6 +217,7 @@ impl Workers {
             kind: kind.worker.kind,
             _running: running,
             _lane: lane,
+            _counted: Running::new(kind.worker.kind),
         })
     }
 
@@ -240,6 +260,8 @@ impl Workers {
 
 async fn conclude(op: &Op, worker: &Worker, claim: &Claim, outcome: Result<Outcome>) -> Result<()> {
     let (id, fence) = (claim.id, claim.fence());
+    let ended = if outcome.is_ok() { "done" } else { "failed" };
+    counter!("seawall_jobs_total", "kind" => worker.kind, "outcome" => ended).increment(1);
     match outcome {
         Ok(Outcome::Done) if !worker.is_recurring() => {
             book(op, &store::DONE, args![id, fence]).await?;
