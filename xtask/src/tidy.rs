@@ -4,6 +4,7 @@
 //! to know of Rust it gets from [`source::RustFile`], in which comments and strings are blanked
 //! out, so that a word in a comment is not taken for code.
 
+pub mod circles;
 pub mod docs;
 pub mod invariants;
 pub mod migrations;
@@ -119,6 +120,7 @@ pub fn check(files: &[TextFile]) -> Report {
     for file in &rust {
         findings.extend(rust_file(file));
     }
+    findings.extend(circles::check(&rust));
     findings.extend(migrations::numbers(files));
     findings.extend(invariants::check(files, &rust));
     findings.extend(invariants::check_security(files, &rust));

@@ -2,7 +2,8 @@
 
 use xtask::tidy::source::{RustFile, has_word};
 use xtask::tidy::{
-    self, Finding, TextFile, docs, invariants, migrations, names, owners, rings, sizes, words,
+    self, Finding, TextFile, circles, docs, invariants, migrations, names, owners, rings, sizes,
+    words,
 };
 
 fn rust(path: &str, text: &str) -> RustFile {
@@ -416,4 +417,69 @@ fn the_security_page_names_tests_that_exist() {
     assert_eq!(check(good), [0; 0]);
     assert_eq!(check(&good.replace("blobs_stay", "blobs_go")), [2]);
     assert_eq!(lines(&invariants::check_security(&[], &[])), [0]);
+}
+
+#[test]
+fn files_import_each_other_in_no_circle() {
+    let found = |files: &[(&str, &str)]| {
+        let files: Vec<_> = files.iter().map(|(path, text)| rust(path, text)).collect();
+        circles::check(&files).len()
+    };
+    let (one, two) = ("crates/gc/src/one.rs", "crates/gc/src/two.rs");
+    assert_eq!(
+        found(&[(one, "use super::two::Two;\n"), (two, "pub struct Two;\n")]),
+        0
+    );
+    assert_eq!(
+        found(&[
+            (one, "use super::two::{self, Two};\n"),
+            (two, "use crate::one;\n")
+        ]),
+        1
+    );
+    let in_code = "fn a() { crate::two::b(); }\n";
+    assert_eq!(found(&[(one, in_code), (two, "use super::one::a;\n")]), 1);
+    // What only tests import, and what another crate has, is no circle.
+    let in_tests = "#[cfg(test)]\nmod tests {\n    use crate::two::Two;\n}\n";
+    assert_eq!(
+        found(&[(one, in_tests), (two, "use super::one::One;\n")]),
+        0
+    );
+    assert_eq!(
+        found(&[
+            (one, "use seawall_meta::two;\n"),
+            (two, "use crate::one;\n")
+        ]),
+        0
+    );
+    // A folder passes on what its files have: the circle is between the files, or there is none.
+    let folder = (
+        "crates/gc/src/tag/mod.rs",
+        "mod set;\npub(crate) use set::{Moved, set};\n",
+    );
+    let set = "crates/gc/src/tag/set.rs";
+    assert_eq!(
+        found(&[
+            folder,
+            (set, "use crate::one::One;\n"),
+            (one, "pub struct One;\n")
+        ]),
+        0
+    );
+    assert_eq!(
+        found(&[
+            folder,
+            (set, "use crate::one::One;\n"),
+            (one, "use crate::tag::Moved;\n")
+        ]),
+        1
+    );
+    assert_eq!(
+        found(&[
+            folder,
+            (set, "use super::history;\n"),
+            (one, "use crate::tag;\n")
+        ]),
+        0
+    );
 }

@@ -14,6 +14,7 @@
 //!
 //! The hard parts are in `filesystem` (what is durable when) and `pipeline` (hashing beside writing).
 
+mod append;
 mod blobs;
 mod buffer;
 mod config;
@@ -32,6 +33,7 @@ mod state;
 pub mod suite;
 mod upload;
 
+pub use append::{AppendLimit, Outcome};
 pub use blobs::{Blobs, Host, Transfers};
 pub use buffer::BufferUse;
 pub use config::{Config, Location};
@@ -41,4 +43,4 @@ pub use hold::Hold;
 pub use keep::{Listed, Stat, Swept};
 pub use place::Place;
 pub use state::UploadState;
-pub use upload::{AppendLimit, Appended, Finished, Outcome, Stored};
+pub use upload::{Appended, Finished, Stored};

@@ -12,11 +12,11 @@ use seawall_types::digest::{Digest, Hasher};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::append::{AppendLimit, Outcome};
 use crate::blobs::{Meter, blocking};
 use crate::buffer::{Buffer, GATHER, Pool};
 use crate::filesystem::Filesystem;
 use crate::hold::Held;
-use crate::upload::{AppendLimit, Outcome};
 use crate::{BodyError, Error, Place, Result};
 
 /// One append under way.

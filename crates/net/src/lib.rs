@@ -9,6 +9,7 @@ mod activity;
 #[cfg(test)]
 mod attacks;
 mod bind;
+mod builder;
 mod caps;
 pub mod config;
 mod connection;

@@ -13,8 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::accept::Accept;
+use super::builder::builder;
 use super::caps::Caps;
-use super::connection::{Shared, builder};
+use super::connection::Shared;
 use super::share::Memory;
 use super::tls::Certificate;
 use super::{Serve, bind};

@@ -1,1 +1,2 @@
-ALTER TABLE tag ADD COLUMN immutable {bigint} NOT NULL DEFAULT 0
+-- 1 where the tag must neither move nor go; nothing for all others.
+ALTER TABLE tag ADD COLUMN immutable {bigint}

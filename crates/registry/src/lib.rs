@@ -74,8 +74,7 @@ pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
         "0042_add_manifest_layers_size",
         "0043_add_manifest_config_media_type",
         "0044_add_tag_immutable",
-        "0045_index_tag_by_digest_and_immutable",
-        "0046_drop_tag_by_digest",
+        "0045_index_tag_by_immutable",
     ]
 );
 

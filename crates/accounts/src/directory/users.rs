@@ -11,7 +11,7 @@ use super::Directory;
 use super::admin::ADMIN;
 use crate::credentials;
 use crate::events::PasswordChanged;
-use crate::passwords::generate;
+use crate::passwords::given_or_generated;
 
 /// Names that would make a user what they are not: the owner of every name of one part, or something
 /// of the server's own. An organization may still be called so, which the operator alone makes.
@@ -63,7 +63,7 @@ impl Directory {
             let words = format!("the name {name} is kept for other things than a user");
             return Err(Error::new(Reason::Conflict, words));
         }
-        let (password, generated) = choose(op, password);
+        let (password, generated) = given_or_generated(password, op.kernel().random());
         let phc = self.passwords().hash(op, &password).await?;
         let input = (installation.clone(), name, superuser, phc);
         op.transaction(input, |tx, op, (installation, name, superuser, phc)| {
@@ -87,7 +87,7 @@ impl Directory {
         user: &User<ManageCredentials>,
         password: Option<Secret>,
     ) -> Result<Option<Secret>> {
-        let (password, generated) = choose(op, password);
+        let (password, generated) = given_or_generated(password, op.kernel().random());
         let phc = self.passwords().hash(op, &password).await?;
         op.transaction((user.clone(), phc), |tx, op, (user, phc)| {
             Box::pin(async move {
@@ -136,15 +136,5 @@ impl Directory {
         installation: &Installation<Inspect>,
     ) -> Result<Vec<UserSummary>> {
         principals::list_users(op, installation).await
-    }
-}
-
-/// The password to set, and once more if it was not given but made here.
-pub(super) fn choose(op: &Op, given: Option<Secret>) -> (Secret, Option<Secret>) {
-    if let Some(password) = given {
-        (password, None)
-    } else {
-        let password = generate(op.kernel().random());
-        (password.clone(), Some(password))
     }
 }

@@ -9,11 +9,23 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const LENGTH: usize = 24;
 
 /// A password of 24 characters, which hold 120 bits.
-pub(crate) fn generate(random: &dyn Random) -> Secret {
+fn generate(random: &dyn Random) -> Secret {
     let mut bytes = Zeroizing::new([0u8; LENGTH]);
     random.fill(&mut *bytes);
     let letter = |byte: &u8| char::from(ALPHABET[usize::from(byte % 32)]);
     Secret::new(bytes.iter().map(letter).collect::<String>())
+}
+
+/// The password to set, and once more if it was not given but made here.
+pub(crate) fn given_or_generated(
+    given: Option<Secret>,
+    random: &dyn Random,
+) -> (Secret, Option<Secret>) {
+    if let Some(password) = given {
+        return (password, None);
+    }
+    let password = generate(random);
+    (password.clone(), Some(password))
 }
 
 #[cfg(test)]

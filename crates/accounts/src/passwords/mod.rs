@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use crate::recent::{Key, Recent};
 use crate::seats::{Seats, busy};
 
-pub(crate) use generate::generate;
+pub(crate) use generate::given_or_generated;
 
 /// The longest password, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024;

@@ -21,6 +21,7 @@
 //! difference which of the two comes first.
 
 mod check;
+mod conditions;
 mod delete;
 mod draft;
 mod forget;
@@ -36,11 +37,12 @@ use seawall_types::media_type::MediaType;
 use seawall_types::{Digest, Error, Reason, Result};
 
 pub(crate) use check::WrongSize;
+pub(crate) use conditions::Conditions;
 pub(crate) use delete::delete;
 pub(crate) use draft::Draft;
 pub(crate) use forget::{FORGET_FIRST, Forget, forget};
 pub(crate) use owner::{OWNER, owner};
-pub(crate) use put::{Conditions, Put, put};
+pub(crate) use put::{Put, put};
 pub(crate) use served::{DigestKey, MANIFESTS, Served, Shelf, TAGS, find};
 pub use walk::{Walked, walk_manifests};
 

@@ -5,12 +5,12 @@ use seawall_kernel::blobs::{self, Owner};
 use seawall_kernel::events::Event;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Expect, Tx, args, list};
-use seawall_types::condition::ETags;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
 use super::check::{self, References, WrongSize};
+use super::conditions::Conditions;
 use super::draft::Draft;
 use super::store;
 use crate::acts::Push;
@@ -20,38 +20,6 @@ use crate::tag::{self, Moved};
 
 /// How often a row that others insert and remove at the same time is looked at again.
 const ROUNDS: usize = 4;
-
-/// What must be true of the target before it is written (distribution §9.18).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Conditions {
-    /// `If-Match`.
-    pub(crate) if_match: Option<ETags>,
-    /// `If-None-Match`.
-    pub(crate) if_none_match: Option<ETags>,
-}
-
-impl Conditions {
-    /// Errors: `Precondition`, if the target as it is now does not meet them.
-    pub(crate) fn check(&self, current: Option<&Digest>) -> Result<()> {
-        let current = current.map(Digest::to_string);
-        let current = current.as_deref();
-        let met = self
-            .if_match
-            .as_ref()
-            .is_none_or(|tags| tags.if_match(current))
-            && self
-                .if_none_match
-                .as_ref()
-                .is_none_or(|tags| tags.if_none_match(current));
-        if met {
-            return Ok(());
-        }
-        Err(Error::new(
-            Reason::Precondition,
-            "the target is not what the request expects",
-        ))
-    }
-}
 
 /// A manifest on its way into a repository.
 #[derive(Clone)]
@@ -303,36 +271,4 @@ async fn announce(
         events.push(within(Event::new(&moved)?));
     }
     op.emit_all(tx, events).await
-}
-
-#[cfg(test)]
-mod tests {
-    use seawall_types::Algorithm;
-
-    use super::*;
-
-    #[test]
-    fn conditions_are_about_the_target_as_it_is() {
-        let (here, other) = (
-            Digest::of(Algorithm::Sha256, b"a"),
-            Digest::of(Algorithm::Sha256, b"b"),
-        );
-        let tags = |digest: &Digest| ETags::parse(&format!("\"{digest}\"")).unwrap();
-        let absent = Conditions {
-            if_none_match: ETags::parse("*").ok(),
-            ..Conditions::default()
-        };
-        assert!(absent.check(None).is_ok());
-        assert_eq!(
-            absent.check(Some(&here)).unwrap_err().reason,
-            Reason::Precondition
-        );
-        let same = Conditions {
-            if_match: Some(tags(&here)),
-            ..Conditions::default()
-        };
-        assert!(same.check(Some(&here)).is_ok());
-        assert!(same.check(Some(&other)).is_err() && same.check(None).is_err());
-        assert!(Conditions::default().check(None).is_ok());
-    }
 }

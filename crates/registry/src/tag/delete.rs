@@ -44,7 +44,7 @@ pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()
             if gone {
                 return Err(unknown());
             }
-            if row.bool(5)? {
+            if row.opt_int(5)?.is_some() {
                 return Err(immutable());
             }
             tx.execute(&store::DELETE, args![repository, tag]).await?;

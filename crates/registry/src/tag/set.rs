@@ -41,7 +41,7 @@ impl Current {
             history: row.int(2)?,
             expires: row.opt_int(3)?.is_some(),
             gone: row.bool(4)?,
-            immutable: row.bool(5)?,
+            immutable: row.opt_int(5)?.is_some(),
         })
     }
 

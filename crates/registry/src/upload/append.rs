@@ -6,7 +6,8 @@ use seawall_blob::BodyError;
 use seawall_kernel::Op;
 
 use super::book;
-use super::session::{self, Chunk, Named, Progress, Refusal, Session};
+use super::session::{self, Chunk, Named};
+use super::state::{Progress, Refusal, Session};
 use crate::Content;
 
 /// Appends a chunk to the caller's upload; the first one that brings bytes gives it a row.

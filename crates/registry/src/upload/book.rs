@@ -12,7 +12,7 @@ use seawall_kernel::{Op, Repo};
 use seawall_meta::{Args, args};
 use seawall_types::{Error, NamespaceId, Reason, RepositoryId, Result};
 
-use super::session::{self, Session};
+use super::state::{Session, remove_row};
 use super::store;
 use crate::Content;
 use crate::acts::Push;
@@ -70,7 +70,7 @@ pub(super) async fn state(
         return Ok(true);
     }
     // It was cancelled before there was a row to remove.
-    session::remove_row(op, before.uuid).await?;
+    remove_row(op, before.uuid).await?;
     Ok(false)
 }
 

@@ -19,7 +19,8 @@ use seawall_meta::args;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 use uuid::Uuid;
 
-use super::session::{self, Chunk, Named, Refusal, Session};
+use super::session::{self, Chunk, Named};
+use super::state::{Refusal, Session};
 use super::store;
 use crate::acts::Push;
 use crate::{Content, blob};

@@ -7,67 +7,13 @@ use seawall_types::range::ContentRange;
 use seawall_types::{Error, PrincipalId, Reason, Result};
 use uuid::Uuid;
 
+use super::state::{Progress, Session, remove_row};
 use super::{Ticket, book, store};
 use crate::Content;
 use crate::acts::Push;
 
 /// The upload that a request names: where, which, and the ticket that came with it.
 pub(crate) type Named<'a> = (&'a Repo<Push>, Uuid, Option<&'a Ticket>);
-
-/// How far an upload is, as its client is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The upload.
-    pub(crate) uuid: Uuid,
-    /// The number of durable bytes.
-    pub(crate) offset: u64,
-}
-
-/// Why a step was refused.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// The reason.
-    pub(crate) error: Error,
-    /// How far the upload is, where it is known and lives on: a client resumes from there.
-    pub(crate) at: Option<Progress>,
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self { error, at: None }
-    }
-}
-
-impl From<seawall_blob::Error> for Refusal {
-    fn from(error: seawall_blob::Error) -> Self {
-        Error::from(error).into()
-    }
-}
-
-/// An upload as its row says, or, before its first byte, as its ticket does.
-pub(super) struct Session {
-    pub(super) uuid: Uuid,
-    pub(super) state: UploadState,
-    /// Whether it has a row.
-    pub(super) row: bool,
-}
-
-impl Session {
-    pub(super) fn progress(&self) -> Progress {
-        Progress {
-            uuid: self.uuid,
-            offset: self.state.offset(),
-        }
-    }
-
-    /// Refuses a step and leaves the upload as it is.
-    pub(super) fn refuse(&self, error: Error) -> Refusal {
-        Refusal {
-            error,
-            at: Some(self.progress()),
-        }
-    }
-}
 
 /// The caller's upload in this repository. One read.
 ///
@@ -215,14 +161,6 @@ pub(super) async fn lose(content: &Content, op: &Op, hold: &Hold, session: &Sess
     }
     content.ended().claim(session.uuid);
     Ok(())
-}
-
-/// Removes an upload's row; says whether it was there.
-pub(super) async fn remove_row(op: &Op, uuid: Uuid) -> Result<bool> {
-    op.transaction(uuid.to_string(), |tx, _op, uuid| {
-        Box::pin(async move { Ok(tx.execute(&store::CANCEL, args![uuid]).await? > 0) })
-    })
-    .await
 }
 
 /// Removes the bytes of an upload that has no row. If that fails, the sweep finds them.

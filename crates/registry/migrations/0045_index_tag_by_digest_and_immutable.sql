@@ -1,2 +1,0 @@
--- Whether a manifest has a tag that must stay is one look, however many tags it has.
-CREATE INDEX {online} tag_by_digest_and_immutable ON tag (repository_id, digest, immutable)

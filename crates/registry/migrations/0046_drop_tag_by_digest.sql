@@ -1,1 +1,0 @@
-DROP INDEX tag_by_digest {of tag}
