@@ -167,6 +167,8 @@ async fn a_job_that_this_process_has_queued_starts_at_once() {
     process.start(&[feature([worker])]).await;
     let errands = async {
         for _ in 0..8 {
+            // The process has seen by then that nothing else is due.
+            tokio::time::sleep(Duration::from_millis(50)).await;
             enqueue(&process, Errand {}).await;
             quick.begins().await;
         }
