@@ -50,8 +50,9 @@ const EXCEPT: &[(&str, &str)] = &[
 
 /// Arguments that are not those of the row: statement, number, value.
 const ARGUMENTS: &[(&str, usize, i64)] = &[
-    // The size of layers, which no statement asks for.
+    // What a manifest says of its layers and its config, which no statement asks for.
     ("registry::manifest::store::INSERT", 9, 0),
+    ("registry::manifest::store::INSERT", 10, 0),
     // Holes and pieces of a log end where the log does.
     ("kernel::events::store::log::LOG_HORIZON", 0, END),
     ("kernel::events::store::log::LOG_RANGES", 1, END),
