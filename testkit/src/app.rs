@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall::compose::{self, Ground, House};
+use seawall::compose::{self, Core, Ground, House};
 use seawall::config::Config;
 use seawall::examine::{Report, examine};
 use seawall::front;
 use seawall_accounts::NewUser;
 use seawall_blob::files::{Disk, Files};
-use seawall_kernel::Op;
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::{grants, repositories};
 use seawall_kernel::http::Dispatcher;
+use seawall_kernel::{FeaturePlan, Op};
 use seawall_meta::fixture::{Backend, TestDatabase};
 use seawall_types::Secret;
 use seawall_types::lane::Lane;
@@ -36,6 +36,7 @@ pub struct TestApp {
     /// The log of all requests so far.
     pub requests: Requests,
     dispatcher: Arc<Dispatcher>,
+    plans: Arc<Vec<FeaturePlan<Core>>>,
     config: Config,
     data: PathBuf,
     files: Arc<dyn Files>,
@@ -68,28 +69,40 @@ impl TestApp {
 
     /// A server whose configuration was changed before it started.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::made(change, Arc::new(Disk)).await
+        Self::made(compose::plans(), change, Arc::new(Disk)).await
     }
 
     /// A server whose blobs are on files that may fail.
     pub async fn on(files: Arc<dyn Files>) -> Self {
-        Self::made(|_| {}, files).await
+        Self::made(compose::plans(), |_| {}, files).await
     }
 
-    async fn made(change: impl FnOnce(&mut Config), files: Arc<dyn Files>) -> Self {
+    /// A server with one feature more, whose configuration was changed before it started.
+    pub async fn with_feature(plan: FeaturePlan<Core>, change: impl FnOnce(&mut Config)) -> Self {
+        let mut plans = compose::plans();
+        plans.push(plan);
+        Self::made(plans, change, Arc::new(Disk)).await
+    }
+
+    async fn made(
+        plans: Vec<FeaturePlan<Core>>,
+        change: impl FnOnce(&mut Config),
+        files: Arc<dyn Files>,
+    ) -> Self {
+        let plans = Arc::new(plans);
         let backend = Backend::chosen().expect("SEAWALL_TEST_DB");
-        let database = TestDatabase::migrated(backend, &compose::migrations())
+        let database = TestDatabase::migrated(backend, &compose::tables(&plans))
             .await
             .expect("a database");
         let directory = tempfile::tempdir().expect("a directory");
-        let mut config = compose::layout().expect("the sections").default();
+        let mut config = compose::layout_of(&plans).expect("the sections").default();
         config.database.url = Some(Secret::new(database.url.clone()));
         config.database.max_connections = 8;
         config.cache.bytes = cache_bytes();
         change(&mut config);
         let data = directory.path().join("data");
         std::fs::create_dir_all(&data).expect("a data directory");
-        let house = Self::open(&config, &data, &files).await;
+        let house = Self::open(&plans, &config, &data, &files).await;
         let operator = house.kernel.internal_op(Lane::Control, "test");
         Self::make(&house, &operator, "admin", true).await;
         let requests = Requests::default();
@@ -98,6 +111,7 @@ impl TestApp {
             house,
             requests,
             dispatcher,
+            plans,
             config,
             data,
             files,
@@ -112,6 +126,7 @@ impl TestApp {
             house,
             requests,
             dispatcher,
+            plans,
             config,
             data,
             files,
@@ -120,12 +135,13 @@ impl TestApp {
         } = self;
         drop(dispatcher);
         house.close(Duration::from_secs(5)).await;
-        let house = Self::open(&config, &data, &files).await;
+        let house = Self::open(&plans, &config, &data, &files).await;
         let dispatcher = dispatch(&house, &requests);
         Self {
             house,
             requests,
             dispatcher,
+            plans,
             config,
             data,
             files,
@@ -136,12 +152,17 @@ impl TestApp {
 
     /// A second server beside this one, over the same data, as another replica would be.
     pub async fn beside(&self) -> (House, Client) {
-        let house = Self::open(&self.config, &self.data, &self.files).await;
+        let house = Self::open(&self.plans, &self.config, &self.data, &self.files).await;
         let client = Client::anonymous(dispatch(&house, &self.requests));
         (house, client)
     }
 
-    async fn open(config: &Config, data: &Path, files: &Arc<dyn Files>) -> House {
+    async fn open(
+        plans: &[FeaturePlan<Core>],
+        config: &Config,
+        data: &Path,
+        files: &Arc<dyn Files>,
+    ) -> House {
         let ground = Ground {
             files: Arc::clone(files),
             ..Ground::machine()
@@ -149,7 +170,7 @@ impl TestApp {
         let meta = compose::open_meta(config, data, &ground)
             .await
             .expect("the database opens");
-        let house = House::open(config, data, meta, &ground)
+        let house = House::open_with(plans, config, data, meta, &ground)
             .await
             .expect("the house opens");
         house.start().await.expect("the house starts");

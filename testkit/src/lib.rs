@@ -18,6 +18,7 @@ mod client;
 pub mod crash;
 mod disk;
 mod image;
+pub mod notes;
 mod process;
 mod requests;
 mod wire;

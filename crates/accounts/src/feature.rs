@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_kernel::Feature;
 use seawall_kernel::jobs::{Job, Outcome};
+use seawall_kernel::{Feature, FeaturePlan};
 use seawall_types::lane::Lane;
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,19 @@ impl Job for SweepCredentials {
     const KIND: &'static str = "credentials.sweep";
 }
 
+/// What accounts bring to a program that has a directory.
+pub fn plan<C: AsRef<Arc<Directory>> + 'static>() -> FeaturePlan<C> {
+    FeaturePlan::new("accounts")
+        .migrations(crate::MIGRATIONS)
+        .statements(crate::statements())
+        .declares(crate::declarations())
+        .build_plain(|core: &C| feature(core.as_ref()))
+}
+
 /// The feature that is always on: who is who.
 pub fn feature(directory: &Arc<Directory>) -> Feature {
     let rotating = Arc::clone(directory);
-    Feature::new("accounts")
+    Feature::required("accounts")
         .routes(api::routes(directory))
         .job(Lane::Background, move |op, _: RotateKeys| {
             let directory = Arc::clone(&rotating);

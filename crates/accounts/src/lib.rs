@@ -33,7 +33,7 @@ mod tests;
 pub use config::Config;
 pub use declare::declarations;
 pub use directory::{Directory, NewUser, RefreshToken};
-pub use feature::feature;
+pub use feature::{feature, plan};
 
 /// The tables of this crate; they refer to the kernel's.
 pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(

@@ -1,7 +1,8 @@
 //! `Feature`: the value by which a feature tells the program what it brings.
 //!
-//! Routes, jobs, consumers and watchers come from here and nowhere else, each with its lane; a
-//! feature that is switched off is a value that was never made.
+//! Routes, jobs, consumers, watchers and health checks come from here and nowhere else, each with its
+//! lane. All of them ask the feature's [`Switch`], which turns it off within the process; one that the
+//! configuration switches off is a value that was never made.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,11 @@ use seawall_types::Result;
 use seawall_types::lane::Lane;
 
 use crate::events::{Consumer, RecordedEvent, Watch};
+use crate::health::HealthCheck;
 use crate::http::{Dialect, Mount, Route};
 use crate::jobs::{Job, Outcome, Worker};
 use crate::op::Op;
+use crate::switch::Switch;
 
 /// Work that is in the queue once, again and again.
 #[derive(Clone)]
@@ -29,6 +32,8 @@ pub struct Recurring {
 pub struct Feature {
     /// Its name in logs and metrics.
     pub name: &'static str,
+    /// Its run-time state.
+    pub switch: Switch,
     /// Its routes.
     pub routes: Vec<Route>,
     /// Where it mounts dialects of errors.
@@ -41,6 +46,8 @@ pub struct Feature {
     pub consumers: Vec<Consumer>,
     /// What sees what is served.
     pub watchers: Vec<Arc<dyn Watch>>,
+    /// What it says of its health.
+    pub checks: Vec<HealthCheck>,
 }
 
 impl Feature {
@@ -48,13 +55,35 @@ impl Feature {
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
+            switch: Switch::new(name),
             routes: Vec::new(),
             mounts: Vec::new(),
             workers: Vec::new(),
             recurring: Vec::new(),
             consumers: Vec::new(),
             watchers: Vec::new(),
+            checks: Vec::new(),
         }
+    }
+
+    /// A feature without which there is no registry: it cannot be switched off.
+    pub fn required(name: &'static str) -> Self {
+        Self {
+            switch: Switch::required(name),
+            ..Self::new(name)
+        }
+    }
+
+    /// Its routes as they are served: each asks the switch, unless that stays on.
+    pub fn served(&self) -> impl Iterator<Item = Route> {
+        let gate = |route: &Route| {
+            if self.switch.is_required() {
+                route.clone()
+            } else {
+                route.clone().gated(&self.switch)
+            }
+        };
+        self.routes.iter().map(gate)
     }
 
     /// Adds routes.
@@ -112,6 +141,12 @@ impl Feature {
     /// Sees what is served.
     pub fn watch(mut self, watcher: Arc<dyn Watch>) -> Self {
         self.watchers.push(watcher);
+        self
+    }
+
+    /// Adds a health check.
+    pub fn check(mut self, check: HealthCheck) -> Self {
+        self.checks.push(check);
         self
     }
 }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::cache::{Cache, CacheShare, CacheShares};
 use crate::catalog::{FACTS, FactsKey, RepositoryFacts};
 use crate::changes::Changes;
+use crate::clearing::Clearing;
 use crate::declare::{Declarations, own};
 use crate::events::Watchers;
 use crate::events::kind::EventTypes;
@@ -59,6 +60,7 @@ pub struct Kernel {
     watchers: Watchers,
     lanes: Arc<Lanes>,
     repositories: Vec<RepositoryKind>,
+    clearings: Vec<Clearing>,
     facts: Cache<FactsKey, Arc<RepositoryFacts>>,
 }
 
@@ -87,6 +89,7 @@ impl Kernel {
             caches: sets.caches,
             events: sets.events,
             repositories: sets.repositories,
+            clearings: sets.clearings,
             watchers: Watchers::default(),
             lanes: Arc::default(),
         }))
@@ -95,6 +98,12 @@ impl Kernel {
     /// This installation's identity, the issuer and audience of its tokens.
     pub fn installation(&self) -> Uuid {
         self.installation.id
+    }
+
+    /// What goes with a deleted repository or namespace: that of later crates first, which may refer to
+    /// rows of earlier ones.
+    pub(crate) fn clearings(&self) -> impl Iterator<Item = Clearing> {
+        self.clearings.iter().rev().copied()
     }
 
     /// The kind of repository that is stored as `code`, if a crate of this process declares it.

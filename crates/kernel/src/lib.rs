@@ -10,10 +10,12 @@ pub mod blobs;
 mod cache;
 pub mod catalog;
 pub mod changes;
+pub mod clearing;
 pub mod clock;
 pub mod declare;
 pub mod events;
 pub mod feature;
+pub mod health;
 pub mod http;
 pub mod installation;
 pub mod jobs;
@@ -21,9 +23,11 @@ mod kernel;
 pub mod lanes;
 pub mod maintenance;
 mod op;
+mod plan;
 pub mod secrets;
 mod settings;
 pub mod start;
+mod switch;
 pub mod tasks;
 #[cfg(test)]
 mod tests;
@@ -33,11 +37,14 @@ pub use cache::{Cache, CacheShare};
 pub use catalog::{Installation, Namespace, Repo, RepositoryFacts, User};
 pub use declare::Declarations;
 pub use feature::Feature;
+pub use health::{Finding, HealthCheck};
 pub use kernel::{Kernel, Parts};
 pub use op::{Op, Origin};
+pub use plan::FeaturePlan;
 pub use seawall_cache::{Loaded, Weigh};
 pub use seawall_types::error::{Error, Reason, Result};
 pub use settings::{Access, CacheConfig, Patience, Settings};
+pub use switch::{FeatureState, Switch};
 
 /// The kernel's tables.
 pub const MIGRATIONS: seawall_meta::Migrations = seawall_meta::migrations!(
@@ -86,4 +93,12 @@ pub fn statements() -> Vec<&'static seawall_meta::Statement> {
         jobs::store::ALL,
     ]
     .concat()
+}
+
+/// What the kernel brings to a program; what it declares, it adds by itself.
+pub fn plan<C: 'static>() -> FeaturePlan<C> {
+    FeaturePlan::new("kernel")
+        .migrations(MIGRATIONS)
+        .statements(statements())
+        .build_plain(|_| maintenance::feature())
 }

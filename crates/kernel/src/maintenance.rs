@@ -1,4 +1,4 @@
-//! The kernel's own jobs, which every process runs: clearing deleted namespaces, filling columns that
+//! The kernel's own jobs, which every process runs: clearing what was deleted, filling columns that
 //! a migration added, and shortening the logs.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backfill::{self, FillColumns};
 use crate::catalog::namespaces::{self, ClearNamespace};
+use crate::catalog::repositories::{self, ClearRepository};
 use crate::events;
 use crate::feature::Feature;
 use crate::jobs::{Job, Outcome};
@@ -32,9 +33,12 @@ impl Job for PruneLogs {
 
 /// The feature that is always on: what the catalog and the logs need done.
 pub fn feature() -> Feature {
-    Feature::new("kernel")
+    Feature::required("kernel")
         .job(Lane::Background, |op, job: ClearNamespace| async move {
             namespaces::clear(&op, &job).await
+        })
+        .job(Lane::Background, |op, job: ClearRepository| async move {
+            repositories::clear(&op, &job).await
         })
         .job(Lane::Background, |op, _: FillColumns| async move {
             backfill::run(&op).await

@@ -63,6 +63,8 @@ pub struct Op {
     /// What says whether the actor's credential still holds.
     identities: Option<Arc<dyn IdentitySource>>,
     origin: Arc<Origin>,
+    /// Whether SQL is refused.
+    from_caches: bool,
 }
 
 impl Kernel {
@@ -105,6 +107,7 @@ impl Op {
             actor: Arc::new(actor),
             identities: None,
             origin: Arc::new(origin),
+            from_caches: false,
         }
     }
 
@@ -147,6 +150,14 @@ impl Op {
         let mut op = self.clone();
         op.context.guard = None;
         op
+    }
+
+    /// The same operation, which is answered from caches only: its SQL is refused as unavailable.
+    pub(crate) fn without_sql(&self) -> Self {
+        Self {
+            from_caches: true,
+            ..self.clone()
+        }
     }
 
     /// Who acts.
@@ -204,7 +215,11 @@ impl Op {
 
     /// The handle for SQL: it charges this operation and keeps to its deadline.
     pub fn sql(&self) -> Session {
-        self.kernel.meta().session(self.context.clone())
+        let session = self.kernel.meta().session(self.context.clone());
+        if self.from_caches {
+            return session.refusing();
+        }
+        session
     }
 
     /// The handle for bytes: it charges this operation.

@@ -30,15 +30,17 @@ pub struct Session {
     context: Context,
     /// Whether it reads on the connection apart from the pool.
     apart: bool,
+    /// Whether every call is refused.
+    refusing: bool,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, context: Context) -> Self {
-        let apart = false;
         Self {
             shared,
             context,
-            apart,
+            apart: false,
+            refusing: false,
         }
     }
 
@@ -46,6 +48,19 @@ impl Session {
     pub(crate) fn apart(mut self) -> Self {
         self.apart = true;
         self
+    }
+
+    /// The same, refusing every call as unavailable: for what may be answered from caches only.
+    pub fn refusing(mut self) -> Self {
+        self.refusing = true;
+        self
+    }
+
+    fn refused(&self) -> Result<()> {
+        if self.refusing {
+            return Err(Error::Unavailable("only caches answer now".into()));
+        }
+        Ok(())
     }
 
     /// What this session carries.
@@ -62,6 +77,7 @@ impl Session {
 
     /// [`all`](Self::all), and since when there was a connection to read on.
     pub(crate) async fn timed(&self, statement: &'static Statement, args: Args) -> Result<Timed> {
+        self.refused()?;
         // Boxed: it is part of every future that reads.
         let reading = Box::pin(async {
             // A caller that gives up while it waits for a connection leaves the queue; a statement
@@ -124,6 +140,7 @@ impl Session {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.refused()?;
         let (shared, context) = (Arc::clone(&self.shared), self.context.clone());
         let gate = Arc::new(StartGate::default());
         let start = Arc::clone(&gate);

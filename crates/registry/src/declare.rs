@@ -2,13 +2,15 @@
 //! and its caches.
 
 use seawall_kernel::Declarations;
+use seawall_kernel::clearing::Clearing;
 use seawall_kernel::events::EventDeclaration;
 
-use crate::{acts, blob, changes, events, manifest};
+use crate::{acts, blob, changes, clear, events, manifest};
 
 /// Everything that this crate declares.
 pub fn declarations() -> Declarations {
     Declarations::new("registry")
+        .clears(Clearing::Repository(clear::clear))
         .changes(&[changes::TAG.declared(), changes::MANIFEST.declared()])
         .events(&[
             EventDeclaration::of::<events::ManifestPushed>(),

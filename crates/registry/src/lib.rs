@@ -31,8 +31,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use seawall_kernel::catalog::repositories::ClearRepository;
-use seawall_kernel::{Feature, Kernel};
+use seawall_kernel::{Feature, FeaturePlan, Kernel};
 use seawall_limit::Limiter;
 use seawall_meta::{Migrations, Statement};
 use seawall_types::Result;
@@ -135,10 +134,20 @@ impl Content {
     }
 }
 
-/// What the registry brings: its routes and its jobs.
+/// What the registry brings to a program that holds its contents.
+pub fn plan<C: AsRef<Arc<Content>> + 'static>() -> FeaturePlan<C> {
+    FeaturePlan::new("registry")
+        .migrations(MIGRATIONS)
+        .statements(statements())
+        .declares(declarations())
+        .keeps(keep::keeper())
+        .build_plain(|core: &C| feature(core.as_ref()))
+}
+
+/// What the registry runs: its routes and its jobs.
 pub fn feature(content: &Arc<Content>) -> Feature {
     let (sweeping, forgetting) = (Arc::clone(content), Arc::clone(content));
-    Feature::new("registry")
+    Feature::required("registry")
         .mount("/v2", &OCI)
         .routes(api::routes(content))
         .job::<upload::Sweep, _, _>(Lane::Background, move |op, _| {
@@ -153,8 +162,5 @@ pub fn feature(content: &Arc<Content>) -> Feature {
         .always(&manifest::Forget {}, manifest::FORGET_FIRST)
         .job::<tag::Untag, _, _>(Lane::Background, |op, job| async move {
             tag::untag_job(&op, &job).await
-        })
-        .job::<ClearRepository, _, _>(Lane::Background, |op, job| async move {
-            clear::clear(&op, &job).await
         })
 }

@@ -11,12 +11,14 @@ use anyhow::{Context, Result};
 use seawall_accounts::Directory;
 use seawall_blob::files::{Disk, Files};
 use seawall_blob::{Blobs, Host};
-use seawall_config::{ConfigError, Layout, SectionType};
+use seawall_config::{ConfigError, Layout};
 use seawall_kernel::auth::Verifier;
 use seawall_kernel::http::{Dispatcher, Journal, Route, Table};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
-use seawall_kernel::{Declarations, Feature, Kernel, Parts, Patience, Settings, maintenance};
+use seawall_kernel::{
+    Declarations, Feature, FeaturePlan, HealthCheck, Kernel, Parts, Patience, Settings, Switch,
+};
 use seawall_meta::{Meta, Migrations, Migrator, Release, Statement};
 use seawall_registry::Content;
 use seawall_types::time::{Clock, Random};
@@ -73,36 +75,67 @@ pub struct House {
     features: Vec<Feature>,
 }
 
+/// The facades of the inner rings, which features are built from.
+#[derive(Clone)]
+pub struct Core {
+    kernel: Arc<Kernel>,
+    directory: Arc<Directory>,
+    content: Arc<Content>,
+}
+
+impl AsRef<Arc<Kernel>> for Core {
+    fn as_ref(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+}
+
+impl AsRef<Arc<Directory>> for Core {
+    fn as_ref(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+}
+
+impl AsRef<Arc<Content>> for Core {
+    fn as_ref(&self) -> &Arc<Content> {
+        &self.content
+    }
+}
+
+/// The table of contents of the product: one line for each crate, in the order of the rings.
+pub fn plans() -> Vec<FeaturePlan<Core>> {
+    vec![
+        seawall_kernel::plan(),
+        seawall_accounts::plan(),
+        seawall_registry::plan(),
+        seawall_usage::plan(),
+    ]
+}
+
 /// The tables of every crate, whether its feature is on or not: switching one on needs no migration.
 pub fn migrations() -> Vec<Migrations> {
-    vec![
-        seawall_kernel::MIGRATIONS,
-        seawall_accounts::MIGRATIONS,
-        seawall_registry::MIGRATIONS,
-        seawall_usage::MIGRATIONS,
-    ]
+    tables(&plans())
+}
+
+/// The tables of these crates.
+pub fn tables(plans: &[FeaturePlan<Core>]) -> Vec<Migrations> {
+    plans.iter().filter_map(FeaturePlan::tables).collect()
 }
 
 /// Every statement of every crate, for the test that prepares them on each database.
 pub fn statements() -> Vec<&'static Statement> {
-    [
-        seawall_kernel::statements(),
-        seawall_accounts::statements(),
-        seawall_registry::statements(),
-        seawall_usage::statements(),
-    ]
-    .concat()
-}
-
-/// What every crate declares to the kernel, whether its feature is on or not: rows of a feature that was
-/// switched off are still read.
-fn declarations() -> Declarations {
-    seawall_accounts::declarations().merge(seawall_registry::declarations())
+    let plans = plans();
+    let all = plans.iter().flat_map(FeaturePlan::all_statements);
+    all.copied().collect()
 }
 
 /// The sections of the configuration: those of the program and those of its features.
 pub fn layout() -> Result<Layout<Config>, ConfigError> {
-    Layout::new([SectionType::of::<seawall_usage::Config>("usage")])
+    layout_of(&plans())
+}
+
+/// The sections of the configuration of a program with these features.
+pub fn layout_of(plans: &[FeaturePlan<Core>]) -> Result<Layout<Config>, ConfigError> {
+    Layout::new(plans.iter().filter_map(FeaturePlan::section))
 }
 
 /// Opens the database, without a look at its tables.
@@ -121,6 +154,18 @@ pub fn migrator(meta: &Meta) -> Migrator {
 impl House {
     /// Puts everything together over a database whose schema is up to date.
     pub async fn open(config: &Config, data: &Path, meta: Meta, ground: &Ground) -> Result<Self> {
+        Self::open_with(&plans(), config, data, meta, ground).await
+    }
+
+    /// The same with these features. What they declare counts whether they are on or not: rows of a
+    /// feature that was switched off are still read, and cleared.
+    pub async fn open_with(
+        plans: &[FeaturePlan<Core>],
+        config: &Config,
+        data: &Path,
+        meta: Meta,
+        ground: &Ground,
+    ) -> Result<Self> {
         let secrets = Secrets::load_or_create(&data.join(SECRET_FILE), &*ground.random)?;
         let blobs = open_blobs(config, data, ground).await?;
         let parts = Parts {
@@ -132,7 +177,9 @@ impl House {
             secrets,
             settings: settings(config),
             cache_bytes: config.cache.bytes,
-            declarations: declarations(),
+            declarations: plans.iter().fold(Declarations::default(), |all, plan| {
+                all.merge(plan.declarations().clone())
+            }),
         };
         let kernel = Kernel::open(parts).await?;
         let directory = Directory::new(&kernel, config.tokens.clone()).await?;
@@ -142,11 +189,19 @@ impl House {
             listings: config.listings.clone(),
         };
         let content = Content::new(Arc::clone(&kernel), registry)?;
-        let features = features(&kernel, &directory, &content, config);
-        Ok(Self {
+        let core = Core {
             kernel,
             directory,
             content,
+        };
+        let mut features = Vec::with_capacity(plans.len());
+        for plan in plans {
+            features.extend(plan.built(&core, &config.features)?);
+        }
+        Ok(Self {
+            kernel: core.kernel,
+            directory: core.directory,
+            content: core.content,
             features,
         })
     }
@@ -158,14 +213,30 @@ impl House {
         own: Vec<Route>,
         journal: Option<Arc<dyn Journal>>,
     ) -> Result<Arc<Dispatcher>> {
-        let own = Feature::new("server").routes(own);
+        let own = Feature::required("server").routes(own);
         let features = || std::iter::once(&own).chain(&self.features);
-        let routes = features().flat_map(|feature| feature.routes.iter().cloned());
+        let routes = features().flat_map(Feature::served);
         let mounts = features().flat_map(|feature| feature.mounts.iter().copied());
         let table = Table::new(routes, mounts).context("the routes cannot be served")?;
         let verifier = Arc::clone(&self.directory) as Arc<dyn Verifier>;
         let kernel = Arc::clone(&self.kernel);
         Ok(Dispatcher::new(kernel, table, verifier, journal))
+    }
+
+    /// The run-time state of a feature that was built in this process.
+    pub fn switch(&self, feature: &str) -> Option<&Switch> {
+        let mut features = self.features.iter();
+        features
+            .find(|one| one.name == feature)
+            .map(|one| &one.switch)
+    }
+
+    /// What features say of their health, each with its switch.
+    pub fn checks(&self) -> impl Iterator<Item = (&Switch, &HealthCheck)> {
+        self.features.iter().flat_map(|feature| {
+            let checks = feature.checks.iter();
+            checks.map(|check| (&feature.switch, check))
+        })
     }
 
     /// Starts what runs beside requests.
@@ -182,25 +253,6 @@ impl House {
         }
         self.kernel.meta().close().await;
     }
-}
-
-/// The table of contents of the product.
-fn features(
-    kernel: &Arc<Kernel>,
-    directory: &Arc<Directory>,
-    content: &Arc<Content>,
-    config: &Config,
-) -> Vec<Feature> {
-    let mut on = vec![
-        maintenance::feature(),
-        seawall_accounts::feature(directory),
-        seawall_registry::feature(content),
-    ];
-    let usage: seawall_usage::Config = config.features.get("usage");
-    if usage.enabled {
-        on.push(seawall_usage::feature(kernel, usage));
-    }
-    on
 }
 
 async fn open_blobs(config: &Config, data: &Path, ground: &Ground) -> Result<Blobs> {

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Response, StatusCode, header};
 use metrics::gauge;
+use seawall_kernel::{Finding, HealthCheck, Switch};
 use serde_json::{Map, json};
 use tokio::time::timeout;
 
@@ -21,17 +23,6 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
-    /// All is well.
-    Ok,
-    /// Something is wrong, in a few words without secrets, but pulls can be served.
-    Degraded(String),
-    /// Pulls cannot be served, for this reason.
-    Failed(String),
-}
 
 type Run = Box<dyn Fn() -> BoxFuture<'static, Finding> + Send + Sync>;
 
@@ -70,6 +61,23 @@ impl Health {
             found: Mutex::new(Finding::Ok),
         });
         self
+    }
+
+    /// Adds the checks of features. One that is not on has nothing to say.
+    pub fn with_features<'f>(
+        self,
+        checks: impl Iterator<Item = (&'f Switch, &'f HealthCheck)>,
+    ) -> Self {
+        checks.fold(self, |health, (switch, check)| {
+            let (switch, check) = (switch.clone(), check.clone());
+            health.with(check.name, move || {
+                if switch.is_on() {
+                    check.run()
+                } else {
+                    std::future::ready(Finding::Ok).boxed()
+                }
+            })
+        })
     }
 
     /// Says that all is set up and requests may come.
@@ -175,7 +183,6 @@ fn answer(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
     use http_body_util::BodyExt;
 
     use super::*;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures::FutureExt;
-use seawall_kernel::Kernel;
 use seawall_kernel::http::Dispatcher;
+use seawall_kernel::{Finding, Kernel};
 use seawall_meta::{Dialect, Meta};
 use seawall_types::lane::Lane;
 use seawall_types::work::Spawn;
@@ -22,7 +22,7 @@ use crate::compose::{self, Ground, House};
 use crate::config::{Address, Config};
 use crate::first::FirstPassword;
 use crate::front::{self, Front};
-use crate::health::{Finding, Health};
+use crate::health::Health;
 use crate::lock::DataLock;
 use crate::ops::Ops;
 use crate::proxy::Trusted;
@@ -53,7 +53,8 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     house.start().await?;
 
     let lifecycle = Lifecycle::new();
-    let health = Arc::new(checks(Health::new(&lifecycle), &house.kernel));
+    let health = checks(Health::new(&lifecycle), &house.kernel);
+    let health = Arc::new(health.with_features(house.checks()));
     let token = config.management.token.clone();
     let ops = Ops::new(Arc::clone(&health), telemetry.clone(), token);
     let own = config.management.address.is_none().then_some(&ops);

@@ -1,9 +1,5 @@
-//! Usage: who did what (the activity log), and how often what was pulled (the pull counts).
-//!
-//! A switchable feature. The log is written from events, some seconds after the act; pulls are
-//! counted in memory and written every few seconds. Neither is ever written by a request, and
-//! neither can fail one: while the database is gone, events wait in their log and counts in memory,
-//! up to a bound. Switched off, it costs nothing, and its tables stay as they are.
+//! The activity log and the counts of pulls.
+#![doc = include_str!("../README.md")]
 
 mod activity;
 mod config;
@@ -19,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_kernel::jobs::Outcome;
-use seawall_kernel::{Feature, Kernel};
+use seawall_kernel::{Feature, FeaturePlan, Kernel};
 use seawall_types::lane::Lane;
 
 pub use config::Config;
@@ -45,8 +41,19 @@ pub fn statements() -> Vec<&'static seawall_meta::Statement> {
     store::ALL.to_vec()
 }
 
-/// The feature, to be made only where it is switched on: it starts the task that writes the counts
-/// of this process, which writes them once more when the process stops.
+/// All that this crate brings to a program that has a kernel.
+pub fn plan<C: AsRef<Arc<Kernel>> + 'static>() -> FeaturePlan<C> {
+    FeaturePlan::new("usage")
+        .migrations(MIGRATIONS)
+        .statements(statements())
+        .build(|core: &C, config: Config| {
+            let on = config.enabled;
+            Ok(on.then(|| feature(core.as_ref(), config)))
+        })
+}
+
+/// What runs where the configuration switches it on: it starts the task that writes the counts of this
+/// process, which writes them once more when the process stops.
 pub fn feature(kernel: &Arc<Kernel>, config: Config) -> Feature {
     let counts = pulls::start(kernel, config.flush());
     Feature::new("usage")

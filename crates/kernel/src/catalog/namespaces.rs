@@ -17,6 +17,7 @@ use super::namespace::Namespace;
 use super::{pages, repositories, store};
 use crate::auth::{Administer, Inspect};
 use crate::changes;
+use crate::clearing::Clearing;
 use crate::events::Event;
 use crate::jobs::{self, Job, Outcome, Schedule};
 use crate::op::Op;
@@ -195,6 +196,13 @@ async fn step(tx: &mut Tx, op: &Op, id: NamespaceId) -> Result<Step> {
         .is_some()
     {
         return Ok(Step::Waits);
+    }
+    for clearing in op.kernel().clearings() {
+        if let Clearing::Namespace(clear) = clearing
+            && clear(tx, id, GRANTS_AT_ONCE).await? > 0
+        {
+            return Ok(Step::Went);
+        }
     }
     let grants = tx.execute(&store::NAMESPACE_GRANTS_REMOVE, args![id, GRANTS_AT_ONCE]);
     if grants.await? > 0 {

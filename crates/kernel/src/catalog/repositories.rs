@@ -1,5 +1,7 @@
 //! Repositories as things of their own: visibility, listing, deletion.
 
+use std::time::Duration;
+
 use seawall_meta::{Tx, args};
 use seawall_types::ids::RepositoryId;
 use seawall_types::permission::{RepositoryKind, RepositoryState, Visibility};
@@ -14,9 +16,16 @@ use super::repo::Repo;
 use super::{listing, pages, store};
 use crate::auth::{Administer, Inspect};
 use crate::changes;
+use crate::clearing::Clearing;
 use crate::events::Event;
-use crate::jobs::{self, Job, Schedule};
+use crate::jobs::{self, Job, Outcome, Schedule};
 use crate::op::Op;
+
+/// How many rows of one table a transaction takes: so long pushes wait on SQLite.
+const BATCH: u32 = 500;
+
+/// How many transactions one run makes before other jobs get their turn.
+const TURNS: usize = 40;
 
 /// A repository as it is listed.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -137,8 +146,7 @@ pub(super) async fn delete_in(tx: &mut Tx, _op: &Op, id: RepositoryId) -> Result
     jobs::enqueue(tx, &job, Schedule::now().once(format!("repository-{id}"))).await
 }
 
-/// Clears a deleted repository. `registry` runs it, since it owns what is inside, and calls
-/// [`remove`] when nothing of its own is left.
+/// Clears a deleted repository: what the crates of this process hold of it, and at last its row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClearRepository {
     /// The repository, in state deleting.
@@ -147,6 +155,31 @@ pub struct ClearRepository {
 
 impl Job for ClearRepository {
     const KIND: &'static str = "repository.clear";
+}
+
+/// Runs [`ClearRepository`], in many short transactions. It may run twice.
+///
+/// A request that began before the deletion may still write a row. Then the repository's row cannot
+/// go, the job fails, and it does the rest when it is tried again.
+pub async fn clear(op: &Op, job: &ClearRepository) -> Result<Outcome> {
+    for _ in 0..TURNS {
+        let step = op.transaction(job.repository, |tx, op, &repository| {
+            Box::pin(async move {
+                for clearing in op.kernel().clearings() {
+                    if let Clearing::Repository(clear) = clearing
+                        && clear(tx, repository, BATCH).await? > 0
+                    {
+                        return Ok(false);
+                    }
+                }
+                remove(tx, repository, BATCH).await
+            })
+        });
+        if step.await? {
+            return Ok(Outcome::Done);
+        }
+    }
+    Ok(Outcome::Again(Duration::ZERO))
 }
 
 /// Removes what a cleared repository still has here, inside `tx`: up to `batch` blob references, or

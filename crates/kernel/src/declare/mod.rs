@@ -17,6 +17,7 @@ use seawall_types::permission::RepositoryKind;
 use crate::blobs::OwnerKind;
 use crate::cache::{CacheShare, CacheShares};
 use crate::changes::kind::{ChangeDeclaration, ChangeKinds};
+use crate::clearing::Clearing;
 use crate::events::kind::{EventDeclaration, EventTypes};
 
 pub use member::Member;
@@ -43,6 +44,8 @@ pub struct Declarations {
     pub caches: Vec<Declared<CacheShare>>,
     /// Kinds of repositories.
     pub repositories: Vec<Declared<RepositoryKind>>,
+    /// What goes with deleted repositories and namespaces, in the order of composition.
+    pub clearings: Vec<Clearing>,
     by: &'static str,
 }
 
@@ -98,6 +101,7 @@ pub(crate) struct OpenSets {
     pub(crate) events: EventTypes,
     pub(crate) caches: CacheShares,
     pub(crate) repositories: Vec<RepositoryKind>,
+    pub(crate) clearings: Vec<Clearing>,
 }
 
 impl Declarations {
@@ -139,6 +143,12 @@ impl Declarations {
         self
     }
 
+    /// Adds what goes with a deleted repository or namespace.
+    pub fn clears(mut self, clearing: Clearing) -> Self {
+        self.clearings.push(clearing);
+        self
+    }
+
     /// Adds all that `other` declares, which stays declared by the crates of `other`.
     pub fn merge(mut self, other: Self) -> Self {
         self.changes.extend(other.changes);
@@ -146,6 +156,7 @@ impl Declarations {
         self.owners.extend(other.owners);
         self.caches.extend(other.caches);
         self.repositories.extend(other.repositories);
+        self.clearings.extend(other.clearings);
         self
     }
 
@@ -166,6 +177,7 @@ impl Declarations {
             events: EventTypes::new(members(&self.events)),
             caches: CacheShares::new(members(&self.caches)),
             repositories: members(&self.repositories),
+            clearings: self.clearings,
         })
     }
 }

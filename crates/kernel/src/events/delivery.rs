@@ -29,6 +29,7 @@ use super::store::{self, log};
 use super::{Event, RecordedEvent};
 use crate::kernel::Kernel;
 use crate::op::Op;
+use crate::switch::Switch;
 
 /// At most so many events are handed over at once.
 pub const BATCH: usize = 256;
@@ -51,6 +52,8 @@ pub struct Consumer {
     pub name: &'static str,
     lane: Lane,
     consume: Consume,
+    /// Whether its feature is on; it leaves its cursor where it is otherwise.
+    switch: Option<Switch>,
 }
 
 impl Consumer {
@@ -64,7 +67,18 @@ impl Consumer {
             name,
             lane,
             consume: Arc::new(move |op, events| consume(op, events).boxed()),
+            switch: None,
         }
+    }
+
+    /// Says that it hears nothing while its feature is not on.
+    pub(crate) fn switched(mut self, switch: &Switch) -> Self {
+        self.switch = Some(switch.clone());
+        self
+    }
+
+    fn is_on(&self) -> bool {
+        self.switch.as_ref().is_none_or(Switch::is_on)
     }
 }
 
@@ -73,6 +87,8 @@ impl Consumer {
 pub(crate) enum Ended {
     /// The cursor is another's, or the process stops.
     Elsewhere,
+    /// The feature of the consumer is not on.
+    Off,
     /// The next event is of a kind or shape that this release does not know.
     Before(i64),
 }
@@ -100,7 +116,13 @@ pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
         Box::pin(async move {
             let (mut failures, mut told) = (0u32, None);
             while !tracker.is_stopping() {
-                let wait = match hold(&kernel, &consumer).await {
+                let held = if consumer.is_on() {
+                    hold(&kernel, &consumer).await
+                } else {
+                    Ok(Ended::Off)
+                };
+                let wait = match held {
+                    Ok(Ended::Off) => IDLE,
                     Ok(ended) => {
                         failures = 0;
                         pause(&consumer, ended, &mut told)
@@ -212,6 +234,9 @@ impl Held<'_> {
     async fn deliver(&mut self, follower: &mut Follower) -> Result<Ended> {
         let tracker = self.kernel.tracker();
         while !tracker.is_stopping() {
+            if !self.consumer.is_on() {
+                return Ok(Ended::Off);
+            }
             let poll = follower.poll().await?;
             let more = poll.more;
             let (events, unknown) =

@@ -10,8 +10,8 @@ use ::http::{Method, StatusCode};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
-use seawall_types::Result;
 use seawall_types::lane::Lane;
+use seawall_types::{Error, Reason, Result};
 
 use super::Response;
 use super::call::Call;
@@ -21,6 +21,7 @@ use super::documentation::{
 };
 use super::repository::RepositoryParams;
 use crate::auth::ActKind;
+use crate::switch::{FeatureState, Switch};
 
 /// How a request's lane is found.
 #[derive(Debug, Clone, Copy)]
@@ -341,6 +342,29 @@ impl RouteBuilder {
             answers_head: self.answers_head,
             documentation: Arc::new(self.documentation),
             handler: Arc::new(move |call| handler(call).boxed()),
+        }
+    }
+}
+
+impl Route {
+    /// The same route, which asks `switch` each time. Switched off, it answers as if it were not there,
+    /// and says why; where the feature answers from caches, what needs the database is refused.
+    pub fn gated(self, switch: &Switch) -> Self {
+        let (handler, switch) = (self.handler, switch.clone());
+        let gated = move |mut call: Call| match switch.state() {
+            FeatureState::On => handler(call),
+            FeatureState::Cached => {
+                call.op = call.op.without_sql();
+                handler(call)
+            }
+            FeatureState::Off => {
+                let words = format!("the feature {} is switched off", switch.feature());
+                std::future::ready(Err(Error::new(Reason::NotFound, words))).boxed()
+            }
+        };
+        Self {
+            handler: Arc::new(gated),
+            ..self
         }
     }
 }

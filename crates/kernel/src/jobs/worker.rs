@@ -10,6 +10,7 @@ use seawall_types::lane::Lane;
 
 use super::Job;
 use crate::op::Op;
+use crate::switch::Switch;
 
 /// What a job's run comes to, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Worker {
     run: Run,
     /// This release's payload, if the kind is a recurring one.
     recurring: Option<String>,
+    /// Whether its feature is on; its jobs wait in the queue otherwise.
+    switch: Option<Switch>,
 }
 
 impl Worker {
@@ -56,7 +59,19 @@ impl Worker {
             at_once: 1,
             run,
             recurring: None,
+            switch: None,
         }
+    }
+
+    /// Says that this kind is not claimed while its feature is not on.
+    pub(crate) fn switched(mut self, switch: &Switch) -> Self {
+        self.switch = Some(switch.clone());
+        self
+    }
+
+    /// Whether its feature is on.
+    pub(super) fn is_on(&self) -> bool {
+        self.switch.as_ref().is_none_or(Switch::is_on)
     }
 
     /// Says that this kind runs again and again, with `payload` where the queue has one that is not

@@ -188,11 +188,12 @@ impl Workers {
         Ok(waiting.into_iter().filter_map(due).collect())
     }
 
-    /// Whether a job of this kind could begin now.
+    /// Whether a job of this kind could begin now: its feature is on, and a worker is free.
     fn is_free(&self, kind: &str) -> bool {
         let free = |limiter: &Limiter| Some(limiter.in_use()) < limiter.limit().seats;
         self.by_kind
             .get(kind)
+            .filter(|kind| kind.worker.is_on())
             .is_some_and(|kind| free(&kind.running) && self.lane_of(&kind.worker).is_none_or(free))
     }
 

@@ -44,7 +44,7 @@ async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
         .unwrap();
     assert_eq!(left, 49_500);
     let mut runs = 0;
-    while crate::clear::clear(&op, &job).await.unwrap() != Outcome::Done {
+    while repositories::clear(&op, &job).await.unwrap() != Outcome::Done {
         runs += 1;
         assert!(runs < 10, "it does not end");
     }

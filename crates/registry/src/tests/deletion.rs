@@ -178,7 +178,7 @@ async fn a_deleted_repository_leaves_nothing() {
     let repo = op.repo::<Administer>(&house.name).await.unwrap();
     repositories::delete(&op, &repo).await.unwrap();
     let job = ClearRepository { repository: id };
-    assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
     assert!(
         manifest::walk_manifests(&op, &op.installation().unwrap(), None, 10)
             .await
@@ -194,7 +194,7 @@ async fn a_deleted_repository_leaves_nothing() {
     );
     assert!(op.sql().all(&KEPT, args![id]).await.unwrap().is_empty());
     // A second run finds nothing to do.
-    assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
     // The name is free.
     house.push(&house.image("a", 1).await, "v1").await.unwrap();
 }
@@ -220,7 +220,7 @@ async fn what_began_before_a_deletion_does_not_end_after_it() {
     let job = ClearRepository {
         repository: repo.id(),
     };
-    assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
     assert_eq!(ensure(&op, &begun).await, Err(Reason::NameUnknown));
     // Who begins now pushes to a new repository of that name.
     let again = op.repo::<Push>(&house.name).await.unwrap();
@@ -273,7 +273,7 @@ async fn a_push_and_a_deletion_at_once_leave_nothing_behind() {
         let job = ClearRepository {
             repository: repo.id(),
         };
-        assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
+        assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
         let rows = op.sql().all(&KEPT, args![repo.id()]).await.unwrap();
         assert!(rows.is_empty());
         house.blob("next").await;

@@ -10,7 +10,7 @@ use seawall_types::media_type::OCI_NONDISTRIBUTABLE;
 
 use super::store::REFS;
 use super::*;
-use crate::{clear, keeper};
+use crate::keeper;
 
 /// A digest, and its owner: the repository, the stored kind, the key.
 type Name = (Digest, i64, i64, Vec<u8>);
@@ -101,7 +101,7 @@ async fn what_a_repository_names_ends_before_what_it_keeps() {
     repositories::delete(&house.op(), &repo).await.unwrap();
     assert!(named(&house, 10).await.is_subset(&kept(&house).await));
     let job = serde_json::from_value(json!({ "repository": repository })).unwrap();
-    let outcome = clear::clear(&house.op(), &job).await.unwrap();
+    let outcome = repositories::clear(&house.op(), &job).await.unwrap();
     assert!(matches!(outcome, Outcome::Done));
     assert!(named(&house, 10).await.is_empty() && kept(&house).await.is_empty());
 }

@@ -106,7 +106,7 @@ async fn a_repository_that_goes_meanwhile_leaves_nothing_of_them() {
     let job = ClearRepository {
         repository: repo.id(),
     };
-    assert_eq!(crate::clear::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
     assert!(tag::untag(&op, repo.id(), &digest).await.unwrap());
     assert!(
         op.sql()

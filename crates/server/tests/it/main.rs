@@ -14,6 +14,7 @@ mod deletion;
 mod disks;
 mod errors;
 mod events;
+mod features;
 mod fresh;
 mod growth;
 mod hangups;
