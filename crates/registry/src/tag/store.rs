@@ -240,7 +240,7 @@ seawall_meta::statements! {
         let batch = Batch {
             table: "tag_history",
             key: &["id"],
-            order: &["repository_id", "name", "id"],
+            order: &["repository_id", "id"],
             limit: arg_limit(1),
         };
         d.delete_batch(&batch, Expr::col("repository_id").eq(arg(0)))
