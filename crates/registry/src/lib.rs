@@ -74,6 +74,7 @@ pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
         "0043_add_manifest_config_media_type",
         "0044_add_tag_immutable",
         "0045_index_tag_by_immutable",
+        "0046_drop_upload_algorithm",
     ]
 );
 

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::EXAMPLE_DIGEST;
 use super::answer::{Answer, ContentAnswer, blob_location};
 use crate::acts::Push;
-use crate::upload::{self, Chunk, Named, Progress, Refusal, Ticket};
+use crate::upload::{self, Chunk, Progress, Refusal, Ticket, UploadRequest};
 use crate::{Content, blob};
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -187,7 +187,7 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
 /// GET and HEAD: how far an upload is. Whatever the query says is ignored (distribution §7.10).
 async fn status(content: Arc<Content>, call: Call) -> Result<Response> {
     let at = Addressed::read(&call).await?;
-    let progress = upload::progress(&content, &call.op, at.named()).await?;
+    let progress = upload::progress(&content, &call.op, at.request()).await?;
     let answer = at.told(&content, &call, (StatusCode::NO_CONTENT, progress));
     answer.empty()
 }
@@ -196,7 +196,7 @@ async fn status(content: Arc<Content>, call: Call) -> Result<Response> {
 async fn append(content: Arc<Content>, call: Call) -> Result<Response> {
     let at = Addressed::read(&call).await?;
     let Sent { chunk, body, .. } = Sent::read(&call, false).await?;
-    match upload::append(&content, &call.op, at.named(), chunk, body).await {
+    match upload::append(&content, &call.op, at.request(), chunk, body).await {
         Ok(progress) => {
             let answer = at.told(&content, &call, (StatusCode::ACCEPTED, progress));
             answer.empty()
@@ -215,7 +215,7 @@ async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
     let digest = Digest::parse(at.digest(&call)?.ok_or_else(missing)?)?;
     let Sent { chunk, body, .. } = Sent::read(&call, false).await?;
     let last = (chunk, &digest);
-    match upload::finish(&content, &call.op, at.named(), last, body).await {
+    match upload::finish(&content, &call.op, at.request(), last, body).await {
         Ok(()) => created(at.repo.name(), &digest),
         Err(refusal) => refuse(&content, &call, &at, refusal),
     }
@@ -224,7 +224,7 @@ async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
 /// DELETE: whoever may push may give up (distribution §7.11).
 async fn cancel(content: Arc<Content>, call: Call) -> Result<Response> {
     let at = Addressed::read(&call).await?;
-    upload::cancel(&content, &call.op, at.named()).await?;
+    upload::cancel(&content, &call.op, at.request()).await?;
     Answer::new(StatusCode::NO_CONTENT).empty()
 }
 
@@ -264,8 +264,12 @@ impl Addressed {
         })
     }
 
-    fn named(&self) -> Named<'_> {
-        (&self.repo, self.uuid, self.ticket.as_ref())
+    fn request(&self) -> UploadRequest<'_> {
+        UploadRequest {
+            repo: &self.repo,
+            uuid: self.uuid,
+            ticket: self.ticket.as_ref(),
+        }
     }
 
     /// The digest that ends an upload, wherever the client has put it.

@@ -6,7 +6,7 @@ use seawall_blob::BodyError;
 use seawall_kernel::Op;
 
 use super::book;
-use super::session::{self, Chunk, Named};
+use super::session::{self, Chunk, UploadRequest};
 use super::state::{Progress, Refusal, Session};
 use crate::Content;
 
@@ -18,7 +18,7 @@ use crate::Content;
 pub(crate) async fn append<B>(
     content: &Content,
     op: &Op,
-    named: Named<'_>,
+    request: UploadRequest<'_>,
     chunk: Chunk<'_>,
     body: B,
 ) -> Result<Progress, Refusal>
@@ -26,8 +26,8 @@ where
     B: Stream<Item = Result<Bytes, BodyError>> + Send,
 {
     let transfers = op.transfers();
-    let hold = transfers.hold(named.1).await?;
-    let session = session::find_held(content, op, &hold, named).await?;
+    let hold = transfers.hold(request.uuid).await?;
+    let session = session::find_held(content, op, &hold, request).await?;
     let largest = session::largest(content);
     let limit = chunk
         .fit(session.state.offset(), largest)
@@ -44,7 +44,7 @@ where
         appended => appended?,
     };
     if appended.received > 0 {
-        let booked = book::state(content, op, (named.0, &session), &appended.state).await;
+        let booked = book::state(content, op, (request.repo, &session), &appended.state).await;
         // Bytes that are not booked must not be taken for those of a row: one that is gone, that has
         // moved, or that may yet come if nobody knows how its transaction ended.
         if !session.row && booked.is_err() || matches!(booked, Ok(false)) {

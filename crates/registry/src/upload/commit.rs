@@ -19,7 +19,7 @@ use seawall_meta::args;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 use uuid::Uuid;
 
-use super::session::{self, Chunk, Named};
+use super::session::{self, Chunk, UploadRequest};
 use super::state::{Refusal, Session};
 use super::store;
 use crate::acts::Push;
@@ -46,15 +46,15 @@ const ATTEMPTS: u32 = 3;
 pub(crate) async fn finish<B>(
     content: &Content,
     op: &Op,
-    named: Named<'_>,
+    request: UploadRequest<'_>,
     (chunk, digest): (Chunk<'_>, &Digest),
     body: B,
 ) -> Result<(), Refusal>
 where
     B: Stream<Item = Result<Bytes, BodyError>> + Send,
 {
-    let hold = hold_patiently(op, named.1).await?;
-    let session = session::find_to_finish(content, op, (&hold, &chunk), named).await?;
+    let hold = hold_patiently(op, request.uuid).await?;
+    let session = session::find_to_finish(content, op, (&hold, &chunk), request).await?;
     let largest = session::largest(content);
     let limit = chunk
         .fit(session.state.offset(), largest)
@@ -63,7 +63,7 @@ where
     let finished = transfers.append_and_finish(&hold, state, body, limit, digest);
     match finished.await {
         Ok(Finished::Stored(stored)) => {
-            Ok(commit_ended(content, op, named.0, (&hold, stored), &session).await?)
+            Ok(commit_ended(content, op, request.repo, (&hold, stored), &session).await?)
         }
         Ok(Finished::Unfinished(appended)) => {
             if !session.row {
@@ -71,7 +71,7 @@ where
             }
             session::refusal_of(appended.outcome, largest).map_err(|error| session.refuse(error))
         }
-        Err(error) => Ok(give_up(content, op, named, (&hold, &session, digest), error).await?),
+        Err(error) => Ok(give_up(content, op, request, (&hold, &session, digest), error).await?),
     }
 }
 
@@ -79,19 +79,19 @@ where
 async fn give_up(
     content: &Content,
     op: &Op,
-    named: Named<'_>,
+    request: UploadRequest<'_>,
     (hold, session, digest): (&Hold, &Session, &Digest),
     error: seawall_blob::Error,
 ) -> Result<()> {
     match &error {
         seawall_blob::Error::DigestMismatch { found } if !session.row => {
-            if let Some(lost) = session::booked(op, named).await? {
+            if let Some(lost) = session::booked(op, request).await? {
                 // It had bytes, which a disk has lost; so these were only the rest of them.
                 session::lose(content, op, hold, &lost).await?;
                 return Err(session::unknown());
             }
             let empty = *found == Digest::of(digest.algorithm(), b"");
-            if empty && blob::promised(op, named.0, digest).await? {
+            if empty && blob::promised(op, request.repo, digest).await? {
                 // It has become a blob, but its client was not told so.
                 return Ok(());
             }

@@ -24,7 +24,7 @@ pub(crate) use append::append;
 pub(crate) use commit::finish;
 pub(crate) use ended::Ended;
 pub(crate) use open::{open, push_whole};
-pub(crate) use session::{Chunk, Named, cancel, progress};
+pub(crate) use session::{Chunk, UploadRequest, cancel, progress};
 pub(crate) use state::{Progress, Refusal};
 pub(crate) use sweep::{SWEEP_FIRST, Sweep, clear, sweep};
 pub(crate) use ticket::Ticket;

@@ -12,8 +12,16 @@ use super::{Ticket, book, store};
 use crate::Content;
 use crate::acts::Push;
 
-/// The upload that a request names: where, which, and the ticket that came with it.
-pub(crate) type Named<'a> = (&'a Repo<Push>, Uuid, Option<&'a Ticket>);
+/// The upload that a request names.
+#[derive(Clone, Copy)]
+pub(crate) struct UploadRequest<'a> {
+    /// The repository that it is to be in.
+    pub(crate) repo: &'a Repo<Push>,
+    /// Which one.
+    pub(crate) uuid: Uuid,
+    /// The ticket that came with it, if one did.
+    pub(crate) ticket: Option<&'a Ticket>,
+}
 
 /// The caller's upload in this repository. One read.
 ///
@@ -21,20 +29,25 @@ pub(crate) type Named<'a> = (&'a Repo<Push>, Uuid, Option<&'a Ticket>);
 /// knows of the repository may be older than the row. To change the upload, see [`find_held`].
 /// Errors: `UploadUnknown`, also for another repository's upload or another principal's
 /// (distribution §7.17, §14.6); `UploadInvalid` for one that a later release has written.
-pub(super) async fn find(content: &Content, op: &Op, named: Named<'_>) -> Result<Session> {
-    if content.ended().has(named.1) {
+pub(super) async fn find(
+    content: &Content,
+    op: &Op,
+    request: UploadRequest<'_>,
+) -> Result<Session> {
+    if content.ended().has(request.uuid) {
         return Err(unknown());
     }
-    match booked(op, named).await? {
+    match booked(op, request).await? {
         Some(session) => Ok(session),
-        None => begun(op, named),
+        None => begun(op, request),
     }
 }
 
 /// The upload as its row says, if it has one. Errors: as [`find`].
-pub(super) async fn booked(op: &Op, (repo, uuid, _): Named<'_>) -> Result<Option<Session>> {
-    let (sql, named) = (op.sql(), args![uuid.to_string()]);
-    let Some(row) = sql.optional(&store::FIND, named).await? else {
+pub(super) async fn booked(op: &Op, request: UploadRequest<'_>) -> Result<Option<Session>> {
+    let UploadRequest { repo, uuid, .. } = request;
+    let arguments = args![uuid.to_string()];
+    let Some(row) = op.sql().optional(&store::FIND, arguments).await? else {
         return Ok(None);
     };
     let (namespace, path) = (row.opt_text(4)?, row.opt_text(5)?);
@@ -65,15 +78,15 @@ pub(super) async fn find_held(
     content: &Content,
     op: &Op,
     hold: &Hold,
-    named: Named<'_>,
+    request: UploadRequest<'_>,
 ) -> Result<Session> {
-    let session = find(content, op, named).await?;
+    let session = find(content, op, request).await?;
     let behind = |length| !session.row || length > session.state.offset();
     if !hold.length().is_some_and(behind) {
         return Ok(session);
     }
     let renewed = session.state.renewed();
-    if !book::state(content, op, (named.0, &session), &renewed).await? {
+    if !book::state(content, op, (request.repo, &session), &renewed).await? {
         return Err(if session.row {
             book::overtaken()
         } else {
@@ -95,17 +108,18 @@ pub(super) async fn find_to_finish(
     content: &Content,
     op: &Op,
     (hold, chunk): (&Hold, &Chunk<'_>),
-    named: Named<'_>,
+    request: UploadRequest<'_>,
 ) -> Result<Session> {
-    let fresh = named.2.is_some() && hold.length().is_none() && chunk.may_be_first();
-    if fresh && !content.ended().has(named.1) {
-        return begun(op, named);
+    let fresh = request.ticket.is_some() && hold.length().is_none() && chunk.may_be_first();
+    if fresh && !content.ended().has(request.uuid) {
+        return begun(op, request);
     }
-    find_held(content, op, hold, named).await
+    find_held(content, op, hold, request).await
 }
 
 /// An upload of which nothing is known but its ticket.
-fn begun(op: &Op, (_, uuid, ticket): Named<'_>) -> Result<Session> {
+fn begun(op: &Op, request: UploadRequest<'_>) -> Result<Session> {
+    let UploadRequest { uuid, ticket, .. } = request;
     let ticket = ticket.ok_or_else(unknown)?;
     let state = op.transfers().begin(uuid, ticket.algorithm);
     let row = false;
@@ -113,8 +127,12 @@ fn begun(op: &Op, (_, uuid, ticket): Named<'_>) -> Result<Session> {
 }
 
 /// How far the caller's upload is (end-13). One read.
-pub(crate) async fn progress(content: &Content, op: &Op, named: Named<'_>) -> Result<Progress> {
-    let session = find(content, op, named).await?;
+pub(crate) async fn progress(
+    content: &Content,
+    op: &Op,
+    request: UploadRequest<'_>,
+) -> Result<Progress> {
+    let session = find(content, op, request).await?;
     Ok(session.progress())
 }
 
@@ -122,8 +140,8 @@ pub(crate) async fn progress(content: &Content, op: &Op, named: Named<'_>) -> Re
 ///
 /// It does not wait for a request that is working on the upload: that one finds the upload ended
 /// or its row gone when it wants to book its bytes, and removes them itself.
-pub(crate) async fn cancel(content: &Content, op: &Op, named: Named<'_>) -> Result<()> {
-    let session = find(content, op, named).await?;
+pub(crate) async fn cancel(content: &Content, op: &Op, request: UploadRequest<'_>) -> Result<()> {
+    let session = find(content, op, request).await?;
     if !content.ended().claim(session.uuid) {
         return Err(unknown());
     }
@@ -136,7 +154,7 @@ pub(crate) async fn cancel(content: &Content, op: &Op, named: Named<'_>) -> Resu
     }
     // Another replica may have begun with the ticket again before this one held the upload.
     if let Ok(hold) = op.transfers().hold(session.uuid).await
-        && booked(op, named).await?.is_none()
+        && booked(op, request).await?.is_none()
     {
         discard(op, &hold, &session.state).await;
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Rig;
 use crate::acts::Push;
-use crate::upload::{self, Chunk, Ticket, store};
+use crate::upload::{self, Chunk, Ticket, UploadRequest, store};
 
 /// An upload, and what its requests believe of its repository.
 struct Upload {
@@ -48,19 +48,27 @@ impl Upload {
         (upload, at)
     }
 
+    fn request<'a>(&'a self, repo: &'a Repo<Push>) -> UploadRequest<'a> {
+        UploadRequest {
+            repo,
+            uuid: self.uuid,
+            ticket: self.ticket.as_ref(),
+        }
+    }
+
     async fn append(&self, rig: &Rig, repo: &Repo<Push>, bytes: &[u8]) -> Result<u64, Reason> {
-        let named = (repo, self.uuid, self.ticket.as_ref());
+        let request = self.request(repo);
         let chunk = Chunk::default();
-        let appended = upload::append(&rig.content, &self.op, named, chunk, body(bytes)).await;
+        let appended = upload::append(&rig.content, &self.op, request, chunk, body(bytes)).await;
         appended
             .map(|progress| progress.offset)
             .map_err(|refusal| refusal.error.reason)
     }
 
     async fn finish(&self, rig: &Rig, repo: &Repo<Push>, digest: &Digest) -> Result<(), Reason> {
-        let named = (repo, self.uuid, self.ticket.as_ref());
+        let request = self.request(repo);
         let last = (Chunk::default(), digest);
-        let finished = upload::finish(&rig.content, &self.op, named, last, body(b"")).await;
+        let finished = upload::finish(&rig.content, &self.op, request, last, body(b"")).await;
         finished.map_err(|refusal| refusal.error.reason)
     }
 

@@ -126,8 +126,8 @@ pub(crate) const SEEDS: &[(&str, &[&str])] = &[
     (
         "upload",
         &["INSERT INTO upload \
-        (uuid, repository_id, principal_id, generation, upload_offset, state, algorithm, created_at, active_at) \
-        SELECT name, 1, 1, 1, 0, digest, 1, {now}, {now} - i {rows}"],
+        (uuid, repository_id, principal_id, generation, upload_offset, state, created_at, active_at) \
+        SELECT name, 1, 1, 1, 0, digest, {now}, {now} - i {rows}"],
     ),
     // All are about one of them.
     (

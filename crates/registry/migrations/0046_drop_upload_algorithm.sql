@@ -1,0 +1,2 @@
+-- Its state says it.
+ALTER TABLE upload DROP COLUMN algorithm
