@@ -21,6 +21,7 @@ use seawall_kernel::{
 };
 use seawall_meta::{Meta, Migrations, Migrator, Release, Statement};
 use seawall_registry::Content;
+use seawall_types::lane::Lane;
 use seawall_types::time::{Clock, Random};
 use seawall_types::work::Tasks;
 
@@ -229,6 +230,16 @@ impl House {
         features
             .find(|one| one.name == feature)
             .map(|one| &one.switch)
+    }
+
+    /// What runs jobs of a kind here: the name of its feature and its lane.
+    pub fn worker_of(&self, kind: &str) -> Option<(&'static str, Lane)> {
+        let of = |feature: &Feature| {
+            let mut workers = feature.workers.iter();
+            let worker = workers.find(|worker| worker.kind == kind)?;
+            Some((feature.name, worker.lane))
+        };
+        self.features.iter().find_map(of)
     }
 
     /// What features say of their health, each with its switch.

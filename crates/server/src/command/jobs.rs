@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use seawall_kernel::jobs::{self, JobSummary};
+use serde::Serialize;
 
 use super::{Common, Output};
 use crate::desk::Desk;
@@ -37,6 +38,26 @@ pub struct JobsRetry {
     pub failing: bool,
 }
 
+/// A job with what runs it in this release; nothing for a kind that it does not know.
+#[derive(Debug, Serialize)]
+struct ListedJob {
+    #[serde(flatten)]
+    job: JobSummary,
+    feature: Option<&'static str>,
+    lane: Option<&'static str>,
+}
+
+impl ListedJob {
+    fn of(desk: &Desk, job: JobSummary) -> Self {
+        let worker = desk.house.worker_of(&job.kind);
+        Self {
+            job,
+            feature: worker.map(|(feature, _)| feature),
+            lane: worker.map(|(_, lane)| lane.name()),
+        }
+    }
+}
+
 impl JobsCommand {
     /// Does it.
     pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
@@ -47,11 +68,27 @@ impl JobsCommand {
         match self {
             Self::List(list) => {
                 let listed = jobs::list(&desk.op, &desk.installation()?).await?;
-                let head = ["ID", "KIND", "STATE", "DUE", "FAILURES", "LAST ERROR"];
-                let row = |job: &JobSummary| {
+                let listed: Vec<_> = listed
+                    .into_iter()
+                    .map(|job| ListedJob::of(desk, job))
+                    .collect();
+                let head = [
+                    "ID",
+                    "KIND",
+                    "FEATURE",
+                    "LANE",
+                    "STATE",
+                    "DUE",
+                    "FAILURES",
+                    "LAST ERROR",
+                ];
+                let row = |listed: &ListedJob| {
+                    let job = &listed.job;
                     vec![
                         job.id.to_string(),
                         job.kind.clone(),
+                        listed.feature.unwrap_or("-").to_owned(),
+                        listed.lane.unwrap_or("-").to_owned(),
                         job.state.as_str().to_owned(),
                         job.due_at.to_string(),
                         job.failures.to_string(),

@@ -200,6 +200,10 @@ async fn the_queue_of_jobs_is_shown_and_a_job_is_tried_again_on_request() {
         (&prune["state"], &prune["failures"]),
         (&json!("queued"), &json!(0))
     );
+    assert_eq!(
+        (&prune["feature"], &prune["lane"]),
+        (&json!("kernel"), &json!("background"))
+    );
     let id = prune["id"].to_string();
     let done = site.run(&["jobs", "retry", &id]).await.expect(0);
     assert!(done.out.contains("is due now"), "{done:?}");
