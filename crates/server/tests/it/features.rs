@@ -16,6 +16,8 @@ use seawall_types::RepositoryName;
 async fn with_notes() -> (TestApp, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let app = TestApp::with_feature(notes::plan(&seen), |config| {
+        // What is told here of its cache needs one, also where all others forget.
+        config.cache.bytes = 16 << 20;
         config
             .features
             .edit("notes", |notes: &mut notes::Config| notes.max_listed = 2);
