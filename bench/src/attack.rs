@@ -23,11 +23,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client::Ask;
-use crate::connection::{Connection, Door};
+use crate::client::PreparedRequest;
+use crate::connection::{Connection, Dialer};
 use crate::fixture::Fixture;
 use crate::push::location;
-use crate::target::Target;
+use crate::target::BenchTarget;
 
 /// Where attackers come from.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -104,9 +104,9 @@ impl Attack {
 
 /// What an attacker knows.
 #[derive(Clone, Debug)]
-pub(crate) struct Weapons {
+pub(crate) struct AttackContext {
     /// Whom it attacks.
-    pub(crate) target: Arc<Target>,
+    pub(crate) target: Arc<BenchTarget>,
     /// What there is to pull.
     pub(crate) fixture: Fixture,
     /// Tokens that are valid for it.
@@ -117,7 +117,7 @@ pub(crate) struct Weapons {
 
 /// What attackers got.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct AttackTally {
     /// How often they did it.
     pub(crate) done: AtomicU64,
     /// How often they were put off with 429 or 503.
@@ -125,18 +125,18 @@ pub(crate) struct Tally {
 }
 
 /// An attack under way; it ends when this is dropped.
-pub(crate) struct Assault {
+pub(crate) struct RunningAttack {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     /// What they got so far.
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) tally: Arc<AttackTally>,
 }
 
-impl Assault {
+impl RunningAttack {
     /// Begins.
-    pub(crate) fn begin(attack: Attack, weapons: &Weapons) -> Result<Self> {
+    pub(crate) fn begin(attack: Attack, weapons: &AttackContext) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(AttackTally::default());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -166,7 +166,7 @@ impl Assault {
     }
 }
 
-impl Drop for Assault {
+impl Drop for RunningAttack {
     fn drop(&mut self) {
         drop(self.stop.take());
         // Those who measure next want the CPU that it takes.
@@ -177,8 +177,8 @@ impl Drop for Assault {
 struct Attacker {
     attack: Attack,
     number: u64,
-    weapons: Weapons,
-    tally: Arc<Tally>,
+    weapons: AttackContext,
+    tally: Arc<AttackTally>,
 }
 
 impl Attacker {
@@ -204,10 +204,10 @@ impl Attacker {
         }
     }
 
-    fn door(&self) -> Door {
-        Door {
+    fn door(&self) -> Dialer {
+        Dialer {
             source: Some(SOURCE),
-            ..Door::plain(&self.weapons.target.host)
+            ..Dialer::plain(&self.weapons.target.host)
         }
     }
 
@@ -301,7 +301,7 @@ impl Attacker {
             _ => format!("nobody{}", self.number),
         };
         let pair = STANDARD.encode(format!("{user}:wrong-{}-{turn}", self.number));
-        let ask = Ask::new(Method::GET, &self.weapons.target.host, "/v2/auth")?;
+        let ask = PreparedRequest::new(Method::GET, &self.weapons.target.host, "/v2/auth")?;
         let ask = ask.header(AUTHORIZATION, &format!("Basic {pair}"))?;
         let answer = self.connected(connection).await?.send(&ask, false).await;
         if answer.is_err() {
@@ -326,7 +326,7 @@ impl Attacker {
 /// answered.
 pub(crate) async fn open_upload(
     connection: &mut Connection,
-    weapons: &Weapons,
+    weapons: &AttackContext,
     ticket: &HeaderValue,
     turn: u64,
 ) -> Result<StatusCode> {
@@ -349,7 +349,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::target::Kind;
+    use crate::target::RegistryProduct;
 
     #[tokio::test]
     async fn attackers_come_from_elsewhere_send_something_and_leave_with_their_attack() {
@@ -359,13 +359,13 @@ mod tests {
             }
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let host = listener.local_addr().unwrap().to_string();
-            let weapons = Weapons {
-                target: Target::new("one", Kind::Other, &host, None).into(),
+            let weapons = AttackContext {
+                target: BenchTarget::new("one", RegistryProduct::Other, &host, None).into(),
                 fixture: Fixture::default(),
                 tickets: vec![HeaderValue::from_static("Bearer x")],
                 user: "ann".to_owned(),
             };
-            let assault = Assault::begin(attack, &weapons).unwrap();
+            let assault = RunningAttack::begin(attack, &weapons).unwrap();
             let mut streams = Vec::new();
             for _ in 0..20 {
                 let (mut stream, peer) = listener.accept().await.unwrap();

@@ -1,9 +1,9 @@
 //! What the machine can do without a registry: the yardsticks, in this process.
 //!
 //! The empty server shows how much load the generator can make. The bare sender reads a file and
-//! writes it to the socket; the bare receiver reads a body, hashes it, writes it to a file and makes
-//! that durable, and keeps it, as a registry must. Both are plain blocking loops with one buffer: nothing is overlapped, so a server
-//! that overlaps well may beat them.
+//! writes it to the socket; the bare receiver reads a body, hashes it, writes it to a file and
+//! makes that durable, and keeps it, as a registry must. Both are plain blocking loops with one
+//! buffer: nothing is overlapped, so a server that overlaps well may beat them.
 
 use std::convert::Infallible;
 use std::fs::{self, File};
@@ -29,7 +29,7 @@ use crate::content::{LARGE, noise};
 const BUFFER: usize = 256 << 10;
 
 /// The yardsticks of this machine, each at its address.
-pub(crate) struct Bare {
+pub(crate) struct BareServers {
     /// Answers everything with two bytes.
     pub(crate) empty: String,
     /// Answers everything with a file of 64 MiB.
@@ -39,7 +39,7 @@ pub(crate) struct Bare {
     _server: JoinSet<()>,
 }
 
-impl Bare {
+impl BareServers {
     /// Starts all three; their files lie in `folder`, which is made.
     pub(crate) async fn start(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;

@@ -71,7 +71,7 @@ impl Body for Payload {
 
 /// A request that can be sent any number of times.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct PreparedRequest {
     method: Method,
     path: String,
     headers: HeaderMap,
@@ -79,7 +79,7 @@ pub(crate) struct Ask {
     wire: OnceLock<Vec<Bytes>>,
 }
 
-impl Ask {
+impl PreparedRequest {
     /// A request without a body to this host; `path` is the path and the query.
     pub(crate) fn new(method: Method, host: &str, path: impl Into<String>) -> Result<Self> {
         let mut headers = HeaderMap::new();
@@ -192,7 +192,7 @@ impl Headers {
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct BenchResponse {
     /// The status.
     pub(crate) status: StatusCode,
     /// The headers.
@@ -203,7 +203,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl BenchResponse {
     /// This answer, if its status is `wanted`; else an error that says what came instead.
     pub(crate) fn expect_status(self, wanted: StatusCode) -> Result<Self> {
         let (status, said) = (self.status, String::from_utf8_lossy(&self.body));

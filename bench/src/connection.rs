@@ -18,7 +18,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::client::{Answer, Ask, Headers, MAX_KEPT, Payload};
+use crate::client::{BenchResponse, Headers, MAX_KEPT, Payload, PreparedRequest};
 use crate::wire::Wire;
 
 /// What a connection speaks.
@@ -34,7 +34,7 @@ pub(crate) enum Transport {
 
 /// Where a connection leads, and how.
 #[derive(Clone, Debug)]
-pub(crate) struct Door {
+pub(crate) struct Dialer {
     /// `address:port`.
     pub(crate) address: String,
     /// What is spoken there.
@@ -43,7 +43,7 @@ pub(crate) struct Door {
     pub(crate) source: Option<IpAddr>,
 }
 
-impl Door {
+impl Dialer {
     /// HTTP/1.1 at this address.
     pub(crate) fn plain(address: &str) -> Self {
         Self {
@@ -87,11 +87,11 @@ pub(crate) struct Connection(Sender);
 impl Connection {
     /// Opens a connection to `host`, which is `address:port`, for HTTP/1.1.
     pub(crate) async fn open(host: &str) -> Result<Self> {
-        Self::through(&Door::plain(host)).await
+        Self::through(&Dialer::plain(host)).await
     }
 
     /// Opens a connection.
-    pub(crate) async fn through(door: &Door) -> Result<Self> {
+    pub(crate) async fn through(door: &Dialer) -> Result<Self> {
         let stream = door.connect().await?;
         let config = match &door.transport {
             Transport::Plain => return Ok(Self(Sender::One(Wire::new(stream)))),
@@ -114,7 +114,11 @@ impl Connection {
 
     /// Sends a request and reads the answer to its end. The body is kept only where `keep` says so,
     /// and where the answer is no success.
-    pub(crate) async fn send(&mut self, ask: &Ask, keep: bool) -> Result<Answer> {
+    pub(crate) async fn send(
+        &mut self,
+        ask: &PreparedRequest,
+        keep: bool,
+    ) -> Result<BenchResponse> {
         let response = match &mut self.0 {
             Sender::One(wire) => return wire.send(ask, keep).await,
             Sender::Two { sender, .. } => {
@@ -125,7 +129,7 @@ impl Connection {
         let (head, body) = response.into_parts();
         let keep = keep || !head.status.is_success();
         let (length, body) = read(body, keep).await?;
-        Ok(Answer {
+        Ok(BenchResponse {
             status: head.status,
             headers: Headers::Parsed(head.headers),
             length,

@@ -70,14 +70,14 @@ impl Blob {
 
 /// An image: its blobs, the configuration first, and its manifest.
 #[derive(Clone, Debug)]
-pub(crate) struct Image {
+pub(crate) struct BenchImage {
     /// The configuration, then the layers.
     pub(crate) blobs: Vec<Blob>,
     /// The manifest's bytes.
     pub(crate) manifest: Bytes,
 }
 
-impl Image {
+impl BenchImage {
     /// A manifest of the same blobs that differs by an annotation.
     pub(crate) fn marked(blobs: &[Blob], mark: &str) -> Bytes {
         let descriptors: Vec<_> = blobs.iter().map(Blob::descriptor).collect();
@@ -105,13 +105,13 @@ pub(crate) fn empty_index() -> Bytes {
 
 /// Makes contents, each different from all others of this and of other runs.
 #[derive(Debug)]
-pub(crate) struct Content {
+pub(crate) struct ContentMaker {
     noise: Bytes,
     run: String,
     made: AtomicU64,
 }
 
-impl Content {
+impl ContentMaker {
     /// The source of a run's contents.
     pub(crate) fn new() -> Self {
         Self {
@@ -144,7 +144,7 @@ impl Content {
     }
 
     /// An image of this many small layers.
-    pub(crate) fn image(&self, layers: usize) -> Option<Image> {
+    pub(crate) fn image(&self, layers: usize) -> Option<BenchImage> {
         let config = json!({
             "architecture": "amd64",
             "os": "linux",
@@ -156,8 +156,8 @@ impl Content {
         for _ in 0..layers {
             blobs.push(self.layer(LAYER)?);
         }
-        let manifest = Image::marked(&blobs, &self.mark());
-        Some(Image { blobs, manifest })
+        let manifest = BenchImage::marked(&blobs, &self.mark());
+        Some(BenchImage { blobs, manifest })
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn no_two_layers_are_the_same_and_digests_are_right() {
-        let content = Content::new();
+        let content = ContentMaker::new();
         let [one, two] = [(); 2].map(|()| content.layer(300_000).unwrap());
         assert_eq!((one.payload.len(), two.payload.len()), (300_000, 300_000));
         assert_ne!(one.digest, two.digest);

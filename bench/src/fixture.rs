@@ -7,11 +7,11 @@ use http::Method;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::client::Ask;
+use crate::client::PreparedRequest;
 use crate::connection::Connection;
-use crate::content::{Content, INDEX, Image, LARGE, SMALL, empty_index};
+use crate::content::{BenchImage, ContentMaker, INDEX, LARGE, SMALL, empty_index};
 use crate::push::Pusher;
-use crate::target::{Target, scope};
+use crate::target::{BenchTarget, scope};
 
 /// How many clients prepare at once.
 const CLIENTS: usize = 8;
@@ -47,7 +47,7 @@ pub(crate) struct Fixture {
 
 /// What has to be there beside a small image.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Needs {
+pub(crate) struct FixtureNeeds {
     /// A blob of 64 MiB.
     pub(crate) large: bool,
     /// A repository of many tags.
@@ -58,9 +58,9 @@ pub(crate) struct Needs {
 
 /// Prepares what is needed, with long lists of `entries`.
 pub(crate) async fn prepare(
-    target: &Arc<Target>,
-    content: &Arc<Content>,
-    needs: Needs,
+    target: &Arc<BenchTarget>,
+    content: &Arc<ContentMaker>,
+    needs: FixtureNeeds,
     entries: usize,
 ) -> Result<Fixture> {
     let mut fixture = pull(target, content, needs.large).await?;
@@ -102,7 +102,12 @@ impl Fixture {
         format!("/v2/{}/blobs/{digest}", self.pull)
     }
 
-    async fn remark(&mut self, target: &Target, what: &str, ask: &Ask) -> Result<()> {
+    async fn remark(
+        &mut self,
+        target: &BenchTarget,
+        what: &str,
+        ask: &PreparedRequest,
+    ) -> Result<()> {
         let mut connection = Connection::open(&target.host).await?;
         let answer = connection.send(ask, true).await?;
         let answer = answer.expect_status(http::StatusCode::OK)?;
@@ -127,7 +132,11 @@ pub(crate) fn entries_of(page: &[u8]) -> Result<Vec<String>> {
         .collect())
 }
 
-async fn pull(target: &Arc<Target>, content: &Arc<Content>, large: bool) -> Result<Fixture> {
+async fn pull(
+    target: &Arc<BenchTarget>,
+    content: &Arc<ContentMaker>,
+    large: bool,
+) -> Result<Fixture> {
     let repository = target.repository("pull");
     let ticket = target.ticket_for(&repository, "pull,push").await?;
     let mut pusher = Pusher::open(target, ticket).await?;
@@ -147,7 +156,7 @@ async fn pull(target: &Arc<Target>, content: &Arc<Content>, large: bool) -> Resu
         blobs.push(blob);
     }
     // Named by a manifest, so that no registry takes the blobs for garbage.
-    let holder = Image::marked(&blobs, "holder");
+    let holder = BenchImage::marked(&blobs, "holder");
     let media_type = crate::content::MANIFEST;
     pusher
         .manifest(&repository, "blobs", media_type, holder)
@@ -175,11 +184,11 @@ fn tag(number: usize) -> String {
     format!("t{number:06}")
 }
 
-fn repository(target: &Target, number: usize) -> String {
+fn repository(target: &BenchTarget, number: usize) -> String {
     target.repository(&format!("many/r{number:06}"))
 }
 
-async fn many_tags(target: &Arc<Target>, repository: &str, entries: usize) -> Result<()> {
+async fn many_tags(target: &Arc<BenchTarget>, repository: &str, entries: usize) -> Result<()> {
     let ticket = target.ticket_for(repository, "pull,push").await?;
     let mut running = JoinSet::new();
     for client in 0..CLIENTS {
@@ -208,8 +217,8 @@ async fn many_tags(target: &Arc<Target>, repository: &str, entries: usize) -> Re
 /// Each repository has one blob, mounted from elsewhere, for a registry of files does not count
 /// others; and a manifest that names nothing.
 async fn many_repositories(
-    target: &Arc<Target>,
-    content: &Arc<Content>,
+    target: &Arc<BenchTarget>,
+    content: &Arc<ContentMaker>,
     entries: usize,
 ) -> Result<()> {
     let from = target.repository("many/source");

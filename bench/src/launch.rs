@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use crate::connection::Connection;
 use crate::process::{Process, feed, output_of};
-use crate::target::{Kind, Login, Target};
-use crate::tls::{CERTIFICATE, KEY, Secure};
+use crate::target::{BenchTarget, Login, RegistryProduct};
+use crate::tls::{CERTIFICATE, KEY, TlsEndpoint};
 
 /// How often a starting registry is asked whether it is there, and how many times.
 const POLL: Duration = Duration::from_millis(50);
@@ -48,7 +48,7 @@ const SECURE_TOO: &str = "\
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     /// Which registry it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: RegistryProduct,
     /// What it is called in the table.
     pub(crate) name: &'static str,
     /// Where it is.
@@ -57,9 +57,9 @@ pub(crate) struct Program {
 
 /// A registry that was started here.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct RunningRegistry {
     /// What answers.
-    pub(crate) target: Target,
+    pub(crate) target: BenchTarget,
     /// What keeps it alive.
     pub(crate) process: Process,
 }
@@ -72,21 +72,22 @@ impl Program {
         word.trim_end_matches("+unknown").to_owned()
     }
 
-    /// Starts it with an empty store in `folder`, which is made, and waits until it answers. Seawall
-    /// speaks TLS, too.
-    pub(crate) async fn start(&self, folder: &Path) -> Result<Running> {
-        self.start_with(folder, self.kind == Kind::Seawall).await
+    /// Starts it with an empty store in `folder`, which is made, and waits until it answers.
+    /// Seawall speaks TLS, too.
+    pub(crate) async fn start(&self, folder: &Path) -> Result<RunningRegistry> {
+        self.start_with(folder, self.kind == RegistryProduct::Seawall)
+            .await
     }
 
     /// Starts it with TLS only where it is asked for.
-    pub(crate) async fn start_with(&self, folder: &Path, tls: bool) -> Result<Running> {
+    pub(crate) async fn start_with(&self, folder: &Path, tls: bool) -> Result<RunningRegistry> {
         fs::create_dir_all(folder)?;
         let port = free_port()?;
         let (config, log) = (folder.join("config.yaml"), folder.join("log"));
         let (data, config_text) = (folder.join("data"), config.display().to_string());
         let root = data.display().to_string();
         let (template, arguments) = match self.kind {
-            Kind::Seawall => (
+            RegistryProduct::Seawall => (
                 SEAWALL,
                 vec!["serve", "--data", &root, "--config", &config_text],
             ),
@@ -103,7 +104,7 @@ impl Program {
             .replace("ROOT", &root);
         fs::write(&config, text)?;
         let address = format!("127.0.0.1:{secure_port}");
-        let secure = tls.then(|| Secure::prepare(folder, &address));
+        let secure = tls.then(|| TlsEndpoint::prepare(folder, &address));
         let secure = secure.transpose()?;
         let mut process = Process::start(&self.path, &arguments, &log)?;
         let host = format!("127.0.0.1:{port}");
@@ -113,12 +114,12 @@ impl Program {
             return Err(error.context(last));
         }
         let login = self.login(&data)?;
-        let mut target = Target::new(self.name, self.kind, &host, login);
+        let mut target = BenchTarget::new(self.name, self.kind, &host, login);
         target.version = self.version();
         target.pid = Some(process.pid());
         target.secure = secure;
         target.discover().await?;
-        Ok(Running { target, process })
+        Ok(RunningRegistry { target, process })
     }
 
     /// Adds a user to the installation in `folder`, which may be running.
@@ -134,7 +135,7 @@ impl Program {
     }
 
     fn login(&self, data: &Path) -> Result<Option<Login>> {
-        if self.kind != Kind::Seawall {
+        if self.kind != RegistryProduct::Seawall {
             return Ok(None);
         }
         let password = fs::read_to_string(data.join("admin-password"))
@@ -146,9 +147,9 @@ impl Program {
     }
 }
 
-async fn wait_until_ready(host: &str, kind: Kind, process: &mut Process) -> Result<()> {
+async fn wait_until_ready(host: &str, kind: RegistryProduct, process: &mut Process) -> Result<()> {
     let path = match kind {
-        Kind::Seawall => "/health/ready",
+        RegistryProduct::Seawall => "/health/ready",
         _ => "/v2/",
     };
     for _ in 0..POLLS {
@@ -164,7 +165,7 @@ async fn wait_until_ready(host: &str, kind: Kind, process: &mut Process) -> Resu
 }
 
 async fn is_ready(host: &str, path: &str) -> Result<bool> {
-    let ask = crate::client::Ask::new(Method::GET, host, path)?;
+    let ask = crate::client::PreparedRequest::new(Method::GET, host, path)?;
     let answer = Connection::open(host).await?.send(&ask, false).await?;
     Ok(answer.status.is_success())
 }

@@ -14,17 +14,17 @@ use http::Method;
 use seawall_kernel::clock::SystemClock;
 use seawall_types::time::Clock;
 
-use crate::connection::{Connection, Door};
-use crate::content::{Content, INDEX, empty_index};
-use crate::fixture::{CATALOG, Fixture, Needs, PAGE, entries_of, prepare};
-use crate::launch::{Program, Running};
+use crate::connection::{Connection, Dialer};
+use crate::content::{ContentMaker, INDEX, empty_index};
+use crate::fixture::{CATALOG, Fixture, FixtureNeeds, PAGE, entries_of, prepare};
+use crate::launch::{Program, RunningRegistry};
 use crate::measure::{Bench, Sample, as_fast_as_possible};
 use crate::output::note;
 use crate::push::Pusher;
 use crate::results::Cell;
-use crate::steps::{Fetch, Wanted};
+use crate::steps::{ExpectedAnswer, Fetch};
 use crate::store::multiply;
-use crate::target::{Login, Target, scope};
+use crate::target::{BenchTarget, Login, scope};
 
 /// How many entries the short lists have.
 pub(crate) const FEW: usize = 1000;
@@ -47,7 +47,7 @@ pub(crate) enum List {
 
 /// Which page of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Page {
+pub(crate) enum ListPage {
     /// The first that is asked for after a start, in the middle.
     Cold,
     /// The beginning.
@@ -59,40 +59,40 @@ pub(crate) enum Page {
 }
 
 /// What was found: in the short list and in the long one.
-pub(crate) type Pages = BTreeMap<(List, Page), [Cell; 2]>;
+pub(crate) type Pages = BTreeMap<(List, ListPage), [Cell; 2]>;
 
 /// A data directory with lists of one length.
-struct Shelf {
+struct ListData {
     folder: PathBuf,
     number: usize,
     fixture: Fixture,
 }
 
 /// Both.
-pub(crate) struct Shelves {
+pub(crate) struct ListDataPair {
     program: Program,
-    both: [Shelf; 2],
+    both: [ListData; 2],
     /// Somebody who may read nothing.
     pub(crate) stranger: Login,
 }
 
 /// A Seawall with lists of one length, running.
-pub(crate) struct Open {
-    running: Running,
+pub(crate) struct OpenLists {
+    running: RunningRegistry,
     /// The same for those who ask it.
-    pub(crate) target: Arc<Target>,
+    pub(crate) target: Arc<BenchTarget>,
     /// How many entries its lists have.
     pub(crate) number: usize,
     /// The image in it.
     pub(crate) fixture: Fixture,
 }
 
-impl Shelves {
+impl ListDataPair {
     /// Makes both, the long one with `many` entries.
     pub(crate) async fn prepare(
         program: &Program,
         folder: &Path,
-        content: &Arc<Content>,
+        content: &Arc<ContentMaker>,
         many: usize,
     ) -> Result<Self> {
         let stranger = Login {
@@ -108,7 +108,7 @@ impl Shelves {
             running.process.stop().await;
             let names = [FIRST_TAG, FIRST_REPOSITORY];
             multiply(&folder.join("data/seawall.db"), number, names)?;
-            anyhow::Ok(Shelf {
+            anyhow::Ok(ListData {
                 folder,
                 number,
                 fixture,
@@ -122,10 +122,10 @@ impl Shelves {
     }
 
     /// Starts both.
-    pub(crate) async fn open(&self) -> Result<[Open; 2]> {
-        let open = async |shelf: &Shelf| {
+    pub(crate) async fn open(&self) -> Result<[OpenLists; 2]> {
+        let open = async |shelf: &ListData| {
             let running = self.program.start(&shelf.folder).await?;
-            anyhow::Ok(Open {
+            anyhow::Ok(OpenLists {
                 target: Arc::new(running.target.clone()),
                 running,
                 number: shelf.number,
@@ -138,7 +138,7 @@ impl Shelves {
 }
 
 /// Pushes what is to be copied, and an image.
-async fn fill(target: &Target, content: &Arc<Content>) -> Result<Fixture> {
+async fn fill(target: &BenchTarget, content: &Arc<ContentMaker>) -> Result<Fixture> {
     let target = Arc::new(target.clone());
     for (name, tag) in [("tags", FIRST_TAG), (FIRST_REPOSITORY, "v1")] {
         let name = target.repository(name);
@@ -146,11 +146,11 @@ async fn fill(target: &Target, content: &Arc<Content>) -> Result<Fixture> {
         let mut pusher = Pusher::open(&target, ticket).await?;
         pusher.manifest(&name, tag, INDEX, empty_index()).await?;
     }
-    prepare(&target, content, Needs::default(), 0).await
+    prepare(&target, content, FixtureNeeds::default(), 0).await
 }
 
 /// The full name of the repository with this number; only even ones exist.
-pub(crate) fn repository(target: &Target, number: usize) -> String {
+pub(crate) fn repository(target: &BenchTarget, number: usize) -> String {
     target.repository(&numbered(FIRST_REPOSITORY, number))
 }
 
@@ -159,14 +159,14 @@ fn numbered(first: &str, number: usize) -> String {
     format!("{stem}{number:0width$}", width = first.len() - stem.len())
 }
 
-impl Open {
+impl OpenLists {
     /// Ends it.
     pub(crate) async fn close(self) {
         self.running.process.stop().await;
     }
 
     /// The pages of a list behind these entries; the first page for none.
-    async fn pages(&self, list: List, behind: &[Option<usize>]) -> Result<Vec<Wanted>> {
+    async fn pages(&self, list: List, behind: &[Option<usize>]) -> Result<Vec<ExpectedAnswer>> {
         let target = &self.target;
         let tags = target.repository("tags");
         let (path, needed) = match list {
@@ -182,17 +182,17 @@ impl Open {
             });
             let last = last.map_or_else(String::new, |last| format!("&last={last}"));
             let ask = target.ask(Method::GET, format!("{path}?n={PAGE}{last}"))?;
-            wanted.push(Wanted::ok(ask.authorized(ticket.as_ref())));
+            wanted.push(ExpectedAnswer::ok(ask.authorized(ticket.as_ref())));
         }
         Ok(wanted)
     }
 
     /// The pages that stand for a page, and where they begin.
-    async fn wanted(&self, list: List, page: Page) -> Result<Vec<Wanted>> {
+    async fn wanted(&self, list: List, page: ListPage) -> Result<Vec<ExpectedAnswer>> {
         let behind = match page {
-            Page::Cold | Page::Middle => vec![Some(self.number / 2)],
-            Page::Start => vec![None],
-            Page::Anywhere => {
+            ListPage::Cold | ListPage::Middle => vec![Some(self.number / 2)],
+            ListPage::Start => vec![None],
+            ListPage::Anywhere => {
                 let places = 0..ANYWHERE;
                 // A stride that shares no divisor with the length visits without an order.
                 let most = self.number.saturating_sub(PAGE + 1).max(1);
@@ -204,7 +204,7 @@ impl Open {
 
     /// The time of the first page in milliseconds, and whether it is the right one.
     async fn cold(&self, list: List) -> Result<Sample> {
-        let wanted = self.wanted(list, Page::Cold).await?;
+        let wanted = self.wanted(list, ListPage::Cold).await?;
         let wanted = wanted.first().context("no page")?;
         let mut connection = Connection::open(&self.target.host).await?;
         let begun = SystemClock.elapsed();
@@ -225,18 +225,23 @@ impl Open {
         Ok(Sample::plain(took.as_secs_f64() * 1e3))
     }
 
-    async fn page(&self, bench: &Bench, list: List, page: Page) -> Result<Sample> {
+    async fn page(&self, bench: &Bench, list: List, page: ListPage) -> Result<Sample> {
         let wanted = self.wanted(list, page).await?;
-        let door = Door::plain(&self.target.host);
+        let door = Dialer::plain(&self.target.host);
         let steps = Fetch::clients(bench.clients, &door, wanted).await?;
         as_fast_as_possible(steps, bench.window, self.target.pid).await
     }
 }
 
 /// One round: each page in both lists, one right after the other.
-pub(crate) async fn round(bench: &Bench, open: &[Open; 2], round: usize, pages: &mut Pages) {
+pub(crate) async fn round(bench: &Bench, open: &[OpenLists; 2], round: usize, pages: &mut Pages) {
     for list in [List::Tags, List::Catalog] {
-        for page in [Page::Cold, Page::Start, Page::Middle, Page::Anywhere] {
+        for page in [
+            ListPage::Cold,
+            ListPage::Start,
+            ListPage::Middle,
+            ListPage::Anywhere,
+        ] {
             let cells = pages.entry((list, page)).or_default();
             for turn in 0..2 {
                 let place = (turn + round) % 2;
@@ -244,7 +249,7 @@ pub(crate) async fn round(bench: &Bench, open: &[Open; 2], round: usize, pages: 
                     continue;
                 };
                 cell.add(match page {
-                    Page::Cold => open.cold(list).await.map(Some),
+                    ListPage::Cold => open.cold(list).await.map(Some),
                     _ => open.page(bench, list, page).await.map(Some),
                 });
                 let (number, last) = (open.number, cell.last());
@@ -255,10 +260,10 @@ pub(crate) async fn round(bench: &Bench, open: &[Open; 2], round: usize, pages: 
 }
 
 /// How many times as long a page takes in the long list.
-pub(crate) fn slower(page: Page, [few, many]: &[Cell; 2]) -> Option<f64> {
+pub(crate) fn slower(page: ListPage, [few, many]: &[Cell; 2]) -> Option<f64> {
     let (few, many) = (few.median()?, many.median()?);
     let (over, under) = match page {
-        Page::Cold => (many, few),
+        ListPage::Cold => (many, few),
         _ => (few, many),
     };
     (under > 0.0).then(|| over / under)
@@ -275,9 +280,9 @@ mod tests {
     #[test]
     fn a_long_list_is_slower_if_it_gives_fewer_pages_or_takes_more_time() {
         let rates = [cell(1000.0), cell(500.0)];
-        assert_eq!(slower(Page::Middle, &rates), Some(2.0));
-        assert_eq!(slower(Page::Cold, &rates), Some(0.5));
-        assert_eq!(slower(Page::Start, &[cell(1.0), Cell::default()]), None);
+        assert_eq!(slower(ListPage::Middle, &rates), Some(2.0));
+        assert_eq!(slower(ListPage::Cold, &rates), Some(0.5));
+        assert_eq!(slower(ListPage::Start, &[cell(1.0), Cell::default()]), None);
     }
 
     #[test]

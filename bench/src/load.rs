@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const LEAD: Duration = Duration::from_millis(20);
 
 /// What one client does over and over.
-pub(crate) trait Step: Send + 'static {
+pub(crate) trait LoadStep: Send + 'static {
     /// Makes what the next step needs; not timed. For single clients only: with several, one
     /// would rest the server at the cost of the others.
     fn prepare(&mut self) -> impl Future<Output = Result<()>> + Send {
@@ -42,7 +42,7 @@ pub(crate) trait Step: Send + 'static {
 
 /// What came of a load.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct LoadOutcome {
     /// Steps per second, all clients together; of an open loop, those that were done in time.
     pub(crate) rate: f64,
     /// How long the steps took, ascending.
@@ -56,17 +56,17 @@ pub(crate) struct Outcome {
 
 /// Lets all clients run for `window`, each at least once; with `warm`, each does one step before
 /// the clock runs.
-pub(crate) async fn closed<S: Step>(
+pub(crate) async fn closed<S: LoadStep>(
     clients: Vec<S>,
     window: Duration,
     warm: bool,
-) -> Result<Outcome> {
+) -> Result<LoadOutcome> {
     let start = Arc::new(Barrier::new(clients.len()));
     let mut running = JoinSet::new();
     for client in clients {
         running.spawn(turns(client, window, warm, Arc::clone(&start)));
     }
-    let mut outcome = Outcome::default();
+    let mut outcome = LoadOutcome::default();
     for latencies in gather(running, window).await? {
         let busy: Duration = latencies.iter().sum();
         outcome.rate += count(latencies.len()) / busy.as_secs_f64().max(1e-9);
@@ -76,7 +76,7 @@ pub(crate) async fn closed<S: Step>(
     Ok(outcome)
 }
 
-async fn turns<S: Step>(
+async fn turns<S: LoadStep>(
     mut client: S,
     window: Duration,
     warm: bool,
@@ -103,11 +103,11 @@ async fn turns<S: Step>(
 
 /// Lets requests begin at `rate` per second for `window`, whoever of the clients is free. If all
 /// are busy, a request waits, and its latency grows.
-pub(crate) async fn open<S: Step>(
+pub(crate) async fn open<S: LoadStep>(
     mut clients: Vec<S>,
     window: Duration,
     rate: f64,
-) -> Result<Outcome> {
+) -> Result<LoadOutcome> {
     for client in &mut clients {
         client.prepare().await?;
         client.step().await?;
@@ -129,22 +129,22 @@ pub(crate) async fn open<S: Step>(
 
 /// A step of an open loop.
 #[derive(Clone, Copy, Debug)]
-struct Done {
+struct CompletedStep {
     number: u64,
     lag: Duration,
     at: Duration,
 }
 
-fn judge(done: &[Done], schedule: Schedule, total: u64) -> Outcome {
+fn judge(done: &[CompletedStep], schedule: Schedule, total: u64) -> LoadOutcome {
     let end = schedule.due(total);
     let in_time = count(done.iter().filter(|done| done.at <= end).count());
-    let sorted = |of: &dyn Fn(&Done) -> Duration| {
+    let sorted = |of: &dyn Fn(&CompletedStep) -> Duration| {
         let mut all: Vec<_> = done.iter().map(of).collect();
         all.sort_unstable();
         all
     };
     let passed = end.saturating_sub(schedule.due(0)).as_secs_f64();
-    Outcome {
+    LoadOutcome {
         rate: in_time / passed.max(1e-9),
         latencies: sorted(&|done| schedule.latency(done.number, done.at)),
         kept: Some(in_time / count(done.len()).max(1.0)),
@@ -152,13 +152,13 @@ fn judge(done: &[Done], schedule: Schedule, total: u64) -> Outcome {
     }
 }
 
-async fn serve_due<S: Step>(
+async fn serve_due<S: LoadStep>(
     mut client: S,
     schedule: Schedule,
     total: u64,
     due: Arc<Semaphore>,
     taken: Arc<AtomicU64>,
-) -> Result<Vec<Done>> {
+) -> Result<Vec<CompletedStep>> {
     let mut all = Vec::new();
     let mut free = Duration::ZERO;
     // The pacer closes nothing: whoever takes the last request does.
@@ -168,7 +168,7 @@ async fn serve_due<S: Step>(
         let begun = SystemClock.elapsed();
         client.step().await?;
         let at = SystemClock.elapsed();
-        all.push(Done {
+        all.push(CompletedStep {
             number,
             lag: begun.saturating_sub(schedule.due(number).max(free)),
             at,
@@ -263,7 +263,7 @@ mod tests {
 
     struct Pause(Duration);
 
-    impl Step for Pause {
+    impl LoadStep for Pause {
         async fn step(&mut self) -> Result<()> {
             tokio::time::sleep(self.0).await;
             Ok(())
@@ -272,7 +272,7 @@ mod tests {
 
     struct Broken;
 
-    impl Step for Broken {
+    impl LoadStep for Broken {
         async fn step(&mut self) -> Result<()> {
             bail!("no")
         }
@@ -305,7 +305,7 @@ mod tests {
     fn what_is_done_after_the_end_was_not_kept_and_waiting_for_a_client_is_no_lag() {
         let millis = Duration::from_millis;
         let schedule = Schedule::new(millis(0), 100.0);
-        let done = |number, lag, at| Done {
+        let done = |number, lag, at| CompletedStep {
             number,
             lag: millis(lag),
             at: millis(at),

@@ -58,8 +58,9 @@ impl Machine {
 
 /// Touches most of the memory that is free, once, and gives it back; returns how many bytes.
 ///
-/// A virtual machine gets its memory from the host page by page, when it first touches it, and that costs more than
-/// whatever is measured then. Else it would be a matter of luck whose files fall on memory that was used before.
+/// A virtual machine gets its memory from the host page by page, when it first touches it, and that
+/// costs more than whatever is measured then. Else it would be a matter of luck whose files fall on
+/// memory that was used before.
 pub(crate) fn touch_memory() -> u64 {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free = kibibytes(&memory, "MemFree").saturating_mul(1 << 10);

@@ -16,7 +16,6 @@ mod load;
 mod machine;
 mod measure;
 mod options;
-mod oracle;
 mod output;
 mod parts;
 mod process;
@@ -26,12 +25,13 @@ mod rest;
 mod results;
 mod rounds;
 mod rows;
-mod siege;
 mod statistics;
 mod steps;
 mod store;
 mod target;
+mod timing_leak;
 mod tls;
+mod under_attack;
 mod wire;
 
 use std::fs;
@@ -46,7 +46,7 @@ use machine::Machine;
 use options::Options;
 use output::{note, say};
 use report::Report;
-use rows::Plan;
+use rows::BenchPlan;
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -63,7 +63,7 @@ fn main() -> Result<()> {
 }
 
 async fn bench(options: &Options) -> Result<()> {
-    let plan = Plan::chosen(&options.rows)?;
+    let plan = BenchPlan::chosen(&options.rows)?;
     let begun = SystemClock.elapsed();
     open_files(options.connections());
     let mut builder = tempfile::Builder::new();

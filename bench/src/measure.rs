@@ -9,17 +9,17 @@ use http::{Method, StatusCode};
 use seawall_kernel::clock::SystemClock;
 use seawall_types::time::Clock;
 
-use crate::bare::Bare;
-use crate::client::Ask;
-use crate::connection::Door;
-use crate::content::{ACCEPTED, Content, LARGE, SMALL, noise};
+use crate::bare::BareServers;
+use crate::client::PreparedRequest;
+use crate::connection::Dialer;
+use crate::content::{ACCEPTED, ContentMaker, LARGE, SMALL, noise};
 use crate::fixture::{CATALOG, Fixture};
-use crate::load::{Outcome, Step, closed, count, open};
+use crate::load::{LoadOutcome, LoadStep, closed, count, open};
 use crate::process::cpu_time;
-use crate::rows::{Row, Way, Work, Yardstick};
+use crate::rows::{Protocol, Row, Workload, Yardstick};
 use crate::statistics::percentile;
-use crate::steps::{Fetch, NewRepository, PushImage, PushLayer, PushTag, Wanted};
-use crate::target::{Target, scope};
+use crate::steps::{ExpectedAnswer, Fetch, NewRepository, PushImage, PushLayer, PushTag};
+use crate::target::{BenchTarget, scope};
 
 /// What was measured once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +61,7 @@ pub(crate) struct Bench {
     /// The rate of the paced row.
     pub(crate) rate: f64,
     /// What is pushed.
-    pub(crate) content: Arc<Content>,
+    pub(crate) content: Arc<ContentMaker>,
 }
 
 /// The CPU time used by two processes, and the clock.
@@ -97,7 +97,7 @@ impl Meter {
     }
 }
 
-fn sample(outcome: &Outcome, factor: f64, meter: &Meter) -> Sample {
+fn sample(outcome: &LoadOutcome, factor: f64, meter: &Meter) -> Sample {
     let (passed, [own, server]) = meter.used();
     let at = |per_mille| percentile(&outcome.latencies, per_mille).unwrap_or_default();
     let steps = count(outcome.latencies.len()).max(1.0);
@@ -114,7 +114,7 @@ fn sample(outcome: &Outcome, factor: f64, meter: &Meter) -> Sample {
 }
 
 /// Lets these clients do one thing after the other for `window`; the figure is their rate.
-pub(crate) async fn as_fast_as_possible<S: Step>(
+pub(crate) async fn as_fast_as_possible<S: LoadStep>(
     steps: Vec<S>,
     window: Duration,
     server: Option<u32>,
@@ -126,7 +126,7 @@ pub(crate) async fn as_fast_as_possible<S: Step>(
 
 /// Lets these clients begin at `rate` for `window`; the figure is the 99th percentile in
 /// milliseconds.
-pub(crate) async fn paced<S: Step>(
+pub(crate) async fn paced<S: LoadStep>(
     steps: Vec<S>,
     window: Duration,
     rate: f64,
@@ -152,7 +152,7 @@ impl Bench {
     pub(crate) async fn measure(
         &self,
         row: &Row,
-        target: &Arc<Target>,
+        target: &Arc<BenchTarget>,
         fixture: &Fixture,
     ) -> Result<Option<Sample>> {
         let window = self.window;
@@ -160,33 +160,35 @@ impl Bench {
         let content = &self.content;
         let meter;
         let outcome = match row.work {
-            Work::PushLayer => {
+            Workload::PushLayer => {
                 let step = PushLayer::open(target, content).await?;
                 meter = Meter::start(target.pid);
                 closed(vec![step], window, false).await?
             }
-            Work::PushImage => {
+            Workload::PushImage => {
                 let step = PushImage::open(target, content).await?;
                 meter = Meter::start(target.pid);
                 closed(vec![step], window, true).await?
             }
-            Work::PushTag => {
+            Workload::PushTag => {
                 let steps = PushTag::clients(clients, target, content).await?;
                 meter = Meter::start(target.pid);
                 closed(steps, window, true).await?
             }
-            Work::NewRepository => {
+            Workload::NewRepository => {
                 let steps = NewRepository::clients(clients, target, content).await?;
                 meter = Meter::start(target.pid);
                 closed(steps, window, true).await?
             }
-            Work::MemoryAtRest | Work::MemoryPerConnection(_) => bail!("not a matter of load"),
+            Workload::MemoryAtRest | Workload::MemoryPerConnection(_) => {
+                bail!("not a matter of load")
+            }
             _ => {
                 let Some((door, wanted)) = read(row.work, target, fixture).await? else {
                     return Ok(None);
                 };
                 let steps = Fetch::clients(clients, &door, vec![wanted]).await?;
-                if row.work == Work::ManifestPaced {
+                if row.work == Workload::ManifestPaced {
                     return paced(steps, window, self.rate, target.pid).await.map(Some);
                 }
                 meter = Meter::start(target.pid);
@@ -200,13 +202,13 @@ impl Bench {
     pub(crate) async fn yardstick(
         &self,
         yardstick: Yardstick,
-        bare: &Bare,
-        seawall: &Target,
+        bare: &BareServers,
+        seawall: &BenchTarget,
     ) -> Result<Sample> {
         let mut pid = None;
         let (host, ask, clients, factor) = match yardstick {
             Yardstick::Ceiling => {
-                let ask = Ask::new(Method::GET, &bare.empty, "/")?;
+                let ask = PreparedRequest::new(Method::GET, &bare.empty, "/")?;
                 (&bare.empty, ask, self.clients, 1.0)
             }
             Yardstick::EmptyRoute => {
@@ -215,11 +217,11 @@ impl Bench {
                 (&seawall.host, ask, self.clients, 1.0)
             }
             Yardstick::BareSend => {
-                let ask = Ask::new(Method::GET, &bare.sender, "/")?;
+                let ask = PreparedRequest::new(Method::GET, &bare.sender, "/")?;
                 (&bare.sender, ask, 2, 64.0)
             }
             Yardstick::BareReceive => {
-                let ask = Ask::new(Method::PUT, &bare.receiver, "/")?;
+                let ask = PreparedRequest::new(Method::PUT, &bare.receiver, "/")?;
                 let body = noise(LARGE);
                 let pieces = (0..LARGE / PIECE).map(|n| body.slice(n * PIECE..(n + 1) * PIECE));
                 let ask = ask.body(pieces.collect::<crate::client::Payload>());
@@ -230,8 +232,8 @@ impl Bench {
             Yardstick::BareReceive => StatusCode::CREATED,
             _ => StatusCode::OK,
         };
-        let wanted = vec![Wanted::ok(ask).status(status)];
-        let steps = Fetch::clients(clients, &Door::plain(host), wanted).await?;
+        let wanted = vec![ExpectedAnswer::ok(ask).status(status)];
+        let steps = Fetch::clients(clients, &Dialer::plain(host), wanted).await?;
         let meter = Meter::start(pid);
         let outcome = closed(steps, self.window, true).await?;
         Ok(sample(&outcome, factor, &meter))
@@ -242,53 +244,57 @@ impl Bench {
 const PIECE: usize = 256 << 10;
 
 /// Where a row reads, and what; `None` if the registry has nothing of the kind.
-async fn read(work: Work, target: &Target, fixture: &Fixture) -> Result<Option<(Door, Wanted)>> {
+async fn read(
+    work: Workload,
+    target: &BenchTarget,
+    fixture: &Fixture,
+) -> Result<Option<(Dialer, ExpectedAnswer)>> {
     let pull = &fixture.pull;
-    if work == Work::Token {
+    if work == Workload::Token {
         let request = target.token_request(&[scope(pull, "pull")])?;
-        return Ok(request.map(|(host, ask)| (Door::plain(&host), Wanted::ok(ask))));
+        return Ok(request.map(|(host, ask)| (Dialer::plain(&host), ExpectedAnswer::ok(ask))));
     }
     let way = match work {
-        Work::ManifestByTag(way) => way,
-        _ => Way::Plain,
+        Workload::ManifestByTag(way) => way,
+        _ => Protocol::Plain,
     };
     let Some(door) = target.door(way)? else {
         return Ok(None);
     };
     let (method, path, length) = match work {
-        Work::ManifestByTag(_) | Work::ManifestPaced => (
+        Workload::ManifestByTag(_) | Workload::ManifestPaced => (
             Method::GET,
             fixture.manifest("v1"),
             Some(fixture.manifest_length),
         ),
-        Work::ManifestByDigest => {
+        Workload::ManifestByDigest => {
             let path = fixture.manifest(&fixture.manifest);
             (Method::GET, path, Some(fixture.manifest_length))
         }
-        Work::ManifestHead => (Method::HEAD, fixture.manifest("v1"), Some(0)),
-        Work::BlobHead => (Method::HEAD, fixture.blob(&fixture.small), Some(0)),
-        Work::BlobSmall => (
+        Workload::ManifestHead => (Method::HEAD, fixture.manifest("v1"), Some(0)),
+        Workload::BlobHead => (Method::HEAD, fixture.blob(&fixture.small), Some(0)),
+        Workload::BlobSmall => (
             Method::GET,
             fixture.blob(&fixture.small),
             Some(SMALL as u64),
         ),
-        Work::BlobLarge => (
+        Workload::BlobLarge => (
             Method::GET,
             fixture.blob(&fixture.large),
             Some(LARGE as u64),
         ),
-        Work::TagsPage => (Method::GET, fixture.tags.clone(), None),
-        Work::CatalogPage => (Method::GET, fixture.catalog.clone(), None),
+        Workload::TagsPage => (Method::GET, fixture.tags.clone(), None),
+        Workload::CatalogPage => (Method::GET, fixture.catalog.clone(), None),
         _ => bail!("not a request that can be sent over and over"),
     };
     let needed = match work {
-        Work::CatalogPage => CATALOG.to_owned(),
-        Work::TagsPage => scope(&target.repository("tags"), "pull"),
+        Workload::CatalogPage => CATALOG.to_owned(),
+        Workload::TagsPage => scope(&target.repository("tags"), "pull"),
         _ => scope(pull, "pull"),
     };
     let ticket = target.ticket(&[needed]).await?;
     let ask = target.ask(method, path)?.authorized(ticket.as_ref());
-    let wanted = Wanted::ok(ask.header(ACCEPT, ACCEPTED)?);
+    let wanted = ExpectedAnswer::ok(ask.header(ACCEPT, ACCEPTED)?);
     let wanted = match length {
         Some(length) => wanted.length(length),
         None => wanted,

@@ -7,31 +7,31 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::content::Content;
+use crate::content::ContentMaker;
 use crate::launch::Program;
-use crate::lists::{self, Shelves};
+use crate::lists::{self, ListDataPair};
 use crate::measure::Bench;
 use crate::options::Options;
-use crate::oracle;
 use crate::results::Results;
-use crate::rows::{Part, Plan};
-use crate::siege::Siege;
+use crate::rows::{BenchPlan, Part};
+use crate::timing_leak;
+use crate::under_attack::AttackTables;
 
 /// What the parts need.
-pub(crate) struct Parts<'a> {
+pub(crate) struct BenchParts<'a> {
     options: &'a Options,
-    plan: &'a Plan,
-    shelves: Option<Shelves>,
-    siege: Option<Siege>,
+    plan: &'a BenchPlan,
+    shelves: Option<ListDataPair>,
+    siege: Option<AttackTables>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> BenchParts<'a> {
     /// Prepares what the plan asks for, with data in the folder.
     pub(crate) async fn prepare(
         program: &Program,
-        plan: &'a Plan,
+        plan: &'a BenchPlan,
         options: &'a Options,
-        (folder, content): (&Path, &Arc<Content>),
+        (folder, content): (&Path, &Arc<ContentMaker>),
         results: &mut Results,
     ) -> Self {
         let mut parts = Self {
@@ -41,13 +41,13 @@ impl<'a> Parts<'a> {
             siege: None,
         };
         if plan.has(Part::Lists) || plan.has(Part::Oracle) {
-            match Shelves::prepare(program, folder, content, options.many()).await {
+            match ListDataPair::prepare(program, folder, content, options.many()).await {
                 Ok(shelves) => parts.shelves = Some(shelves),
                 Err(error) => results.fail(Part::Lists, &error),
             }
         }
         if plan.has(Part::Attacks) {
-            match Siege::prepare(program, folder, content, options.uploads()).await {
+            match AttackTables::prepare(program, folder, content, options.uploads()).await {
                 Ok(siege) => parts.siege = Some(siege),
                 Err(error) => results.fail(Part::Attacks, &error),
             }
@@ -71,7 +71,7 @@ impl<'a> Parts<'a> {
 
     async fn read(
         &self,
-        shelves: &Shelves,
+        shelves: &ListDataPair,
         bench: &Bench,
         round: usize,
         results: &mut Results,
@@ -85,7 +85,7 @@ impl<'a> Parts<'a> {
         if self.plan.has(Part::Oracle) {
             let number = self.options.timings();
             let timings = &mut results.timings;
-            let timed = oracle::round(&many, &shelves.stranger, number, timings).await;
+            let timed = timing_leak::round(&many, &shelves.stranger, number, timings).await;
             if let Err(error) = timed {
                 results.fail(Part::Oracle, &error);
             }

@@ -8,16 +8,16 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use seawall_types::digest::Digest;
 
-use crate::client::{Answer, Ask};
+use crate::client::{BenchResponse, PreparedRequest};
 use crate::connection::Connection;
-use crate::content::{Blob, Image, MANIFEST};
-use crate::target::Target;
+use crate::content::{BenchImage, Blob, MANIFEST};
+use crate::target::BenchTarget;
 
 const OCTETS: &str = "application/octet-stream";
 
 /// A client that pushes.
 pub(crate) struct Pusher {
-    target: Arc<Target>,
+    target: Arc<BenchTarget>,
     connection: Connection,
     /// The `Authorization` of its requests.
     pub(crate) ticket: Option<HeaderValue>,
@@ -25,7 +25,10 @@ pub(crate) struct Pusher {
 
 impl Pusher {
     /// A client with this ticket.
-    pub(crate) async fn open(target: &Arc<Target>, ticket: Option<HeaderValue>) -> Result<Self> {
+    pub(crate) async fn open(
+        target: &Arc<BenchTarget>,
+        ticket: Option<HeaderValue>,
+    ) -> Result<Self> {
         Ok(Self {
             target: Arc::clone(target),
             connection: Connection::open(&target.host).await?,
@@ -33,12 +36,12 @@ impl Pusher {
         })
     }
 
-    fn ask(&self, method: Method, path: String) -> Result<Ask> {
+    fn ask(&self, method: Method, path: String) -> Result<PreparedRequest> {
         let ask = self.target.ask(method, path)?;
         Ok(ask.authorized(self.ticket.as_ref()))
     }
 
-    async fn created(&mut self, ask: &Ask) -> Result<()> {
+    async fn created(&mut self, ask: &PreparedRequest) -> Result<()> {
         let answer = self.connection.send(ask, false).await?;
         answer.expect_status(StatusCode::CREATED).map(drop)
     }
@@ -104,7 +107,12 @@ impl Pusher {
     }
 
     /// Pushes an image: asks for each blob, sends those that are missing, then the manifest.
-    pub(crate) async fn image(&mut self, repository: &str, tag: &str, image: &Image) -> Result<()> {
+    pub(crate) async fn image(
+        &mut self,
+        repository: &str,
+        tag: &str,
+        image: &BenchImage,
+    ) -> Result<()> {
         for blob in &image.blobs {
             if !self.has(repository, &blob.digest).await? {
                 self.whole(repository, blob).await?;
@@ -116,7 +124,7 @@ impl Pusher {
 }
 
 /// The path and query of the place where an upload goes on.
-pub(crate) fn location(answer: &Answer) -> Result<String> {
+pub(crate) fn location(answer: &BenchResponse) -> Result<String> {
     let value = answer.headers.all(&LOCATION).next();
     let uri: Uri = value.context("no Location")?.parse()?;
     let path = uri.path_and_query().context("a Location without a path")?;

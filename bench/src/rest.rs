@@ -8,13 +8,13 @@ use http::Method;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client::Ask;
-use crate::connection::{Connection, Door};
-use crate::launch::{Program, Running};
+use crate::client::PreparedRequest;
+use crate::connection::{Connection, Dialer};
+use crate::launch::{Program, RunningRegistry};
 use crate::load::count;
 use crate::process::resident;
-use crate::rows::Way;
-use crate::target::Kind;
+use crate::rows::Protocol;
+use crate::target::RegistryProduct;
 
 /// How long a fresh server is left alone before it is looked at.
 const REST: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const OPENERS: usize = 16;
 
 /// Resident memory in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Memory {
+pub(crate) struct ResidentMemory {
     /// Of the fresh server.
     pub(crate) rest: f64,
     /// Per connection that has made one request, if there were any.
@@ -35,13 +35,13 @@ pub(crate) struct Memory {
 }
 
 /// A registry, and what was found over one transport.
-pub(crate) struct Found {
+pub(crate) struct RestFindings {
     /// Which registry.
-    pub(crate) kind: Kind,
+    pub(crate) kind: RegistryProduct,
     /// What was spoken.
-    pub(crate) way: Way,
+    pub(crate) way: Protocol,
     /// What was found.
-    pub(crate) memory: Result<Memory>,
+    pub(crate) memory: Result<ResidentMemory>,
 }
 
 /// Starts each program anew, with an empty store, and measures it; then ends it. Connections of
@@ -49,16 +49,16 @@ pub(crate) struct Found {
 pub(crate) async fn measure(
     programs: &[Program],
     connections: usize,
-    ways: &[Way],
+    ways: &[Protocol],
     folder: &Path,
-) -> Vec<Found> {
+) -> Vec<RestFindings> {
     let mut started = Vec::new();
     for program in programs {
-        for way in [Way::Plain, Way::Tls, Way::Two] {
-            let is_asked = ways.contains(&way) && program.kind == Kind::Seawall;
-            if way == Way::Plain || is_asked {
+        for way in [Protocol::Plain, Protocol::Tls, Protocol::Two] {
+            let is_asked = ways.contains(&way) && program.kind == RegistryProduct::Seawall;
+            if way == Protocol::Plain || is_asked {
                 let place = folder.join(format!("{}-{way:?}", program.name));
-                let running = program.start_with(&place, way != Way::Plain).await;
+                let running = program.start_with(&place, way != Protocol::Plain).await;
                 started.push((program.kind, way, running));
             }
         }
@@ -75,19 +75,23 @@ pub(crate) async fn measure(
             }
             Err(error) => Err(error),
         };
-        found.push(Found { kind, way, memory });
+        found.push(RestFindings { kind, way, memory });
     }
     found
 }
 
-async fn one(running: &Running, way: Way, connections: Option<usize>) -> Result<Memory> {
+async fn one(
+    running: &RunningRegistry,
+    way: Protocol,
+    connections: Option<usize>,
+) -> Result<ResidentMemory> {
     let look = || {
         let bytes = resident(running.process.pid()).context("the registry has ended")?;
         anyhow::Ok(f64::from(u32::try_from(bytes >> 10)?) * 1024.0)
     };
     let rest = look()?;
     let Some(number) = connections else {
-        return Ok(Memory {
+        return Ok(ResidentMemory {
             rest,
             connection: None,
         });
@@ -101,14 +105,14 @@ async fn one(running: &Running, way: Way, connections: Option<usize>) -> Result<
         let answer = connection.send(&ask, false).await;
         answer.context("an idle connection was closed")?;
     }
-    Ok(Memory {
+    Ok(ResidentMemory {
         rest,
         connection: Some(each),
     })
 }
 
 /// So many connections that have each been spoken to once, whatever was answered.
-async fn open(number: usize, door: &Door, ask: &Ask) -> Result<Vec<Connection>> {
+async fn open(number: usize, door: &Dialer, ask: &PreparedRequest) -> Result<Vec<Connection>> {
     let mut running = JoinSet::new();
     for opener in 0..OPENERS {
         let (door, ask) = (door.clone(), ask.clone());

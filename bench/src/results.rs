@@ -8,12 +8,12 @@ use anyhow::Result;
 use crate::fixture::Fixture;
 use crate::lists::Pages;
 use crate::measure::Sample;
-use crate::oracle::Timings;
 use crate::output::note;
 use crate::rows::{Part, Row, Yardstick};
-use crate::siege::Besieged;
 use crate::statistics::median;
-use crate::target::Target;
+use crate::target::BenchTarget;
+use crate::timing_leak::Timings;
+use crate::under_attack::AttackFindings;
 
 /// What came of a row at a registry.
 #[derive(Clone, Debug)]
@@ -79,9 +79,9 @@ impl Cell {
 }
 
 /// A registry that takes part.
-pub(crate) struct Contestant {
+pub(crate) struct Competitor {
     /// Where it is.
-    pub(crate) target: Arc<Target>,
+    pub(crate) target: Arc<BenchTarget>,
     /// What was prepared in it.
     pub(crate) fixture: Fixture,
     /// Its resident memory after all the load, in bytes.
@@ -92,7 +92,7 @@ pub(crate) struct Contestant {
 #[derive(Default)]
 pub(crate) struct Results {
     /// Who took part, Seawall first.
-    pub(crate) contestants: Vec<Contestant>,
+    pub(crate) contestants: Vec<Competitor>,
     /// Who did not, and why.
     pub(crate) absent: Vec<(String, String)>,
     /// By the row's name and the contestant's place.
@@ -104,7 +104,7 @@ pub(crate) struct Results {
     /// Pages of short and of long lists.
     pub(crate) pages: Pages,
     /// Pulls beside attackers.
-    pub(crate) besieged: Besieged,
+    pub(crate) besieged: AttackFindings,
     /// Hidden and missing repositories.
     pub(crate) timings: Timings,
     /// Parts that could not be measured, and why.

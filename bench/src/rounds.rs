@@ -9,19 +9,19 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use crate::bare::Bare;
-use crate::content::Content;
-use crate::fixture::{Fixture, Needs, prepare};
-use crate::launch::{Program, Running};
+use crate::bare::BareServers;
+use crate::content::ContentMaker;
+use crate::fixture::{Fixture, FixtureNeeds, prepare};
+use crate::launch::{Program, RunningRegistry};
 use crate::measure::{Bench, Sample};
 use crate::options::Options;
 use crate::output::note;
-use crate::parts::Parts;
+use crate::parts::BenchParts;
 use crate::process::resident;
 use crate::rest;
-use crate::results::{Contestant, Results};
-use crate::rows::{Plan, Way, Work, Yardstick};
-use crate::target::{Kind, Target};
+use crate::results::{Competitor, Results};
+use crate::rows::{BenchPlan, Protocol, Workload, Yardstick};
+use crate::target::{BenchTarget, RegistryProduct};
 
 /// The programs to measure.
 fn programs(options: &Options) -> Vec<Program> {
@@ -31,33 +31,41 @@ fn programs(options: &Options) -> Vec<Program> {
         path: path.to_owned(),
     };
     vec![
-        program(Kind::Seawall, "Seawall", &options.seawall),
-        program(Kind::Two, "docker-registry", &options.docker_registry),
-        program(Kind::Three, "Distribution", &options.distribution),
+        program(RegistryProduct::Seawall, "Seawall", &options.seawall),
+        program(
+            RegistryProduct::Two,
+            "docker-registry",
+            &options.docker_registry,
+        ),
+        program(
+            RegistryProduct::Three,
+            "Distribution",
+            &options.distribution,
+        ),
     ]
 }
 
 /// Runs everything, with data in `folder`.
-pub(crate) async fn run(options: &Options, plan: &Plan, folder: &Path) -> Result<Results> {
+pub(crate) async fn run(options: &Options, plan: &BenchPlan, folder: &Path) -> Result<Results> {
     let mut bench = Bench {
         clients: options.clients.max(1),
         window: options.window(),
         rate: options.rate.unwrap_or(0.0),
-        content: Arc::new(Content::new()),
+        content: Arc::new(ContentMaker::new()),
     };
     let programs = programs(options);
-    let bare = Bare::start(&folder.join("bare")).await?;
+    let bare = BareServers::start(&folder.join("bare")).await?;
     let mut results = Results::default();
     let mut running = start_all(options, &programs, folder, &mut results).await;
     fill(&bench, plan, options.entries(), &mut results).await?;
     let seawall = programs.first().context("no program")?;
     let place = (folder, &bench.content);
-    let parts = Parts::prepare(seawall, plan, options, place, &mut results).await;
+    let parts = BenchParts::prepare(seawall, plan, options, place, &mut results).await;
     for round in 0..options.rounds() {
         note(format_args!("round {} of {}", round + 1, options.rounds()));
         still_there(&mut running)?;
         one_round(&mut bench, plan, &bare, round, &mut results).await;
-        if plan.any(Work::is_rest) {
+        if plan.any(Workload::is_rest) {
             let place = folder.join(format!("rest-{round}"));
             memory(&programs, options.connections(), &place, plan, &mut results).await;
         }
@@ -76,11 +84,16 @@ pub(crate) async fn run(options: &Options, plan: &Plan, folder: &Path) -> Result
 }
 
 /// Prepares what is read. Whoever cannot be prepared does not take part.
-async fn fill(bench: &Bench, plan: &Plan, entries: usize, results: &mut Results) -> Result<()> {
-    let needs = Needs {
-        large: plan.any(|work| work == Work::BlobLarge),
-        tags: plan.any(|work| work == Work::TagsPage),
-        catalog: plan.any(|work| work == Work::CatalogPage),
+async fn fill(
+    bench: &Bench,
+    plan: &BenchPlan,
+    entries: usize,
+    results: &mut Results,
+) -> Result<()> {
+    let needs = FixtureNeeds {
+        large: plan.any(|work| work == Workload::BlobLarge),
+        tags: plan.any(|work| work == Workload::TagsPage),
+        catalog: plan.any(|work| work == Workload::CatalogPage),
     };
     let found = std::mem::take(&mut results.contestants);
     for mut contestant in found {
@@ -99,7 +112,7 @@ async fn fill(bench: &Bench, plan: &Plan, entries: usize, results: &mut Results)
     }
     let first = results.contestants.first();
     anyhow::ensure!(
-        first.is_some_and(|first| first.target.kind == Kind::Seawall),
+        first.is_some_and(|first| first.target.kind == RegistryProduct::Seawall),
         "Seawall itself cannot be measured: {:?}",
         results.absent
     );
@@ -107,7 +120,7 @@ async fn fill(bench: &Bench, plan: &Plan, entries: usize, results: &mut Results)
 }
 
 /// Fails if a registry has ended by itself, or was ended by somebody: half a comparison is none.
-fn still_there(running: &mut [Running]) -> Result<()> {
+fn still_there(running: &mut [RunningRegistry]) -> Result<()> {
     for one in running {
         let name = &one.target.name;
         anyhow::ensure!(!one.process.has_ended(), "{name} ended during the run");
@@ -121,7 +134,7 @@ async fn start_all(
     programs: &[Program],
     folder: &Path,
     results: &mut Results,
-) -> Vec<Running> {
+) -> Vec<RunningRegistry> {
     let (mut running, mut found) = (Vec::new(), Vec::new());
     for program in programs {
         match program.start(&folder.join(program.name)).await {
@@ -149,7 +162,7 @@ async fn start_all(
     }
     results.contestants = found
         .into_iter()
-        .map(|target| Contestant {
+        .map(|target| Competitor {
             target: Arc::new(target),
             fixture: Fixture::default(),
             memory_after: None,
@@ -158,16 +171,16 @@ async fn start_all(
     running
 }
 
-async fn peer(text: &str) -> Result<Target> {
-    let mut target = Target::parse(text)?;
+async fn peer(text: &str) -> Result<BenchTarget> {
+    let mut target = BenchTarget::parse(text)?;
     target.discover().await?;
     Ok(target)
 }
 
 async fn one_round(
     bench: &mut Bench,
-    plan: &Plan,
-    bare: &Bare,
+    plan: &BenchPlan,
+    bare: &BareServers,
     round: usize,
     results: &mut Results,
 ) {
@@ -176,7 +189,7 @@ async fn one_round(
         yardstick(bench, Yardstick::Ceiling, bare, results).await;
     }
     for row in plan.rows.iter().filter(|row| !row.work.is_rest()) {
-        if row.work == Work::ManifestPaced && bench.rate <= 0.0 {
+        if row.work == Workload::ManifestPaced && bench.rate <= 0.0 {
             bench.rate = pace(results);
         }
         // Beside the row it is for: a minute later the machine may be another one.
@@ -197,7 +210,7 @@ async fn one_round(
     }
 }
 
-async fn yardstick(bench: &Bench, wanted: Yardstick, bare: &Bare, results: &mut Results) {
+async fn yardstick(bench: &Bench, wanted: Yardstick, bare: &BareServers, results: &mut Results) {
     let Some(seawall) = results.contestants.first() else {
         return;
     };
@@ -219,19 +232,19 @@ async fn memory(
     programs: &[Program],
     connections: usize,
     folder: &Path,
-    plan: &Plan,
+    plan: &BenchPlan,
     results: &mut Results,
 ) {
-    let ways = [Way::Plain, Way::Tls, Way::Two];
-    let asked = |way: &Way| plan.any(|work| work == Work::MemoryPerConnection(*way));
+    let ways = [Protocol::Plain, Protocol::Tls, Protocol::Two];
+    let asked = |way: &Protocol| plan.any(|work| work == Workload::MemoryPerConnection(*way));
     let ways: Vec<_> = ways.into_iter().filter(asked).collect();
     let measured = rest::measure(programs, connections, &ways, folder).await;
     for place in 0..results.contestants.len() {
         let kind = results.contestants.get(place).map(|one| one.target.kind);
         for row in plan.rows.iter().filter(|row| row.work.is_rest()) {
             let way = match row.work {
-                Work::MemoryPerConnection(way) => way,
-                _ => Way::Plain,
+                Workload::MemoryPerConnection(way) => way,
+                _ => Protocol::Plain,
             };
             let found = measured
                 .iter()
@@ -239,7 +252,7 @@ async fn memory(
             let value = match found.map(|found| &found.memory) {
                 None => Ok(None),
                 Some(Err(error)) => Err(anyhow::anyhow!("{error:#}")),
-                Some(Ok(found)) if row.work == Work::MemoryAtRest => Ok(Some(found.rest / 1e6)),
+                Some(Ok(found)) if row.work == Workload::MemoryAtRest => Ok(Some(found.rest / 1e6)),
                 Some(Ok(found)) => Ok(found.connection.map(|bytes| bytes / 1e3)),
             };
             results.add(row, place, value.map(|value| value.map(Sample::plain)));

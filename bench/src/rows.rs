@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 /// What is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Protocol {
     /// HTTP/1.1.
     Plain,
     /// HTTP/1.1 over TLS.
@@ -15,9 +15,9 @@ pub(crate) enum Way {
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
+pub(crate) enum Workload {
     /// GET of a manifest by its tag.
-    ManifestByTag(Way),
+    ManifestByTag(Protocol),
     /// GET of a manifest by its digest.
     ManifestByDigest,
     /// The same at a fixed rate, below what the slowest can do.
@@ -47,10 +47,10 @@ pub(crate) enum Work {
     /// Memory of a fresh server.
     MemoryAtRest,
     /// Memory per idle connection.
-    MemoryPerConnection(Way),
+    MemoryPerConnection(Protocol),
 }
 
-impl Work {
+impl Workload {
     /// Whether servers that do nothing are looked at; else they are under load.
     pub(crate) fn is_rest(self) -> bool {
         matches!(self, Self::MemoryAtRest | Self::MemoryPerConnection(_))
@@ -92,7 +92,7 @@ pub(crate) struct Row {
     /// The unit of its figures.
     pub(crate) unit: &'static str,
     /// What is done.
-    pub(crate) work: Work,
+    pub(crate) work: Workload,
     /// How many clients do it at once; 0 stands for the number on the command line.
     pub(crate) clients: usize,
     /// By what a step is multiplied to come to the unit.
@@ -108,7 +108,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    const fn new(id: &'static str, title: &'static str, work: Work, clients: usize) -> Self {
+    const fn new(id: &'static str, title: &'static str, work: Workload, clients: usize) -> Self {
         Self {
             id,
             title,
@@ -153,7 +153,7 @@ impl Row {
 
     /// Whether less is better.
     pub(crate) fn less_is_better(&self) -> bool {
-        self.work.is_rest() || self.work == Work::ManifestPaced
+        self.work.is_rest() || self.work == Workload::ManifestPaced
     }
 }
 
@@ -162,7 +162,7 @@ pub(crate) static ROWS: &[Row] = &[
     Row::new(
         "manifest-tag",
         "manifest GET by tag",
-        Work::ManifestByTag(Way::Plain),
+        Workload::ManifestByTag(Protocol::Plain),
         0,
     )
     .beats(40.0, 6.0)
@@ -170,7 +170,7 @@ pub(crate) static ROWS: &[Row] = &[
     Row::new(
         "manifest-digest",
         "manifest GET by digest",
-        Work::ManifestByDigest,
+        Workload::ManifestByDigest,
         0,
     )
     .beats(40.0, 6.0)
@@ -178,39 +178,44 @@ pub(crate) static ROWS: &[Row] = &[
     Row::new(
         "manifest-paced",
         "manifest GET by tag at {R}/s: 99th percentile",
-        Work::ManifestPaced,
+        Workload::ManifestPaced,
         0,
     )
     .unit("ms"),
     Row::new(
         "manifest-tls",
         "manifest GET by tag over TLS",
-        Work::ManifestByTag(Way::Tls),
+        Workload::ManifestByTag(Protocol::Tls),
         0,
     ),
     Row::new(
         "manifest-http2",
         "manifest GET by tag over HTTP/2 and TLS",
-        Work::ManifestByTag(Way::Two),
+        Workload::ManifestByTag(Protocol::Two),
         0,
     ),
     Row::new(
         "manifest-head",
         "manifest HEAD by tag",
-        Work::ManifestHead,
+        Workload::ManifestHead,
         0,
     )
     .beats(35.0, 6.0),
-    Row::new("blob-head", "blob HEAD", Work::BlobHead, 0).beats(35.0, 6.0),
-    Row::new("blob-1k", "blob GET 1 KiB", Work::BlobSmall, 0).beats(40.0, 25.0),
-    Row::new("blob-64m", "blob GET 64 MiB, 2 clients", Work::BlobLarge, 2)
-        .beats(1.0, 1.0)
-        .reaches(Yardstick::BareSend, 0.9)
-        .mebibytes(),
+    Row::new("blob-head", "blob HEAD", Workload::BlobHead, 0).beats(35.0, 6.0),
+    Row::new("blob-1k", "blob GET 1 KiB", Workload::BlobSmall, 0).beats(40.0, 25.0),
+    Row::new(
+        "blob-64m",
+        "blob GET 64 MiB, 2 clients",
+        Workload::BlobLarge,
+        2,
+    )
+    .beats(1.0, 1.0)
+    .reaches(Yardstick::BareSend, 0.9)
+    .mebibytes(),
     Row::new(
         "push-64m",
         "push 64 MiB layer, 1 client",
-        Work::PushLayer,
+        Workload::PushLayer,
         1,
     )
     .beats(1.5, 1.2)
@@ -219,57 +224,57 @@ pub(crate) static ROWS: &[Row] = &[
     Row::new(
         "push-image",
         "push image of 10 small layers, 1 client",
-        Work::PushImage,
+        Workload::PushImage,
         1,
     )
     .beats(4.0, 4.0),
-    Row::new("push-tag", "tag pushes, 8 clients", Work::PushTag, 8).beats(4.0, 3.0),
+    Row::new("push-tag", "tag pushes, 8 clients", Workload::PushTag, 8).beats(4.0, 3.0),
     Row::new(
         "new-repository",
         "new repositories, 8 clients",
-        Work::NewRepository,
+        Workload::NewRepository,
         8,
     )
     .beats(5.0, 3.0),
     Row::new(
         "tags-page",
         "tags/list, page of 100 of {N}",
-        Work::TagsPage,
+        Workload::TagsPage,
         0,
     )
     .beats(20.0, 10.0),
     Row::new(
         "catalog-page",
         "catalog, page of 100 of {N}",
-        Work::CatalogPage,
+        Workload::CatalogPage,
         0,
     )
     .beats(20.0, 10.0),
     Row::new(
         "tokens",
         "tokens, one user, warm, 8 clients",
-        Work::Token,
+        Workload::Token,
         8,
     ),
-    Row::new("memory", "memory at rest", Work::MemoryAtRest, 0).at_most(40.0, "MB"),
+    Row::new("memory", "memory at rest", Workload::MemoryAtRest, 0).at_most(40.0, "MB"),
     Row::new(
         "connections",
         "memory per idle HTTP/1.1 connection ({C})",
-        Work::MemoryPerConnection(Way::Plain),
+        Workload::MemoryPerConnection(Protocol::Plain),
         0,
     )
     .at_most(20.0, "kB"),
     Row::new(
         "connections-tls",
         "memory per idle TLS connection ({C})",
-        Work::MemoryPerConnection(Way::Tls),
+        Workload::MemoryPerConnection(Protocol::Tls),
         0,
     )
     .unit("kB"),
     Row::new(
         "connections-http2",
         "memory per idle HTTP/2 connection over TLS ({C})",
-        Work::MemoryPerConnection(Way::Two),
+        Workload::MemoryPerConnection(Protocol::Two),
         0,
     )
     .unit("kB"),
@@ -294,14 +299,14 @@ const PARTS: &[(&str, Part)] = &[
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct BenchPlan {
     /// Rows of the table.
     pub(crate) rows: Vec<&'static Row>,
     /// Parts.
     pub(crate) parts: Vec<Part>,
 }
 
-impl Plan {
+impl BenchPlan {
     /// What has these names; all, if there is no name.
     pub(crate) fn chosen(names: &[String]) -> Result<Self> {
         let rows = ROWS.iter().map(|row| row.id);
@@ -323,7 +328,7 @@ impl Plan {
     }
 
     /// Whether one of the rows is of this kind.
-    pub(crate) fn any(&self, is_wanted: impl Fn(Work) -> bool) -> bool {
+    pub(crate) fn any(&self, is_wanted: impl Fn(Workload) -> bool) -> bool {
         self.rows.iter().any(|row| is_wanted(row.work))
     }
 }
@@ -332,9 +337,9 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan(names: &[&str]) -> Result<Plan> {
+    fn plan(names: &[&str]) -> Result<BenchPlan> {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        Plan::chosen(&names)
+        BenchPlan::chosen(&names)
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(crate) struct Overlap {
     /// The largest distance of their distribution functions (Kolmogorov and Smirnov): 0 if they are
     /// the same, 1 if they do not overlap.
     pub(crate) distance: f64,
-    /// How often one of the first is shorter than one of the second, equal ones counted half: 0.5 if
-    /// neither tends to be shorter.
+    /// How often one of the first is shorter than one of the second, equal ones counted half: 0.5
+    /// if neither tends to be shorter.
     pub(crate) shorter: f64,
 }
 
@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn half_an_overlap_is_half_a_distance() {
-        // Of nine pairs the first is shorter in six (1<2, 1<3, 1<9, 2<3, 2<9, 3<9), and equal in two.
+        // Of nine pairs the first is shorter in six (1<2, 1<3, 1<9, 2<3, 2<9, 3<9), and equal in
+        // two.
         let found = overlap(&millis(&[3, 1, 2]), &millis(&[2, 9, 3])).unwrap();
         assert!((found.shorter - 7.0 / 9.0).abs() < 1e-9, "{found:?}");
         assert!((found.distance - 1.0 / 3.0).abs() < 1e-9, "{found:?}");

@@ -5,27 +5,27 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use http::StatusCode;
 
-use crate::client::{Answer, Ask};
-use crate::connection::{Connection, Door};
-use crate::content::{Blob, Content, Image, LARGE, MANIFEST};
-use crate::load::Step;
+use crate::client::{BenchResponse, PreparedRequest};
+use crate::connection::{Connection, Dialer};
+use crate::content::{BenchImage, Blob, ContentMaker, LARGE, MANIFEST};
+use crate::load::LoadStep;
 use crate::push::Pusher;
-use crate::target::{Target, scope};
+use crate::target::{BenchTarget, scope};
 
 /// So many new repositories share a token.
 const REPOSITORIES_PER_TOKEN: usize = 10;
 
 /// A request, and what has to come back.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    ask: Ask,
+pub(crate) struct ExpectedAnswer {
+    ask: PreparedRequest,
     status: StatusCode,
     length: Option<u64>,
 }
 
-impl Wanted {
+impl ExpectedAnswer {
     /// Any body with status 200.
-    pub(crate) fn ok(ask: Ask) -> Self {
+    pub(crate) fn ok(ask: PreparedRequest) -> Self {
         Self {
             ask,
             status: StatusCode::OK,
@@ -46,7 +46,11 @@ impl Wanted {
     }
 
     /// Sends it, and fails if anything else comes back; the body is kept where `keep` says so.
-    pub(crate) async fn fetch(&self, connection: &mut Connection, keep: bool) -> Result<Answer> {
+    pub(crate) async fn fetch(
+        &self,
+        connection: &mut Connection,
+        keep: bool,
+    ) -> Result<BenchResponse> {
         let answer = connection.send(&self.ask, keep).await?;
         let answer = answer.expect_status(self.status)?;
         let (found, wanted) = (answer.length, self.length.unwrap_or(answer.length));
@@ -58,7 +62,7 @@ impl Wanted {
 /// Sends the same requests over and over.
 pub(crate) struct Fetch {
     connection: Connection,
-    wanted: Arc<[Wanted]>,
+    wanted: Arc<[ExpectedAnswer]>,
     next: usize,
 }
 
@@ -66,10 +70,10 @@ impl Fetch {
     /// So many clients, each of which begins with another of these requests.
     pub(crate) async fn clients(
         number: usize,
-        door: &Door,
-        wanted: Vec<Wanted>,
+        door: &Dialer,
+        wanted: Vec<ExpectedAnswer>,
     ) -> Result<Vec<Self>> {
-        let wanted: Arc<[Wanted]> = wanted.into();
+        let wanted: Arc<[ExpectedAnswer]> = wanted.into();
         let mut clients = Vec::new();
         for client in 0..number {
             clients.push(Self {
@@ -82,7 +86,7 @@ impl Fetch {
     }
 }
 
-impl Step for Fetch {
+impl LoadStep for Fetch {
     async fn step(&mut self) -> Result<()> {
         let wanted = self.wanted.get(self.next % self.wanted.len().max(1));
         let wanted = wanted.context("nothing to ask for")?;
@@ -94,14 +98,17 @@ impl Step for Fetch {
 /// Pushes large layers into one repository. Making and hashing them is not timed.
 pub(crate) struct PushLayer {
     pusher: Pusher,
-    content: Arc<Content>,
+    content: Arc<ContentMaker>,
     repository: String,
     next: Option<Blob>,
 }
 
 impl PushLayer {
     /// The only client there is of this kind.
-    pub(crate) async fn open(target: &Arc<Target>, content: &Arc<Content>) -> Result<Self> {
+    pub(crate) async fn open(
+        target: &Arc<BenchTarget>,
+        content: &Arc<ContentMaker>,
+    ) -> Result<Self> {
         let repository = target.repository("layers");
         let ticket = target.ticket_for(&repository, "pull,push").await?;
         Ok(Self {
@@ -113,7 +120,7 @@ impl PushLayer {
     }
 }
 
-impl Step for PushLayer {
+impl LoadStep for PushLayer {
     async fn prepare(&mut self) -> Result<()> {
         self.next = self.content.layer(LARGE);
         Ok(())
@@ -128,14 +135,17 @@ impl Step for PushLayer {
 /// Pushes images of ten small layers into one repository. Making them is not timed.
 pub(crate) struct PushImage {
     pusher: Pusher,
-    content: Arc<Content>,
+    content: Arc<ContentMaker>,
     repository: String,
-    next: Option<Image>,
+    next: Option<BenchImage>,
 }
 
 impl PushImage {
     /// The only client there is of this kind.
-    pub(crate) async fn open(target: &Arc<Target>, content: &Arc<Content>) -> Result<Self> {
+    pub(crate) async fn open(
+        target: &Arc<BenchTarget>,
+        content: &Arc<ContentMaker>,
+    ) -> Result<Self> {
         let repository = target.repository("images");
         let ticket = target.ticket_for(&repository, "pull,push").await?;
         Ok(Self {
@@ -147,7 +157,7 @@ impl PushImage {
     }
 }
 
-impl Step for PushImage {
+impl LoadStep for PushImage {
     async fn prepare(&mut self) -> Result<()> {
         self.next = self.content.image(10);
         Ok(())
@@ -164,7 +174,7 @@ impl Step for PushImage {
 /// there already.
 pub(crate) struct PushTag {
     pusher: Pusher,
-    content: Arc<Content>,
+    content: Arc<ContentMaker>,
     repository: String,
     blobs: Arc<[Blob]>,
 }
@@ -173,8 +183,8 @@ impl PushTag {
     /// So many clients; the blobs are pushed here.
     pub(crate) async fn clients(
         number: usize,
-        target: &Arc<Target>,
-        content: &Arc<Content>,
+        target: &Arc<BenchTarget>,
+        content: &Arc<ContentMaker>,
     ) -> Result<Vec<Self>> {
         let repository = target.repository("pushed");
         let ticket = target.ticket_for(&repository, "pull,push").await?;
@@ -195,10 +205,10 @@ impl PushTag {
     }
 }
 
-impl Step for PushTag {
+impl LoadStep for PushTag {
     async fn step(&mut self) -> Result<()> {
         let mark = self.content.mark();
-        let manifest = Image::marked(&self.blobs, &mark);
+        let manifest = BenchImage::marked(&self.blobs, &mark);
         let repository = &self.repository;
         self.pusher
             .manifest(repository, &mark, MANIFEST, manifest)
@@ -209,8 +219,8 @@ impl Step for PushTag {
 /// Makes repositories by pushing an image of one blob, its configuration, into each.
 pub(crate) struct NewRepository {
     pusher: Pusher,
-    target: Arc<Target>,
-    content: Arc<Content>,
+    target: Arc<BenchTarget>,
+    content: Arc<ContentMaker>,
     names: Vec<String>,
 }
 
@@ -218,8 +228,8 @@ impl NewRepository {
     /// So many clients.
     pub(crate) async fn clients(
         number: usize,
-        target: &Arc<Target>,
-        content: &Arc<Content>,
+        target: &Arc<BenchTarget>,
+        content: &Arc<ContentMaker>,
     ) -> Result<Vec<Self>> {
         let mut clients = Vec::new();
         for _ in 0..number {
@@ -248,7 +258,7 @@ impl NewRepository {
     }
 }
 
-impl Step for NewRepository {
+impl LoadStep for NewRepository {
     async fn step(&mut self) -> Result<()> {
         if self.names.is_empty() {
             self.name_more().await?;

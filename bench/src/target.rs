@@ -12,17 +12,17 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::Value;
 
-use crate::client::Ask;
-use crate::connection::{Connection, Door};
-use crate::rows::Way;
-use crate::tls::Secure;
+use crate::client::PreparedRequest;
+use crate::connection::{Connection, Dialer};
+use crate::rows::Protocol;
+use crate::tls::TlsEndpoint;
 
 /// The repositories of the benchmark lie below this name, if a peer's address says no other.
 const PREFIX: &str = "bench";
 
 /// Which registry it is: the goals differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum RegistryProduct {
     /// Ours.
     Seawall,
     /// Debian's docker-registry.
@@ -65,11 +65,11 @@ struct Realm {
 
 /// A registry that answers.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
+pub(crate) struct BenchTarget {
     /// What it is called in the table.
     pub(crate) name: String,
     /// Which it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: RegistryProduct,
     /// The version that it says it has.
     pub(crate) version: String,
     /// `address:port`.
@@ -77,15 +77,15 @@ pub(crate) struct Target {
     /// Its process, if it was started here.
     pub(crate) pid: Option<u32>,
     /// Where it speaks TLS, if it was started here with a certificate.
-    pub(crate) secure: Option<Secure>,
+    pub(crate) secure: Option<TlsEndpoint>,
     prefix: String,
     login: Option<Login>,
     realm: Option<Realm>,
 }
 
-impl Target {
-    /// A registry at this address; [`Target::discover`] finds out the rest.
-    pub(crate) fn new(name: &str, kind: Kind, host: &str, login: Option<Login>) -> Self {
+impl BenchTarget {
+    /// A registry at this address; [`BenchTarget::discover`] finds out the rest.
+    pub(crate) fn new(name: &str, kind: RegistryProduct, host: &str, login: Option<Login>) -> Self {
         Self {
             name: name.to_owned(),
             kind,
@@ -118,7 +118,7 @@ impl Target {
             }
         });
         ensure!(!name.is_empty() && !host.is_empty(), "a peer is name=url");
-        let mut target = Self::new(name, Kind::Other, host, login);
+        let mut target = Self::new(name, RegistryProduct::Other, host, login);
         if !host.contains(':') {
             target.host.push_str(":80");
         }
@@ -131,7 +131,7 @@ impl Target {
 
     /// Asks how one is let in.
     pub(crate) async fn discover(&mut self) -> Result<()> {
-        let ask = Ask::new(Method::GET, &self.host, "/v2/")?;
+        let ask = PreparedRequest::new(Method::GET, &self.host, "/v2/")?;
         let answer = Connection::open(&self.host).await?.send(&ask, true).await?;
         if answer.status == StatusCode::OK {
             return Ok(());
@@ -158,12 +158,12 @@ impl Target {
     }
 
     /// The way in over this transport; `None` if it is not spoken there.
-    pub(crate) fn door(&self, way: Way) -> Result<Option<Door>> {
+    pub(crate) fn door(&self, way: Protocol) -> Result<Option<Dialer>> {
         match (way, &self.secure) {
-            (Way::Plain, _) => Ok(Some(Door::plain(&self.host))),
+            (Protocol::Plain, _) => Ok(Some(Dialer::plain(&self.host))),
             (_, None) => Ok(None),
-            (Way::Tls, Some(secure)) => secure.one().map(Some),
-            (Way::Two, Some(secure)) => secure.two().map(Some),
+            (Protocol::Tls, Some(secure)) => secure.one().map(Some),
+            (Protocol::Two, Some(secure)) => secure.two().map(Some),
         }
     }
 
@@ -173,12 +173,15 @@ impl Target {
     }
 
     /// A request to it.
-    pub(crate) fn ask(&self, method: Method, path: impl Into<String>) -> Result<Ask> {
-        Ask::new(method, &self.host, path)
+    pub(crate) fn ask(&self, method: Method, path: impl Into<String>) -> Result<PreparedRequest> {
+        PreparedRequest::new(method, &self.host, path)
     }
 
     /// The host and the request for a token with these scopes, if it gives tokens.
-    pub(crate) fn token_request(&self, scopes: &[String]) -> Result<Option<(String, Ask)>> {
+    pub(crate) fn token_request(
+        &self,
+        scopes: &[String],
+    ) -> Result<Option<(String, PreparedRequest)>> {
         let Some(realm) = &self.realm else {
             return Ok(None);
         };
@@ -188,7 +191,7 @@ impl Target {
             path.push_str(scope);
         }
         let login = self.login.as_ref().map(Login::header).transpose()?;
-        let ask = Ask::new(Method::GET, &realm.host, path)?.authorized(login.as_ref());
+        let ask = PreparedRequest::new(Method::GET, &realm.host, path)?.authorized(login.as_ref());
         Ok(Some((realm.host.clone(), ask)))
     }
 
@@ -255,8 +258,11 @@ mod tests {
 
     #[test]
     fn a_peer_is_a_name_and_an_address() {
-        let peer = Target::parse("quay=http://ann:s3:cret@10.0.0.1:8080/team/x").unwrap();
-        assert_eq!((peer.name.as_str(), peer.kind), ("quay", Kind::Other));
+        let peer = BenchTarget::parse("quay=http://ann:s3:cret@10.0.0.1:8080/team/x").unwrap();
+        assert_eq!(
+            (peer.name.as_str(), peer.kind),
+            ("quay", RegistryProduct::Other)
+        );
         assert_eq!(peer.host, "10.0.0.1:8080");
         assert_eq!(peer.repository("a"), "team/x/a");
         let login = peer.login.unwrap();
@@ -264,14 +270,14 @@ mod tests {
             (login.user.as_str(), login.password.as_str()),
             ("ann", "s3:cret")
         );
-        let bare = Target::parse("zot=http://zot").unwrap();
+        let bare = BenchTarget::parse("zot=http://zot").unwrap();
         assert_eq!(
             (bare.host.as_str(), bare.repository("a").as_str()),
             ("zot:80", "bench/a")
         );
         assert!(bare.login.is_none());
         for wrong in ["zot", "zot=https://zot", "=http://zot", "zot=http://"] {
-            assert!(Target::parse(wrong).is_err(), "{wrong}");
+            assert!(BenchTarget::parse(wrong).is_err(), "{wrong}");
         }
     }
 

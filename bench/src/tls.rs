@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 
-use crate::connection::{Door, Transport};
+use crate::connection::{Dialer, Transport};
 
 /// The names of the files for Seawall's configuration.
 pub(crate) const CERTIFICATE: &str = "certificate.pem";
@@ -18,12 +18,12 @@ pub(crate) const KEY: &str = "key.pem";
 
 /// An address where TLS is spoken, with a certificate that was made here.
 #[derive(Clone, Debug)]
-pub(crate) struct Secure {
+pub(crate) struct TlsEndpoint {
     address: String,
     certificate: CertificateDer<'static>,
 }
 
-impl Secure {
+impl TlsEndpoint {
     /// Makes a certificate for 127.0.0.1 and writes it and its key into `folder`.
     pub(crate) fn prepare(folder: &Path, address: &str) -> Result<Self> {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
@@ -36,17 +36,17 @@ impl Secure {
     }
 
     /// The way in for HTTP/1.1 over TLS.
-    pub(crate) fn one(&self) -> Result<Door> {
+    pub(crate) fn one(&self) -> Result<Dialer> {
         Ok(self.door(Transport::Tls(self.config(b"http/1.1")?)))
     }
 
     /// The way in for HTTP/2 over TLS.
-    pub(crate) fn two(&self) -> Result<Door> {
+    pub(crate) fn two(&self) -> Result<Dialer> {
         Ok(self.door(Transport::Two(self.config(b"h2")?)))
     }
 
-    fn door(&self, transport: Transport) -> Door {
-        Door {
+    fn door(&self, transport: Transport) -> Dialer {
+        Dialer {
             address: self.address.clone(),
             transport,
             source: None,

@@ -12,7 +12,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::client::{Answer, Ask, Headers, MAX_KEPT};
+use crate::client::{BenchResponse, Headers, MAX_KEPT, PreparedRequest};
 
 /// The most headers, and bytes of them, that an answer may have.
 const MAX_HEADERS: usize = 64;
@@ -76,7 +76,11 @@ impl Wire {
 
     /// Sends a request and reads the answer to its end. The body is kept only where `keep` says so,
     /// and where the answer is no success.
-    pub(crate) async fn send(&mut self, ask: &Ask, keep: bool) -> Result<Answer> {
+    pub(crate) async fn send(
+        &mut self,
+        ask: &PreparedRequest,
+        keep: bool,
+    ) -> Result<BenchResponse> {
         ensure!(self.unread.is_empty(), "an answer that nobody asked for");
         for piece in ask.wire() {
             self.stream.write_all(piece).await.context("sending")?;
@@ -97,7 +101,7 @@ impl Wire {
             Length::Known(length) => self.take(length, &mut body).await?,
             Length::Chunked => self.chunks(&mut body).await?,
         }
-        Ok(Answer {
+        Ok(BenchResponse {
             status,
             headers,
             length: body.length,
@@ -217,12 +221,12 @@ mod tests {
 
     const HOST: &str = "127.0.0.1:1";
 
-    fn get() -> Ask {
-        Ask::new(Method::GET, HOST, "/v2/").unwrap()
+    fn get() -> PreparedRequest {
+        PreparedRequest::new(Method::GET, HOST, "/v2/").unwrap()
     }
 
     /// What a client makes of an answer that comes in pieces of every size.
-    async fn received(ask: &Ask, answer: &[u8]) -> Result<Answer> {
+    async fn received(ask: &PreparedRequest, answer: &[u8]) -> Result<BenchResponse> {
         let mut last = None;
         for size in (1..=answer.len()).rev() {
             let (near, far) = duplex(64 << 10);
@@ -262,7 +266,7 @@ mod tests {
                      5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nx-sum: 1\r\n\r\n";
         let answer = received(&get(), text).await.unwrap();
         assert_eq!((answer.length, &*answer.body), (6, &b"hello!"[..]));
-        let head = Ask::new(Method::HEAD, HOST, "/").unwrap();
+        let head = PreparedRequest::new(Method::HEAD, HOST, "/").unwrap();
         let text = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n";
         assert_eq!(received(&head, text).await.unwrap().length, 0);
         let text = b"HTTP/1.1 204 No Content\r\n\r\n";

@@ -1,4 +1,5 @@
-//! Tells the program what it was built from: the commit, if it is built in a checkout, and the compiler.
+//! Tells the program what it was built from: the commit, if it is built in a checkout, and the
+//! compiler.
 
 use std::path::Path;
 use std::process::Command;

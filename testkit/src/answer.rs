@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// An answer, its body read to the end.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct TestResponse {
     /// What was asked, for messages.
     pub asked: String,
     /// The status.
@@ -20,7 +20,7 @@ pub struct Answer {
     pub whole: bool,
 }
 
-impl Answer {
+impl TestResponse {
     /// Fails the test unless the status is this one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
@@ -38,8 +38,8 @@ impl Answer {
         self
     }
 
-    /// Fails the test unless the answer is one that HTTP and the protocol allow at all, whatever was
-    /// asked for.
+    /// Fails the test unless the answer is one that HTTP and the protocol allow at all, whatever
+    /// was asked for.
     #[track_caller]
     fn sound(&self) {
         let (method, path) = self.asked.split_once(' ').unwrap_or_default();
@@ -71,7 +71,7 @@ impl Answer {
         }
     }
 
-    /// distribution §13.1: the words in this order, all quoted, none empty.
+    /// protocol §13.1: the words in this order, all quoted, none empty.
     #[track_caller]
     fn sound_challenge(&self) {
         let challenge = self.header("www-authenticate");
@@ -93,7 +93,7 @@ impl Answer {
         assert!(names.starts_with(&["realm", "service"]), "{challenge}");
     }
 
-    /// distribution §3.1: a list of errors, each with a code of capitals.
+    /// protocol §3.1: a list of errors, each with a code of capitals.
     #[track_caller]
     fn sound_errors(&self) {
         let body = self.json();

@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall::compose::{self, Core, Ground, House};
+use seawall::compose::{self, App, CoreServices, Runtime};
 use seawall::config::Config;
-use seawall::examine::{Report, examine};
-use seawall::front;
+use seawall::frontend;
+use seawall::verify::{VerifyReport, verify_storage};
 use seawall_accounts::NewUser;
-use seawall_blob::files::{Disk, Files};
+use seawall_blob::files::{DiskFiles, Files};
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::{grants, repositories};
 use seawall_kernel::http::Dispatcher;
 use seawall_kernel::{FeaturePlan, Op};
-use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_meta::fixture::{DatabaseBackend, TestDatabase};
 use seawall_types::Secret;
 use seawall_types::lane::Lane;
 use seawall_types::name::{NamespaceName, RepositoryName};
 use seawall_types::permission::{Role, Visibility};
 
 use crate::client::Client;
-use crate::requests::Requests;
+use crate::requests::RequestCapture;
 
 /// The password of every user that a test makes.
 const PASSWORD: &str = "correct horse battery staple";
@@ -32,11 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A whole server in process.
 pub struct TestApp {
     /// What is put together.
-    pub house: House,
+    pub house: App,
     /// The log of all requests so far.
-    pub requests: Requests,
+    pub requests: RequestCapture,
     dispatcher: Arc<Dispatcher>,
-    plans: Arc<Vec<FeaturePlan<Core>>>,
+    plans: Arc<Vec<FeaturePlan<CoreServices>>>,
     config: Config,
     data: PathBuf,
     files: Arc<dyn Files>,
@@ -54,10 +54,10 @@ fn cache_bytes() -> u64 {
     std::env::var("SEAWALL_TEST_CACHE").map_or(16 << 20, |bytes| bytes.parse().expect("bytes"))
 }
 
-fn dispatch(house: &House, requests: &Requests) -> Arc<Dispatcher> {
+fn dispatch(house: &App, requests: &RequestCapture) -> Arc<Dispatcher> {
     let journal = Arc::new(requests.clone());
     house
-        .dispatcher(front::routes(None), Some(journal))
+        .dispatcher(frontend::routes(None), Some(journal))
         .expect("routes that can be served together")
 }
 
@@ -69,7 +69,7 @@ impl TestApp {
 
     /// A server whose configuration was changed before it started.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::made(compose::plans(), change, Arc::new(Disk)).await
+        Self::made(compose::plans(), change, Arc::new(DiskFiles)).await
     }
 
     /// A server whose blobs are on files that may fail.
@@ -78,19 +78,22 @@ impl TestApp {
     }
 
     /// A server with one feature more, whose configuration was changed before it started.
-    pub async fn with_feature(plan: FeaturePlan<Core>, change: impl FnOnce(&mut Config)) -> Self {
+    pub async fn with_feature(
+        plan: FeaturePlan<CoreServices>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut plans = compose::plans();
         plans.push(plan);
-        Self::made(plans, change, Arc::new(Disk)).await
+        Self::made(plans, change, Arc::new(DiskFiles)).await
     }
 
     async fn made(
-        plans: Vec<FeaturePlan<Core>>,
+        plans: Vec<FeaturePlan<CoreServices>>,
         change: impl FnOnce(&mut Config),
         files: Arc<dyn Files>,
     ) -> Self {
         let plans = Arc::new(plans);
-        let backend = Backend::chosen().expect("SEAWALL_TEST_DB");
+        let backend = DatabaseBackend::chosen().expect("SEAWALL_TEST_DB");
         let database = TestDatabase::migrated(backend, &compose::tables(&plans))
             .await
             .expect("a database");
@@ -105,7 +108,7 @@ impl TestApp {
         let house = Self::open(&plans, &config, &data, &files).await;
         let operator = house.kernel.internal_op(Lane::Control, "test");
         Self::make(&house, &operator, "admin", true).await;
-        let requests = Requests::default();
+        let requests = RequestCapture::default();
         let dispatcher = dispatch(&house, &requests);
         Self {
             house,
@@ -151,33 +154,33 @@ impl TestApp {
     }
 
     /// A second server beside this one, over the same data, as another replica would be.
-    pub async fn beside(&self) -> (House, Client) {
+    pub async fn beside(&self) -> (App, Client) {
         let house = Self::open(&self.plans, &self.config, &self.data, &self.files).await;
         let client = Client::anonymous(dispatch(&house, &self.requests));
         (house, client)
     }
 
     async fn open(
-        plans: &[FeaturePlan<Core>],
+        plans: &[FeaturePlan<CoreServices>],
         config: &Config,
         data: &Path,
         files: &Arc<dyn Files>,
-    ) -> House {
-        let ground = Ground {
+    ) -> App {
+        let ground = Runtime {
             files: Arc::clone(files),
-            ..Ground::machine()
+            ..Runtime::machine()
         };
         let meta = compose::open_meta(config, data, &ground)
             .await
             .expect("the database opens");
-        let house = House::open_with(plans, config, data, meta, &ground)
+        let house = App::open_with(plans, config, data, meta, &ground)
             .await
             .expect("the house opens");
         house.start().await.expect("the house starts");
         house
     }
 
-    async fn make(house: &House, operator: &Op, name: &str, superuser: bool) {
+    async fn make(house: &App, operator: &Op, name: &str, superuser: bool) {
         let name = NamespaceName::parse(name).expect("a user's name");
         let password = Some(Secret::new(PASSWORD.to_owned()));
         let user = NewUser {
@@ -289,8 +292,8 @@ impl TestApp {
     }
 
     /// What `seawall verify` finds.
-    pub async fn verify(&self) -> Report {
-        examine(&self.operator(), true)
+    pub async fn verify(&self) -> VerifyReport {
+        verify_storage(&self.operator(), true)
             .await
             .expect("a verification")
     }

@@ -1,5 +1,5 @@
-//! A client: somebody with or without credentials, who sends requests to a server, in process or over
-//! a socket.
+//! A client: somebody with or without credentials, who sends requests to a server, in process or
+//! over a socket.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use seawall_kernel::Origin;
 use seawall_kernel::http::Dispatcher;
 use seawall_types::digest::{Algorithm, Digest};
 
-use crate::answer::Answer;
-use crate::image::Image;
+use crate::answer::TestResponse;
+use crate::image::TestImage;
 use crate::wire::Wire;
 
 /// Whom the requests go to.
 #[derive(Clone)]
-enum Server {
-    House(Arc<Dispatcher>),
+enum ServerKind {
+    InProcess(Arc<Dispatcher>),
     Wire(Wire),
 }
 
 /// Somebody who sends requests.
 #[derive(Clone)]
 pub struct Client {
-    server: Server,
+    server: ServerKind,
     /// What goes into `Authorization`, if anything.
     pub authorization: Option<String>,
 }
@@ -36,7 +36,7 @@ impl Client {
     /// Nobody in particular.
     pub fn anonymous(dispatcher: Arc<Dispatcher>) -> Self {
         Self {
-            server: Server::House(dispatcher),
+            server: ServerKind::InProcess(dispatcher),
             authorization: None,
         }
     }
@@ -44,7 +44,7 @@ impl Client {
     /// Nobody in particular, over a socket: every request has a connection of its own.
     pub fn over(wire: Wire) -> Self {
         Self {
-            server: Server::Wire(wire),
+            server: ServerKind::Wire(wire),
             authorization: None,
         }
     }
@@ -89,8 +89,8 @@ impl Client {
             headers: Vec::new(),
             body: Body::empty(),
             host: match &self.server {
-                Server::House(_) => "registry.test".to_owned(),
-                Server::Wire(wire) => wire.address.to_string(),
+                ServerKind::InProcess(_) => "registry.test".to_owned(),
+                ServerKind::Wire(wire) => wire.address.to_string(),
             },
         };
         if let Some(authorization) = &self.authorization {
@@ -156,7 +156,7 @@ impl Client {
     }
 
     /// Pushes an image's blobs and its manifest under `reference`; says the manifest's digest.
-    pub async fn push(&self, name: &str, reference: &str, image: &Image) -> Digest {
+    pub async fn push(&self, name: &str, reference: &str, image: &TestImage) -> Digest {
         for blob in image.blobs() {
             self.push_blob(name, &blob).await;
         }
@@ -180,7 +180,7 @@ impl Client {
     }
 
     /// Fails the test unless `image` can be pulled whole under `reference`.
-    pub async fn pull(&self, name: &str, reference: &str, image: &Image) {
+    pub async fn pull(&self, name: &str, reference: &str, image: &TestImage) {
         let manifest = self
             .get(&format!("/v2/{name}/manifests/{reference}"))
             .send()
@@ -258,19 +258,19 @@ impl Request {
     }
 
     /// Sends it and reads the answer whole.
-    pub async fn send(self) -> Answer {
+    pub async fn send(self) -> TestResponse {
         let asked = format!("{} {}", self.method, self.path);
         let (server, request, origin) = self.into_parts();
         let dispatcher = match server {
-            Server::House(dispatcher) => dispatcher,
-            Server::Wire(wire) => return wire.exchange(asked, request).await,
+            ServerKind::InProcess(dispatcher) => dispatcher,
+            ServerKind::Wire(wire) => return wire.exchange(asked, request).await,
         };
         let response = dispatcher.dispatch(request, origin).await;
         Self::read(asked, response).await
     }
 
     /// Reads an answer whole.
-    pub(crate) async fn read(asked: String, response: http::Response<Body>) -> Answer {
+    pub(crate) async fn read(asked: String, response: http::Response<Body>) -> TestResponse {
         let (parts, body) = response.into_parts();
         let mut stream = body.into_data_stream();
         let mut whole = true;
@@ -281,7 +281,7 @@ impl Request {
                 Err(_) => whole = false,
             }
         }
-        Answer {
+        TestResponse {
             asked,
             status: parts.status,
             headers: parts.headers,
@@ -290,7 +290,7 @@ impl Request {
         }
     }
 
-    fn into_parts(self) -> (Server, http::Request<Body>, Origin) {
+    fn into_parts(self) -> (ServerKind, http::Request<Body>, Origin) {
         let mut request = http::Request::new(self.body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().expect("a request's target");

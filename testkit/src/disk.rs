@@ -1,8 +1,9 @@
 //! A real file system that is small: memory, mounted where only the server sees it.
 //!
-//! The server gets a mount namespace of its own (with a user namespace where we are not the superuser), so nothing is
-//! left behind and nobody else is disturbed. Some sandboxes allow neither; [`SmallDisk::at`] then says so loudly, and
-//! what remains are the tests on files that fail on purpose.
+//! The server gets a mount namespace of its own (with a user namespace where we are not the
+//! superuser), so nothing is left behind and nobody else is disturbed. Some sandboxes allow
+//! neither; [`SmallDisk::at`] then says so loudly, and what remains are the tests on files that
+//! fail on purpose.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -29,7 +30,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// A file system of so many mebibytes, to be mounted on this directory; `None` where that is not allowed.
+    /// A file system of so many mebibytes, to be mounted on this directory; `None` where that is
+    /// not allowed.
     pub async fn at(place: &Path, mebibytes: u32) -> Option<Self> {
         fs::create_dir_all(place).expect("a directory");
         for way in WAYS {

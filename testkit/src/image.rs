@@ -25,7 +25,7 @@ pub fn blob_of(seed: u64, size: usize) -> Vec<u8> {
 
 /// An image.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct TestImage {
     /// The configuration's bytes.
     pub config: Vec<u8>,
     /// The layers' bytes.
@@ -34,7 +34,7 @@ pub struct Image {
     pub extra: Value,
 }
 
-impl Image {
+impl TestImage {
     /// An image of `layers` small layers, of its own for each seed.
     pub fn new(seed: u64, layers: usize) -> Self {
         let config = json!({ "architecture": "amd64", "os": "linux", "seed": seed });

@@ -1,7 +1,8 @@
-//! `Site` and `ServerProcess`: the real binary as a process, on a directory and a database of its own.
+//! `Site` and `ServerProcess`: the real binary as a process, on a directory and a database of its
+//! own.
 //!
-//! Processes get no environment but what the test gives them, write to files, and die with the value
-//! that stands for them, however the test ends.
+//! Processes get no environment but what the test gives them, write to files, and die with the
+//! value that stands for them, however the test ends.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use seawall::compose;
-use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_meta::fixture::{DatabaseBackend, TestDatabase};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -35,12 +36,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site for this binary, on the database that `SEAWALL_TEST_DB` says; its schema is up to date
-    /// unless it is SQLite's, which `serve` sees to.
+    /// A site for this binary, on the database that `SEAWALL_TEST_DB` says; its schema is up to
+    /// date unless it is SQLite's, which `serve` sees to.
     pub async fn new(binary: &str) -> Self {
-        let backend = Backend::chosen().expect("SEAWALL_TEST_DB");
+        let backend = DatabaseBackend::chosen().expect("SEAWALL_TEST_DB");
         let database = match backend {
-            Backend::Sqlite => None,
+            DatabaseBackend::Sqlite => None,
             // What `seawall migrate apply` does, but cloned from a template where that is cheaper.
             _ => Some(TestDatabase::migrated(backend, &compose::migrations()).await),
         };
@@ -49,10 +50,10 @@ impl Site {
 
     /// The same, with an empty database.
     pub async fn bare(binary: &str) -> Self {
-        let backend = Backend::chosen().expect("SEAWALL_TEST_DB");
+        let backend = DatabaseBackend::chosen().expect("SEAWALL_TEST_DB");
         let database = match backend {
             // What nobody configures is part of what is tested.
-            Backend::Sqlite => None,
+            DatabaseBackend::Sqlite => None,
             _ => Some(TestDatabase::create(backend).await.expect("a database")),
         };
         Self::over(binary, database)
@@ -108,8 +109,8 @@ impl Site {
         self.set("SEAWALL_CONFIG", "seawall.yaml");
     }
 
-    /// Mounts a small file system on this directory for every server that starts from now on; `false` where nobody may.
-    /// Commands do not see it.
+    /// Mounts a small file system on this directory for every server that starts from now on;
+    /// `false` where nobody may. Commands do not see it.
     pub async fn mount(&mut self, place: &Path, mebibytes: u32) -> bool {
         self.disk = SmallDisk::at(place, mebibytes).await;
         self.disk.is_some()
@@ -143,12 +144,12 @@ impl Site {
     }
 
     /// Runs a command to its end, with nobody to ask.
-    pub async fn run(&self, arguments: &[&str]) -> Done {
+    pub async fn run(&self, arguments: &[&str]) -> CommandResult {
         self.run_with(arguments, "").await
     }
 
     /// Runs a command to its end with this on its standard input.
-    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Done {
+    pub async fn run_with(&self, arguments: &[&str], input: &str) -> CommandResult {
         let mut child = self
             .command(arguments)
             .stdin(Stdio::piped())
@@ -162,7 +163,7 @@ impl Site {
         drop(stdin);
         let output = timeout(PATIENCE, child.wait_with_output()).await;
         let output = output.expect("an end in time").expect("an end");
-        Done {
+        CommandResult {
             asked: arguments.join(" "),
             code: output.status.code(),
             out: String::from_utf8(output.stdout).expect("text"),
@@ -219,7 +220,7 @@ impl Site {
 
 /// A command that has ended.
 #[derive(Debug)]
-pub struct Done {
+pub struct CommandResult {
     /// The arguments, for messages.
     pub asked: String,
     /// The exit code; `None` after a signal.
@@ -230,7 +231,7 @@ pub struct Done {
     pub err: String,
 }
 
-impl Done {
+impl CommandResult {
     /// Fails the test unless the exit code is this one.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {

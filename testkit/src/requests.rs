@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use seawall_kernel::http::{Journal, Line};
+use seawall_kernel::http::{AccessLog, AccessLogEntry};
 
 /// One request, as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct LoggedRequest {
     /// The feature that brings the route.
     pub feature: &'static str,
     /// The route's name.
@@ -27,19 +27,19 @@ pub struct Seen {
 
 /// The log of all requests of a test.
 #[derive(Clone, Default)]
-pub struct Requests(Arc<Mutex<Vec<Seen>>>);
+pub struct RequestCapture(Arc<Mutex<Vec<LoggedRequest>>>);
 
-impl Requests {
+impl RequestCapture {
     /// What was answered since the last call, in the order in which the answers' bodies were out.
-    pub fn take(&self) -> Vec<Seen> {
+    pub fn take(&self) -> Vec<LoggedRequest> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Journal for Requests {
-    fn note(&self, line: &Line<'_>) {
+impl AccessLog for RequestCapture {
+    fn note(&self, line: &AccessLogEntry<'_>) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.push(Seen {
+        seen.push(LoggedRequest {
             feature: line.feature,
             route: line.route,
             path: line.path.to_owned(),

@@ -9,7 +9,7 @@ use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::answer::Answer;
+use crate::answer::TestResponse;
 
 /// An address of a server, and perhaps the address from which it is to be reached.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ impl Wire {
     }
 
     /// Sends one request over a connection of its own and reads the answer whole.
-    pub(crate) async fn exchange(&self, asked: String, request: Request<Body>) -> Answer {
+    pub(crate) async fn exchange(&self, asked: String, request: Request<Body>) -> TestResponse {
         let stream = self.connect().await.expect("a connection");
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
         let talk = async move {

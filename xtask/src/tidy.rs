@@ -5,6 +5,8 @@
 //! out, so that a word in a comment is not taken for code.
 
 pub mod circles;
+pub mod citations;
+pub mod comments;
 pub mod docs;
 pub mod invariants;
 pub mod migrations;
@@ -14,6 +16,7 @@ pub mod rings;
 pub mod sizes;
 pub mod source;
 pub mod tree;
+pub mod vocabulary;
 pub mod words;
 
 use std::fmt;
@@ -121,6 +124,8 @@ pub fn check(files: &[TextFile]) -> Report {
         findings.extend(rust_file(file));
     }
     findings.extend(circles::check(&rust));
+    findings.extend(citations::check(files, &rust));
+    findings.extend(vocabulary::check(&rust));
     findings.extend(migrations::numbers(files));
     findings.extend(invariants::check(files, &rust));
     findings.extend(invariants::check_security(files, &rust));
@@ -142,6 +147,7 @@ fn rust_file(file: &RustFile) -> Vec<Finding> {
         sizes::functions,
         names::names,
         docs::opens_with_docs,
+        comments::width,
         words::forbidden,
     ];
     rules.iter().flat_map(|rule| rule(file)).collect()

@@ -2,8 +2,8 @@
 
 use xtask::tidy::source::{RustFile, has_word};
 use xtask::tidy::{
-    self, Finding, TextFile, circles, docs, invariants, migrations, names, owners, rings, sizes,
-    words,
+    self, Finding, TextFile, circles, citations, comments, docs, invariants, migrations, names,
+    owners, rings, sizes, vocabulary, words,
 };
 
 fn rust(path: &str, text: &str) -> RustFile {
@@ -481,5 +481,66 @@ fn files_import_each_other_in_no_circle() {
             (one, "use crate::tag;\n")
         ]),
         0
+    );
+}
+
+#[test]
+fn what_is_cited_stands_in_the_tree() {
+    let protocol = "# P\n\n## 4 Pulling\n\n**4.2** A digest.\n\n### 13.1 Challenge\n";
+    let files = [
+        TextFile::new(citations::PROTOCOL, protocol),
+        TextFile::new("docs/decisions/0008-group-commit.md", ""),
+    ];
+    let cites = |text: &str| {
+        let file = rust("crates/gc/src/x.rs", text);
+        lines(&citations::check(&files, &[file]))
+    };
+    let fine = "// protocol §4, §4.2 and §13.1; RFC 9110 §13.1.2, §8.8; decision 8\n";
+    assert!(cites(fine).is_empty());
+    assert_eq!(cites("// (protocol §4.2, §4.3)\n// decision 9\n"), [1, 2]);
+    assert_eq!(cites("// RFC 9110 §8.8 allows it (§7)\n"), [1]);
+}
+
+#[test]
+fn a_public_name_has_one_crate_and_a_retired_one_does_not_come_back() {
+    let files = [
+        rust(
+            "crates/gc/src/a.rs",
+            "pub struct Sweep {}\npub enum Error {}\n",
+        ),
+        rust(
+            "crates/mirror/src/a.rs",
+            "pub(crate) struct Sweep;\npub enum Error {}\n",
+        ),
+    ];
+    assert!(
+        vocabulary::check(&files)
+            .iter()
+            .all(|finding| finding.text.contains("given up"))
+    );
+    let files = [
+        rust("crates/gc/src/a.rs", "pub struct Collector<T>(T);\n"),
+        rust("crates/mirror/src/a.rs", "\npub trait Collector: Send {}\n"),
+    ];
+    let findings = vocabulary::check(&files);
+    assert_eq!(lines(&findings), [2]);
+    let file = rust(
+        "crates/gc/src/a.rs",
+        "// struct Asked\nstruct Asked;\nenum Question { Asked }\n",
+    );
+    assert_eq!(lines(&vocabulary::check(&[file])), [2]);
+}
+
+#[test]
+fn comments_wrap() {
+    let long = format!("// {}\n", "word ".repeat(30));
+    let text = format!(
+        "{long}/// {}\n//! | {} |\n",
+        "x".repeat(120),
+        "a b ".repeat(30)
+    );
+    assert_eq!(
+        lines(&comments::width(&rust("crates/gc/src/x.rs", &text))),
+        [1]
     );
 }

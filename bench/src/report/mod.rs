@@ -13,10 +13,10 @@ use std::time::Duration;
 use crate::machine::Machine;
 use crate::measure::Sample;
 use crate::options::Options;
-use crate::results::{Cell, Contestant, Results};
-use crate::rows::{Plan, Row, Work, Yardstick};
+use crate::results::{Cell, Competitor, Results};
+use crate::rows::{BenchPlan, Row, Workload, Yardstick};
 use crate::statistics::{median, spread};
-use crate::target::Kind;
+use crate::target::RegistryProduct;
 use table::{Table, figure, verdict};
 use text::{DETAILS, LATE, METHOD, READING};
 
@@ -25,7 +25,7 @@ pub(crate) struct Report<'a> {
     /// How it was run.
     pub(crate) options: &'a Options,
     /// What was measured.
-    pub(crate) plan: &'a Plan,
+    pub(crate) plan: &'a BenchPlan,
     /// What was found.
     pub(crate) results: &'a Results,
     /// On what.
@@ -98,10 +98,10 @@ impl Report<'_> {
 
     /// How many times as good Seawall is, and whether that is the goal. What could not be measured
     /// at Seawall misses its goal.
-    fn ratio(&self, row: &Row, place: usize, kind: Kind) -> String {
+    fn ratio(&self, row: &Row, place: usize, kind: RegistryProduct) -> String {
         let goal = match kind {
-            Kind::Two => row.two,
-            Kind::Three => row.three,
+            RegistryProduct::Two => row.two,
+            RegistryProduct::Three => row.three,
             _ => None,
         };
         let Some(theirs) = self.median_of(row, place) else {
@@ -235,7 +235,7 @@ impl Report<'_> {
             .plan
             .rows
             .iter()
-            .filter(|row| row.work == Work::ManifestPaced)
+            .filter(|row| row.work == Workload::ManifestPaced)
         {
             for (place, one) in self.results.contestants.iter().enumerate() {
                 let samples = self.cell(row, place).map_or(&[][..], Cell::samples);
@@ -329,7 +329,7 @@ impl Report<'_> {
     }
 }
 
-fn name(one: &Contestant) -> String {
+fn name(one: &Competitor) -> String {
     format!("{} {}", one.target.name, one.target.version)
 }
 
@@ -395,16 +395,18 @@ mod tests {
 
     use super::*;
     use crate::fixture::Fixture;
-    use crate::target::Target;
+    use crate::target::BenchTarget;
 
     fn results(ours: &[(&'static str, f64)], theirs: &[(&'static str, f64)]) -> Results {
-        let contestant = |kind| Contestant {
-            target: Target::new("one", kind, "127.0.0.1:1", None).into(),
+        let contestant = |kind| Competitor {
+            target: BenchTarget::new("one", kind, "127.0.0.1:1", None).into(),
             fixture: Fixture::default(),
             memory_after: None,
         };
         let mut results = Results {
-            contestants: [Kind::Seawall, Kind::Two].map(contestant).into(),
+            contestants: [RegistryProduct::Seawall, RegistryProduct::Two]
+                .map(contestant)
+                .into(),
             ..Results::default()
         };
         for (place, figures) in [ours, theirs].into_iter().enumerate() {
@@ -424,7 +426,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine::look(folder.path()).unwrap();
         let report = Report {
-            plan: &Plan::chosen(&options.rows).unwrap(),
+            plan: &BenchPlan::chosen(&options.rows).unwrap(),
             options: &options,
             results,
             machine: &machine,

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::lists::{FEW, List, Page, slower};
+use crate::lists::{FEW, List, ListPage, slower};
 use crate::results::Cell;
-use crate::siege::{Pair, verdict as judged};
 use crate::statistics::{median, percentile};
+use crate::under_attack::{AttackPair, verdict as judged};
 
 use super::table::{Table, figure, verdict};
 use super::text::{ATTACKS, LISTS, ORACLE};
@@ -53,10 +53,10 @@ impl Report<'_> {
                 List::Catalog => "catalog",
             };
             let (page_title, unit) = match page {
-                Page::Cold => ("the first after a start, in the middle", "ms"),
-                Page::Start => ("at the beginning", "/s"),
-                Page::Middle => ("in the middle", "/s"),
-                Page::Anywhere => ("anywhere", "/s"),
+                ListPage::Cold => ("the first after a start, in the middle", "ms"),
+                ListPage::Start => ("at the beginning", "/s"),
+                ListPage::Middle => ("in the middle", "/s"),
+                ListPage::Anywhere => ("anywhere", "/s"),
             };
             let shown = |cell: &Cell| match cell {
                 Cell::Failed(_) => "failed".to_owned(),
@@ -64,7 +64,7 @@ impl Report<'_> {
             };
             let ratio = slower(*page, cells);
             let ratio = match page {
-                Page::Start | Page::Middle => bounded(ratio),
+                ListPage::Start | ListPage::Middle => bounded(ratio),
                 _ => ratio.map_or_else(|| "n/a".to_owned(), |ratio| format!("{}x", figure(ratio))),
             };
             let [few, many] = cells;
@@ -98,7 +98,7 @@ impl Report<'_> {
             let Some(judged) = judged(pairs) else {
                 continue;
             };
-            let middle = |of: fn(&Pair) -> f64| {
+            let middle = |of: fn(&AttackPair) -> f64| {
                 median(&pairs.iter().map(of).collect::<Vec<_>>()).unwrap_or_default()
             };
             let memory: Vec<_> = pairs.iter().map(|pair| pair.memory / 1_000_000).collect();

@@ -1,4 +1,5 @@
-//! What the report says besides figures: how to read them, how they came about, what they leave out.
+//! What the report says besides figures: how to read them, how they came about, what they leave
+//! out.
 
 /// How to read the first table.
 pub(super) const READING: &str = "

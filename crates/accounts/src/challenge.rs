@@ -1,21 +1,21 @@
-//! The challenge of a refused request: where a token for it is given out (distribution §13.1).
+//! The challenge of a refused request: where a token for it is given out (protocol §13.1).
 //!
 //! It names the scopes that the route needs, whatever the method, and never says whether what it
 //! names exists.
 
 use seawall_kernel::Op;
-use seawall_kernel::auth::{ActKind, Wanted};
+use seawall_kernel::auth::{ActKind, RequestedAccess};
 use seawall_types::Reason;
 use seawall_types::scope::Action;
 
 use crate::api;
 
 /// The challenge that asks for a bearer token.
-pub(crate) fn bearer(op: &Op, wanted: &Wanted, reason: Reason) -> String {
+pub(crate) fn bearer(op: &Op, wanted: &RequestedAccess, reason: Reason) -> String {
     let scope = match wanted {
-        Wanted::Identity => String::new(),
-        Wanted::Catalog => ",scope=\"registry:catalog:*\"".to_owned(),
-        Wanted::Repository(name, act) => {
+        RequestedAccess::Identity => String::new(),
+        RequestedAccess::Catalog => ",scope=\"registry:catalog:*\"".to_owned(),
+        RequestedAccess::Repository(name, act) => {
             let (name, actions) = (name.as_written(), actions(*act));
             format!(",scope=\"repository:{name}:{actions}\"")
         }
@@ -29,8 +29,8 @@ pub(crate) fn bearer(op: &Op, wanted: &Wanted, reason: Reason) -> String {
     format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{wrong}")
 }
 
-/// The actions that a token needs for the act, in the order that clients know; empty for an act that
-/// no scope covers.
+/// The actions that a token needs for the act, in the order that clients know; empty for an act
+/// that no scope covers.
 const fn actions(act: ActKind) -> &'static str {
     match act.rule().action {
         Some(Action::Pull) => "pull",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Range, Section};
+use seawall_config::{NumberRange, RuleViolation, Section};
 use serde::{Deserialize, Serialize};
 
 /// The tokens that clients get from `/v2/auth`.
@@ -14,13 +14,15 @@ pub struct Config {
     /// permission, so a long life costs no safety: what its holder may do is looked up each time.
     pub lifetime_seconds: u32,
 
-    /// Whether a client that asks for a refresh token gets one. `docker login` asks, and then keeps it in place of the password,
-    /// which other tools that read its file (Jib, oras-py, Kubernetes' pull secrets) do not understand. Switched off, it keeps name
-    /// and password. What was given out before stays good until it ends or is revoked.
+    /// Whether a client that asks for a refresh token gets one. `docker login` asks, and then keeps
+    /// it in place of the password, which other tools that read its file (Jib, oras-py, Kubernetes'
+    /// pull secrets) do not understand. Switched off, it keeps name and password. What was given
+    /// out before stays good until it ends or is revoked.
     pub refresh_tokens: bool,
 
-    /// How long a refresh token may be used, in days, from 1 to 3650. It ends sooner when the password changes or the user is
-    /// disabled. A change counts for those that are given out from then on.
+    /// How long a refresh token may be used, in days, from 1 to 3650. It ends sooner when the
+    /// password changes or the user is disabled. A change counts for those that are given out from
+    /// then on.
     pub refresh_lifetime_days: u32,
 
     /// After how many days a new key signs, from 1 to 3650. Tokens of the old key stay good.
@@ -41,13 +43,13 @@ impl Default for Config {
 const DAY: Duration = Duration::from_hours(24);
 
 impl Section for Config {
-    fn validate(&self) -> Vec<Invalid> {
-        Invalid::ranges(&[
-            // Docker takes a shorter life for 60 seconds, whatever it is told, so that its token would
-            // be refused half-way.
-            Range::new("lifetime_seconds", self.lifetime_seconds, 60, 86_400),
-            Range::new("refresh_lifetime_days", self.refresh_lifetime_days, 1, 3650),
-            Range::new("key_rotation_days", self.key_rotation_days, 1, 3650),
+    fn validate(&self) -> Vec<RuleViolation> {
+        RuleViolation::ranges(&[
+            // Docker takes a shorter life for 60 seconds, whatever it is told, so that its token
+            // would be refused half-way.
+            NumberRange::new("lifetime_seconds", self.lifetime_seconds, 60, 86_400),
+            NumberRange::new("refresh_lifetime_days", self.refresh_lifetime_days, 1, 3650),
+            NumberRange::new("key_rotation_days", self.key_rotation_days, 1, 3650),
         ])
     }
 }

@@ -32,8 +32,8 @@ use seawall_kernel::{Installation, Kernel, Op};
 use seawall_types::{PrincipalId, Result};
 
 use crate::config::Config;
-use crate::credentials::Known;
-use crate::keys::{Keys, SIGNING_KEYS};
+use crate::credentials::CredentialCache;
+use crate::keys::{SIGNING_KEYS, SigningKeys};
 use crate::passwords::Passwords;
 use crate::tokens::Tokens;
 
@@ -44,7 +44,7 @@ pub use users::NewUser;
 pub struct Directory {
     passwords: Passwords,
     tokens: Tokens,
-    known: Known,
+    known: CredentialCache,
 }
 
 impl std::fmt::Debug for Directory {
@@ -57,11 +57,11 @@ impl Directory {
     /// Opens the directory over a migrated database; makes the first signing key at the very first
     /// start. From then on it hears the kernel's changes.
     pub async fn new(kernel: &Arc<Kernel>, config: Config) -> Result<Arc<Self>> {
-        let keys = Keys::open(kernel).await?;
+        let keys = SigningKeys::open(kernel).await?;
         let directory = Arc::new(Self {
             passwords: Passwords::new(kernel),
             tokens: Tokens::new(kernel, keys, config),
-            known: Known::new(kernel)?,
+            known: CredentialCache::new(kernel)?,
         });
         let weak: Weak<Self> = Arc::downgrade(&directory);
         kernel.changes().subscribe(move |notice| {
@@ -87,7 +87,7 @@ impl Directory {
     }
 
     /// What was read of principals and credentials before.
-    pub(crate) fn known(&self) -> &Known {
+    pub(crate) fn known(&self) -> &CredentialCache {
         &self.known
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_kernel::jobs::{Job, Outcome};
+use seawall_kernel::jobs::{Job, JobOutcome};
 use seawall_kernel::{Feature, FeaturePlan};
 use seawall_types::lane::Lane;
 use serde::{Deserialize, Serialize};
@@ -42,13 +42,17 @@ pub fn feature(directory: &Arc<Directory>) -> Feature {
             let directory = Arc::clone(&rotating);
             async move {
                 keys::rotate_if_old(&op, directory.tokens().config()).await?;
-                Ok(Outcome::Again(ROTATE_EVERY))
+                Ok(JobOutcome::Again(ROTATE_EVERY))
             }
         })
         .always(&RotateKeys {}, Duration::from_mins(1))
         .job(Lane::Background, |op, _: SweepCredentials| async move {
             let more = credentials::sweep(&op).await?;
-            Ok(Outcome::Again(if more { SWEEP_MORE } else { SWEEP_EVERY }))
+            Ok(JobOutcome::Again(if more {
+                SWEEP_MORE
+            } else {
+                SWEEP_EVERY
+            }))
         })
         .always(&SweepCredentials {}, SWEEP_EVERY)
 }

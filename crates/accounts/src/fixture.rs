@@ -1,4 +1,5 @@
-//! Doors to the parsers of this crate, for tests that feed them: forms, and tokens without a database behind them.
+//! Doors to the parsers of this crate, for tests that feed them: forms, and tokens without a
+//! database behind them.
 //!
 //! What is called here is what requests go through; nothing is parsed here itself.
 
@@ -22,7 +23,7 @@ pub fn form(body: &[u8], name: &str) -> Result<(Result<Option<Secret>>, Vec<Secr
 
 /// What a token was found to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct TokenContents {
     /// Whom it was issued to.
     pub subject: Option<(PrincipalId, CredentialId)>,
     /// Its ceiling.
@@ -30,13 +31,13 @@ pub struct Said {
 }
 
 /// An installation with one key, which is called `k`.
-pub struct Issuer {
+pub struct TestIssuer {
     pair: EcdsaKeyPair,
     verifier: DecodingKey,
     validation: Validation,
 }
 
-impl Issuer {
+impl TestIssuer {
     /// An installation of this name; `None` if no key can be made.
     pub fn new(name: &str) -> Option<Self> {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
@@ -69,11 +70,11 @@ impl Issuer {
     }
 
     /// What the token says, if it is one of this installation's. When it is good is not asked here.
-    pub fn read(&self, token: &str) -> Option<Said> {
+    pub fn read(&self, token: &str) -> Option<TokenContents> {
         let kid = key_named_in(token).filter(|kid| kid == "k")?;
         let verified = prove(token, kid, &self.verifier, &self.validation).ok()?;
         let access = Scopes::clone(&verified.access);
-        Some(Said {
+        Some(TokenContents {
             subject: verified.subject,
             access,
         })

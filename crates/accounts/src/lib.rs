@@ -1,5 +1,5 @@
 //! Principals as they prove themselves: passwords, refresh tokens, bearer tokens, and the token
-//! service at `/v2/auth` (distribution §13).
+//! service at `/v2/auth` (protocol §13).
 //!
 //! [`Directory`] is what the rest of the program knows of this crate: it tells who asks (as the
 //! kernel's [`Verifier`](seawall_kernel::auth::Verifier)), and it makes and changes users for the
@@ -13,17 +13,17 @@
 mod api;
 mod challenge;
 mod config;
+mod cpu_limiter;
 mod credentials;
 mod declare;
 mod directory;
 pub mod events;
+mod expiring_cache;
 mod feature;
 #[cfg(feature = "test-fixture")]
 pub mod fixture;
 mod keys;
 mod passwords;
-mod recent;
-mod seats;
 mod tokens;
 mod verifier;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use seawall_kernel::auth::{CredentialKind, Identity, IdentitySource, Verifier, Wanted};
-use seawall_kernel::{Actor, Ceiling, Op, Who};
+use seawall_kernel::auth::{CredentialKind, Identity, IdentitySource, RequestedAccess, Verifier};
+use seawall_kernel::{Actor, ActorIdentity, Ceiling, Op};
 use seawall_meta::Tx;
 use seawall_types::basic::{Credentials, CredentialsError};
 use seawall_types::time::Millis;
@@ -15,7 +15,7 @@ use seawall_types::{Error, NamespaceName, Reason, Result, Secret};
 use crate::challenge;
 use crate::credentials;
 use crate::directory::Directory;
-use crate::passwords::{self, Claim, Stored};
+use crate::passwords::{self, PasswordClaim, StoredPassword};
 use crate::tokens;
 
 impl Verifier for Directory {
@@ -33,7 +33,7 @@ impl Verifier for Directory {
         })
     }
 
-    fn challenge(&self, op: &Op, wanted: &Wanted, reason: Reason) -> Option<String> {
+    fn challenge(&self, op: &Op, wanted: &RequestedAccess, reason: Reason) -> Option<String> {
         Some(challenge::bearer(op, wanted, reason))
     }
 }
@@ -81,12 +81,12 @@ impl Directory {
         };
         let phc = standing.as_ref().and_then(|standing| {
             let phc = std::str::from_utf8(&standing.secret).ok()?;
-            Some(Stored {
+            Some(StoredPassword {
                 principal: standing.principal(),
                 phc,
             })
         });
-        let claim = Claim {
+        let claim = PasswordClaim {
             name: user,
             password,
             stored: phc,
@@ -103,7 +103,7 @@ impl Directory {
         let ceiling = Ceiling::Scopes(Arc::clone(&verified.access));
         let Some((principal, credential)) = verified.subject else {
             return Ok(Actor {
-                who: Who::Anonymous,
+                who: ActorIdentity::Anonymous,
                 ceiling,
             });
         };
@@ -118,17 +118,17 @@ impl Directory {
 
 pub(crate) fn known(identity: Identity, ceiling: Ceiling) -> Actor {
     Actor {
-        who: Who::Principal(Arc::new(identity)),
+        who: ActorIdentity::Principal(Arc::new(identity)),
         ceiling,
     }
 }
 
 /// What the request claims. A token that cannot be one of ours counts as none where nothing but
-/// reading is asked for: some clients bring one that was made up (Homebrew's is `QQ==`), and what is
-/// public is theirs to read.
+/// reading is asked for: some clients bring one that was made up (Homebrew's is `QQ==`), and what
+/// is public is theirs to read.
 ///
-/// Errors: `Unauthenticated` for anything that is no credentials of ours, `InvalidToken` for a token
-/// that is no token.
+/// Errors: `Unauthenticated` for anything that is no credentials of ours, `InvalidToken` for a
+/// token that is no token.
 fn claimed(headers: &HeaderMap, reads: bool) -> Result<Credentials> {
     let refusal = |words| Error::new(Reason::Unauthenticated, words);
     let mut given = headers.get_all(header::AUTHORIZATION).iter();

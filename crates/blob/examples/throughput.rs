@@ -1,6 +1,8 @@
-//! Prints how fast bytes go in and out on this machine's disk: `throughput [directory] [mebibytes]`.
+//! Prints how fast bytes go in and out on this machine's disk: `throughput [directory]
+//! [mebibytes]`.
 //!
-//! Not a test: the figures depend on the machine and on who else uses it. Downloads come from the page cache.
+//! Not a test: the figures depend on the machine and on who else uses it. Downloads come from the
+//! page cache.
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 #![expect(clippy::unwrap_used, reason = "a measurement that fails has no figure")]
 
@@ -9,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use seawall_blob::fixture::{MovedClock, Subject, noise};
-use seawall_blob::{AppendLimit, BodyError, Finished, Stored, Transfers};
+use seawall_blob::fixture::{ShiftedClock, StoreUnderTest, noise};
+use seawall_blob::{AppendLimit, BodyError, FinishOutcome, StoredBlob, Transfers};
 use seawall_types::digest::{Algorithm, AlgorithmSet, Digest, Hasher};
 use seawall_types::{Clock, Context, Lane};
 use uuid::Uuid;
@@ -49,18 +51,18 @@ impl Body {
     }
 }
 
-async fn at_once(transfers: &Transfers, body: &Body, id: u128) -> Stored {
+async fn at_once(transfers: &Transfers, body: &Body, id: u128) -> StoredBlob {
     let id = Uuid::from_u128(id);
     let hold = transfers.hold(id).await.unwrap();
     let (state, limit) = (transfers.begin(id, None), AppendLimit::exactly(body.size));
     let finished = transfers.append_and_finish(&hold, state, body.stream(), limit, &body.digest);
     match finished.await.unwrap() {
-        Finished::Stored(stored) => stored,
-        Finished::Unfinished(appended) => unreachable!("{appended:?}"),
+        FinishOutcome::Stored(stored) => stored,
+        FinishOutcome::Unfinished(appended) => unreachable!("{appended:?}"),
     }
 }
 
-async fn in_two(transfers: &Transfers, body: &Body, id: u128) -> Stored {
+async fn in_two(transfers: &Transfers, body: &Body, id: u128) -> StoredBlob {
     let id = Uuid::from_u128(id);
     let hold = transfers.hold(id).await.unwrap();
     let (state, limit) = (transfers.begin(id, None), AppendLimit::default());
@@ -76,7 +78,7 @@ async fn in_two(transfers: &Transfers, body: &Body, id: u128) -> Stored {
         .unwrap()
 }
 
-async fn download(transfers: &Transfers, stored: &Stored) {
+async fn download(transfers: &Transfers, stored: &StoredBlob) {
     let mut download = transfers
         .open(&stored.place, stored.size, None)
         .await
@@ -110,11 +112,11 @@ async fn main() {
         .map_or(1024, |text| text.parse::<usize>().unwrap())
         << 20;
     let data = tempfile::tempdir_in(directory).unwrap();
-    let transfers = Subject::on_disk(data.path())
+    let transfers = StoreUnderTest::on_disk(data.path())
         .open()
         .await
         .session(Context::new(Lane::Push));
-    let clock = MovedClock::default();
+    let clock = ShiftedClock::default();
     let mut id = 0;
     for (name, size, frame, times) in [
         ("large, frames of 16 KiB", large, 16 << 10, 1),

@@ -7,7 +7,8 @@ use crate::BodyError;
 pub struct AppendLimit {
     /// The size in bytes that the whole upload must not pass; the configured one holds, too.
     pub max_total: u64,
-    /// The length of the body in bytes where the client declared it (`Content-Length`, `Content-Range`).
+    /// The length of the body in bytes where the client declared it (`Content-Length`,
+    /// `Content-Range`).
     pub exact: Option<u64>,
 }
 
@@ -32,13 +33,13 @@ impl AppendLimit {
 
 /// How the body of an append ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum BodyOutcome {
     /// As it should.
     Complete,
-    /// Before its time; what came is kept (distribution §7.13).
+    /// Before its time; what came is kept (protocol §7.13).
     Broken(BodyError),
     /// Beyond the limit; nothing is kept.
     TooLarge,
-    /// Longer or shorter than declared; nothing is kept (distribution §6.10, §7.8).
+    /// Longer or shorter than declared; nothing is kept (protocol §6.10, §7.8).
     LengthMismatch,
 }

@@ -11,11 +11,11 @@ use seawall_config::Section;
 use seawall_types::work::Context;
 use seawall_types::{Clock, Random, Tasks};
 
-use crate::buffer::{BufferUse, Pool};
-use crate::files::{Disk, Files};
+use crate::buffer::{BufferPool, BufferUsage};
+use crate::files::{DiskFiles, Files};
 use crate::filesystem::Filesystem;
-use crate::hold::Holds;
-use crate::{Config, Error, Location, Place, Result};
+use crate::upload_lock::UploadLocks;
+use crate::{BlobPlace, Config, Error, Location, Result};
 
 /// The store of blobs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Blobs {
 
 /// What the store needs from the process around it.
 #[derive(Clone)]
-pub struct Host {
+pub struct StoreRuntime {
     /// Where work is spawned that nobody waits for.
     pub tasks: Tasks,
     /// Ages of files, and time spent hashing.
@@ -36,7 +36,7 @@ pub struct Host {
     pub files: Arc<dyn Files>,
 }
 
-impl fmt::Debug for Host {
+impl fmt::Debug for StoreRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
             .field("files", &self.files)
@@ -49,15 +49,16 @@ pub(crate) struct Inner {
     locations: BTreeMap<String, Arc<Filesystem>>,
     default: String,
     pub(crate) max_blob_bytes: u64,
-    pub(crate) holds: Arc<Holds>,
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) host: Host,
+    pub(crate) holds: Arc<UploadLocks>,
+    pub(crate) pool: Arc<BufferPool>,
+    pub(crate) host: StoreRuntime,
     /// Whether somebody is finding out how the disks are.
     looking: AtomicBool,
 }
 
 impl Blobs {
-    /// Opens every configured location and makes the directories that are missing. `data` is the data directory.
+    /// Opens every configured location and makes the directories that are missing. `data` is the
+    /// data directory.
     pub async fn open(
         config: &Config,
         data: &Path,
@@ -68,18 +69,18 @@ impl Blobs {
         Self::open_on(
             config,
             data,
-            Host {
+            StoreRuntime {
                 tasks,
                 clock,
                 random,
-                files: Arc::new(Disk),
+                files: Arc::new(DiskFiles),
             },
         )
         .await
     }
 
     /// The same on other files.
-    pub async fn open_on(config: &Config, data: &Path, host: Host) -> Result<Self> {
+    pub async fn open_on(config: &Config, data: &Path, host: StoreRuntime) -> Result<Self> {
         if let Some(invalid) = config.validate().into_iter().next() {
             return Err(invalid.into());
         }
@@ -108,10 +109,12 @@ impl Blobs {
         })
     }
 
-    /// Whether every location takes new blobs now. What is stored can be read in any case. `durably` makes a file
-    /// durable as a blob is, and waits for the disk; without it, only what the system says at once is heard.
+    /// Whether every location takes new blobs now. What is stored can be read in any case.
+    /// `durably` makes a file durable as a blob is, and waits for the disk; without it, only what
+    /// the system says at once is heard.
     ///
-    /// A disk that does not answer holds one look at it, however often it is asked for: the others fail.
+    /// A disk that does not answer holds one look at it, however often it is asked for: the others
+    /// fail.
     pub async fn health(&self, durably: bool) -> Result<()> {
         let inner = Arc::clone(&self.inner);
         if inner.looking.swap(true, Ordering::AcqRel) {
@@ -141,7 +144,7 @@ impl Blobs {
     }
 
     /// The bytes of memory that streams hold now and held at most.
-    pub fn buffer_use(&self) -> BufferUse {
+    pub fn buffer_use(&self) -> BufferUsage {
         self.inner.pool.in_use()
     }
 }
@@ -169,7 +172,7 @@ impl Inner {
             .ok_or_else(|| Error::UnknownLocation(name.to_owned()))
     }
 
-    pub(crate) fn location_of(&self, place: &Place) -> Result<Arc<Filesystem>> {
+    pub(crate) fn location_of(&self, place: &BlobPlace) -> Result<Arc<Filesystem>> {
         self.location(&place.location).map(Arc::clone)
     }
 }
@@ -183,8 +186,8 @@ pub struct Transfers {
 
 impl Transfers {
     /// Charges the CPU time of hashing to the operation.
-    pub(crate) fn meter(&self) -> Meter {
-        Meter {
+    pub(crate) fn meter(&self) -> CpuMeter {
+        CpuMeter {
             cost: Arc::clone(&self.context.cost),
             clock: Arc::clone(&self.inner.host.clock),
         }
@@ -193,12 +196,12 @@ impl Transfers {
 
 /// Measures CPU work where it is done.
 #[derive(Clone)]
-pub(crate) struct Meter {
+pub(crate) struct CpuMeter {
     pub(crate) cost: Arc<seawall_types::Cost>,
     clock: Arc<dyn Clock>,
 }
 
-impl Meter {
+impl CpuMeter {
     /// Runs work that only computes, and charges the time it took.
     pub(crate) fn cpu<T>(&self, work: impl FnOnce() -> T) -> T {
         let begun = self.clock.elapsed();
@@ -209,13 +212,14 @@ impl Meter {
     }
 }
 
-impl fmt::Debug for Meter {
+impl fmt::Debug for CpuMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Meter").finish_non_exhaustive()
     }
 }
 
-/// Runs work that waits for a disk or computes for long, off the runtime's threads; it runs to its end whoever waits.
+/// Runs work that waits for a disk or computes for long, off the runtime's threads; it runs to its
+/// end whoever waits.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -1,13 +1,15 @@
 //! Buffers that are used again, and counted.
 //!
-//! Large blocks of memory cost a page fault per 4 KiB when they are fresh, which is as much as reading or hashing what
-//! goes into them; so streams borrow them here and give them back by dropping them. The pool never makes anyone wait:
-//! how many streams run at once is decided by admission, not here. Small needs are served by the allocator.
+//! Large blocks of memory cost a page fault per 4 KiB when they are fresh, which is as much as
+//! reading or hashing what goes into them; so streams borrow them here and give them back by
+//! dropping them. The pool never makes anyone wait: how many streams run at once is decided by
+//! admission, not here. Small needs are served by the allocator.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How much of a body is gathered before it goes to the disk; a body that fits costs a single trip to a blocking thread.
+/// How much of a body is gathered before it goes to the disk; a body that fits costs a single trip
+/// to a blocking thread.
 pub(crate) const GATHER: usize = 512 * 1024;
 
 /// How much is read from the disk at once. Measured: 64 KiB is a third slower, 1 MiB no faster.
@@ -18,7 +20,7 @@ const MAX_IDLE: usize = 16;
 
 /// Lends buffers.
 #[derive(Debug, Default)]
-pub(crate) struct Pool {
+pub(crate) struct BufferPool {
     gather: Mutex<Vec<Vec<u8>>>,
     chunk: Mutex<Vec<Vec<u8>>>,
     held: AtomicUsize,
@@ -27,14 +29,14 @@ pub(crate) struct Pool {
 
 /// Bytes in buffers that streams hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BufferUse {
+pub struct BufferUsage {
     /// Now.
     pub held: usize,
     /// The most since the pool was made.
     pub peak: usize,
 }
 
-impl Pool {
+impl BufferPool {
     /// Lends an empty buffer with room for `need` bytes, at most [`GATHER`].
     pub(crate) fn lend(self: &Arc<Self>, need: usize) -> Buffer {
         let mut buffer = self.lend_as_is(need);
@@ -60,16 +62,18 @@ impl Pool {
         }
     }
 
-    /// Lends a buffer of exactly `length` bytes, at most [`CHUNK`], whatever they are: to be written over.
+    /// Lends a buffer of exactly `length` bytes, at most [`CHUNK`], whatever they are: to be
+    /// written over.
     pub(crate) fn lend_filled(self: &Arc<Self>, length: usize) -> Buffer {
         let mut buffer = self.lend_as_is(length);
-        // No work for one that was full before: what has been written once need not be zeroed again.
+        // No work for one that was full before: what has been written once need not be zeroed
+        // again.
         buffer.bytes.resize(length, 0);
         buffer
     }
 
-    pub(crate) fn in_use(&self) -> BufferUse {
-        BufferUse {
+    pub(crate) fn in_use(&self) -> BufferUsage {
+        BufferUsage {
             held: self.held.load(Ordering::Relaxed),
             peak: self.peak.load(Ordering::Relaxed),
         }
@@ -92,7 +96,7 @@ impl Pool {
 pub(crate) struct Buffer {
     pub(crate) bytes: Vec<u8>,
     counted: usize,
-    pool: Arc<Pool>,
+    pool: Arc<BufferPool>,
 }
 
 impl Buffer {
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn buffers_come_back_empty_and_are_counted() {
-        let pool = Arc::new(Pool::default());
+        let pool = Arc::new(BufferPool::default());
         let mut first = pool.lend(GATHER);
         first.bytes.extend_from_slice(&[1; 1000]);
         let address = first.bytes.as_ptr();
@@ -147,7 +151,7 @@ mod tests {
         drop(again);
         assert_eq!(
             pool.in_use(),
-            BufferUse {
+            BufferUsage {
                 held: 0,
                 peak: GATHER + 100
             }
@@ -156,7 +160,7 @@ mod tests {
 
     #[test]
     fn idle_memory_is_bounded() {
-        let pool = Arc::new(Pool::default());
+        let pool = Arc::new(BufferPool::default());
         drop((0..100).map(|_| pool.lend(CHUNK)).collect::<Vec<_>>());
         assert_eq!(pool.chunk.lock().unwrap().len(), MAX_IDLE);
     }

@@ -4,22 +4,24 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Section};
+use seawall_config::{RuleViolation, Section};
 use serde::{Deserialize, Serialize};
 
 /// Where the bytes of blobs are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The places that hold blobs, by name. Without any, there is one named `local`: the folder `blobs` of the data directory. A
-    /// name is recorded with every blob, so never rename one, and never give its name to another.
+    /// The places that hold blobs, by name. Without any, there is one named `local`: the folder
+    /// `blobs` of the data directory. A name is recorded with every blob, so never rename one, and
+    /// never give its name to another.
     #[schemars(extend("examples" = [{"local": {"kind": "filesystem", "path": "blobs"}}]))]
     pub locations: BTreeMap<String, Location>,
 
     /// The location to which new blobs are written; needed where there are several.
     pub default: Option<String>,
 
-    /// The largest blob that is taken, in bytes. Whoever opens the store sets it: for operators it is a key of uploads.
+    /// The largest blob that is taken, in bytes. Whoever opens the store sets it: for operators it
+    /// is a key of uploads.
     #[serde(skip)]
     pub max_blob_bytes: u64,
 }
@@ -40,13 +42,14 @@ impl Default for Config {
 pub enum Location {
     /// Files in a directory.
     Filesystem {
-        /// The directory; a relative path starts at the data directory. Uploads are renamed, so all of it is on one file system.
+        /// The directory; a relative path starts at the data directory. Uploads are renamed, so all
+        /// of it is on one file system.
         path: PathBuf,
     },
 }
 
 impl Section for Config {
-    fn validate(&self) -> Vec<Invalid> {
+    fn validate(&self) -> Vec<RuleViolation> {
         let mut found = Vec::new();
         for name in self.locations.keys() {
             let fits = |byte: u8| {
@@ -54,17 +57,17 @@ impl Section for Config {
             };
             if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
                 let expected = "expected a name of 1 to 64 of a-z, 0-9, - and _";
-                found.push(Invalid::new(format!("locations.{name}"), expected));
+                found.push(RuleViolation::new(format!("locations.{name}"), expected));
             }
         }
         match &self.default {
             Some(name) if !self.resolved(Path::new("")).contains_key(name) => {
                 let expected = "expected the name of one of storage.locations";
-                found.push(Invalid::new("default", expected));
+                found.push(RuleViolation::new("default", expected));
             }
             None if self.locations.len() > 1 => {
                 let expected = "expected the name of the location that takes new blobs, since there are several";
-                found.push(Invalid::new("default", expected));
+                found.push(RuleViolation::new("default", expected));
             }
             _ => {}
         }

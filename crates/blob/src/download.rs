@@ -1,9 +1,10 @@
-//! Downloads: exactly the bytes that were asked for, or an error; never a clean end that comes too early
-//! (distribution §5.15).
+//! Downloads: exactly the bytes that were asked for, or an error; never a clean end that comes too
+//! early (protocol §5.15).
 //!
-//! What is in memory already is read where it is sent, a chunk at a time: a trip to another thread and back costs as
-//! much as the copy, and two caches. What is not is read on a blocking thread, one chunk ahead of its consumer and no
-//! more, since a client may well stop reading (distribution §5.8). Dropping a stream closes the file.
+//! What is in memory already is read where it is sent, a chunk at a time: a trip to another thread
+//! and back costs as much as the copy, and two caches. What is not is read on a blocking thread,
+//! one chunk ahead of its consumer and no more, since a client may well stop reading (protocol
+//! §5.8). Dropping a stream closes the file.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::blobs::blocking;
-use crate::buffer::{CHUNK, Pool};
+use crate::buffer::{BufferPool, CHUNK};
 use crate::files::{Files, OpenFile};
-use crate::{Error, Place, Result, Transfers};
+use crate::{BlobPlace, Error, Result, Transfers};
 
 /// After so many chunks from the disk memory is asked again.
 const LOOK_AGAIN: u64 = 8;
@@ -36,13 +37,14 @@ pub struct Download {
 /// Bytes of a blob in order. Ends after exactly the length that was asked for, or with an error.
 #[derive(Debug)]
 pub struct ByteStream {
-    source: Arc<Source>,
+    source: Arc<ReadSource>,
     runtime: Handle,
     cost: Arc<seawall_types::Cost>,
     /// What was read when the blob was opened.
     first: Option<Bytes>,
     reading: Option<JoinHandle<Result<Bytes>>>,
-    /// Whether the last chunk had to come from the disk, so that the next one most likely has to, too.
+    /// Whether the last chunk had to come from the disk, so that the next one most likely has to,
+    /// too.
     cold: bool,
     /// The next byte to be read, and one past the last.
     next: u64,
@@ -50,19 +52,19 @@ pub struct ByteStream {
 }
 
 #[derive(Debug)]
-struct Source {
+struct ReadSource {
     files: Arc<dyn Files>,
     file: OpenFile,
-    pool: Arc<Pool>,
+    pool: Arc<BufferPool>,
 }
 
 impl Transfers {
-    /// Opens a blob of which the caller's row says that it has `size` bytes; `range` is (first byte, length) and must be
-    /// within it. A blob of another size is [`Error::Corrupt`], told before the first byte is sent. The first chunk is
-    /// read in the same trip to the disk.
+    /// Opens a blob of which the caller's row says that it has `size` bytes; `range` is (first
+    /// byte, length) and must be within it. A blob of another size is [`Error::Corrupt`], told
+    /// before the first byte is sent. The first chunk is read in the same trip to the disk.
     pub async fn open(
         &self,
-        place: &Place,
+        place: &BlobPlace,
         size: u64,
         range: Option<(u64, u64)>,
     ) -> Result<Download> {
@@ -80,7 +82,7 @@ impl Transfers {
                     "{place} has {found} bytes instead of {size}"
                 )));
             }
-            let source = Source {
+            let source = ReadSource {
                 files: Arc::clone(location.files()),
                 file,
                 pool,
@@ -108,7 +110,7 @@ impl Transfers {
     }
 }
 
-impl Source {
+impl ReadSource {
     /// Reads the chunk at `start`, as far as `end`.
     fn read(&self, start: u64, end: u64) -> Result<Bytes> {
         let length = usize::try_from(end - start).map_or(CHUNK, |left| left.min(CHUNK));
@@ -123,7 +125,7 @@ impl Source {
     }
 }
 
-impl Source {
+impl ReadSource {
     /// The chunk at `start`, if it is in memory.
     fn read_cached(&self, start: u64, end: u64) -> Option<Bytes> {
         let length = usize::try_from(end - start).map_or(CHUNK, |left| left.min(CHUNK));

@@ -8,7 +8,8 @@ use seawall_types::error::{Error as Shared, Reason};
 /// Why an operation on blobs or uploads did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The place holds nothing. A row that says otherwise is wrong, so this is never by itself a client's mistake.
+    /// The place holds nothing. A row that says otherwise is wrong, so this is never by itself a
+    /// client's mistake.
     #[error("nothing is stored at {0}")]
     NotFound(String),
     /// No space or quota left (ENOSPC, EDQUOT).
@@ -35,13 +36,13 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The bytes have another digest than the caller said (distribution §6.11).
+    /// The bytes have another digest than the caller said (protocol §6.11).
     #[error("the content has the digest {found}")]
     DigestMismatch {
         /// What the bytes are.
         found: Digest,
     },
-    /// Someone else works on this upload (distribution §7.14).
+    /// Someone else works on this upload (protocol §7.14).
     #[error("another request is working on this upload")]
     Busy,
     /// The bytes of this upload are gone or not to be trusted; it has to begin anew.
@@ -68,7 +69,7 @@ pub enum Error {
     UnknownLocation(String),
     /// The configuration cannot be used.
     #[error("storage.{0}")]
-    Config(#[from] seawall_config::Invalid),
+    Config(#[from] seawall_config::RuleViolation),
 }
 
 /// The result of everything here.
@@ -86,7 +87,8 @@ impl Error {
         }
     }
 
-    /// A piece of blocking work that ended without an answer: it panicked, or the runtime is shutting down.
+    /// A piece of blocking work that ended without an answer: it panicked, or the runtime is
+    /// shutting down.
     pub(crate) fn unfinished(error: tokio::task::JoinError) -> Self {
         Self::Io {
             doing: "waiting for a file",

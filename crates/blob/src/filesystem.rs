@@ -1,10 +1,12 @@
-//! One directory that keeps blobs: `uploads/<uuid>` while they arrive, `store/<xx>/<uuid>` once they are whole.
+//! One directory that keeps blobs: `uploads/<uuid>` while they arrive, `store/<xx>/<uuid>` once
+//! they are whole.
 //!
-//! The order of things is the point here. Data is durable before its file is renamed, the rename is durable before
-//! anyone is told, so that a crash leaves a session file or a whole blob that no row names, and nothing in between.
-//! The hard part is an fsync that fails: the kernel may have dropped the pages and forgotten the error, so a second
-//! fsync proves nothing. The session is then broken for good: its file is removed, and whoever comes back with an
-//! offset finds no bytes for it ([`Error::Lost`]); an upload that had no durable byte yet simply begins in a new file.
+//! The order of things is the point here. Data is durable before its file is renamed, the rename is
+//! durable before anyone is told, so that a crash leaves a session file or a whole blob that no row
+//! names, and nothing in between. The hard part is an fsync that fails: the kernel may have dropped
+//! the pages and forgotten the error, so a second fsync proves nothing. The session is then broken
+//! for good: its file is removed, and whoever comes back with an offset finds no bytes for it
+//! ([`Error::Lost`]); an upload that had no durable byte yet simply begins in a new file.
 //!
 //! Everything here waits for disks: never call it on a thread of the runtime.
 
@@ -16,13 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use crate::files::{Facts, Files, OpenFile};
-use crate::hold::{Held, SessionFile};
-use crate::{Error, Place, Result};
+use crate::files::{FileMetadata, Files, OpenFile};
+use crate::upload_lock::{LockedUpload, SessionFile};
+use crate::{BlobPlace, Error, Result};
 
-/// After how many bytes the system is asked to begin writing to the disk. Left to itself it gathers a share of all
-/// memory first, and the fsync at the end of a large upload would be a silence that outlasts its client's patience
-/// (distribution §7.19).
+/// After how many bytes the system is asked to begin writing to the disk. Left to itself it gathers
+/// a share of all memory first, and the fsync at the end of a large upload would be a silence that
+/// outlasts its client's patience (protocol §7.19).
 const WRITE_BACK: u64 = 8 * 1024 * 1024;
 
 /// A directory with uploads and blobs.
@@ -39,11 +41,13 @@ pub(crate) struct Filesystem {
 }
 
 impl Filesystem {
-    /// Whether the directory takes new files now: writes one and removes it. `durably` goes the whole way of a blob,
-    /// fsync and rename included, since there are disks on which only those fail; it waits for the disk.
+    /// Whether the directory takes new files now: writes one and removes it. `durably` goes the
+    /// whole way of a blob, fsync and rename included, since there are disks on which only those
+    /// fail; it waits for the disk.
     pub(crate) fn probe(&self, durably: bool) -> Result<()> {
         match self.try_probe(durably) {
-            // Another server is at the same place at this very moment: what it finds, the next probe finds here.
+            // Another server is at the same place at this very moment: what it finds, the next
+            // probe finds here.
             Err(Error::Io { source, .. }) if in_the_way(&source) => Ok(()),
             probed => probed,
         }
@@ -109,7 +113,8 @@ impl Filesystem {
         &self.files
     }
 
-    /// Finds and locks the file of an upload. Without one, there is nothing that another process could be writing to.
+    /// Finds and locks the file of an upload. Without one, there is nothing that another process
+    /// could be writing to.
     pub(crate) fn lock_session(&self, id: Uuid) -> Result<Option<SessionFile>> {
         let failed = Error::io("locking an upload");
         let path = self.session_path(id);
@@ -130,9 +135,13 @@ impl Filesystem {
         }
     }
 
-    /// The file of an upload, holding its `offset` durable bytes and nothing beyond; made if there are none.
-    /// Also says whether a tail was cut off, which only the next fsync makes durable.
-    pub(crate) fn session_at(&self, held: &Held, offset: u64) -> Result<(Arc<OpenFile>, bool)> {
+    /// The file of an upload, holding its `offset` durable bytes and nothing beyond; made if there
+    /// are none. Also says whether a tail was cut off, which only the next fsync makes durable.
+    pub(crate) fn session_at(
+        &self,
+        held: &LockedUpload,
+        offset: u64,
+    ) -> Result<(Arc<OpenFile>, bool)> {
         let failed = Error::io("opening an upload");
         if self.broken().contains(&held.id()) {
             return Err(Error::Lost(held.id()));
@@ -140,7 +149,8 @@ impl Filesystem {
         let session = match held.file() {
             Some(session) => session,
             None if offset == 0 => return Ok((self.create_session(held)?, false)),
-            // Another process may have made it since this one looked, and then booked the bytes that are asked for.
+            // Another process may have made it since this one looked, and then booked the bytes
+            // that are asked for.
             None => {
                 let found = self.lock_session(held.id())?;
                 let session = found.ok_or(Error::Lost(held.id()))?;
@@ -164,7 +174,7 @@ impl Filesystem {
         Ok((session.file, size > offset))
     }
 
-    fn create_session(&self, held: &Held) -> Result<Arc<OpenFile>> {
+    fn create_session(&self, held: &LockedUpload) -> Result<Arc<OpenFile>> {
         let failed = Error::io("creating an upload");
         let file = match self.files.create(&self.session_path(held.id())) {
             Ok(file) => file,
@@ -179,9 +189,15 @@ impl Filesystem {
         Ok(session.file)
     }
 
-    /// Writes bytes of an append that began at `start`; its first bytes are those at `start`. If it fails, all that the
-    /// append has written is given up.
-    pub(crate) fn write(&self, held: &Held, start: u64, bytes: &[u8], offset: u64) -> Result<()> {
+    /// Writes bytes of an append that began at `start`; its first bytes are those at `start`. If it
+    /// fails, all that the append has written is given up.
+    pub(crate) fn write(
+        &self,
+        held: &LockedUpload,
+        start: u64,
+        bytes: &[u8],
+        offset: u64,
+    ) -> Result<()> {
         let file = if offset == start {
             self.session_at(held, start)?.0
         } else {
@@ -200,8 +216,9 @@ impl Filesystem {
         Ok(())
     }
 
-    /// Makes an append durable that began at `start`: the bytes, and for the first one the name, too.
-    pub(crate) fn settle(&self, held: &Held, start: u64) -> Result<()> {
+    /// Makes an append durable that began at `start`: the bytes, and for the first one the name,
+    /// too.
+    pub(crate) fn settle(&self, held: &LockedUpload, start: u64) -> Result<()> {
         self.sync(held)?;
         if start == 0
             && let Err(error) = self.files.fsync_directory(&self.uploads)
@@ -213,7 +230,7 @@ impl Filesystem {
     }
 
     /// Makes the bytes of an upload durable, or breaks it.
-    pub(crate) fn sync(&self, held: &Held) -> Result<()> {
+    pub(crate) fn sync(&self, held: &LockedUpload) -> Result<()> {
         let session = held.file().ok_or(Error::Lost(held.id()))?;
         self.files.fsync(&session.file).map_err(|error| {
             self.break_session(held);
@@ -222,7 +239,7 @@ impl Filesystem {
     }
 
     /// Turns an upload whose last append is durable into a blob under a fresh key.
-    pub(crate) fn finish(&self, held: &Held, offset: u64, key: Uuid) -> Result<Place> {
+    pub(crate) fn finish(&self, held: &LockedUpload, offset: u64, key: Uuid) -> Result<BlobPlace> {
         let (_, cut) = self.session_at(held, offset)?;
         if cut || offset == 0 {
             self.sync(held)?;
@@ -231,8 +248,8 @@ impl Filesystem {
     }
 
     /// Turns the session file, whole and durable, into a blob under a fresh key.
-    pub(crate) fn store_session(&self, held: &Held, key: Uuid) -> Result<Place> {
-        let place = Place::fresh(&self.name, key);
+    pub(crate) fn store_session(&self, held: &LockedUpload, key: Uuid) -> Result<BlobPlace> {
+        let place = BlobPlace::fresh(&self.name, key);
         let target = self.store.join(&place.key);
         let prefix = key.as_bytes()[0];
         let source = self.session_path(held.id());
@@ -249,8 +266,9 @@ impl Filesystem {
         Ok(place)
     }
 
-    /// Makes an upload again of a blob that no row names, durably. Fails while the upload has a file.
-    pub(crate) fn take_back(&self, held: &Held, place: &Place) -> Result<()> {
+    /// Makes an upload again of a blob that no row names, durably. Fails while the upload has a
+    /// file.
+    pub(crate) fn take_back(&self, held: &LockedUpload, place: &BlobPlace) -> Result<()> {
         let failed = Error::io("taking a blob back");
         let source = self.store.join(place.checked_key()?);
         let target = self.session_path(held.id());
@@ -277,8 +295,9 @@ impl Filesystem {
         renamed.map_err(Error::io("storing a blob"))
     }
 
-    /// Gives up what an append wrote beyond `start`. A failure is harmless: the row counts, not the file.
-    pub(crate) fn roll_back(&self, held: &Held, start: u64) {
+    /// Gives up what an append wrote beyond `start`. A failure is harmless: the row counts, not the
+    /// file.
+    pub(crate) fn roll_back(&self, held: &LockedUpload, start: u64) {
         let Some(session) = held.file() else { return };
         if start == 0 {
             self.remove_quietly(&self.session_path(held.id()));
@@ -289,10 +308,10 @@ impl Filesystem {
     }
 
     /// Removes an upload's bytes. If that fails, they are never taken for another upload's.
-    pub(crate) fn abort(&self, held: &Held) -> Result<()> {
+    pub(crate) fn abort(&self, held: &LockedUpload) -> Result<()> {
         match self.files.remove(&self.session_path(held.id())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.mistrust(held);
+                self.mark_broken(held);
                 held.set_file(None);
                 return Err(Error::io("removing an upload")(error));
             }
@@ -304,17 +323,17 @@ impl Filesystem {
         Ok(())
     }
 
-    fn break_session(&self, held: &Held) {
+    fn break_session(&self, held: &LockedUpload) {
         let removed = self.files.remove(&self.session_path(held.id()));
         if let Err(error) = removed {
             tracing::error!(upload = %held.id(), %error, "the file of a broken upload cannot be removed");
-            self.mistrust(held);
+            self.mark_broken(held);
         }
         held.set_file(None);
     }
 
     /// Keeps a file that cannot be removed from being used.
-    fn mistrust(&self, held: &Held) {
+    fn mark_broken(&self, held: &LockedUpload) {
         self.broken().insert(held.id());
         // Emptied, it holds fewer bytes than any offset, whatever process looks.
         if let Some(session) = held.file()
@@ -325,7 +344,7 @@ impl Filesystem {
     }
 
     /// The uploads that have a file, with what is known of it.
-    pub(crate) fn sessions(&self) -> Result<Vec<(Uuid, Facts)>> {
+    pub(crate) fn sessions(&self) -> Result<Vec<(Uuid, FileMetadata)>> {
         let failed = Error::io("listing uploads");
         let names = self.files.list(&self.uploads).map_err(&failed)?;
         let known = names
@@ -339,7 +358,7 @@ impl Filesystem {
     }
 
     /// What is known of an upload's file, if it has one.
-    pub(crate) fn session_facts(&self, id: Uuid) -> Result<Option<Facts>> {
+    pub(crate) fn session_facts(&self, id: Uuid) -> Result<Option<FileMetadata>> {
         match self.files.facts(&self.session_path(id)) {
             Ok(facts) => Ok(Some(facts)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -348,7 +367,7 @@ impl Filesystem {
     }
 
     /// The blobs whose keys begin with this byte.
-    pub(crate) fn blobs(&self, prefix: u8) -> Result<Vec<(Place, Facts)>> {
+    pub(crate) fn blobs(&self, prefix: u8) -> Result<Vec<(BlobPlace, FileMetadata)>> {
         let failed = Error::io("listing blobs");
         let directory = self.prefix_path(prefix);
         let names = match self.files.list(&directory) {
@@ -363,7 +382,7 @@ impl Filesystem {
                     Ok(facts) if facts.is_file => {
                         let key = format!("{prefix:02x}/{name}");
                         Some(Ok((
-                            Place {
+                            BlobPlace {
                                 location: self.name.clone(),
                                 key,
                             },
@@ -378,7 +397,7 @@ impl Filesystem {
     }
 
     /// Opens a stored blob and tells its size.
-    pub(crate) fn open_blob(&self, place: &Place) -> Result<(OpenFile, u64)> {
+    pub(crate) fn open_blob(&self, place: &BlobPlace) -> Result<(OpenFile, u64)> {
         let path = self.store.join(place.checked_key()?);
         let file = self
             .files
@@ -392,16 +411,16 @@ impl Filesystem {
     }
 
     /// What is known of a stored blob without opening it.
-    pub(crate) fn blob_facts(&self, place: &Place) -> Result<Facts> {
+    pub(crate) fn blob_facts(&self, place: &BlobPlace) -> Result<FileMetadata> {
         let path = self.store.join(place.checked_key()?);
         self.files
             .facts(&path)
             .map_err(|error| not_found(place, error, "looking up a blob"))
     }
 
-    /// Removes a stored blob; false if it was not there. Not durable: after a power loss it may be back, and is then a
-    /// blob that no row names.
-    pub(crate) fn delete_blob(&self, place: &Place) -> Result<bool> {
+    /// Removes a stored blob; false if it was not there. Not durable: after a power loss it may be
+    /// back, and is then a blob that no row names.
+    pub(crate) fn delete_blob(&self, place: &BlobPlace) -> Result<bool> {
         let path = self.store.join(place.checked_key()?);
         match self.files.remove(&path) {
             Ok(()) => Ok(true),
@@ -480,7 +499,7 @@ fn in_the_way(error: &io::Error) -> bool {
     matches!(error.kind(), AlreadyExists | NotFound)
 }
 
-fn not_found(place: &Place, error: io::Error, doing: &'static str) -> Error {
+fn not_found(place: &BlobPlace, error: io::Error, doing: &'static str) -> Error {
     if error.kind() == io::ErrorKind::NotFound {
         Error::NotFound(place.to_string())
     } else {

@@ -15,20 +15,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use seawall_types::work::Work;
-use seawall_types::{Clock, Context, Lane, Millis, Random, Spawn};
+use seawall_types::work::TaskFuture;
+use seawall_types::{Clock, Context, Lane, Millis, Random, Spawner};
 
-use crate::files::{Disk, Files};
-use crate::{BodyError, ByteStream, Config, Error, Host, Transfers};
+use crate::files::{DiskFiles, Files};
+use crate::{BodyError, ByteStream, Config, Error, StoreRuntime, Transfers};
 
 /// The machine's clock, moved forward at will.
 #[derive(Debug)]
-pub struct MovedClock {
+pub struct ShiftedClock {
     start: Instant,
     ahead: AtomicU64,
 }
 
-impl MovedClock {
+impl ShiftedClock {
     /// Moves both kinds of time.
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
@@ -40,7 +40,7 @@ impl MovedClock {
     }
 }
 
-impl Default for MovedClock {
+impl Default for ShiftedClock {
     fn default() -> Self {
         Self {
             start: Instant::now(),
@@ -49,7 +49,7 @@ impl Default for MovedClock {
     }
 }
 
-impl Clock for MovedClock {
+impl Clock for ShiftedClock {
     fn wall(&self) -> Millis {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -64,11 +64,11 @@ impl Clock for MovedClock {
 
 /// Numbers that differ between processes and calls; not secure.
 #[derive(Debug, Default)]
-pub struct Dice {
+pub struct SeededRandom {
     calls: AtomicU64,
 }
 
-impl Random for Dice {
+impl Random for SeededRandom {
     fn fill(&self, bytes: &mut [u8]) {
         let seed = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -84,26 +84,29 @@ impl Random for Dice {
 
 /// Spawns on the runtime it is used in.
 #[derive(Clone, Copy, Debug)]
-pub struct Loose;
+pub struct UntrackedSpawner;
 
-impl Spawn for Loose {
-    fn spawn(&self, _name: &'static str, work: Work) {
+impl Spawner for UntrackedSpawner {
+    fn spawn(&self, _name: &'static str, work: TaskFuture) {
         tokio::spawn(work);
     }
 }
 
-type Opening = Pin<Box<dyn Future<Output = crate::Blobs> + Send>>;
+type StoreOptions = Pin<Box<dyn Future<Output = crate::Blobs> + Send>>;
 
 /// A store under test, which can be opened several times as by several replicas.
-pub struct Subject {
-    open: Box<dyn Fn() -> Opening + Send + Sync>,
+pub struct StoreUnderTest {
+    open: Box<dyn Fn() -> StoreOptions + Send + Sync>,
     /// The clock of all its instances.
-    pub clock: Arc<MovedClock>,
+    pub clock: Arc<ShiftedClock>,
 }
 
-impl Subject {
+impl StoreUnderTest {
     /// A store behind whatever `open` does; `clock` must be the one that it uses.
-    pub fn new(clock: Arc<MovedClock>, open: impl Fn() -> Opening + Send + Sync + 'static) -> Self {
+    pub fn new(
+        clock: Arc<ShiftedClock>,
+        open: impl Fn() -> StoreOptions + Send + Sync + 'static,
+    ) -> Self {
         Self {
             open: Box::new(open),
             clock,
@@ -112,7 +115,7 @@ impl Subject {
 
     /// The standard store in a directory.
     pub fn on_disk(data: &Path) -> Self {
-        Self::on_files(data, &Config::default(), Arc::new(Disk))
+        Self::on_files(data, &Config::default(), Arc::new(DiskFiles))
     }
 
     /// A store in a directory of files that may fail.
@@ -124,11 +127,11 @@ impl Subject {
         reason = "a store that does not open ends the test"
     )]
     pub fn on_files(data: &Path, config: &Config, files: Arc<dyn Files>) -> Self {
-        let clock = Arc::new(MovedClock::default());
-        let host = Host {
-            tasks: Arc::new(Loose),
+        let clock = Arc::new(ShiftedClock::default());
+        let host = StoreRuntime {
+            tasks: Arc::new(UntrackedSpawner),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            random: Arc::new(Dice::default()),
+            random: Arc::new(SeededRandom::default()),
             files,
         };
         let (data, config) = (data.to_owned(), config.clone());

@@ -1,8 +1,9 @@
-//! The way of a body to the disk: frames are gathered into large buffers, and while one buffer is hashed and written,
-//! each on a blocking thread, the next one fills.
+//! The way of a body to the disk: frames are gathered into large buffers, and while one buffer is
+//! hashed and written, each on a blocking thread, the next one fills.
 //!
-//! A stream has two buffers at most, whatever its length, and no thread while its client is slow. A body that fits one
-//! buffer is hashed, written and made durable in a single trip to a blocking thread: small layers are the common case.
+//! A stream has two buffers at most, whatever its length, and no thread while its client is slow. A
+//! body that fits one buffer is hashed, written and made durable in a single trip to a blocking
+//! thread: small layers are the common case.
 
 use std::sync::Arc;
 
@@ -12,62 +13,67 @@ use seawall_types::digest::{Digest, Hasher};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::append::{AppendLimit, Outcome};
-use crate::blobs::{Meter, blocking};
-use crate::buffer::{Buffer, GATHER, Pool};
+use crate::append::{AppendLimit, BodyOutcome};
+use crate::blobs::{CpuMeter, blocking};
+use crate::buffer::{Buffer, BufferPool, GATHER};
 use crate::filesystem::Filesystem;
-use crate::hold::Held;
-use crate::{BodyError, Error, Place, Result};
+use crate::upload_lock::LockedUpload;
+use crate::{BlobPlace, BodyError, Error, Result};
 
 /// One append under way.
 #[derive(Debug)]
-pub(crate) struct Pipeline {
-    work: Work,
-    pool: Arc<Pool>,
+pub(crate) struct AppendPipeline {
+    work: AppendStep,
+    pool: Arc<BufferPool>,
     limit: AppendLimit,
     received: u64,
     buffer: Option<Buffer>,
     hasher: Option<Hasher>,
-    running: Option<Running>,
+    running: Option<BufferInFlight>,
 }
 
 /// What every step on a blocking thread needs.
 #[derive(Clone, Debug)]
-struct Work {
+struct AppendStep {
     location: Arc<Filesystem>,
-    meter: Meter,
+    meter: CpuMeter,
     /// Where the append begins.
     start: u64,
     /// Where the next bytes go.
     offset: u64,
     /// Last, so that it is let go after everything else.
-    held: Arc<Held>,
+    held: Arc<LockedUpload>,
 }
 
 /// A buffer that is being hashed and written.
 #[derive(Debug)]
-struct Running {
+struct BufferInFlight {
     hash: JoinHandle<Hasher>,
     write: JoinHandle<Result<()>>,
 }
 
 /// Where an append goes.
-pub(crate) struct Target {
+pub(crate) struct AppendTarget {
     pub(crate) location: Arc<Filesystem>,
-    pub(crate) held: Arc<Held>,
+    pub(crate) held: Arc<LockedUpload>,
     pub(crate) offset: u64,
     pub(crate) hasher: Hasher,
 }
 
-impl Pipeline {
-    pub(crate) fn new(target: Target, limit: AppendLimit, pool: Arc<Pool>, meter: Meter) -> Self {
-        let Target {
+impl AppendPipeline {
+    pub(crate) fn new(
+        target: AppendTarget,
+        limit: AppendLimit,
+        pool: Arc<BufferPool>,
+        meter: CpuMeter,
+    ) -> Self {
+        let AppendTarget {
             location,
             held,
             offset,
             hasher,
         } = target;
-        let work = Work {
+        let work = AppendStep {
             location,
             meter,
             start: offset,
@@ -92,20 +98,20 @@ impl Pipeline {
     }
 
     /// Takes in a body until it ends, in whatever way. An error is the disk's, not the client's.
-    pub(crate) async fn drain<B>(&mut self, body: B) -> Result<Outcome>
+    pub(crate) async fn drain<B>(&mut self, body: B) -> Result<BodyOutcome>
     where
         B: Stream<Item = std::result::Result<Bytes, BodyError>>,
     {
         let room = self.limit.max_total.saturating_sub(self.work.start);
         if self.limit.exact.is_some_and(|exact| exact > room) {
-            return Ok(Outcome::TooLarge);
+            return Ok(BodyOutcome::TooLarge);
         }
         let mut body = std::pin::pin!(body);
         while let Some(frame) = body.next().await {
             let frame = match frame {
                 Ok(frame) => frame,
-                Err(BodyError::TooLarge) => return Ok(Outcome::TooLarge),
-                Err(why) => return Ok(Outcome::Broken(why)),
+                Err(BodyError::TooLarge) => return Ok(BodyOutcome::TooLarge),
+                Err(why) => return Ok(BodyOutcome::Broken(why)),
             };
             let length = frame.len() as u64;
             self.work.meter.cost.charge_bytes_in(length);
@@ -114,19 +120,19 @@ impl Pipeline {
                 .exact
                 .is_some_and(|exact| length > exact - self.received)
             {
-                return Ok(Outcome::LengthMismatch);
+                return Ok(BodyOutcome::LengthMismatch);
             }
             if length > room - self.received {
-                return Ok(Outcome::TooLarge);
+                return Ok(BodyOutcome::TooLarge);
             }
             self.received += length;
             self.gather(frame).await?;
         }
         let short = self.limit.exact.is_some_and(|exact| exact > self.received);
         Ok(if short {
-            Outcome::LengthMismatch
+            BodyOutcome::LengthMismatch
         } else {
-            Outcome::Complete
+            BodyOutcome::Complete
         })
     }
 
@@ -149,7 +155,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// How large the next buffer has to be, when `rest` bytes that count as received have no place yet.
+    /// How large the next buffer has to be, when `rest` bytes that count as received have no place
+    /// yet.
     fn need(&self, rest: usize) -> usize {
         let Some(exact) = self.limit.exact else {
             return GATHER;
@@ -170,7 +177,7 @@ impl Pipeline {
         let work = self.work.clone();
         let write = tokio::task::spawn_blocking(move || work.write(&data.bytes));
         self.work.offset += length;
-        self.running = Some(Running { hash, write });
+        self.running = Some(BufferInFlight { hash, write });
         Ok(())
     }
 
@@ -187,9 +194,9 @@ impl Pipeline {
     }
 
     /// The last step, to be taken on a blocking thread.
-    pub(crate) async fn close(mut self) -> Result<Last> {
+    pub(crate) async fn close(mut self) -> Result<FinalStep> {
         let hasher = self.idle().await?;
-        Ok(Last {
+        Ok(FinalStep {
             buffer: self.buffer.take(),
             hasher,
             work: self.work,
@@ -212,7 +219,7 @@ impl Pipeline {
     }
 }
 
-impl Work {
+impl AppendStep {
     fn write(&self, bytes: &[u8]) -> Result<()> {
         self.location
             .write(&self.held, self.start, bytes, self.offset)
@@ -221,13 +228,13 @@ impl Work {
 
 /// The end of an append: what is left to hash and write, and what follows.
 #[derive(Debug)]
-pub(crate) struct Last {
+pub(crate) struct FinalStep {
     buffer: Option<Buffer>,
     hasher: Hasher,
-    work: Work,
+    work: AppendStep,
 }
 
-impl Last {
+impl FinalStep {
     /// Hashes and writes the rest and makes the append durable. Waits for the disk.
     pub(crate) fn settle(mut self) -> Result<Hasher> {
         self.hash();
@@ -239,7 +246,7 @@ impl Last {
     }
 
     /// The same, and makes a blob of it if it has the wanted digest. Waits for the disk.
-    pub(crate) fn store(mut self, wanted: &Digest, key: Uuid) -> Result<(Hasher, Place)> {
+    pub(crate) fn store(mut self, wanted: &Digest, key: Uuid) -> Result<(Hasher, BlobPlace)> {
         self.hash();
         let found = self.hasher.finish(wanted.algorithm());
         let work = &self.work;

@@ -1,8 +1,9 @@
 //! Where one stored blob is.
 //!
-//! A place is read from a row and never derived from a digest: object stores do not rename, the digest is not known
-//! when an upload begins, and foreign stores are adopted with the keys they have. A key from a row is still checked
-//! before it becomes a path, since a row may have been written by anything that reaches the database.
+//! A place is read from a row and never derived from a digest: object stores do not rename, the
+//! digest is not known when an upload begins, and foreign stores are adopted with the keys they
+//! have. A key from a row is still checked before it becomes a path, since a row may have been
+//! written by anything that reaches the database.
 
 use std::fmt;
 
@@ -13,14 +14,14 @@ use crate::Error;
 
 /// A location's name and an immutable key in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
+pub struct BlobPlace {
     /// The name of a configured location, at most 64 bytes.
     pub location: String,
     /// A relative path of `/`-separated parts, at most 255 bytes.
     pub key: String,
 }
 
-impl Place {
+impl BlobPlace {
     /// A place for a new blob.
     pub(crate) fn fresh(location: &str, id: Uuid) -> Self {
         let id = id.to_string();
@@ -42,7 +43,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BlobPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.location, self.key)
     }
@@ -55,7 +56,7 @@ mod tests {
     #[test]
     fn keys_stay_inside() {
         let key = |key: &str| {
-            Place {
+            BlobPlace {
                 location: "local".into(),
                 key: key.into(),
             }
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn fresh_keys_say_nothing_of_the_digest() {
-        let place = Place::fresh("local", Uuid::from_u128(0xab << 120 | 7));
+        let place = BlobPlace::fresh("local", Uuid::from_u128(0xab << 120 | 7));
         assert_eq!(
             place.to_string(),
             "local:ab/ab000000-0000-0000-0000-000000000007"

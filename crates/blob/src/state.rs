@@ -1,7 +1,8 @@
 //! What is known about an upload between two requests.
 //!
-//! The caller keeps this in the upload's row and hands it back; the row counts, whatever a file holds. It is written
-//! by one release and read by another, so it carries a version, and a reader refuses what it does not know.
+//! The caller keeps this in the upload's row and hands it back; the row counts, whatever a file
+//! holds. It is written by one release and read by another, so it carries a version, and a reader
+//! refuses what it does not know.
 
 use seawall_types::digest::{Algorithm, AlgorithmSet, Hasher};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use crate::{Error, Result};
 
 const VERSION: u8 = 1;
 
-/// An upload as of its last durable byte. Serialisable; see [`UploadState::to_bytes`] for the form that belongs in a row.
+/// An upload as of its last durable byte. Serialisable; see [`UploadState::to_bytes`] for the form
+/// that belongs in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
 pub struct UploadState {
@@ -24,7 +26,8 @@ pub struct UploadState {
 
 impl UploadState {
     pub(crate) fn new(id: Uuid, location: &str, algorithm: Option<Algorithm>) -> Self {
-        // An upload that does not say is nearly always asked for by SHA-256 in the end; the rest is read again then.
+        // An upload that does not say is nearly always asked for by SHA-256 in the end; the rest is
+        // read again then.
         let set = algorithm.map_or(AlgorithmSet::SHA256, AlgorithmSet::from);
         let hash = Hasher::new(set).state();
         Self {
@@ -51,13 +54,14 @@ impl UploadState {
         self.offset
     }
 
-    /// Counts the appends that changed it. A row is replaced only if offset and generation are still those that were
-    /// read.
+    /// Counts the appends that changed it. A row is replaced only if offset and generation are
+    /// still those that were read.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The same bytes in the next generation. A row that is moved there is replaced by no append that was begun before.
+    /// The same bytes in the next generation. A row that is moved there is replaced by no append
+    /// that was begun before.
     #[must_use]
     pub fn renewed(&self) -> Self {
         Self {
@@ -69,7 +73,8 @@ impl UploadState {
     /// The form for a row: the version as one byte, then JSON; about 400 bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
-        // Writing plain data into memory cannot fail; were it to, the reader refuses the lone version byte.
+        // Writing plain data into memory cannot fail; were it to, the reader refuses the lone
+        // version byte.
         if serde_json::to_writer(&mut bytes, self).is_err() {
             bytes.truncate(1);
         }

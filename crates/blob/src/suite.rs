@@ -1,7 +1,8 @@
 //! What every backend must do, as a suite that each of them runs.
 //!
-//! It speaks to a store only through its public face, so it says nothing of files. What is special to one backend (the
-//! order of fsync and rename, say) is tested beside that backend. A case that fails panics.
+//! It speaks to a store only through its public face, so it says nothing of files. What is special
+//! to one backend (the order of fsync and rename, say) is tested beside that backend. A case that
+//! fails panics.
 #![expect(
     clippy::unwrap_used,
     reason = "in a test, what was not expected is a failure"
@@ -16,14 +17,16 @@ mod trips;
 use seawall_types::digest::{Algorithm, Digest};
 use uuid::Uuid;
 
-use crate::fixture::{Subject, body};
-use crate::{AppendLimit, Appended, Hold, Outcome, Stored, Transfers, UploadState};
+use crate::fixture::{StoreUnderTest, body};
+use crate::{
+    AppendLimit, AppendOutcome, BodyOutcome, StoredBlob, Transfers, UploadLock, UploadState,
+};
 
 /// Runs every case on one store, which must be empty.
 ///
 /// # Panics
 /// If a case fails.
-pub async fn run(subject: &Subject) {
+pub async fn run(subject: &StoreUnderTest) {
     trips::run(subject).await;
     appending::run(subject).await;
     holding::run(subject).await;
@@ -38,10 +41,10 @@ fn sha256(bytes: &[u8]) -> Digest {
 }
 
 fn fresh_id() -> Uuid {
-    seawall_types::time::uuid(&crate::fixture::Dice::default())
+    seawall_types::time::uuid(&crate::fixture::SeededRandom::default())
 }
 
-async fn begin(transfers: &Transfers, algorithm: Option<Algorithm>) -> (Hold, UploadState) {
+async fn begin(transfers: &Transfers, algorithm: Option<Algorithm>) -> (UploadLock, UploadState) {
     let id = fresh_id();
     (
         transfers.hold(id).await.unwrap(),
@@ -52,7 +55,7 @@ async fn begin(transfers: &Transfers, algorithm: Option<Algorithm>) -> (Hold, Up
 /// Appends all of these bytes, which must succeed.
 async fn append(
     transfers: &Transfers,
-    hold: &Hold,
+    hold: &UploadLock,
     state: UploadState,
     bytes: &[u8],
 ) -> UploadState {
@@ -62,19 +65,19 @@ async fn append(
         .append(hold, state, frames, AppendLimit::default())
         .await
         .unwrap();
-    let Appended {
+    let AppendOutcome {
         state,
         received,
         outcome,
     } = done;
-    assert_eq!(outcome, Outcome::Complete);
+    assert_eq!(outcome, BodyOutcome::Complete);
     assert_eq!(received, bytes.len() as u64);
     assert_eq!(state.offset(), before + received);
     state
 }
 
 /// Stores these bytes by one append and a finish.
-async fn store(transfers: &Transfers, bytes: &[u8]) -> Stored {
+async fn store(transfers: &Transfers, bytes: &[u8]) -> StoredBlob {
     let (hold, state) = begin(transfers, None).await;
     let state = append(transfers, &hold, state, bytes).await;
     transfers
@@ -83,7 +86,7 @@ async fn store(transfers: &Transfers, bytes: &[u8]) -> Stored {
         .unwrap()
 }
 
-async fn content(transfers: &Transfers, stored: &Stored) -> Vec<u8> {
+async fn content(transfers: &Transfers, stored: &StoredBlob) -> Vec<u8> {
     let download = transfers
         .open(&stored.place, stored.size, None)
         .await

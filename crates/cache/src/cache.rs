@@ -1,15 +1,15 @@
 //! One cache: values by key, bounded by bytes, loaded by one caller for all.
 //!
-//! Recently used entries stay, and a flood of keys that are asked for once pushes out only others of
-//! its kind. A value is given out only while everything that it depends on is as it was when its
+//! Recently used entries stay, and a flood of keys that are asked for once pushes out only others
+//! of its kind. A value is given out only while everything that it depends on is as it was when its
 //! load began.
 //!
-//! A load under way is shared. For a caller that came before the load began, its value is as good as
-//! one of the caller's own, whatever has changed since and however old the last poll of the log is:
-//! no change that was committed before the caller came can be missing. A caller that came later takes
-//! the value only if it is fresh and still holds; else it shares the next load, which begins after it
-//! came. So however many callers ask for one key, they wait for two loads at most, and a value that was
-//! invalidated while it was loaded reaches only callers that came before that.
+//! A load under way is shared. For a caller that came before the load began, its value is as good
+//! as one of the caller's own, whatever has changed since and however old the last poll of the log
+//! is: no change that was committed before the caller came can be missing. A caller that came later
+//! takes the value only if it is fresh and still holds; else it shares the next load, which begins
+//! after it came. So however many callers ask for one key, they wait for two loads at most, and a
+//! value that was invalidated while it was loaded reaches only callers that came before that.
 
 use std::future::Future;
 use std::hash::Hash;
@@ -21,7 +21,7 @@ use quick_cache::sync::Cache as Store;
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
 use crate::coherence::{Coherence, Mark, Position};
-use crate::flight::{Flight, Role, SingleFlight};
+use crate::flight::{FlightRole, FlightWaiter, SingleFlight};
 
 /// What an entry takes beside its key and its value, in bytes, about.
 const OVERHEAD: usize = 128;
@@ -33,36 +33,36 @@ const TYPICAL: usize = 4096;
 const SHARD: u64 = 8 << 20;
 
 /// How many bytes of memory something takes beside its own size, about.
-pub trait Weigh {
+pub trait MemorySize {
     /// The bytes on the heap.
     fn weight(&self) -> usize;
 }
 
-impl<T: Weigh> Weigh for Arc<T> {
+impl<T: MemorySize> MemorySize for Arc<T> {
     fn weight(&self) -> usize {
         size_of::<T>() + T::weight(self)
     }
 }
 
-impl Weigh for bytes::Bytes {
+impl MemorySize for bytes::Bytes {
     fn weight(&self) -> usize {
         self.len()
     }
 }
 
-impl Weigh for i64 {
+impl MemorySize for i64 {
     fn weight(&self) -> usize {
         0
     }
 }
 
-impl Weigh for Box<str> {
+impl MemorySize for Box<str> {
     fn weight(&self) -> usize {
         self.len()
     }
 }
 
-impl<T: Weigh> Weigh for Option<T> {
+impl<T: MemorySize> MemorySize for Option<T> {
     fn weight(&self) -> usize {
         self.as_ref().map_or(0, T::weight)
     }
@@ -70,13 +70,13 @@ impl<T: Weigh> Weigh for Option<T> {
 
 /// A value just read, and what it depends on.
 #[derive(Debug, Clone)]
-pub struct Loaded<V> {
+pub struct LoadedValue<V> {
     value: V,
     on: Vec<Mark>,
     keep: bool,
 }
 
-impl<V> Loaded<V> {
+impl<V> LoadedValue<V> {
     /// A value that holds until one of these marks is invalidated.
     pub fn new(value: V, on: impl Into<Vec<Mark>>) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl<V> Loaded<V> {
 
 /// What a cache knows of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Got<V> {
+pub enum Lookup<V> {
     /// The value, as the change log says.
     Fresh(V),
     /// The value as it was when the log was polled at last, so long ago (`None`: never).
@@ -108,7 +108,7 @@ pub enum Got<V> {
 }
 
 #[derive(Clone)]
-struct Entry<V> {
+struct CacheEntry<V> {
     value: V,
     since: Position,
     on: Arc<[Mark]>,
@@ -117,21 +117,21 @@ struct Entry<V> {
 #[derive(Clone)]
 struct ByBytes;
 
-impl<K: Weigh, V: Weigh> Weighter<K, Entry<V>> for ByBytes {
-    fn weight(&self, key: &K, entry: &Entry<V>) -> u64 {
-        let sizes = size_of::<K>() + size_of::<Entry<V>>() + OVERHEAD;
+impl<K: MemorySize, V: MemorySize> Weighter<K, CacheEntry<V>> for ByBytes {
+    fn weight(&self, key: &K, entry: &CacheEntry<V>) -> u64 {
+        let sizes = size_of::<K>() + size_of::<CacheEntry<V>>() + OVERHEAD;
         (sizes + key.weight() + entry.value.weight()) as u64
     }
 }
 
-type Hasher = quick_cache::DefaultHashBuilder;
+type KeyHasher = quick_cache::DefaultHashBuilder;
 
 /// Values by key. Cheap to ask, never authoritative.
 pub struct Cache<K, V, E> {
     coherence: Arc<Coherence>,
     /// None if everything is to be forgotten at once.
-    store: Option<Store<K, Entry<V>, ByBytes, Hasher>>,
-    flights: SingleFlight<K, Result<Entry<V>, E>>,
+    store: Option<Store<K, CacheEntry<V>, ByBytes, KeyHasher>>,
+    flights: SingleFlight<K, Result<CacheEntry<V>, E>>,
     hits: Counter,
     misses: Counter,
 }
@@ -144,8 +144,8 @@ impl<K, V, E> std::fmt::Debug for Cache<K, V, E> {
 
 impl<K, V, E> Cache<K, V, E>
 where
-    K: Eq + Hash + Clone + Weigh,
-    V: Clone + Weigh,
+    K: Eq + Hash + Clone + MemorySize,
+    V: Clone + MemorySize,
     E: Clone,
 {
     /// A cache of at most so many bytes; `name` is what metrics call it. Of 0 bytes, it forgets
@@ -162,7 +162,7 @@ where
     }
 
     /// What is known of `key` at `now` on the clock's `elapsed`.
-    pub fn get<Q>(&self, key: &Q, now: Duration) -> Got<V>
+    pub fn get<Q>(&self, key: &Q, now: Duration) -> Lookup<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -170,33 +170,33 @@ where
         match entry.filter(|entry| self.coherence.holds(entry.since, &entry.on)) {
             Some(entry) if self.coherence.is_fresh(now) => {
                 self.hits.increment(1);
-                Got::Fresh(entry.value)
+                Lookup::Fresh(entry.value)
             }
-            Some(entry) => Got::Stale(entry.value, self.coherence.age(now)),
-            None => Got::Miss,
+            Some(entry) => Lookup::Stale(entry.value, self.coherence.age(now)),
+            None => Lookup::Miss,
         }
     }
 
     /// The value of `key` from `load`, which runs once for all who ask meanwhile, and is kept.
     ///
-    /// `now` tells the clock's `elapsed`: what was under way when the caller came counts only if it is
-    /// fresh when it arrives. A failure is not kept, but shared by all who waited for it.
+    /// `now` tells the clock's `elapsed`: what was under way when the caller came counts only if it
+    /// is fresh when it arrives. A failure is not kept, but shared by all who waited for it.
     pub async fn load<F, R>(&self, key: K, now: impl Fn() -> Duration, load: F) -> Result<V, E>
     where
         F: Fn() -> R,
-        R: Future<Output = Result<Loaded<V>, E>>,
+        R: Future<Output = Result<LoadedValue<V>, E>>,
     {
         self.misses.increment(1);
         // The load that is under way on arrival may have read too early; any other begins later.
-        let mut before: Option<Arc<Flight<_>>> = None;
+        let mut before: Option<Arc<FlightWaiter<_>>> = None;
         loop {
             match self.flights.join_after(&key, before.as_deref()) {
-                Role::Leader(leader) => {
+                FlightRole::Leader(leader) => {
                     let outcome = self.fly(&key, &load).await;
                     leader.complete(outcome.clone());
                     return outcome.map(|entry| entry.value);
                 }
-                Role::Waiter(flight) => {
+                FlightRole::Waiter(flight) => {
                     match flight.outcome().await {
                         Some(Ok(entry)) if before.is_some() || self.is_good(&entry, now()) => {
                             return Ok(entry.value);
@@ -210,12 +210,12 @@ where
         }
     }
 
-    fn is_good(&self, entry: &Entry<V>, now: Duration) -> bool {
+    fn is_good(&self, entry: &CacheEntry<V>, now: Duration) -> bool {
         self.coherence.is_fresh(now) && self.coherence.holds(entry.since, &entry.on)
     }
 
     /// Keeps what came along with another value's load, which began at `since`.
-    pub fn put(&self, key: &K, since: Position, loaded: Loaded<V>) {
+    pub fn put(&self, key: &K, since: Position, loaded: LoadedValue<V>) {
         self.keep(key, since, loaded);
     }
 
@@ -229,17 +229,17 @@ where
         Some(entry.value)
     }
 
-    async fn fly<F, R>(&self, key: &K, load: &F) -> Result<Entry<V>, E>
+    async fn fly<F, R>(&self, key: &K, load: &F) -> Result<CacheEntry<V>, E>
     where
         F: Fn() -> R,
-        R: Future<Output = Result<Loaded<V>, E>>,
+        R: Future<Output = Result<LoadedValue<V>, E>>,
     {
         let since = self.coherence.begin();
         Ok(self.keep(key, since, load().await?))
     }
 
-    fn keep(&self, key: &K, since: Position, loaded: Loaded<V>) -> Entry<V> {
-        let entry = Entry {
+    fn keep(&self, key: &K, since: Position, loaded: LoadedValue<V>) -> CacheEntry<V> {
+        let entry = CacheEntry {
             value: loaded.value,
             since,
             on: loaded.on.into(),
@@ -260,10 +260,10 @@ where
     }
 }
 
-fn store<K, V>(bytes: u64) -> Option<Store<K, Entry<V>, ByBytes, Hasher>>
+fn store<K, V>(bytes: u64) -> Option<Store<K, CacheEntry<V>, ByBytes, KeyHasher>>
 where
-    K: Eq + Hash + Weigh,
-    V: Clone + Weigh,
+    K: Eq + Hash + MemorySize,
+    V: Clone + MemorySize,
 {
     if bytes == 0 {
         return None;
@@ -279,7 +279,7 @@ where
     Some(Store::with_options(
         options,
         ByBytes,
-        Hasher::default(),
+        KeyHasher::default(),
         quick_cache::sync::DefaultLifecycle::default(),
     ))
 }

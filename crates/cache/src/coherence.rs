@@ -92,7 +92,8 @@ impl Coherence {
                 .all(|mark| self.marks.get(mark.0 as usize).is_some_and(untouched))
     }
 
-    /// Notes a complete poll of the log that began at `began`, once all that it found was invalidated.
+    /// Notes a complete poll of the log that began at `began`, once all that it found was
+    /// invalidated.
     pub fn polled(&self, began: Duration) {
         let nanos = u64::try_from(began.as_nanos()).unwrap_or(u64::MAX - 1);
         self.polled.fetch_max(nanos + 1, Ordering::Release);

@@ -15,6 +15,6 @@ mod flight;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Cache, Got, Loaded, Weigh};
+pub use cache::{Cache, LoadedValue, Lookup, MemorySize};
 pub use coherence::{Coherence, FRESH, Mark, Position};
-pub use flight::{Flight, Leader, Role, SingleFlight};
+pub use flight::{FlightRole, FlightWaiter, Leader, SingleFlight};

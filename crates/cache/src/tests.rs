@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::sync::Notify;
 
-use crate::{Cache, Coherence, Got, Loaded};
+use crate::{Cache, Coherence, LoadedValue, Lookup};
 
 const NOW: Duration = Duration::from_secs(1);
 
@@ -26,17 +26,17 @@ fn now() -> Duration {
 async fn what_was_read_is_told_until_it_changes() {
     let (coherence, cache) = cache(1 << 20);
     let mark = coherence.mark(&"a");
-    let read = |value| move || async move { Ok(Loaded::new(value, [mark])) };
-    assert_eq!(cache.get(&1, NOW), Got::Miss);
+    let read = |value| move || async move { Ok(LoadedValue::new(value, [mark])) };
+    assert_eq!(cache.get(&1, NOW), Lookup::Miss);
     assert_eq!(cache.load(1, now, read(7)).await, Ok(7));
-    assert_eq!(cache.get(&1, NOW), Got::Fresh(7));
+    assert_eq!(cache.get(&1, NOW), Lookup::Fresh(7));
     let later = NOW + Duration::from_secs(3);
     let age = Some(Duration::from_secs(3));
-    assert_eq!(cache.get(&1, later), Got::Stale(7, age));
+    assert_eq!(cache.get(&1, later), Lookup::Stale(7, age));
     coherence.invalidate(mark);
-    assert_eq!(cache.get(&1, NOW), Got::Miss);
+    assert_eq!(cache.get(&1, NOW), Lookup::Miss);
     assert_eq!(cache.load(1, now, read(8)).await, Ok(8));
-    assert_eq!(cache.get(&1, NOW), Got::Fresh(8));
+    assert_eq!(cache.get(&1, NOW), Lookup::Fresh(8));
 }
 
 #[tokio::test]
@@ -45,17 +45,17 @@ async fn what_changes_while_it_is_read_is_not_kept() {
     let mark = coherence.mark(&"a");
     let read = || async {
         coherence.invalidate(mark);
-        Ok(Loaded::new(7, [mark]))
+        Ok(LoadedValue::new(7, [mark]))
     };
     assert_eq!(cache.load(1, now, read).await, Ok(7));
-    assert_eq!(cache.get(&1, NOW), Got::Miss);
+    assert_eq!(cache.get(&1, NOW), Lookup::Miss);
     // The same for what comes along with another value.
     let since = coherence.begin();
     coherence.invalidate(mark);
-    cache.put(&2, since, Loaded::new(7, [mark]));
-    assert_eq!(cache.get(&2, NOW), Got::Miss);
-    cache.put(&2, coherence.begin(), Loaded::new(7, [mark]));
-    assert_eq!(cache.get(&2, NOW), Got::Fresh(7));
+    cache.put(&2, since, LoadedValue::new(7, [mark]));
+    assert_eq!(cache.get(&2, NOW), Lookup::Miss);
+    cache.put(&2, coherence.begin(), LoadedValue::new(7, [mark]));
+    assert_eq!(cache.get(&2, NOW), Lookup::Fresh(7));
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn many_who_ask_at_once_cost_one_read() {
     let read = || async {
         reads.fetch_add(1, Ordering::Relaxed);
         go.notified().await;
-        Ok(Loaded::new(7, []))
+        Ok(LoadedValue::new(7, []))
     };
     let asking = futures::future::join_all((0..100).map(|_| cache.load(1, now, read)));
     let (told, ()) = tokio::join!(asking, async {
@@ -84,7 +84,7 @@ async fn whoever_asks_after_a_change_is_not_told_what_was_read_before_it() {
     let read = || async {
         let value = truth.load(Ordering::SeqCst);
         go.notified().await;
-        Ok(Loaded::new(i64::try_from(value).unwrap(), [mark]))
+        Ok(LoadedValue::new(i64::try_from(value).unwrap(), [mark]))
     };
     let early = cache.load(1, now, read);
     let late = async {
@@ -101,7 +101,7 @@ async fn whoever_asks_after_a_change_is_not_told_what_was_read_before_it() {
     };
     let (early, late) = tokio::join!(early, late);
     assert_eq!((early, late), (Ok(1), Ok(2)));
-    assert_eq!(cache.get(&1, NOW), Got::Fresh(2));
+    assert_eq!(cache.get(&1, NOW), Lookup::Fresh(2));
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn while_nothing_is_fresh_five_hundred_callers_of_a_key_share_two_loads() 
     let read = || async {
         loads.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
-        Ok(Loaded::new(7, []))
+        Ok(LoadedValue::new(7, []))
     };
     let told = futures::future::join_all((0..500).map(|_| cache.load(1, late, read))).await;
     assert_eq!(told, vec![Ok(7); 500]);
@@ -128,7 +128,7 @@ async fn while_nothing_is_fresh_no_caller_is_told_what_was_read_before_it_came()
     let read = || async {
         let value = truth.load(Ordering::SeqCst);
         go.notified().await;
-        Ok(Loaded::new(i64::try_from(value).unwrap(), [mark]))
+        Ok(LoadedValue::new(i64::try_from(value).unwrap(), [mark]))
     };
     // Another process changes the value, which nothing here has heard of; then this process does.
     let after = |heard: bool| {
@@ -168,7 +168,7 @@ async fn a_load_that_is_given_up_is_begun_again_by_one_of_those_who_wait() {
             futures::future::pending::<()>().await;
         }
         tokio::task::yield_now().await;
-        Ok(Loaded::new(7, []))
+        Ok(LoadedValue::new(7, []))
     };
     let mut given_up = Box::pin(cache.load(1, late, read));
     assert!(futures::poll!(&mut given_up).is_pending());
@@ -193,7 +193,7 @@ async fn a_failure_is_shared_and_not_kept() {
     let told = futures::future::join_all((0..100).map(|_| cache.load(1, now, fail))).await;
     assert_eq!(told, vec![Err("ill"); 100]);
     assert_eq!(tries.into_inner(), 1);
-    let read = || async { Ok(Loaded::new(7, [])) };
+    let read = || async { Ok(LoadedValue::new(7, [])) };
     assert_eq!(cache.load(1, now, read).await, Ok(7));
 }
 
@@ -201,22 +201,22 @@ async fn a_failure_is_shared_and_not_kept() {
 async fn a_cache_never_outgrows_its_bytes_and_one_of_none_forgets_at_once() {
     let (coherence, cache) = cache(64 << 10);
     for key in 0..10_000 {
-        cache.put(&key, coherence.begin(), Loaded::new(key, []));
+        cache.put(&key, coherence.begin(), LoadedValue::new(key, []));
         assert!(cache.bytes() <= 64 << 10);
     }
     assert!(cache.bytes() > 32 << 10, "it keeps what it can");
     let (_, none) = self::cache(0);
-    let read = || async { Ok(Loaded::new(7, [])) };
+    let read = || async { Ok(LoadedValue::new(7, [])) };
     assert_eq!(none.load(1, now, read).await, Ok(7));
-    assert_eq!(none.get(&1, NOW), Got::Miss);
+    assert_eq!(none.get(&1, NOW), Lookup::Miss);
 }
 
 #[tokio::test]
 async fn what_passes_is_not_kept() {
     let (_, cache) = cache(1 << 20);
-    let read = || async { Ok(Loaded::passing(7)) };
+    let read = || async { Ok(LoadedValue::passing(7)) };
     assert_eq!(cache.load(1, now, read).await, Ok(7));
-    assert_eq!(cache.get(&1, NOW), Got::Miss);
+    assert_eq!(cache.get(&1, NOW), Lookup::Miss);
 }
 
 /// A moment in the life of a value: it changes, somebody begins to read it, or ends.
@@ -256,12 +256,12 @@ proptest! {
                 }
                 Moment::End(at) if !under_way.is_empty() => {
                     let (key, since, value) = under_way.swap_remove(at % under_way.len());
-                    cache.put(&key, since, Loaded::new(value, [coherence.mark(&key)]));
+                    cache.put(&key, since, LoadedValue::new(value, [coherence.mark(&key)]));
                 }
                 Moment::End(_) => {}
             }
             for key in 0..3i64 {
-                if let Got::Fresh(value) = cache.get(&key, NOW) {
+                if let Lookup::Fresh(value) = cache.get(&key, NOW) {
                     prop_assert_eq!(value, truth[usize::try_from(key).unwrap()]);
                 }
             }

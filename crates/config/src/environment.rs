@@ -1,8 +1,9 @@
 //! The layer of environment variables: `SEAWALL__LOG__LEVEL=debug` is the key `log.level`.
 //!
-//! A variable of a text is taken as it stands; any other value is read as YAML, so that lists and whole sections can be given
-//! in one line: `SEAWALL__LISTENERS='[{address: "0.0.0.0:5000"}]'`. An empty variable counts as one that is not set, which is
-//! what container tools make of one that they merely pass on. An unknown name is refused: it is a misspelt one.
+//! A variable of a text is taken as it stands; any other value is read as YAML, so that lists and
+//! whole sections can be given in one line: `SEAWALL__LISTENERS='[{address: "0.0.0.0:5000"}]'`. An
+//! empty variable counts as one that is not set, which is what container tools make of one that
+//! they merely pass on. An unknown name is refused: it is a misspelt one.
 
 use serde_json::Value as Schema;
 use yaml_serde::{Mapping, Value};
@@ -14,13 +15,13 @@ use crate::schema;
 const PREFIX: &str = "SEAWALL__";
 
 /// A value that came from the environment.
-pub(crate) struct Variable {
+pub(crate) struct EnvironmentVariable {
     pub(crate) name: String,
     pub(crate) path: Vec<String>,
     value: Value,
 }
 
-impl Variable {
+impl EnvironmentVariable {
     /// Whether the variable set what is at `path`, or something above it.
     pub(crate) fn covers(&self, path: &str) -> bool {
         let own = self.path.join(".");
@@ -29,11 +30,12 @@ impl Variable {
     }
 }
 
-/// Picks and reads the variables of the configuration, shortest paths first, so that a key of a section comes after the section.
+/// Picks and reads the variables of the configuration, shortest paths first, so that a key of a
+/// section comes after the section.
 pub(crate) fn read(
     all: &[(String, String)],
     whole: &Schema,
-) -> Result<Vec<Variable>, Vec<Problem>> {
+) -> Result<Vec<EnvironmentVariable>, Vec<Problem>> {
     let mut found = Vec::new();
     let mut problems = Vec::new();
     for (name, text) in all {
@@ -49,7 +51,7 @@ pub(crate) fn read(
             .map(str::to_owned)
             .collect();
         match value_of(whole, &path, text) {
-            Ok(value) => found.push(Variable {
+            Ok(value) => found.push(EnvironmentVariable {
                 name: name.clone(),
                 path,
                 value,
@@ -86,7 +88,7 @@ fn value_of(whole: &Schema, path: &[String], text: &str) -> Result<Value, String
 }
 
 /// Lays the variables over what the file says.
-pub(crate) fn lay_over(base: &mut Value, variables: &[Variable]) {
+pub(crate) fn overlay(base: &mut Value, variables: &[EnvironmentVariable]) {
     for variable in variables {
         let mut value = variable.value.clone();
         for key in variable.path.iter().rev() {

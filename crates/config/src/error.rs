@@ -1,12 +1,13 @@
-//! What is wrong with a configuration, said so that one can go there and mend it: the place, the key's path, what was
-//! expected. A value that may be a secret is never repeated.
+//! What is wrong with a configuration, said so that one can go there and mend it: the place, the
+//! key's path, what was expected. A value that may be a secret is never repeated.
 
 use std::fmt;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: `FILE:LINE:COLUMN`, the name of an environment variable, or the name of an option of the command line.
+    /// Where: `FILE:LINE:COLUMN`, the name of an environment variable, or the name of an option of
+    /// the command line.
     pub place: String,
     /// The key's path; empty for what concerns the whole file.
     pub path: String,
@@ -49,7 +50,8 @@ impl From<Problem> for ConfigError {
     }
 }
 
-/// Turns a deserialiser's message into words for people. `path` is the path that the message may begin with.
+/// Turns a deserialiser's message into words for people. `path` is the path that the message may
+/// begin with.
 pub(crate) fn reword(raw: &str, path: &str) -> String {
     // The deserialiser's own idea of the path may be shorter than ours.
     let text = match raw.split_once(": ") {

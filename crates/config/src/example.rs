@@ -1,8 +1,8 @@
 //! The commented example: every key with its documentation and its default, made from the types.
 //!
-//! Each line begins with `#`. A line of documentation has two; a setting has one, and taking that one away leaves valid YAML
-//! that says what holds anyway. The order is that of the fields, which serialising the defaults preserves; the words are the
-//! doc comments, which the schema has.
+//! Each line begins with `#`. A line of documentation has two; a setting has one, and taking that
+//! one away leaves valid YAML that says what holds anyway. The order is that of the fields, which
+//! serialising the defaults preserves; the words are the doc comments, which the schema has.
 
 use std::fmt::Write as _;
 

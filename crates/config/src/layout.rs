@@ -1,5 +1,5 @@
-//! The sections that a program has, and what can be made from knowing them: the schema of the whole, the
-//! example, and values.
+//! The sections that a program has, and what can be made from knowing them: the schema of the
+//! whole, the example, and values.
 
 use std::marker::PhantomData;
 
@@ -7,9 +7,9 @@ use serde_json::Value as Schema;
 use yaml_serde::Value;
 
 use crate::error::{ConfigError, Problem};
-use crate::load::{self, Sources};
+use crate::load::{self, ConfigSources};
 use crate::section::SectionType;
-use crate::values::Root;
+use crate::values::RootSection;
 use crate::{example, schema};
 
 /// The whole of a program's configuration: the keys of `T`, and the sections that crates declare.
@@ -19,7 +19,7 @@ pub struct Layout<T> {
     root: PhantomData<fn() -> T>,
 }
 
-impl<T: Root> Layout<T> {
+impl<T: RootSection> Layout<T> {
     /// The keys of `T` and these sections. Refused if one name is used twice.
     pub fn new(sections: impl IntoIterator<Item = SectionType>) -> Result<Self, ConfigError> {
         let sections: Vec<_> = sections.into_iter().collect();
@@ -46,18 +46,18 @@ impl<T: Root> Layout<T> {
         self.loader().default()
     }
 
-    /// Loads and checks a configuration. `adjust` lays what the command line says over it before the
-    /// rules are checked.
+    /// Loads and checks a configuration. `adjust` lays what the command line says over it before
+    /// the rules are checked.
     pub fn load(
         &self,
-        sources: &Sources,
+        sources: &ConfigSources,
         adjust: impl FnOnce(&mut T) -> Vec<Problem>,
     ) -> Result<T, ConfigError> {
         self.loader().load(sources, adjust)
     }
 
-    /// Checks the text of a file alone: no environment, and nothing else is opened. `name` is what errors
-    /// call it.
+    /// Checks the text of a file alone: no environment, and nothing else is opened. `name` is what
+    /// errors call it.
     pub fn parse(&self, name: &str, text: &str) -> Result<T, ConfigError> {
         self.loader().parse(name, text)
     }

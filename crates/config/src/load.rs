@@ -1,8 +1,8 @@
-//! Loading: the file, over it the environment, over that what the program lays over it; then the secrets
-//! from their files; then the rules.
+//! Loading: the file, over it the environment, over that what the program lays over it; then the
+//! secrets from their files; then the rules.
 //!
-//! The file is checked alone first, against the text, since only so an error has a line. What is wrong
-//! after the environment was laid over it is then the environment's.
+//! The file is checked alone first, against the text, since only so an error has a line. What is
+//! wrong after the environment was laid over it is then the environment's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Schema;
 use yaml_serde::Value;
 
-use crate::environment::{self, Variable};
+use crate::environment::{self, EnvironmentVariable};
 use crate::error::{ConfigError, Problem, unknown};
 use crate::locate::{locate, steps};
-use crate::read::{Source, Wrong, all_but};
-use crate::rules::Invalid;
+use crate::read::{KeyError, Source, all_but};
+use crate::rules::RuleViolation;
 use crate::schema;
 use crate::secret::SecretKey;
 use crate::section::SectionType;
-use crate::values::Root;
+use crate::values::RootSection;
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub struct ConfigSources {
     /// The YAML file.
     pub file: Option<PathBuf>,
     /// All environment variables, or those that matter.
@@ -30,7 +30,7 @@ pub struct Sources {
 }
 
 /// The text of the file, under the name by which it was given.
-struct File {
+struct ConfigFile {
     name: String,
     text: String,
 }
@@ -38,8 +38,8 @@ struct File {
 /// Where each value came from: what errors name.
 #[derive(Clone, Copy)]
 struct Origins<'a> {
-    file: Option<&'a File>,
-    variables: &'a [Variable],
+    file: Option<&'a ConfigFile>,
+    variables: &'a [EnvironmentVariable],
 }
 
 /// What is loaded: the sections of a layout and the schema of the whole.
@@ -51,7 +51,7 @@ pub(crate) struct Loader<'l> {
 
 impl Loader<'_> {
     /// The configuration when nothing is given.
-    pub(crate) fn default<T: Root>(self) -> T {
+    pub(crate) fn default<T: RootSection>(self) -> T {
         let mut whole = T::default();
         for section in self.sections {
             whole.values().insert(section.name, (section.default)());
@@ -60,9 +60,9 @@ impl Loader<'_> {
     }
 
     /// Loads and checks a configuration.
-    pub(crate) fn load<T: Root>(
+    pub(crate) fn load<T: RootSection>(
         self,
-        sources: &Sources,
+        sources: &ConfigSources,
         adjust: impl FnOnce(&mut T) -> Vec<Problem>,
     ) -> Result<T, ConfigError> {
         let file = sources.file.as_deref().map(read).transpose()?;
@@ -88,8 +88,8 @@ impl Loader<'_> {
     }
 
     /// Checks the text of a file alone.
-    pub(crate) fn parse<T: Root>(self, name: &str, text: &str) -> Result<T, ConfigError> {
-        let file = File {
+    pub(crate) fn parse<T: RootSection>(self, name: &str, text: &str) -> Result<T, ConfigError> {
+        let file = ConfigFile {
             name: name.to_owned(),
             text: text.to_owned(),
         };
@@ -103,13 +103,13 @@ impl Loader<'_> {
     }
 
     /// Reads the file as a value, to be merged, and as a configuration, to be checked.
-    fn parse_file<T: Root>(self, file: &File) -> Result<(Value, T), ConfigError> {
+    fn parse_file<T: RootSection>(self, file: &ConfigFile) -> Result<(Value, T), ConfigError> {
         let value: Value =
             yaml_serde::from_str(&file.text).map_err(|error| syntax(file, &error))?;
         if value.is_null() {
             return Ok((value, self.default()));
         }
-        let problem = |(path, message): Wrong| Problem {
+        let problem = |(path, message): KeyError| Problem {
             place: file.place(&path),
             path,
             message,
@@ -122,18 +122,18 @@ impl Loader<'_> {
         Ok((value, whole))
     }
 
-    fn parse_layered<T: Root>(
+    fn parse_layered<T: RootSection>(
         self,
         mut base: Value,
-        variables: &[Variable],
+        variables: &[EnvironmentVariable],
     ) -> Result<T, ConfigError> {
-        environment::lay_over(&mut base, variables);
+        environment::overlay(&mut base, variables);
         // The file was checked by itself, so what is wrong now came from a variable.
         let origins = Origins {
             file: None,
             variables,
         };
-        let problem = |(path, message): Wrong| Problem {
+        let problem = |(path, message): KeyError| Problem {
             place: origins.place(&path),
             path,
             message,
@@ -145,7 +145,7 @@ impl Loader<'_> {
     }
 
     /// Reads the whole with the types of its sections; of each section, the first error is found.
-    fn typed<T: Root>(self, value: &Value, source: Source<'_>) -> Result<T, Vec<Wrong>> {
+    fn typed<T: RootSection>(self, value: &Value, source: Source<'_>) -> Result<T, Vec<KeyError>> {
         let mut wrong = self.unknown_keys(value);
         let mut names: Vec<&str> = self.sections.iter().map(|section| section.name).collect();
         // Said already, with the names of all sections to choose from.
@@ -171,7 +171,7 @@ impl Loader<'_> {
                 let whole_is_wrong = whole.is_err();
                 wrong.extend(whole.err());
                 // What is not a mapping at all is so for every section; it is said once.
-                let said = |(path, _): &Wrong| whole_is_wrong && path.is_empty();
+                let said = |(path, _): &KeyError| whole_is_wrong && path.is_empty();
                 wrong.extend(refused.into_iter().filter(|error| !said(error)));
                 Err(wrong)
             }
@@ -179,7 +179,7 @@ impl Loader<'_> {
     }
 
     /// The keys at the top that no section has.
-    fn unknown_keys(self, value: &Value) -> Vec<Wrong> {
+    fn unknown_keys(self, value: &Value) -> Vec<KeyError> {
         let known = schema::keys(self.schema);
         let Value::Mapping(keys) = value else {
             return Vec::new();
@@ -200,10 +200,10 @@ fn finished<T>(whole: T, problems: Vec<Problem>) -> Result<T, ConfigError> {
     }
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
+fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     let name = path.display().to_string();
     match fs::read_to_string(path) {
-        Ok(text) => Ok(File { name, text }),
+        Ok(text) => Ok(ConfigFile { name, text }),
         Err(error) => Err(Problem {
             place: name,
             path: String::new(),
@@ -213,7 +213,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     }
 }
 
-impl File {
+impl ConfigFile {
     /// The place of a key, or of the nearest one above it that is there.
     fn place(&self, path: &str) -> String {
         let (line, column) = locate(&self.text, &steps(path));
@@ -221,7 +221,7 @@ impl File {
     }
 }
 
-fn syntax(file: &File, error: &yaml_serde::Error) -> ConfigError {
+fn syntax(file: &ConfigFile, error: &yaml_serde::Error) -> ConfigError {
     let (line, column) = error
         .location()
         .map_or((1, 1), |at| (at.line(), at.column()));
@@ -236,8 +236,8 @@ fn syntax(file: &File, error: &yaml_serde::Error) -> ConfigError {
 }
 
 impl Origins<'_> {
-    /// The place of a key: the variable that set it, else its place in the file, else the default that
-    /// was not changed.
+    /// The place of a key: the variable that set it, else its place in the file, else the default
+    /// that was not changed.
     fn place(self, path: &str) -> String {
         let variable = self
             .variables
@@ -253,7 +253,7 @@ impl Origins<'_> {
     }
 
     /// Reads the secrets that are given by file.
-    fn take_secrets<T: Root>(self, whole: &mut T) -> Vec<Problem> {
+    fn take_secrets<T: RootSection>(self, whole: &mut T) -> Vec<Problem> {
         let mut problems = self.taken(whole.secrets());
         for (name, value) in whole.values().iter_mut() {
             problems.extend(self.taken(SecretKey::under(name, value.keys_of_secrets())));
@@ -275,12 +275,12 @@ impl Origins<'_> {
     }
 
     /// What the types alone cannot say, each with the place of its key.
-    fn broken_rules<T: Root>(self, whole: &mut T) -> Vec<Problem> {
+    fn broken_rules<T: RootSection>(self, whole: &mut T) -> Vec<Problem> {
         let mut found = whole.validate();
         for (name, value) in whole.values().iter() {
-            found.extend(Invalid::under(name, value.check()));
+            found.extend(RuleViolation::under(name, value.check()));
         }
-        let problem = |invalid: Invalid| Problem {
+        let problem = |invalid: RuleViolation| Problem {
             place: self.place(&invalid.path),
             path: invalid.path,
             message: invalid.expected,

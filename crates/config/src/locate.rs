@@ -1,7 +1,8 @@
 //! Finds the line and column at which a key's path stands in a YAML text.
 //!
-//! A parsed value has no places, and the error of a deserialiser has one only if the value itself was refused. So the text is
-//! read once more by a deserialiser that follows the path and gives up at its end on purpose: the error then bears the place.
+//! A parsed value has no places, and the error of a deserialiser has one only if the value itself
+//! was refused. So the text is read once more by a deserialiser that follows the path and gives up
+//! at its end on purpose: the error then bears the place.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PathStep {
     /// Into a mapping.
     Key(String),
     /// Into a list.
@@ -17,24 +18,24 @@ pub(crate) enum Step {
 }
 
 /// Reads `listeners[0].address`. What is not a path gives a shorter one.
-pub(crate) fn steps(path: &str) -> Vec<Step> {
+pub(crate) fn steps(path: &str) -> Vec<PathStep> {
     let mut steps = Vec::new();
     for part in path.split('.').filter(|part| !part.is_empty()) {
         let mut pieces = part.split('[');
         if let Some(key) = pieces.next().filter(|key| !key.is_empty()) {
-            steps.push(Step::Key(key.to_owned()));
+            steps.push(PathStep::Key(key.to_owned()));
         }
         let indexes = pieces.filter_map(|piece| piece.trim_end_matches(']').parse().ok());
-        steps.extend(indexes.map(Step::Index));
+        steps.extend(indexes.map(PathStep::Index));
     }
     steps
 }
 
-/// The line and column, both from 1, of the longest part of the path that is in the text: of the key where the path ends with
-/// one, else of the value.
-pub(crate) fn locate(text: &str, path: &[Step]) -> (usize, usize) {
+/// The line and column, both from 1, of the longest part of the path that is in the text: of the
+/// key where the path ends with one, else of the value.
+pub(crate) fn locate(text: &str, path: &[PathStep]) -> (usize, usize) {
     for length in (1..=path.len()).rev() {
-        let follow = Follow(&path[..length]);
+        let follow = PathSeed(&path[..length]);
         let deserializer = yaml_serde::Deserializer::from_str(text);
         if let Err(error) = follow.deserialize(deserializer)
             && error.to_string().contains(FOUND)
@@ -51,9 +52,9 @@ const FOUND: &str = "\u{1}found\u{1}";
 
 /// Follows a path and fails where it ends.
 #[derive(Clone, Copy)]
-struct Follow<'a>(&'a [Step]);
+struct PathSeed<'a>(&'a [PathStep]);
 
-impl<'de> DeserializeSeed<'de> for Follow<'_> {
+impl<'de> DeserializeSeed<'de> for PathSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -61,11 +62,12 @@ impl<'de> DeserializeSeed<'de> for Follow<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Follow<'_> {
+impl<'de> Visitor<'de> for PathSeed<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The default methods of a visitor refuse with these words, which is how a scalar at the end of the path is found.
+        // The default methods of a visitor refuse with these words, which is how a scalar at the
+        // end of the path is found.
         formatter.write_str(if self.0.is_empty() {
             FOUND
         } else {
@@ -77,16 +79,16 @@ impl<'de> Visitor<'de> for Follow<'_> {
         let Some((first, rest)) = self.0.split_first() else {
             return Err(A::Error::custom(FOUND));
         };
-        let wanted = KeyIs {
+        let wanted = KeySeed {
             name: match first {
-                Step::Key(name) => Some(name),
-                Step::Index(_) => None,
+                PathStep::Key(name) => Some(name),
+                PathStep::Index(_) => None,
             },
             last: rest.is_empty(),
         };
         while let Some(found) = map.next_key_seed(wanted)? {
             if found {
-                map.next_value_seed(Follow(rest))?;
+                map.next_value_seed(PathSeed(rest))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -99,8 +101,8 @@ impl<'de> Visitor<'de> for Follow<'_> {
             return Err(A::Error::custom(FOUND));
         };
         for index in 0.. {
-            let next = if *first == Step::Index(index) {
-                list.next_element_seed(Follow(rest))?.is_some()
+            let next = if *first == PathStep::Index(index) {
+                list.next_element_seed(PathSeed(rest))?.is_some()
             } else {
                 list.next_element::<IgnoredAny>()?.is_some()
             };
@@ -114,12 +116,12 @@ impl<'de> Visitor<'de> for Follow<'_> {
 
 /// Says whether a key is the wanted one; fails there if the path ends with it.
 #[derive(Clone, Copy)]
-struct KeyIs<'a> {
+struct KeySeed<'a> {
     name: Option<&'a str>,
     last: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -127,7 +129,7 @@ impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
     }
 }
 
-impl Visitor<'_> for KeyIs<'_> {
+impl Visitor<'_> for KeySeed<'_> {
     type Value = bool;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

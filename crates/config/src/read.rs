@@ -1,7 +1,7 @@
 //! Reads one section, or the rest, out of the whole.
 //!
-//! The whole is read once for each section: a deserialiser needs the type of what it reads, and only the
-//! crate of the section knows it. A configuration is read once in the life of a process.
+//! The whole is read once for each section: a deserialiser needs the type of what it reads, and
+//! only the crate of the section knows it. A configuration is read once in the life of a process.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use yaml_serde::Value;
 use crate::error::reword;
 
 /// The path of a key, such as `listeners[0].address`, and what is wrong there.
-pub(crate) type Wrong = (String, String);
+pub(crate) type KeyError = (String, String);
 
 /// What a section is read from.
 #[derive(Clone, Copy)]
@@ -32,19 +32,22 @@ pub(crate) enum Source<'a> {
 pub(crate) fn section_of<C: DeserializeOwned>(
     source: Source<'_>,
     name: &'static str,
-) -> Result<Option<C>, Wrong> {
+) -> Result<Option<C>, KeyError> {
     let marker = PhantomData;
-    read(source, One { name, marker })
+    read(source, SectionSeed { name, marker })
 }
 
 /// Reads everything but the sections `names` out of the whole.
-pub(crate) fn all_but<T: DeserializeOwned>(source: Source<'_>, names: &[&str]) -> Result<T, Wrong> {
+pub(crate) fn all_but<T: DeserializeOwned>(
+    source: Source<'_>,
+    names: &[&str],
+) -> Result<T, KeyError> {
     let marker = PhantomData;
-    read(source, AllBut { names, marker })
+    read(source, RemainingKeys { names, marker })
 }
 
 /// Deserialises; an error is the key's path and a message for people.
-fn read<'a, S>(source: Source<'a>, seed: S) -> Result<S::Value, Wrong>
+fn read<'a, S>(source: Source<'a>, seed: S) -> Result<S::Value, KeyError>
 where
     S: DeserializeSeed<'a>,
 {
@@ -69,12 +72,12 @@ where
 }
 
 /// One section of the whole.
-struct One<C> {
+struct SectionSeed<C> {
     name: &'static str,
     marker: PhantomData<C>,
 }
 
-impl<'de, C: DeserializeOwned> DeserializeSeed<'de> for One<C> {
+impl<'de, C: DeserializeOwned> DeserializeSeed<'de> for SectionSeed<C> {
     type Value = Option<C>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<C>, D::Error> {
@@ -82,7 +85,7 @@ impl<'de, C: DeserializeOwned> DeserializeSeed<'de> for One<C> {
     }
 }
 
-impl<'de, C: DeserializeOwned> Visitor<'de> for One<C> {
+impl<'de, C: DeserializeOwned> Visitor<'de> for SectionSeed<C> {
     type Value = Option<C>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,12 +106,12 @@ impl<'de, C: DeserializeOwned> Visitor<'de> for One<C> {
 }
 
 /// The whole without the sections that are read one by one.
-struct AllBut<'n, T> {
+struct RemainingKeys<'n, T> {
     names: &'n [&'n str],
     marker: PhantomData<T>,
 }
 
-impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for AllBut<'_, T> {
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for RemainingKeys<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
@@ -116,7 +119,7 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for AllBut<'_, T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Visitor<'de> for AllBut<'_, T> {
+impl<'de, T: DeserializeOwned> Visitor<'de> for RemainingKeys<'_, T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,19 +127,19 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for AllBut<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(Without {
+        T::deserialize(MapAccessDeserializer::new(RemainingKeysVisitor {
             map,
             names: self.names,
         }))
     }
 }
 
-struct Without<'n, A> {
+struct RemainingKeysVisitor<'n, A> {
     map: A,
     names: &'n [&'n str],
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Without<'_, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for RemainingKeysVisitor<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(

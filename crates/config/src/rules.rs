@@ -4,9 +4,9 @@
 /// A rule that a section breaks; the loader finds out where the value stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {expected}")]
-pub struct Invalid {
+pub struct RuleViolation {
     /// The path of the key below the section, such as `locations.local`; below the whole once
-    /// [`Invalid::under`] has put the section's name before it.
+    /// [`RuleViolation::under`] has put the section's name before it.
     pub path: String,
     /// What was expected.
     pub expected: String,
@@ -14,14 +14,14 @@ pub struct Invalid {
 
 /// A number with the least and the most that it may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Range {
+pub struct NumberRange {
     key: &'static str,
     value: u64,
     least: u64,
     most: u64,
 }
 
-impl Range {
+impl NumberRange {
     /// The number that `key` has, and what it may be.
     pub fn new(key: &'static str, value: impl Into<u64>, least: u64, most: u64) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Range {
     }
 }
 
-impl Invalid {
+impl RuleViolation {
     /// What was expected of the key at `path`.
     pub fn new(path: impl Into<String>, expected: impl Into<String>) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Invalid {
     }
 
     /// The keys whose number is out of its range.
-    pub fn ranges(rules: &[Range]) -> Vec<Self> {
+    pub fn ranges(rules: &[NumberRange]) -> Vec<Self> {
         rules
             .iter()
             .filter(|rule| !(rule.least..=rule.most).contains(&rule.value))

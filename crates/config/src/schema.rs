@@ -1,5 +1,6 @@
-//! The shape of the configuration, as a JSON Schema made from the types: what keys there are, what each is for, which of them
-//! are plain texts. The environment layer and the example ask it, so that neither has a list of keys of its own.
+//! The shape of the configuration, as a JSON Schema made from the types: what keys there are, what
+//! each is for, which of them are plain texts. The environment layer and the example ask it, so
+//! that neither has a list of keys of its own.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -69,7 +70,8 @@ pub(crate) fn keys(schema: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Whether the value is a text, so that nothing written in its place needs to be understood as YAML.
+/// Whether the value is a text, so that nothing written in its place needs to be understood as
+/// YAML.
 pub(crate) fn is_text(schema: &Value) -> bool {
     is_type(inner(schema), "string") || !choices(schema).is_empty()
 }

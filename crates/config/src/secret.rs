@@ -1,5 +1,5 @@
-//! Secrets: a key `token` may be given by `token_file`, the name of a file that holds it. A secret is
-//! never written out and never repeated in an error.
+//! Secrets: a key `token` may be given by `token_file`, the name of a file that holds it. A secret
+//! is never written out and never repeated in an error.
 
 use std::fs;
 use std::path::PathBuf;
@@ -54,7 +54,8 @@ impl<'a> SecretKey<'a> {
     }
 }
 
-/// Serialises a secret as the fact that there is one: `#[serde(serialize_with = "…")]` of its field.
+/// Serialises a secret as the fact that there is one: `#[serde(serialize_with = "…")]` of its
+/// field.
 pub fn hidden<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(|_| "[secret]").serialize(serializer)
 }

@@ -1,5 +1,5 @@
-//! What a section is, and the form in which a crate hands its own to a [`crate::Layout`] that does not
-//! know the type.
+//! What a section is, and the form in which a crate hands its own to a [`crate::Layout`] that does
+//! not know the type.
 
 use std::any::Any;
 use std::fmt;
@@ -10,17 +10,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Schema;
 use yaml_serde::Value;
 
-use crate::read::{Source, Wrong, section_of};
-use crate::rules::Invalid;
+use crate::read::{KeyError, Source, section_of};
+use crate::rules::RuleViolation;
 use crate::schema;
 use crate::secret::SecretKey;
 
-/// The configuration of one part of the program. The doc comments of the type and of its fields are what
-/// operators read, so each says the unit and the range.
+/// The configuration of one part of the program. The doc comments of the type and of its fields are
+/// what operators read, so each says the unit and the range.
 ///
 /// ```
 /// use schemars::JsonSchema;
-/// use seawall_config::{Invalid, Range, Section};
+/// use seawall_config::{RuleViolation, NumberRange, Section};
 /// use serde::{Deserialize, Serialize};
 ///
 /// /// The copies of other registries.
@@ -38,8 +38,8 @@ use crate::secret::SecretKey;
 /// }
 ///
 /// impl Section for Config {
-///     fn validate(&self) -> Vec<Invalid> {
-///         Invalid::ranges(&[Range::new("interval_minutes", self.interval_minutes, 1, 1440)])
+///     fn validate(&self) -> Vec<RuleViolation> {
+///         RuleViolation::ranges(&[NumberRange::new("interval_minutes", self.interval_minutes, 1, 1440)])
 ///     }
 /// }
 /// assert!(Config::default().validate().is_empty());
@@ -48,7 +48,7 @@ pub trait Section:
     Clone + fmt::Debug + Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
 {
     /// What the types alone cannot say, with paths below the section.
-    fn validate(&self) -> Vec<Invalid> {
+    fn validate(&self) -> Vec<RuleViolation> {
         Vec::new()
     }
 
@@ -64,11 +64,11 @@ pub struct SectionType {
     pub(crate) name: &'static str,
     pub(crate) schema: fn() -> Schema,
     pub(crate) default: fn() -> Box<dyn AnySection>,
-    pub(crate) read: fn(Source<'_>, &'static str) -> Read,
+    pub(crate) read: fn(Source<'_>, &'static str) -> SectionValue,
 }
 
 /// A section that was read from the whole, if it is there.
-pub(crate) type Read = Result<Option<Box<dyn AnySection>>, Wrong>;
+pub(crate) type SectionValue = Result<Option<Box<dyn AnySection>>, KeyError>;
 
 impl SectionType {
     /// The section `name`, which is of type `C`.
@@ -92,7 +92,7 @@ impl SectionType {
 
 /// A value of a section, whatever its type.
 pub(crate) trait AnySection: Any + fmt::Debug + Send + Sync {
-    fn check(&self) -> Vec<Invalid>;
+    fn check(&self) -> Vec<RuleViolation>;
     fn keys_of_secrets(&mut self) -> Vec<SecretKey<'_>>;
     fn written(&self) -> Result<Value, yaml_serde::Error>;
     fn copied(&self) -> Box<dyn AnySection>;
@@ -101,7 +101,7 @@ pub(crate) trait AnySection: Any + fmt::Debug + Send + Sync {
 }
 
 impl<C: Section> AnySection for C {
-    fn check(&self) -> Vec<Invalid> {
+    fn check(&self) -> Vec<RuleViolation> {
         self.validate()
     }
 

@@ -1,7 +1,9 @@
-//! Sections of a program that exists only here, and every message that is made out of another library's.
+//! Sections of a program that exists only here, and every message that is made out of another
+//! library's.
 //!
-//! The texts of `serde` and `yaml_serde` are not part of what they promise. Each test lets them refuse
-//! something and holds the words that an operator reads, so that a new version of either is noticed.
+//! The texts of `serde` and `yaml_serde` are not part of what they promise. Each test lets them
+//! refuse something and holds the words that an operator reads, so that a new version of either is
+//! noticed.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -10,18 +12,21 @@ use schemars::JsonSchema;
 use seawall_types::Secret;
 use serde::{Deserialize, Serialize};
 
-use crate::{Invalid, Layout, Range, Root, SecretKey, Section, SectionType, Sources, Values};
+use crate::{
+    ConfigSources, Layout, NumberRange, RootSection, RuleViolation, SecretKey, Section,
+    SectionType, SectionValues,
+};
 
 /// The whole.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Whole {
+struct TestConfig {
     /// A text.
     title: String,
     /// A section of the program's own.
     log: Log,
     #[serde(skip)]
-    features: Values,
+    features: SectionValues,
 }
 
 /// A section of the program's own.
@@ -53,7 +58,7 @@ struct Mirror {
     /// Whether it is on.
     enabled: bool,
     /// Where from.
-    sources: Vec<Place>,
+    sources: Vec<TestPlace>,
     /// The token.
     #[serde(serialize_with = "crate::hidden")]
     #[schemars(with = "Option<String>")]
@@ -65,7 +70,7 @@ struct Mirror {
 /// A place.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct TestPlace {
     /// The host.
     host: String,
     /// The port.
@@ -92,9 +97,9 @@ impl Default for Mirror {
 }
 
 impl Section for Mirror {
-    fn validate(&self) -> Vec<Invalid> {
+    fn validate(&self) -> Vec<RuleViolation> {
         let interval = self.interval_minutes;
-        Invalid::ranges(&[Range::new("interval_minutes", interval, 1, 1440)])
+        RuleViolation::ranges(&[NumberRange::new("interval_minutes", interval, 1, 1440)])
     }
 
     fn secrets(&mut self) -> Vec<SecretKey<'_>> {
@@ -104,15 +109,15 @@ impl Section for Mirror {
 }
 
 impl Section for Nothing {}
-impl Section for Whole {}
+impl Section for TestConfig {}
 
-impl Root for Whole {
-    fn values(&mut self) -> &mut Values {
+impl RootSection for TestConfig {
+    fn values(&mut self) -> &mut SectionValues {
         &mut self.features
     }
 }
 
-fn layout() -> Layout<Whole> {
+fn layout() -> Layout<TestConfig> {
     Layout::new([
         SectionType::of::<Mirror>("mirror"),
         SectionType::of::<Nothing>("nothing"),
@@ -126,7 +131,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Mirror, String> {
     let environment = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let sources = Sources {
+    let sources = ConfigSources {
         file: Some(file.path().to_owned()),
         environment: environment.collect(),
     };
@@ -191,7 +196,7 @@ fn a_secret_of_a_section_comes_from_its_file() {
 
 #[test]
 fn two_sections_of_one_name_are_refused() {
-    let twice = |name| Layout::<Whole>::new([SectionType::of::<Mirror>(name)]).err();
+    let twice = |name| Layout::<TestConfig>::new([SectionType::of::<Mirror>(name)]).err();
     assert!(twice("mirror").is_none());
     let error = twice("log").unwrap().to_string();
     assert!(error.contains("log: two sections"), "{error}");

@@ -6,23 +6,23 @@ use crate::section::{AnySection, Section};
 
 /// The whole of a program: a section whose keys stand at the top of the file, and which carries the
 /// values of the sections that other crates declare.
-pub trait Root: Section {
+pub trait RootSection: Section {
     /// The values of the declared sections; a field that serde skips.
-    fn values(&mut self) -> &mut Values;
+    fn values(&mut self) -> &mut SectionValues;
 }
 
 /// The values of the sections that a layout names.
 #[derive(Debug, Default)]
-pub struct Values(BTreeMap<&'static str, Box<dyn AnySection>>);
+pub struct SectionValues(BTreeMap<&'static str, Box<dyn AnySection>>);
 
-impl Clone for Values {
+impl Clone for SectionValues {
     fn clone(&self) -> Self {
         let copies = self.0.iter().map(|(name, value)| (*name, value.copied()));
         Self(copies.collect())
     }
 }
 
-impl Values {
+impl SectionValues {
     /// The section `name`, or its default where it was not read or is of another type.
     pub fn get<C: Section>(&self, name: &str) -> C {
         let found = self.0.get(name).map(|value| (**value).as_any());

@@ -10,7 +10,7 @@ use seawall_types::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::store;
-use crate::jobs::{Job, Outcome};
+use crate::jobs::{Job, JobOutcome};
 use crate::op::Op;
 
 /// How long after the start.
@@ -43,7 +43,7 @@ impl Job for FillColumns {
 }
 
 /// Runs [`FillColumns`].
-pub(crate) async fn run(op: &Op) -> Result<Outcome> {
+pub(crate) async fn run(op: &Op) -> Result<JobOutcome> {
     let mut turns = 0;
     for table in &TABLES {
         loop {
@@ -55,9 +55,9 @@ pub(crate) async fn run(op: &Op) -> Result<Outcome> {
             }
             turns += 1;
             if turns == TURNS {
-                return Ok(Outcome::Again(PAUSE));
+                return Ok(JobOutcome::Again(PAUSE));
             }
         }
     }
-    Ok(Outcome::Done)
+    Ok(JobOutcome::Done)
 }

@@ -1,19 +1,19 @@
 //! The cache of what was read from the database, as every feature uses it, and how the memory for
 //! caches is shared out.
 //!
-//! A crate declares its caches with weights. The memory that the operator gives is divided by the sum
-//! of all weights that were declared, so no crate needs to know which others there are.
+//! A crate declares its caches with weights. The memory that the operator gives is divided by the
+//! sum of all weights that were declared, so no crate needs to know which others there are.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
-use seawall_cache::{Coherence, Weigh};
+use seawall_cache::{Coherence, MemorySize};
 use seawall_types::{Error, Result};
 
 use crate::declare::member::Member;
 
 /// What was read before of the database, by key.
-pub type Cache<K, V> = seawall_cache::Cache<K, V, seawall_types::Error>;
+pub type ReadCache<K, V> = seawall_cache::Cache<K, V, seawall_types::Error>;
 
 /// A cache that a crate declares, and how much of the memory for caches it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct CacheShare {
 }
 
 impl CacheShare {
-    /// The cache called `name`, in metrics, too. Its part of the memory is `weight` in proportion to the
-    /// weights of all caches of the process.
+    /// The cache called `name`, in metrics, too. Its part of the memory is `weight` in proportion
+    /// to the weights of all caches of the process.
     pub const fn new(name: &'static str, weight: u32) -> Self {
         Self { name, weight }
     }
@@ -34,14 +34,14 @@ impl CacheShare {
         self,
         coherence: &Arc<Coherence>,
         bytes: Option<u64>,
-    ) -> Result<Cache<K, V>>
+    ) -> Result<ReadCache<K, V>>
     where
-        K: Eq + Hash + Clone + Weigh,
-        V: Clone + Weigh,
+        K: Eq + Hash + Clone + MemorySize,
+        V: Clone + MemorySize,
     {
         let undeclared = || Error::internal(format!("no crate declares the cache {}", self.name));
         let bytes = bytes.ok_or_else(undeclared)?;
-        Ok(Cache::new(self.name, coherence, bytes))
+        Ok(ReadCache::new(self.name, coherence, bytes))
     }
 }
 

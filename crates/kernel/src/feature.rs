@@ -1,8 +1,8 @@
 //! `Feature`: the value by which a feature tells the program what it brings.
 //!
-//! Routes, jobs, consumers, watchers and health checks come from here and nowhere else, each with its
-//! lane. All of them ask the feature's [`Switch`], which turns it off within the process; one that the
-//! configuration switches off is a value that was never made.
+//! Routes, jobs, consumers, watchers and health checks come from here and nowhere else, each with
+//! its lane. All of them ask the feature's [`Switch`], which turns it off within the process; one
+//! that the configuration switches off is a value that was never made.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use std::time::Duration;
 use seawall_types::Result;
 use seawall_types::lane::Lane;
 
-use crate::events::{Consumer, RecordedEvent, Watch};
+use crate::events::{Consumer, PullWatcher, RecordedEvent};
 use crate::health::HealthCheck;
-use crate::http::{Dialect, Mount, Route};
-use crate::jobs::{Job, Outcome, Worker};
+use crate::http::{DialectMount, ErrorDialect, Route};
+use crate::jobs::{Job, JobOutcome, Worker};
 use crate::op::Op;
 use crate::switch::Switch;
 
 /// Work that is in the queue once, again and again.
 #[derive(Clone)]
-pub struct Recurring {
+pub struct RecurringJob {
     /// The job's kind, which is its key in the queue, too.
     pub kind: &'static str,
     /// Its payload.
@@ -37,15 +37,15 @@ pub struct Feature {
     /// Its routes.
     pub routes: Vec<Route>,
     /// Where it mounts dialects of errors.
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<DialectMount>,
     /// What runs its jobs.
     pub workers: Vec<Worker>,
     /// What is to be in the queue from the start.
-    pub recurring: Vec<Recurring>,
+    pub recurring: Vec<RecurringJob>,
     /// What hears events.
     pub consumers: Vec<Consumer>,
     /// What sees what is served.
-    pub watchers: Vec<Arc<dyn Watch>>,
+    pub watchers: Vec<Arc<dyn PullWatcher>>,
     /// What it says of its health.
     pub checks: Vec<HealthCheck>,
 }
@@ -95,9 +95,10 @@ impl Feature {
         self
     }
 
-    /// Says the errors of all paths below `prefix` in `dialect`, also of those that no route is for.
-    pub fn mount(mut self, prefix: &'static str, dialect: &'static dyn Dialect) -> Self {
-        self.mounts.push(Mount {
+    /// Says the errors of all paths below `prefix` in `dialect`, also of those that no route is
+    /// for.
+    pub fn mount(mut self, prefix: &'static str, dialect: &'static dyn ErrorDialect) -> Self {
+        self.mounts.push(DialectMount {
             prefix,
             feature: self.name,
             dialect,
@@ -110,16 +111,17 @@ impl Feature {
     where
         J: Job,
         F: Fn(Op, J) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Outcome>> + Send + 'static,
+        R: Future<Output = Result<JobOutcome>> + Send + 'static,
     {
         self.workers.push(Worker::new::<J, F, R>(lane, run));
         self
     }
 
-    /// Keeps `job` in the queue from the start on; it says by [`Outcome::Again`] when it runs next.
+    /// Keeps `job` in the queue from the start on; it says by [`JobOutcome::Again`] when it runs
+    /// next.
     pub fn always<J: Job>(mut self, job: &J, first: Duration) -> Self {
         if let Ok(payload) = serde_json::to_string(job) {
-            self.recurring.push(Recurring {
+            self.recurring.push(RecurringJob {
                 kind: J::KIND,
                 payload,
                 first,
@@ -139,7 +141,7 @@ impl Feature {
     }
 
     /// Sees what is served.
-    pub fn watch(mut self, watcher: Arc<dyn Watch>) -> Self {
+    pub fn watch(mut self, watcher: Arc<dyn PullWatcher>) -> Self {
         self.watchers.push(watcher);
         self
     }

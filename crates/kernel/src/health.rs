@@ -1,6 +1,8 @@
-//! What a feature says of its health: checks that the process runs again and again, beside requests.
+//! What a feature says of its health: checks that the process runs again and again, beside
+//! requests.
 //!
-//! A check must not hang for long and must put no secret into its words; only what pulls need may fail.
+//! A check must not hang for long and must put no secret into its words; only what pulls need may
+//! fail.
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use futures::future::BoxFuture;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
+pub enum HealthFinding {
     /// All is well.
     Ok,
     /// Something is wrong, in a few words without secrets, but pulls can be served.
@@ -23,7 +25,7 @@ pub enum Finding {
 pub struct HealthCheck {
     /// Its name, a key of the answer of `/health/ready`.
     pub name: &'static str,
-    run: Arc<dyn Fn() -> BoxFuture<'static, Finding> + Send + Sync>,
+    run: Arc<dyn Fn() -> BoxFuture<'static, HealthFinding> + Send + Sync>,
 }
 
 impl HealthCheck {
@@ -31,7 +33,7 @@ impl HealthCheck {
     pub fn new<F, R>(name: &'static str, run: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output = Finding> + Send + 'static,
+        R: Future<Output = HealthFinding> + Send + 'static,
     {
         Self {
             name,
@@ -40,7 +42,7 @@ impl HealthCheck {
     }
 
     /// Runs it.
-    pub fn run(&self) -> BoxFuture<'static, Finding> {
+    pub fn run(&self) -> BoxFuture<'static, HealthFinding> {
         (self.run)()
     }
 }

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use seawall_blob::Blobs;
-use seawall_cache::Weigh;
+use seawall_cache::MemorySize;
 use seawall_meta::Meta;
 use seawall_types::lane::Lane;
 use seawall_types::permission::RepositoryKind;
@@ -15,12 +15,12 @@ use seawall_types::work::Tasks;
 use seawall_types::{Error, Result};
 use uuid::Uuid;
 
-use crate::cache::{Cache, CacheShare, CacheShares};
+use crate::cache::{CacheShare, CacheShares, ReadCache};
 use crate::catalog::{FACTS, FactsKey, RepositoryFacts};
 use crate::changes::Changes;
 use crate::clearing::Clearing;
 use crate::declare::{Declarations, own};
-use crate::events::Watchers;
+use crate::events::PullWatchers;
 use crate::events::kind::EventTypes;
 use crate::installation::{self, InstallationIdentity};
 use crate::lanes::Lanes;
@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::tasks::Tracker;
 
 /// What a kernel is made of.
-pub struct Parts {
+pub struct KernelParts {
     /// The database, migrated.
     pub meta: Meta,
     /// The blob store.
@@ -52,24 +52,24 @@ pub struct Parts {
 
 /// The one shared state of a process.
 pub struct Kernel {
-    parts: Parts,
+    parts: KernelParts,
     installation: InstallationIdentity,
     changes: Changes,
     caches: CacheShares,
     events: EventTypes,
-    watchers: Watchers,
+    watchers: PullWatchers,
     lanes: Arc<Lanes>,
     repositories: Vec<RepositoryKind>,
     clearings: Vec<Clearing>,
-    facts: Cache<FactsKey, Arc<RepositoryFacts>>,
+    facts: ReadCache<FactsKey, Arc<RepositoryFacts>>,
 }
 
 impl Kernel {
     /// Opens the kernel over a migrated database; makes the installation at its first start.
     ///
-    /// Errors: `Internal` with a [`Clash`](crate::declare::Clash) as its source if two crates declare
-    /// the same thing.
-    pub async fn open(mut parts: Parts) -> Result<Arc<Self>> {
+    /// Errors: `Internal` with a [`DeclarationClash`](crate::declare::Clash) as its source if two
+    /// crates declare the same thing.
+    pub async fn open(mut parts: KernelParts) -> Result<Arc<Self>> {
         let declarations = own::declarations().merge(std::mem::take(&mut parts.declarations));
         let sets = declarations.into_sets().map_err(Error::internal)?;
         let context = seawall_types::work::Context::new(Lane::Control);
@@ -90,7 +90,7 @@ impl Kernel {
             events: sets.events,
             repositories: sets.repositories,
             clearings: sets.clearings,
-            watchers: Watchers::default(),
+            watchers: PullWatchers::default(),
             lanes: Arc::default(),
         }))
     }
@@ -100,8 +100,8 @@ impl Kernel {
         self.installation.id
     }
 
-    /// What goes with a deleted repository or namespace: that of later crates first, which may refer to
-    /// rows of earlier ones.
+    /// What goes with a deleted repository or namespace: that of later crates first, which may
+    /// refer to rows of earlier ones.
     pub(crate) fn clearings(&self) -> impl Iterator<Item = Clearing> {
         self.clearings.iter().rev().copied()
     }
@@ -160,17 +160,17 @@ impl Kernel {
     /// The declared cache `share`, with its part of the memory for caches.
     ///
     /// Errors: `Internal` if no crate of this process declares it.
-    pub fn cache<K, V>(&self, share: CacheShare) -> Result<Cache<K, V>>
+    pub fn cache<K, V>(&self, share: CacheShare) -> Result<ReadCache<K, V>>
     where
-        K: Eq + Hash + Clone + Weigh,
-        V: Clone + Weigh,
+        K: Eq + Hash + Clone + MemorySize,
+        V: Clone + MemorySize,
     {
         let bytes = self.caches.part(share, self.parts.cache_bytes);
         share.cache(self.changes.coherence(), bytes)
     }
 
     /// What was read about repositories and their callers.
-    pub(crate) fn facts(&self) -> &Cache<FactsKey, Arc<RepositoryFacts>> {
+    pub(crate) fn facts(&self) -> &ReadCache<FactsKey, Arc<RepositoryFacts>> {
         &self.facts
     }
 
@@ -180,11 +180,12 @@ impl Kernel {
     }
 
     /// Who watches what is served, without a word to the database.
-    pub fn watchers(&self) -> &Watchers {
+    pub fn watchers(&self) -> &PullWatchers {
         &self.watchers
     }
 
-    /// The database itself, for health and for handles; SQL goes through [`Op::sql`](crate::Op::sql).
+    /// The database itself, for health and for handles; SQL goes through
+    /// [`Op::sql`](crate::Op::sql).
     pub fn meta(&self) -> &Meta {
         &self.parts.meta
     }

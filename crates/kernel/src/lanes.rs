@@ -1,7 +1,9 @@
-//! Lanes at run time: every piece of work under way has a seat in its lane, requests and jobs alike.
+//! Lanes at run time: every piece of work under way has a seat in its lane, requests and jobs
+//! alike.
 //!
-//! Each lane is a limiter. None has a maximum yet: seats are counted and shown, and a seat is always
-//! free. Work takes its seat before anything else, so limits and queues have one place to be.
+//! Each lane is a limiter. None has a maximum yet: seats are counted and shown, and a seat is
+//! always free. Work takes its seat before anything else, so limits and queues have one place to
+//! be.
 
 use std::sync::Arc;
 

@@ -32,18 +32,18 @@ pub mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Actor, Ceiling, Who};
-pub use cache::{Cache, CacheShare};
+pub use auth::{Actor, ActorIdentity, Ceiling};
+pub use cache::{CacheShare, ReadCache};
 pub use catalog::{Installation, Namespace, Repo, RepositoryFacts, User};
 pub use declare::Declarations;
 pub use feature::Feature;
-pub use health::{Finding, HealthCheck};
-pub use kernel::{Kernel, Parts};
+pub use health::{HealthCheck, HealthFinding};
+pub use kernel::{Kernel, KernelParts};
 pub use op::{Op, Origin};
 pub use plan::FeaturePlan;
-pub use seawall_cache::{Loaded, Weigh};
+pub use seawall_cache::{LoadedValue, MemorySize};
 pub use seawall_types::error::{Error, Reason, Result};
-pub use settings::{Access, CacheConfig, Patience, Settings};
+pub use settings::{AccessSettings, BodyTimeouts, CacheConfig, Settings};
 pub use switch::{FeatureState, Switch};
 
 /// The kernel's tables.

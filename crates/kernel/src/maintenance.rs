@@ -14,7 +14,7 @@ use crate::catalog::namespaces::{self, ClearNamespace};
 use crate::catalog::repositories::{self, ClearRepository};
 use crate::events;
 use crate::feature::Feature;
-use crate::jobs::{Job, Outcome};
+use crate::jobs::{Job, JobOutcome};
 use crate::kernel::Kernel;
 
 /// Readers of the change log may be away for so long before they have to forget all they hold.
@@ -46,7 +46,7 @@ pub fn feature() -> Feature {
         .always(&FillColumns {}, backfill::FIRST)
         .job(Lane::Background, |op, _: PruneLogs| async move {
             prune(op.kernel()).await?;
-            Ok(Outcome::Again(PRUNE_EVERY))
+            Ok(JobOutcome::Again(PRUNE_EVERY))
         })
         .always(&PruneLogs {}, PRUNE_EVERY)
 }
@@ -59,7 +59,7 @@ async fn prune(kernel: &Arc<Kernel>) -> Result<()> {
         .meta()
         .prune(&CHANGES, follower.low_water(), KEEP_CHANGES)
         .await?;
-    let heard = events::heard_by_all(&kernel.internal_op(Lane::Background, "prune")).await?;
+    let heard = events::delivered_to_all(&kernel.internal_op(Lane::Background, "prune")).await?;
     kernel
         .meta()
         .prune(&events::store::log::EVENTS, heard, KEEP_EVENTS)

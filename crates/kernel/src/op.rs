@@ -14,15 +14,15 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use seawall_blob::Transfers;
-use seawall_cache::{Got, Loaded, Mark, Position, Weigh};
-use seawall_meta::{Committed, Session, Tx};
+use seawall_cache::{LoadedValue, Lookup, Mark, MemorySize, Position};
+use seawall_meta::{CommitOutcome, Session, Tx};
 use seawall_types::Result;
 use seawall_types::lane::Lane;
 use seawall_types::time::Millis;
 use seawall_types::work::{Context, Cost};
 
-use crate::auth::{Actor, IdentitySource, Who};
-use crate::cache::Cache;
+use crate::auth::{Actor, ActorIdentity, IdentitySource};
+use crate::cache::ReadCache;
 use crate::changes::Subject;
 use crate::kernel::Kernel;
 
@@ -178,7 +178,7 @@ impl Op {
         };
         let identity = identities.renew(tx, identity, self.now()).await?;
         Ok(Actor {
-            who: Who::Principal(Arc::new(identity)),
+            who: ActorIdentity::Principal(Arc::new(identity)),
             ceiling: self.actor.ceiling.clone(),
         })
     }
@@ -243,7 +243,7 @@ impl Op {
         let owned = Arc::new((self.clone(), input, body));
         let kernel = Arc::clone(&self.kernel);
         // Where it was committed, not where it is waited for: the caller may have gone.
-        let apply = move |committed: &Committed<T>| kernel.changes().apply(committed);
+        let apply = move |committed: &CommitOutcome<T>| kernel.changes().apply(committed);
         let committed = self
             .sql()
             .transaction_then(
@@ -264,24 +264,24 @@ impl Op {
     ///
     /// The one place that decides what a cached value is worth. What is fresh is given out. What is
     /// not waits for a look at the change log that all share, and then for the database.
-    pub async fn recall<K, V, F, R>(&self, cache: &Cache<K, V>, key: K, load: F) -> Result<V>
+    pub async fn recall<K, V, F, R>(&self, cache: &ReadCache<K, V>, key: K, load: F) -> Result<V>
     where
-        K: Eq + Hash + Clone + Weigh + Send + Sync,
-        V: Clone + Weigh + Send + Sync,
+        K: Eq + Hash + Clone + MemorySize + Send + Sync,
+        V: Clone + MemorySize + Send + Sync,
         F: Fn() -> R + Send + Sync,
-        R: Future<Output = Result<Loaded<V>>> + Send,
+        R: Future<Output = Result<LoadedValue<V>>> + Send,
     {
         let clock = self.kernel.clock();
         let got = cache.get(&key, clock.elapsed());
-        if let Got::Fresh(value) = got {
+        if let Lookup::Fresh(value) = got {
             return Ok(value);
         }
-        // The way that is seldom gone is kept out of the futures of those who go the other: they are
-        // made for each request, and this one is large.
+        // The way that is seldom gone is kept out of the futures of those who go the other: they
+        // are made for each request, and this one is large.
         let looking = async move {
-            if matches!(got, Got::Stale(..))
+            if matches!(got, Lookup::Stale(..))
                 && self.kernel.changes().catch_up(&**clock).await
-                && let Got::Fresh(value) = cache.get(&key, clock.elapsed())
+                && let Lookup::Fresh(value) = cache.get(&key, clock.elapsed())
             {
                 return Ok(value);
             }
@@ -290,7 +290,7 @@ impl Op {
         looking.boxed().await
     }
 
-    /// The position at which a load begins whose value is kept by [`Cache::put`].
+    /// The position at which a load begins whose value is kept by [`ReadCache::put`].
     pub fn position(&self) -> Position {
         self.kernel.changes().coherence().begin()
     }

@@ -1,21 +1,23 @@
-//! `FeaturePlan`: all that a crate brings, in the form in which it can be known before the kernel opens.
+//! `FeaturePlan`: all that a crate brings, in the form in which it can be known before the kernel
+//! opens.
 //!
-//! Tables, statements, the section of the configuration and the members of open sets are declared without
-//! a kernel. What needs one (routes, jobs, consumers, watchers, health checks) is built by a closure from
-//! `C`, the facades of the rings below; a feature asks of it only what it uses, by `AsRef`. A crate whose
-//! feature is switched off is composed all the same: its tables are migrated and its rows cleared.
+//! Tables, statements, the section of the configuration and the members of open sets are declared
+//! without a kernel. What needs one (routes, jobs, consumers, watchers, health checks) is built by
+//! a closure from `C`, the facades of the rings below; a feature asks of it only what it uses, by
+//! `AsRef`. A crate whose feature is switched off is composed all the same: its tables are migrated
+//! and its rows cleared.
 
-use seawall_config::{Section, SectionType, Values};
+use seawall_config::{Section, SectionType, SectionValues};
 use seawall_meta::{Migrations, Statement};
 use seawall_types::Result;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 
-use crate::blobs::Keeper;
-use crate::clearing::{Clear, Clearing};
+use crate::blobs::BlobKeeper;
+use crate::clearing::{ClearStep, Clearing};
 use crate::declare::Declarations;
 use crate::feature::Feature;
 
-type Build<C> = Box<dyn Fn(&C, &Values) -> Result<Option<Feature>> + Send + Sync>;
+type FeatureBuilder<C> = Box<dyn Fn(&C, &SectionValues) -> Result<Option<Feature>> + Send + Sync>;
 
 /// What one crate brings.
 pub struct FeaturePlan<C> {
@@ -23,13 +25,14 @@ pub struct FeaturePlan<C> {
     migrations: Option<Migrations>,
     statements: Vec<&'static Statement>,
     declarations: Declarations,
-    keepers: Vec<Keeper>,
+    keepers: Vec<BlobKeeper>,
     section: Option<SectionType>,
-    build: Option<Build<C>>,
+    build: Option<FeatureBuilder<C>>,
 }
 
 impl<C: 'static> FeaturePlan<C> {
-    /// A feature that brings nothing yet. Its name is that of its section, its consumer and its switch.
+    /// A feature that brings nothing yet. Its name is that of its section, its consumer and its
+    /// switch.
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -54,32 +57,33 @@ impl<C: 'static> FeaturePlan<C> {
         self
     }
 
-    /// Its members of open sets: kinds of changes, events, blob owners and repositories, and caches.
+    /// Its members of open sets: kinds of changes, events, blob owners and repositories, and
+    /// caches.
     pub fn declares(mut self, declarations: Declarations) -> Self {
         self.declarations = self.declarations.merge(declarations);
         self
     }
 
     /// What says which blobs its tables name.
-    pub fn keeps(mut self, keeper: Keeper) -> Self {
+    pub fn keeps(mut self, keeper: BlobKeeper) -> Self {
         self.keepers.push(keeper);
         self
     }
 
     /// What goes with a deleted repository.
-    pub fn clears_repository(mut self, clear: Clear<RepositoryId>) -> Self {
+    pub fn clears_repository(mut self, clear: ClearStep<RepositoryId>) -> Self {
         self.declarations = self.declarations.clears(Clearing::Repository(clear));
         self
     }
 
     /// What goes with a deleted namespace.
-    pub fn clears_namespace(mut self, clear: Clear<NamespaceId>) -> Self {
+    pub fn clears_namespace(mut self, clear: ClearStep<NamespaceId>) -> Self {
         self.declarations = self.declarations.clears(Clearing::Namespace(clear));
         self
     }
 
-    /// What it runs, made from the facades below it and from its section of the configuration, which has
-    /// its name; `None` if that says that it is off.
+    /// What it runs, made from the facades below it and from its section of the configuration,
+    /// which has its name; `None` if that says that it is off.
     pub fn build<S: Section>(
         mut self,
         build: impl Fn(&C, S) -> Result<Option<Feature>> + Send + Sync + 'static,
@@ -117,7 +121,7 @@ impl<C: 'static> FeaturePlan<C> {
     }
 
     /// What says which blobs its tables name.
-    pub fn keepers(&self) -> &[Keeper] {
+    pub fn keepers(&self) -> &[BlobKeeper] {
         &self.keepers
     }
 
@@ -127,7 +131,7 @@ impl<C: 'static> FeaturePlan<C> {
     }
 
     /// Makes what it runs in this process.
-    pub fn built(&self, core: &C, values: &Values) -> Result<Option<Feature>> {
+    pub fn built(&self, core: &C, values: &SectionValues) -> Result<Option<Feature>> {
         match &self.build {
             Some(build) => build(core, values),
             None => Ok(None),

@@ -1,16 +1,16 @@
-//! What an installation is set to, as the kernel and all above it read it: the sections `access` and
-//! `cache` of the configuration, and what the program adds.
+//! What an installation is set to, as the kernel and all above it read it: the sections `access`
+//! and `cache` of the configuration, and what the program adds.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Section};
+use seawall_config::{RuleViolation, Section};
 use serde::{Deserialize, Serialize};
 
 /// What may be done without having been granted it first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Access {
+pub struct AccessSettings {
     /// Whether public repositories can be pulled without logging in.
     pub anonymous_pull: bool,
 
@@ -21,7 +21,7 @@ pub struct Access {
     pub create_repository_on_push: bool,
 }
 
-impl Default for Access {
+impl Default for AccessSettings {
     fn default() -> Self {
         Self {
             anonymous_pull: true,
@@ -31,14 +31,14 @@ impl Default for Access {
     }
 }
 
-impl Section for Access {}
+impl Section for AccessSettings {}
 
 /// What was read before, kept in the memory of the process.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// How many bytes all caches together may take. With 0 nothing is remembered: every answer is the same, and every pull asks
-    /// the database.
+    /// How many bytes all caches together may take. With 0 nothing is remembered: every answer is
+    /// the same, and every pull asks the database.
     pub bytes: u64,
 }
 
@@ -52,21 +52,22 @@ impl Default for CacheConfig {
 const MOST_CACHE: u64 = 1 << 40;
 
 impl Section for CacheConfig {
-    fn validate(&self) -> Vec<Invalid> {
+    fn validate(&self) -> Vec<RuleViolation> {
         if self.bytes <= MOST_CACHE {
             return Vec::new();
         }
         let expected = format!("expected a number of bytes up to {MOST_CACHE}");
-        vec![Invalid::new("bytes", expected)]
+        vec![RuleViolation::new("bytes", expected)]
     }
 }
 
 /// How slowly a body may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct BodyTimeouts {
     /// How long it may stand still.
     pub idle: Duration,
-    /// How many bytes a second must come on average, over each `idle` of waiting for them; 0 for any.
+    /// How many bytes a second must come on average, over each `idle` of waiting for them; 0 for
+    /// any.
     pub bytes_per_second: u32,
 }
 
@@ -74,11 +75,11 @@ pub struct Patience {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What may be done without having been granted it first.
-    pub access: Access,
+    pub access: AccessSettings,
     /// The address under which clients reach us, without a path; the request's host otherwise.
     pub public_url: Option<String>,
     /// How slowly a body may come before the request ends.
-    pub patience: Patience,
+    pub patience: BodyTimeouts,
     /// How long a blob stays without a manifest that refers to it.
     pub blob_lease: Duration,
 }
@@ -86,9 +87,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            access: Access::default(),
+            access: AccessSettings::default(),
             public_url: None,
-            patience: Patience {
+            patience: BodyTimeouts {
                 idle: Duration::from_mins(1),
                 bytes_per_second: 1024,
             },

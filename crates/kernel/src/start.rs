@@ -1,5 +1,5 @@
-//! Start-up of every feature's workers: watchers, recurring jobs, job workers, consumers of events, and
-//! the follower of the change log.
+//! Start-up of every feature's workers: watchers, recurring jobs, job workers, consumers of events,
+//! and the follower of the change log.
 //!
 //! A process calls [`start`] once, with every feature that is switched on.
 
@@ -9,7 +9,7 @@ use seawall_types::Result;
 use seawall_types::lane::Lane;
 
 use crate::changes;
-use crate::events::{self, Pulled, Watch};
+use crate::events::{self, PullNotice, PullWatcher};
 use crate::feature::Feature;
 use crate::jobs::{self, store};
 use crate::kernel::Kernel;
@@ -28,7 +28,8 @@ pub async fn start(kernel: &Arc<Kernel>, features: &[Feature]) -> Result<()> {
     };
     let consumers: Vec<_> = features.iter().flat_map(of_feature).collect();
     let op = kernel.internal_op(Lane::Control, "start");
-    // Ahead of the first job that may prune: a cursor that was not held for long counts as switched off.
+    // Ahead of the first job that may prune: a cursor that was not held for long counts as switched
+    // off.
     events::register(
         &op,
         consumers.iter().map(|consumer| consumer.name).collect(),
@@ -76,23 +77,23 @@ pub(crate) fn workers(features: &[Feature]) -> Vec<jobs::Worker> {
 /// A watcher that is told nothing while its feature is not on.
 struct SwitchedWatcher {
     switch: Switch,
-    watcher: Arc<dyn Watch>,
+    watcher: Arc<dyn PullWatcher>,
 }
 
-impl Watch for SwitchedWatcher {
-    fn pulled(&self, pulled: &Pulled<'_>) {
+impl PullWatcher for SwitchedWatcher {
+    fn pulled(&self, pulled: &PullNotice<'_>) {
         if self.switch.is_on() {
             self.watcher.pulled(pulled);
         }
     }
 }
 
-fn watchers(feature: &Feature) -> Vec<Arc<dyn Watch>> {
-    let switched = |watcher: &Arc<dyn Watch>| {
+fn watchers(feature: &Feature) -> Vec<Arc<dyn PullWatcher>> {
+    let switched = |watcher: &Arc<dyn PullWatcher>| {
         Arc::new(SwitchedWatcher {
             switch: feature.switch.clone(),
             watcher: Arc::clone(watcher),
-        }) as Arc<dyn Watch>
+        }) as Arc<dyn PullWatcher>
     };
     feature.watchers.iter().map(switched).collect()
 }

@@ -1,8 +1,8 @@
 //! The run-time state of a feature: on, answering from caches only, or off.
 //!
-//! A [`Switch`] is one atomic that everything of a feature shares: its routes, jobs, consumers, watchers
-//! and health checks ask it each time, so that a change counts for the next request. It is a state of
-//! this process and is not stored. It must never be asked with a lock or by SQL.
+//! A [`Switch`] is one atomic that everything of a feature shares: its routes, jobs, consumers,
+//! watchers and health checks ask it each time, so that a change counts for the next request. It is
+//! a state of this process and is not stored. It must never be asked with a lock or by SQL.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -89,7 +89,7 @@ impl Drop for Leave {
     }
 }
 
-impl Spawn for Tracker {
+impl Spawner for Tracker {
     fn spawn(&self, name: &'static str, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
         *self
             .live

@@ -5,11 +5,11 @@
 //! [`Permit`] is given back when it is dropped, wherever it was carried meanwhile.
 //!
 //! A limiter must never let more in than its maximum, and must never lose a permit when a caller
-//! that waits is dropped. It knows no reason for a refusal but its own three ([`Refused`]); what a
-//! client is told about them is the caller's to say.
+//! that waits is dropped. It knows no reason for a refusal but its own three ([`LimitError`]); what
+//! a client is told about them is the caller's to say.
 
 mod limiter;
 #[cfg(test)]
 mod tests;
 
-pub use limiter::{Limit, Limiter, Permit, Place, Refused};
+pub use limiter::{Limit, LimitError, Limiter, Permit, QueuePosition};

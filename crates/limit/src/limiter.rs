@@ -44,7 +44,7 @@ impl Limit {
 
 /// Why no permit was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum LimitError {
     /// All permits are taken, and so is every place in the line.
     Full,
     /// The wait in the line was too long.
@@ -53,7 +53,7 @@ pub enum Refused {
     Closed,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for LimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "as many as may be are running and waiting",
@@ -63,7 +63,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for LimitError {}
 
 /// Gives out permits. A clone is the same limiter.
 #[derive(Debug, Clone)]
@@ -110,23 +110,23 @@ impl Limiter {
     }
 
     /// A permit, if one is free and no caller waits for it.
-    pub fn try_acquire(&self) -> Result<Permit, Refused> {
+    pub fn try_acquire(&self) -> Result<Permit, LimitError> {
         match &self.0.free {
             Some(free) => match free.try_acquire() {
                 Ok(permit) => permit.forget(),
-                Err(TryAcquireError::NoPermits) => return Err(Refused::Full),
-                Err(TryAcquireError::Closed) => return Err(Refused::Closed),
+                Err(TryAcquireError::NoPermits) => return Err(LimitError::Full),
+                Err(TryAcquireError::Closed) => return Err(LimitError::Closed),
             },
-            None if self.is_closed() => return Err(Refused::Closed),
+            None if self.is_closed() => return Err(LimitError::Closed),
             None => {}
         }
         Ok(self.permit())
     }
 
     /// A permit: at once if one is free, else in the order of arrival. May be dropped at any time.
-    pub async fn acquire(&self) -> Result<Permit, Refused> {
+    pub async fn acquire(&self) -> Result<Permit, LimitError> {
         match self.try_acquire() {
-            Err(Refused::Full) => {}
+            Err(LimitError::Full) => {}
             decided => return decided,
         }
         let place = self.line_up()?;
@@ -135,26 +135,29 @@ impl Limiter {
 
     /// A place in the line, for a caller that has something else to wait for ahead of its permit:
     /// the line bounds that as well.
-    pub fn line_up(&self) -> Result<Place, Refused> {
+    pub fn line_up(&self) -> Result<QueuePosition, LimitError> {
         if self.is_closed() {
-            return Err(Refused::Closed);
+            return Err(LimitError::Closed);
         }
         let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
         // Made first, so that a refusal takes the caller out of the count again.
-        let place = Place(Arc::clone(&self.0));
+        let place = QueuePosition(Arc::clone(&self.0));
         if before >= self.0.limit.line {
-            return Err(Refused::Full);
+            return Err(LimitError::Full);
         }
         Ok(place)
     }
 
     /// The next permit, however long it takes and whatever the line: for what is bounded otherwise,
-    /// as a caller in a [`Place`] is. May be dropped at any time.
-    pub async fn next(&self) -> Result<Permit, Refused> {
+    /// as a caller in a [`QueuePosition`] is. May be dropped at any time.
+    pub async fn next(&self) -> Result<Permit, LimitError> {
         let Some(free) = &self.0.free else {
             return self.try_acquire();
         };
-        free.acquire().await.map_err(|_| Refused::Closed)?.forget();
+        free.acquire()
+            .await
+            .map_err(|_| LimitError::Closed)?
+            .forget();
         Ok(self.permit())
     }
 
@@ -230,18 +233,18 @@ impl Drop for Permit {
 /// A place in a limiter's line; left when it is dropped.
 #[derive(Debug)]
 #[must_use = "a place in the line is left when it is dropped"]
-pub struct Place(Arc<Inner>);
+pub struct QueuePosition(Arc<Inner>);
 
-impl Place {
+impl QueuePosition {
     /// Waits for `asking`, as long as the limiter's line lets one wait.
-    pub async fn wait<T>(&self, asking: impl Future<Output = T>) -> Result<T, Refused> {
+    pub async fn wait<T>(&self, asking: impl Future<Output = T>) -> Result<T, LimitError> {
         timeout(self.0.limit.wait, asking)
             .await
-            .map_err(|_| Refused::TooLate)
+            .map_err(|_| LimitError::TooLate)
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePosition {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }

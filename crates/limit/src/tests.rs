@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use proptest::prelude::*;
 
-use crate::{Limit, Limiter, Permit, Refused};
+use crate::{Limit, LimitError, Limiter, Permit};
 
 const WAIT: Duration = Duration::from_secs(3);
 
-type Asking = Pin<Box<dyn Future<Output = Result<Permit, Refused>>>>;
+type Asking = Pin<Box<dyn Future<Output = Result<Permit, LimitError>>>>;
 
 /// What happens next; the numbers choose among those who are there.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// A limiter, and what a plain reading of its promises says about it.
-struct World {
+struct Model {
     limiter: Limiter,
     other: Limiter,
     seats: usize,
@@ -45,7 +45,7 @@ struct World {
     line: VecDeque<Asking>,
 }
 
-impl World {
+impl Model {
     fn new(seats: usize, line: usize) -> Self {
         Self {
             limiter: Limiter::new("test", Limit::of(seats).with_line(line, WAIT)),
@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    fn poll(asking: &mut Asking) -> Poll<Result<Permit, Refused>> {
+    fn poll(asking: &mut Asking) -> Poll<Result<Permit, LimitError>> {
         asking
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -74,7 +74,7 @@ impl World {
                         self.held.push(permit);
                     }
                     Poll::Ready(Err(refused)) => {
-                        assert_eq!(refused, Refused::Full);
+                        assert_eq!(refused, LimitError::Full);
                         assert!(self.held.len() >= self.seats && self.line.len() >= room);
                     }
                     Poll::Pending => self.line.push_back(asking),
@@ -85,7 +85,7 @@ impl World {
                     assert!(self.line.is_empty(), "a newcomer went ahead of the line");
                     self.held.push(permit);
                 }
-                Err(refused) => assert_eq!(refused, Refused::Full),
+                Err(refused) => assert_eq!(refused, LimitError::Full),
             },
             Event::GiveBack(which) if !self.held.is_empty() => {
                 drop(self.held.swap_remove(which % self.held.len()));
@@ -135,7 +135,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _entered = runtime.enter();
-        let mut world = World::new(seats, room);
+        let mut world = Model::new(seats, room);
         for event in &events {
             world.step(event, room);
         }
@@ -151,7 +151,7 @@ proptest! {
 async fn the_wait_has_an_end() {
     let limiter = Limiter::new("test", Limit::of(1).with_line(1, WAIT));
     let held = limiter.acquire().await.unwrap();
-    assert_eq!(limiter.acquire().await.unwrap_err(), Refused::TooLate);
+    assert_eq!(limiter.acquire().await.unwrap_err(), LimitError::TooLate);
     assert_eq!(limiter.waiting(), 0);
     drop(held);
     assert!(limiter.acquire().await.is_ok());
@@ -164,12 +164,12 @@ async fn closing_refuses_those_in_line_and_takes_nothing_back() {
     let mut waiting = Box::pin(limiter.acquire());
     assert!(futures::poll!(&mut waiting).is_pending());
     limiter.close();
-    assert_eq!(waiting.await.unwrap_err(), Refused::Closed);
-    assert_eq!(limiter.try_acquire().unwrap_err(), Refused::Closed);
+    assert_eq!(waiting.await.unwrap_err(), LimitError::Closed);
+    assert_eq!(limiter.try_acquire().unwrap_err(), LimitError::Closed);
     assert_eq!(limiter.in_use(), 1);
     drop(held);
     assert_eq!(limiter.in_use(), 0);
-    assert_eq!(limiter.acquire().await.unwrap_err(), Refused::Closed);
+    assert_eq!(limiter.acquire().await.unwrap_err(), LimitError::Closed);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn without_a_maximum_permits_are_only_counted() {
     drop(held);
     assert_eq!((limiter.in_use(), limiter.most_in_use()), (0, 1001));
     limiter.close();
-    assert_eq!(limiter.try_acquire().unwrap_err(), Refused::Closed);
+    assert_eq!(limiter.try_acquire().unwrap_err(), LimitError::Closed);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! sea-query spells most of what differs between the databases; the methods here are the rest of
 //! what a store needs. A method that changes how a result must be read (an upsert that counts two
-//! rows, a duplicate that is no error) notes it in [`Traits`], so that the caller does not have to
-//! know. Nothing here sees a value of a caller.
+//! rows, a duplicate that is no error) notes it in [`StatementTraits`], so that the caller does not
+//! have to know. Nothing here sees a value of a caller.
 
 use std::cell::Cell;
 
@@ -15,18 +15,18 @@ use sea_query::{
 };
 
 use crate::bind::{SHIFT, item};
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 
 /// What the closure of a statement builds with: it knows the dialect and the number of elements.
 pub struct SqlBuilder {
-    dialect: Dialect,
+    dialect: SqlDialect,
     size: usize,
-    traits: Cell<Traits>,
+    traits: Cell<StatementTraits>,
 }
 
 /// What must be known about a statement when its result is read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Traits {
+pub(crate) struct StatementTraits {
     /// What a duplicate key means.
     pub(crate) duplicate: Duplicate,
     /// The count of affected rows says 2 for one updated row (MariaDB).
@@ -50,7 +50,7 @@ pub(crate) enum Duplicate {
 }
 
 impl SqlBuilder {
-    pub(crate) fn new(dialect: Dialect, size: usize) -> Self {
+    pub(crate) fn new(dialect: SqlDialect, size: usize) -> Self {
         Self {
             dialect,
             size,
@@ -92,7 +92,7 @@ impl SqlBuilder {
         }
     }
 
-    fn mark(&self, change: impl Fn(&mut Traits)) {
+    fn mark(&self, change: impl Fn(&mut StatementTraits)) {
         let mut traits = self.traits.get();
         change(&mut traits);
         self.traits.set(traits);
@@ -113,7 +113,7 @@ impl SqlBuilder {
 
     /// A number as a 64-bit integer: sums are decimals on two of three dialects.
     pub fn integer(&self, number: impl Into<Expr>) -> Expr {
-        let target = if self.dialect == Dialect::Mysql {
+        let target = if self.dialect == SqlDialect::Mysql {
             "SIGNED"
         } else {
             "BIGINT"
@@ -126,11 +126,11 @@ impl SqlBuilder {
         let text = text.into();
         match self.dialect {
             // Names are bytes there, and bytes have no case.
-            Dialect::Mysql => {
+            SqlDialect::Mysql => {
                 Expr::cust_with_exprs("CAST(LOWER(CONVERT(? USING utf8mb4)) AS BINARY)", [text])
             }
-            Dialect::Sqlite => Expr::cust_with_exprs("LOWER(?)", [text]),
-            Dialect::Postgres => Expr::cust_with_exprs("LOWER($1)", [text]),
+            SqlDialect::Sqlite => Expr::cust_with_exprs("LOWER(?)", [text]),
+            SqlDialect::Postgres => Expr::cust_with_exprs("LOWER($1)", [text]),
         }
     }
 
@@ -139,8 +139,8 @@ impl SqlBuilder {
     /// bound one by one.
     pub fn prefix(&self, column: (&'static str, &'static str), value: i64) -> Expr {
         match self.dialect {
-            Dialect::Sqlite | Dialect::Postgres => Expr::col(column).eq(value),
-            Dialect::Mysql => Expr::col(column)
+            SqlDialect::Sqlite | SqlDialect::Postgres => Expr::col(column).eq(value),
+            SqlDialect::Mysql => Expr::col(column)
                 .gte(value)
                 .and(Expr::col(column).lte(value)),
         }
@@ -155,16 +155,16 @@ impl SqlBuilder {
         let mut insert = insert.clone();
         self.mark(|traits| traits.duplicate = Duplicate::Ignored);
         match self.dialect {
-            Dialect::Sqlite | Dialect::Postgres => {
+            SqlDialect::Sqlite | SqlDialect::Postgres => {
                 insert.on_conflict(OnConflict::new().do_nothing().to_owned());
             }
             // INSERT IGNORE would swallow every other error, too. One row: the duplicate's error is
             // told apart and swallowed, which keeps the count. Several: an update that changes
             // nothing, whose count says nothing.
-            Dialect::Mysql if self.size == 1 => {
+            SqlDialect::Mysql if self.size == 1 => {
                 self.mark(|traits| traits.duplicate = Duplicate::Swallowed);
             }
-            Dialect::Mysql => {
+            SqlDialect::Mysql => {
                 let keep = key.first().map(|column| (*column, Expr::col(*column)));
                 insert.on_conflict(OnConflict::new().values(keep).to_owned());
             }
@@ -200,7 +200,7 @@ impl SqlBuilder {
     /// Inserts one row and returns its id; run with [`Tx::insert`](crate::Tx::insert).
     pub fn insert_returning(&self, insert: &InsertStatement, id: &'static str) -> InsertStatement {
         let mut insert = insert.clone();
-        if self.dialect != Dialect::Mysql {
+        if self.dialect != SqlDialect::Mysql {
             self.mark(|traits| traits.returns_id = true);
             insert.returning_col(id);
         }
@@ -234,14 +234,14 @@ impl SqlBuilder {
         let mut delete = Query::delete();
         delete.from_table(batch.table);
         // MariaDB evaluates a subquery of a deletion anew for every row of the table.
-        if self.dialect == Dialect::Mysql {
+        if self.dialect == SqlDialect::Mysql {
             delete.cond_where(condition);
             for column in batch.order {
                 delete.order_by(*column, Order::Asc);
             }
             return delete.limit(batch.limit).to_owned();
         }
-        let postgres = self.dialect == Dialect::Postgres;
+        let postgres = self.dialect == SqlDialect::Postgres;
         let key: &[&'static str] = if postgres { &["ctid"] } else { batch.key };
         let mut some = Query::select();
         some.columns(key.iter().copied())
@@ -282,17 +282,17 @@ pub struct Batch {
 pub struct SqlText {
     pub(crate) sql: String,
     pub(crate) values: Values,
-    pub(crate) traits: Traits,
+    pub(crate) traits: StatementTraits,
 }
 
 /// What [`statements!`](crate::statements) accepts as a statement's body.
 pub trait SqlQuery {
     #[doc(hidden)]
-    fn render(&self, dialect: Dialect) -> (String, Values);
+    fn render(&self, dialect: SqlDialect) -> (String, Values);
 }
 
 impl<T: SqlQuery + ?Sized> SqlQuery for &mut T {
-    fn render(&self, dialect: Dialect) -> (String, Values) {
+    fn render(&self, dialect: SqlDialect) -> (String, Values) {
         (**self).render(dialect)
     }
 }
@@ -300,11 +300,11 @@ impl<T: SqlQuery + ?Sized> SqlQuery for &mut T {
 macro_rules! sql_query {
     ($($statement:ty),*) => {$(
         impl SqlQuery for $statement {
-            fn render(&self, dialect: Dialect) -> (String, Values) {
+            fn render(&self, dialect: SqlDialect) -> (String, Values) {
                 match dialect {
-                    Dialect::Sqlite => self.build_any(&SqliteQueryBuilder),
-                    Dialect::Postgres => self.build_any(&PostgresQueryBuilder),
-                    Dialect::Mysql => self.build_any(&MysqlQueryBuilder),
+                    SqlDialect::Sqlite => self.build_any(&SqliteQueryBuilder),
+                    SqlDialect::Postgres => self.build_any(&PostgresQueryBuilder),
+                    SqlDialect::Mysql => self.build_any(&MysqlQueryBuilder),
                 }
             }
         }
@@ -325,7 +325,7 @@ mod tests {
     use crate::bind::arg;
 
     fn texts(query: impl Fn(&SqlBuilder) -> SqlText) -> [String; 3] {
-        [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql]
+        [SqlDialect::Sqlite, SqlDialect::Postgres, SqlDialect::Mysql]
             .map(|dialect| query(&SqlBuilder::new(dialect, 1)).sql)
     }
 
@@ -358,11 +358,11 @@ mod tests {
             .columns(["k"])
             .values_panic([arg(0)])
             .to_owned();
-        let many = SqlBuilder::new(Dialect::Mysql, 4);
+        let many = SqlBuilder::new(SqlDialect::Mysql, 4);
         let text = many.render(&many.insert_ignore(&insert, &["k"])).sql;
         let keeps = "ON DUPLICATE KEY UPDATE `k` = `k`";
         assert!(text.ends_with(keeps), "{text}");
-        let one = SqlBuilder::new(Dialect::Mysql, 1);
+        let one = SqlBuilder::new(SqlDialect::Mysql, 1);
         let single = one.render(&one.insert_ignore(&insert, &["k"]));
         assert!(!single.sql.contains("DUPLICATE"), "{}", single.sql);
         assert_eq!(single.traits.duplicate, Duplicate::Swallowed);

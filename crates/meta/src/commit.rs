@@ -9,22 +9,22 @@ use std::time::Duration;
 use seawall_types::Context;
 
 use crate::connection::Connection;
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::dialect::errors::Failure;
 use crate::error::Error;
-use crate::shared::{BrokenConnections, Shared};
+use crate::shared::{ReconnectBudget, SharedDatabase};
 use crate::start::StartGate;
-use crate::tx::{Abort, Attempt, Body, run_body};
+use crate::tx::{AttemptError, AttemptResult, TransactionBody, run_body};
 
 /// Runs a body in a transaction of its own, once.
 pub(crate) async fn attempt<T, E, F>(
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedDatabase>,
     context: &Context,
     gate: &StartGate,
     body: &F,
-) -> Attempt<T, E>
+) -> AttemptResult<T, E>
 where
-    F: Body<T, E>,
+    F: TransactionBody<T, E>,
     E: From<Error>,
 {
     let left = context.remaining(&*shared.clock);
@@ -32,7 +32,7 @@ where
     let (connection, attempt) = if gate.begin() {
         run_body(shared, context, connection, body).await
     } else {
-        (connection, Err(Abort::from(past_deadline())))
+        (connection, Err(AttemptError::from(past_deadline())))
     };
     let ended = end(connection, attempt).await;
     context
@@ -44,15 +44,15 @@ where
 /// A connection in a new transaction, and since when it is on loan; for a caller that has only so
 /// much time left.
 pub(crate) async fn begin(
-    shared: &Shared,
+    shared: &SharedDatabase,
     left: Option<Duration>,
 ) -> Result<(Connection, Duration), Failure> {
-    let mut broken = BrokenConnections::new(shared);
+    let mut broken = ReconnectBudget::new(shared);
     loop {
         let mut connection = shared.pools.writer_within(left).await?;
         let since = shared.clock.elapsed();
-        if shared.pools.dialect() == Dialect::Sqlite {
-            connection.defer_control(Dialect::Sqlite.begin());
+        if shared.pools.dialect() == SqlDialect::Sqlite {
+            connection.defer_control(SqlDialect::Sqlite.begin());
             return Ok((connection, since));
         }
         match connection.command(shared.pools.dialect().begin()).await {
@@ -70,13 +70,13 @@ pub(crate) async fn begin(
 
 async fn end<T, E: From<Error>>(
     mut connection: Connection,
-    attempt: Attempt<T, E>,
-) -> Attempt<T, E> {
+    attempt: AttemptResult<T, E>,
+) -> AttemptResult<T, E> {
     match attempt {
         Ok(committed) => commit(connection)
             .await
             .map(|()| committed)
-            .map_err(Abort::from),
+            .map_err(AttemptError::from),
         Err(abort) => {
             if connection.roll_back().await.is_ok() {
                 connection.finish().await;

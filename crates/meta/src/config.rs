@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Range, SecretKey, Section};
+use seawall_config::{NumberRange, RuleViolation, SecretKey, Section};
 use seawall_types::Secret;
 use serde::{Deserialize, Serialize};
 
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::error::{Error, Result};
 
 /// How long a server may take at most to say that it has ended a statement.
@@ -23,8 +23,9 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The database: `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/NAME` or `mysql://USER:PASSWORD@HOST/NAME` (MariaDB, too).
-    /// Without it, the embedded SQLite keeps its file in the data directory, where relative paths start, too.
+    /// The database: `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/NAME` or
+    /// `mysql://USER:PASSWORD@HOST/NAME` (MariaDB, too). Without it, the embedded SQLite keeps its
+    /// file in the data directory, where relative paths start, too.
     #[serde(serialize_with = "seawall_config::hidden")]
     #[schemars(with = "Option<String>")]
     pub url: Option<Secret>,
@@ -32,11 +33,13 @@ pub struct Config {
     /// A file that holds the `url`, so that the password need not stand here.
     pub url_file: Option<PathBuf>,
 
-    /// The most connections that this process may hold to a database server; two at least, one of which is for following the
-    /// log of changes and for health. SQLite has one writer and four readers besides it.
+    /// The most connections that this process may hold to a database server; two at least, one of
+    /// which is for following the log of changes and for health. SQLite has one writer and four
+    /// readers besides it.
     pub max_connections: u32,
 
-    /// How long a caller waits for a free connection, or on SQLite for its turn to write, in milliseconds.
+    /// How long a caller waits for a free connection, or on SQLite for its turn to write, in
+    /// milliseconds.
     pub acquire_timeout_ms: u64,
 
     /// How long the database lets one statement run, in milliseconds.
@@ -45,7 +48,8 @@ pub struct Config {
     /// How long a statement waits for a lock, in milliseconds. MariaDB rounds up to seconds.
     pub lock_timeout_ms: u64,
 
-    /// How long a transaction may sit idle before the database ends it, in milliseconds (PostgreSQL, MariaDB).
+    /// How long a transaction may sit idle before the database ends it, in milliseconds
+    /// (PostgreSQL, MariaDB).
     pub idle_in_transaction_timeout_ms: u64,
 
     /// How many prepared statements each connection keeps.
@@ -81,24 +85,24 @@ const SCHEMES: [&str; 5] = ["sqlite", "postgres", "postgresql", "mysql", "mariad
 const DAY_MS: u64 = 86_400_000;
 
 impl Section for Config {
-    fn validate(&self) -> Vec<Invalid> {
+    fn validate(&self) -> Vec<RuleViolation> {
         let mut found = Vec::new();
         if let Some(url) = &self.url {
             let scheme = url.expose().split(':').next().unwrap_or_default();
             if !SCHEMES.contains(&scheme) {
                 let expected = "expected a URL that begins with sqlite:, postgres:// or mysql://";
-                found.push(Invalid::new("url", expected));
+                found.push(RuleViolation::new("url", expected));
             }
         }
         let cache = u64::try_from(self.statement_cache).unwrap_or(u64::MAX);
         let idle = self.idle_in_transaction_timeout_ms;
-        found.extend(Invalid::ranges(&[
-            Range::new("max_connections", self.max_connections, 1, 10_000),
-            Range::new("acquire_timeout_ms", self.acquire_timeout_ms, 1, 600_000),
-            Range::new("statement_timeout_ms", self.statement_timeout_ms, 1, DAY_MS),
-            Range::new("lock_timeout_ms", self.lock_timeout_ms, 1, DAY_MS),
-            Range::new("idle_in_transaction_timeout_ms", idle, 1, DAY_MS),
-            Range::new("statement_cache", cache, 0, 10_000),
+        found.extend(RuleViolation::ranges(&[
+            NumberRange::new("max_connections", self.max_connections, 1, 10_000),
+            NumberRange::new("acquire_timeout_ms", self.acquire_timeout_ms, 1, 600_000),
+            NumberRange::new("statement_timeout_ms", self.statement_timeout_ms, 1, DAY_MS),
+            NumberRange::new("lock_timeout_ms", self.lock_timeout_ms, 1, DAY_MS),
+            NumberRange::new("idle_in_transaction_timeout_ms", idle, 1, DAY_MS),
+            NumberRange::new("statement_cache", cache, 0, 10_000),
         ]));
         found
     }
@@ -117,11 +121,11 @@ impl Config {
         }
     }
 
-    pub(crate) fn address(&self, data: &Path) -> Result<Address> {
+    pub(crate) fn address(&self, data: &Path) -> Result<DatabaseAddress> {
         let Some(url) = &self.url else {
             let path = data.join("seawall.db");
-            return Ok(Address {
-                dialect: Dialect::Sqlite,
+            return Ok(DatabaseAddress {
+                dialect: SqlDialect::Sqlite,
                 url: path.to_string_lossy().into_owned(),
             });
         };
@@ -135,17 +139,17 @@ impl Config {
                         "a SQLite database needs a file".into(),
                     ));
                 }
-                Ok(Address {
-                    dialect: Dialect::Sqlite,
+                Ok(DatabaseAddress {
+                    dialect: SqlDialect::Sqlite,
                     url: data.join(path).to_string_lossy().into_owned(),
                 })
             }
-            "postgres" | "postgresql" => Ok(Address {
-                dialect: Dialect::Postgres,
+            "postgres" | "postgresql" => Ok(DatabaseAddress {
+                dialect: SqlDialect::Postgres,
                 url: url.to_owned(),
             }),
-            "mysql" | "mariadb" => Ok(Address {
-                dialect: Dialect::Mysql,
+            "mysql" | "mariadb" => Ok(DatabaseAddress {
+                dialect: SqlDialect::Mysql,
                 url: format!("mysql:{rest}"),
             }),
             _ => Err(Error::Configuration(
@@ -155,7 +159,7 @@ impl Config {
     }
 
     /// How long SQLite waits for a lock of its file; the command line writes beside the server.
-    pub(crate) fn sqlite_patience_ms(&self) -> u64 {
+    pub(crate) fn sqlite_busy_timeout_ms(&self) -> u64 {
         self.lock_timeout_ms.max(5_000)
     }
 
@@ -173,17 +177,17 @@ impl Config {
 
 /// A parsed address. For SQLite `url` is the path of the file.
 #[derive(Clone)]
-pub(crate) struct Address {
-    pub(crate) dialect: Dialect,
+pub(crate) struct DatabaseAddress {
+    pub(crate) dialect: SqlDialect,
     pub(crate) url: String,
 }
 
-impl Address {
+impl DatabaseAddress {
     /// Whether nothing of it goes over a network: a file, a socket of this machine, or a loopback
     /// address.
     pub(crate) fn is_local(&self) -> bool {
         let Some((_, rest)) = self.url.split_once("://") else {
-            return self.dialect == Dialect::Sqlite;
+            return self.dialect == SqlDialect::Sqlite;
         };
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         if ["host=/", "host=%2F", "socket="]
@@ -254,7 +258,7 @@ mod tests {
     #[test]
     fn without_an_address_it_is_a_file_in_the_data_directory() {
         let address = Config::default().address(Path::new("/data")).unwrap();
-        assert_eq!(address.dialect, Dialect::Sqlite);
+        assert_eq!(address.dialect, SqlDialect::Sqlite);
         assert_eq!(address.url, "/data/seawall.db");
     }
 
@@ -265,9 +269,9 @@ mod tests {
                 .address(Path::new("/data"))
                 .map(|a| a.dialect)
         };
-        assert_eq!(check("postgresql://h/d").unwrap(), Dialect::Postgres);
-        assert_eq!(check("mariadb://h/d").unwrap(), Dialect::Mysql);
-        assert_eq!(check("sqlite:x.db").unwrap(), Dialect::Sqlite);
+        assert_eq!(check("postgresql://h/d").unwrap(), SqlDialect::Postgres);
+        assert_eq!(check("mariadb://h/d").unwrap(), SqlDialect::Mysql);
+        assert_eq!(check("sqlite:x.db").unwrap(), SqlDialect::Sqlite);
         assert!(check("mongodb://h/d").is_err());
         assert!(check("sqlite::memory:").is_err());
     }

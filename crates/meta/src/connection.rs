@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::dialect::errors::Failure;
-use crate::driver::{Done, Driver as _, DriverConnection, on_driver};
+use crate::driver::{Driver as _, DriverConnection, ExecuteOutcome, on_driver};
 use crate::error::Error;
-use crate::pipeline::{Deferred, FlushError, Outcome, Pipeline};
+use crate::pipeline::{Deferred, FlushError, FlushOutcome, Pipeline};
 use crate::row::Row;
 use crate::statement::{Execution, RenderedSql};
 
@@ -60,7 +60,7 @@ impl Connection {
     }
 
     /// From now on, waits for each answer as long as a change of the schema may take.
-    pub(crate) fn be_patient(&mut self) {
+    pub(crate) fn lift_answer_limit(&mut self) {
         self.limit = SCHEMA_LIMIT;
     }
 
@@ -71,7 +71,7 @@ impl Connection {
 
     fn is_sqlite(&self) -> bool {
         let driver = self.driver.as_ref();
-        driver.is_some_and(|driver| driver.dialect() == Dialect::Sqlite)
+        driver.is_some_and(|driver| driver.dialect() == SqlDialect::Sqlite)
     }
 
     /// Closes a connection whose answer did not come in time, for it is in the middle of something.
@@ -104,11 +104,14 @@ impl Connection {
     }
 
     /// Runs a statement that returns no rows.
-    pub(crate) async fn execute(&mut self, execution: &Execution<'_>) -> Result<Done, Failure> {
+    pub(crate) async fn execute(
+        &mut self,
+        execution: &Execution<'_>,
+    ) -> Result<ExecuteOutcome, Failure> {
         if !self.pipeline.is_empty() {
             self.pipeline.defer(execution, Deferred::default())?;
             let rows = self.flush_pipeline().await?.touched;
-            return Ok(Done { rows, last_id: 0 });
+            return Ok(ExecuteOutcome { rows, last_id: 0 });
         }
         limited!(self, connection => connection.execute(execution))
     }
@@ -161,7 +164,7 @@ impl Connection {
         if let DriverConnection::Sqlite(connection) = self.driver()? {
             let handle = connection.lock_handle().await;
             let mut handle = handle
-                .map_err(|error| crate::dialect::errors::classify(Dialect::Sqlite, &error))?;
+                .map_err(|error| crate::dialect::errors::classify(SqlDialect::Sqlite, &error))?;
             handle.set_progress_handler(1, move || {
                 call();
                 true
@@ -212,7 +215,7 @@ impl Connection {
         committed.map(|()| self.pipeline.take_id())
     }
 
-    async fn flush_pipeline(&mut self) -> Result<Outcome, Failure> {
+    async fn flush_pipeline(&mut self) -> Result<FlushOutcome, Failure> {
         let mut pipeline = std::mem::take(&mut self.pipeline);
         let DriverConnection::Sqlite(connection) = self.driver()? else {
             return Err(only_sqlite());

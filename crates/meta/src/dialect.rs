@@ -9,7 +9,7 @@ pub(crate) mod session;
 
 /// The language of a database. MySQL speaks MariaDB's as far as it is used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
+pub enum SqlDialect {
     /// SQLite, in this process.
     Sqlite = 0,
     /// PostgreSQL.
@@ -18,7 +18,7 @@ pub enum Dialect {
     Mysql = 2,
 }
 
-impl Dialect {
+impl SqlDialect {
     /// For logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -177,11 +177,11 @@ impl Dialect {
     }
 
     /// Lets the current session run one statement for as long as it takes: for migrations.
-    pub(crate) fn without_statement_timeout(self, flavour: Flavour) -> Option<&'static str> {
+    pub(crate) fn without_statement_timeout(self, flavour: ServerProduct) -> Option<&'static str> {
         match (self, flavour) {
             (Self::Sqlite, _) => None,
             (Self::Postgres, _) => Some("SET statement_timeout = 0"),
-            (Self::Mysql, Flavour::Mysql) => Some("SET max_execution_time = 0"),
+            (Self::Mysql, ServerProduct::Mysql) => Some("SET max_execution_time = 0"),
             (Self::Mysql, _) => Some("SET max_statement_time = 0"),
         }
     }
@@ -214,7 +214,7 @@ fn seconds(milliseconds: u64) -> u64 {
 
 /// Which product answers, where it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flavour {
+pub(crate) enum ServerProduct {
     Sqlite,
     Postgres,
     MariaDb,

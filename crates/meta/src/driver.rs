@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
 use crate::cells;
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::dialect::errors::{Failure, already_changed, classify};
 use crate::pool::PooledConnection;
 use crate::row::Row;
@@ -21,7 +21,7 @@ use crate::statement::{Execution, RenderedSql};
 
 /// What a statement did that returned no rows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Done {
+pub(crate) struct ExecuteOutcome {
     pub(crate) rows: u64,
     /// MariaDB only.
     pub(crate) last_id: i64,
@@ -30,13 +30,13 @@ pub(crate) struct Done {
 /// A connection of one of the drivers.
 pub(crate) trait Driver: sqlx::Connection + 'static {
     /// The language of its database.
-    const DIALECT: Dialect;
+    const DIALECT: SqlDialect;
 
     /// Runs a statement and reads all its rows.
     async fn fetch(&mut self, execution: &Execution<'_>) -> Result<Vec<Row>, Failure>;
 
     /// Runs a statement that returns no rows.
-    async fn execute(&mut self, execution: &Execution<'_>) -> Result<Done, Failure>;
+    async fn execute(&mut self, execution: &Execution<'_>) -> Result<ExecuteOutcome, Failure>;
 
     /// Reads the rows of text of our own without arguments. It is not prepared, which would be two
     /// round trips more.
@@ -74,11 +74,11 @@ pub(crate) use on_driver;
 
 impl DriverConnection {
     /// The language of its database.
-    pub(crate) fn dialect(&self) -> Dialect {
+    pub(crate) fn dialect(&self) -> SqlDialect {
         match self {
-            Self::Sqlite(_) => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
-            Self::Mysql(_) => Dialect::Mysql,
+            Self::Sqlite(_) => SqlDialect::Sqlite,
+            Self::Postgres(_) => SqlDialect::Postgres,
+            Self::Mysql(_) => SqlDialect::Mysql,
         }
     }
 }
@@ -94,7 +94,7 @@ pub(crate) fn trusted(text: impl Into<Arc<str>>) -> AssertSqlSafe<Arc<str>> {
 macro_rules! driver {
     ($dialect:ident, $connection:ty, $arguments:path, $row:path, $types:expr, $done:expr) => {
         impl Driver for $connection {
-            const DIALECT: Dialect = Dialect::$dialect;
+            const DIALECT: SqlDialect = SqlDialect::$dialect;
 
             async fn fetch(&mut self, execution: &Execution<'_>) -> Result<Vec<Row>, Failure> {
                 let arguments = $arguments(<_>::default(), execution)?;
@@ -104,7 +104,10 @@ macro_rules! driver {
                 rows.iter().map($row).collect()
             }
 
-            async fn execute(&mut self, execution: &Execution<'_>) -> Result<Done, Failure> {
+            async fn execute(
+                &mut self,
+                execution: &Execution<'_>,
+            ) -> Result<ExecuteOutcome, Failure> {
                 let arguments = $arguments(<_>::default(), execution)?;
                 let query = sqlx::query_with(trusted(execution.rendered.sql.clone()), arguments);
                 let done = query.execute(self).await;
@@ -155,7 +158,7 @@ driver!(
     cells::sqlite_arguments,
     cells::sqlite_row,
     |_: &RenderedSql| [],
-    |done: SqliteQueryResult| Done {
+    |done: SqliteQueryResult| ExecuteOutcome {
         rows: done.rows_affected(),
         last_id: 0,
     }
@@ -167,7 +170,7 @@ driver!(
     cells::postgres_arguments,
     cells::postgres_row,
     cells::postgres_types,
-    |done: PgQueryResult| Done {
+    |done: PgQueryResult| ExecuteOutcome {
         rows: done.rows_affected(),
         last_id: 0,
     }
@@ -179,7 +182,7 @@ driver!(
     cells::mysql_arguments,
     cells::mysql_row,
     |_: &RenderedSql| [],
-    |done: MySqlQueryResult| Done {
+    |done: MySqlQueryResult| ExecuteOutcome {
         rows: done.rows_affected(),
         last_id: done.last_insert_id().cast_signed(),
     }

@@ -23,23 +23,23 @@ use crate::migrate::{Migrations, Migrator, fingerprint};
 use crate::pools;
 use crate::random;
 use crate::session::Session;
-pub use backend::Backend;
+pub use backend::DatabaseBackend;
 use backend::{ask, command, unchecked};
-pub use effort::Gauge;
-use emptied::Taken;
-pub use proxy::Proxy;
+pub use effort::EffortGauge;
+use emptied::BorrowedDatabase;
+pub use proxy::TestProxy;
 pub use runtime::{TestClock, TestTasks};
-pub use slots::{Slot, slots};
+pub use slots::{ArgumentSlot, slots};
 
 /// A database that lives as long as this value.
 pub struct TestDatabase {
-    backend: Backend,
+    backend: DatabaseBackend,
     /// For [`Config::url`].
     pub url: String,
     directory: PathBuf,
     name: String,
     /// If it is given back instead of dropped.
-    taken: Option<Taken>,
+    taken: Option<BorrowedDatabase>,
 }
 
 impl std::fmt::Debug for TestDatabase {
@@ -50,11 +50,11 @@ impl std::fmt::Debug for TestDatabase {
 
 impl TestDatabase {
     /// An empty database.
-    pub async fn create(backend: Backend) -> Result<Self> {
+    pub async fn create(backend: DatabaseBackend) -> Result<Self> {
         let database = Self::named(backend)?;
         match backend {
-            Backend::Sqlite => {}
-            Backend::Postgres => {
+            DatabaseBackend::Sqlite => {}
+            DatabaseBackend::Postgres => {
                 // The template without local additions; collation as everywhere.
                 command(
                     backend,
@@ -62,7 +62,7 @@ impl TestDatabase {
                 )
                 .await?;
             }
-            Backend::Mariadb => {
+            DatabaseBackend::Mariadb => {
                 command(backend, &format!("CREATE DATABASE {}", database.name)).await?;
             }
         }
@@ -70,10 +70,10 @@ impl TestDatabase {
     }
 
     /// A database in which these migrations (and this crate's own) are applied.
-    pub async fn migrated(backend: Backend, sets: &[Migrations]) -> Result<Self> {
+    pub async fn migrated(backend: DatabaseBackend, sets: &[Migrations]) -> Result<Self> {
         let print = fingerprint(sets);
         match backend {
-            Backend::Sqlite => {
+            DatabaseBackend::Sqlite => {
                 let database = Self::named(backend)?;
                 let template = scratch().join(format!("seawall-template-{print:016x}.db"));
                 if !template.exists() {
@@ -88,7 +88,7 @@ impl TestDatabase {
                     .map_err(|error| Error::Other(error.to_string()))?;
                 Ok(database)
             }
-            Backend::Postgres => {
+            DatabaseBackend::Postgres => {
                 let template = format!("seawall_template_{print:016x}");
                 let database = Self::named(backend)?;
                 let clone = format!("CREATE DATABASE {} TEMPLATE {template}", database.name);
@@ -102,11 +102,11 @@ impl TestDatabase {
                 }
                 Ok(database)
             }
-            Backend::Mariadb => {
-                if let Some(taken) = Taken::emptied(print).await? {
+            DatabaseBackend::Mariadb => {
+                if let Some(taken) = BorrowedDatabase::emptied(print).await? {
                     return Self::over(taken);
                 }
-                let mut database = Self::over(Taken::bare(print).await?)?;
+                let mut database = Self::over(BorrowedDatabase::bare(print).await?)?;
                 database.migrate(sets).await?;
                 if let Some(taken) = &mut database.taken {
                     taken.keep().await?;
@@ -117,7 +117,7 @@ impl TestDatabase {
     }
 
     /// Which product it is on.
-    pub fn backend(&self) -> Backend {
+    pub fn backend(&self) -> DatabaseBackend {
         self.backend
     }
 
@@ -149,16 +149,16 @@ impl TestDatabase {
     pub async fn disconnect(&self) -> Result<()> {
         let name = &self.name;
         let question = match self.backend {
-            Backend::Sqlite => return Ok(()),
-            Backend::Postgres => format!(
+            DatabaseBackend::Sqlite => return Ok(()),
+            DatabaseBackend::Postgres => format!(
                 "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
             ),
-            Backend::Mariadb => {
+            DatabaseBackend::Mariadb => {
                 format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'")
             }
         };
         let rows = ask(self.backend, &question).await?;
-        if self.backend == Backend::Mariadb {
+        if self.backend == DatabaseBackend::Mariadb {
             for row in rows {
                 command(self.backend, &format!("KILL {}", row.int(0)?)).await?;
             }
@@ -170,9 +170,9 @@ impl TestDatabase {
     /// 0 on SQLite, where an open one shows by the next write that waits in vain.
     pub async fn open_transactions(&self, session: &Session) -> Result<i64> {
         let statement = match self.backend {
-            Backend::Sqlite => return Ok(0),
-            Backend::Postgres => postgres_only::ALL[0],
-            Backend::Mariadb => mariadb_only::ALL[0],
+            DatabaseBackend::Sqlite => return Ok(0),
+            DatabaseBackend::Postgres => postgres_only::ALL[0],
+            DatabaseBackend::Mariadb => mariadb_only::ALL[0],
         };
         session.one(statement, crate::args![]).await?.int(0)
     }
@@ -185,18 +185,18 @@ impl TestDatabase {
     }
 
     /// A value with a fresh name, before the database exists.
-    fn named(backend: Backend) -> Result<Self> {
+    fn named(backend: DatabaseBackend) -> Result<Self> {
         Self::called(backend, format!("seawall_test_{:016x}", random::nonce()))
     }
 
     /// A database that was taken.
-    fn over(taken: Taken) -> Result<Self> {
-        let mut database = Self::called(Backend::Mariadb, taken.name.clone())?;
+    fn over(taken: BorrowedDatabase) -> Result<Self> {
+        let mut database = Self::called(DatabaseBackend::Mariadb, taken.name.clone())?;
         database.taken = Some(taken);
         Ok(database)
     }
 
-    fn called(backend: Backend, name: String) -> Result<Self> {
+    fn called(backend: DatabaseBackend, name: String) -> Result<Self> {
         // Not the database's name, which others will have after it.
         let directory = scratch().join(format!("seawall_test_{:016x}", random::nonce()));
         std::fs::create_dir_all(&directory).map_err(|error| Error::Other(error.to_string()))?;
@@ -204,7 +204,7 @@ impl TestDatabase {
             .server()
             .ok_or_else(|| Error::Configuration(format!("no server for tests on {backend:?}")))?;
         let url = match backend {
-            Backend::Sqlite => format!("sqlite:{}", directory.join("seawall.db").display()),
+            DatabaseBackend::Sqlite => format!("sqlite:{}", directory.join("seawall.db").display()),
             _ => other_database(&server, &name),
         };
         Ok(Self {
@@ -218,11 +218,11 @@ impl TestDatabase {
 }
 
 /// Keeps a connection busy for 0.6 seconds; `false` on SQLite, which has no such statement.
-pub async fn occupy(backend: Backend, session: &Session) -> Result<bool> {
+pub async fn occupy(backend: DatabaseBackend, session: &Session) -> Result<bool> {
     let statement = match backend {
-        Backend::Sqlite => return Ok(false),
-        Backend::Postgres => &postgres_only::SLEEP,
-        Backend::Mariadb => &mariadb_only::SLEEP,
+        DatabaseBackend::Sqlite => return Ok(false),
+        DatabaseBackend::Postgres => &postgres_only::SLEEP,
+        DatabaseBackend::Mariadb => &mariadb_only::SLEEP,
     };
     session.all(statement, crate::args![]).await?;
     Ok(true)
@@ -265,9 +265,11 @@ impl Drop for TestDatabase {
             return;
         }
         let text = match self.backend {
-            Backend::Sqlite => return,
-            Backend::Postgres => format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
-            Backend::Mariadb => format!("DROP DATABASE IF EXISTS {}", self.name),
+            DatabaseBackend::Sqlite => return,
+            DatabaseBackend::Postgres => {
+                format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)
+            }
+            DatabaseBackend::Mariadb => format!("DROP DATABASE IF EXISTS {}", self.name),
         };
         let backend = self.backend;
         let dropping = apart(async move {
@@ -329,9 +331,9 @@ pub async fn damage(url: &str, statements: &[String]) -> Result<()> {
 
 /// A transaction of another program that stands open and keeps its locks. For tests of who waits
 /// for them.
-pub struct Standing(Connection);
+pub struct OpenTransaction(Connection);
 
-impl Standing {
+impl OpenTransaction {
     /// Opens one at this address and runs statements in it, as they stand.
     pub async fn open(url: &str, statements: &[&str]) -> Result<Self> {
         let config = Config::at(url);

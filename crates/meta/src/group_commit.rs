@@ -26,9 +26,9 @@ use crate::commit::{begin, commit, not_committed, past_deadline};
 use crate::connection::Connection;
 use crate::dialect::errors::Failure;
 use crate::error::Error;
-use crate::shared::Shared;
+use crate::shared::SharedDatabase;
 use crate::start::StartGate;
-use crate::tx::{Attempt, Body, run_body};
+use crate::tx::{AttemptResult, TransactionBody, run_body};
 use crate::wal;
 use crate::write_queue;
 
@@ -36,26 +36,26 @@ use crate::write_queue;
 const MOST: usize = 32;
 
 /// A member of a group, of whichever type its outcome is.
-type AnyMember = Box<dyn write_queue::Member<Arc<Shared>>>;
+type AnyMember = Box<dyn write_queue::Member<Arc<SharedDatabase>>>;
 
 /// A transaction in the queue.
 struct Member<T, E, F> {
     context: Context,
     gate: Arc<StartGate>,
     body: Arc<F>,
-    attempt: Option<Attempt<T, E>>,
-    answer: oneshot::Sender<Attempt<T, E>>,
+    attempt: Option<AttemptResult<T, E>>,
+    answer: oneshot::Sender<AttemptResult<T, E>>,
 }
 
-impl<T, E, F> write_queue::Member<Arc<Shared>> for Member<T, E, F>
+impl<T, E, F> write_queue::Member<Arc<SharedDatabase>> for Member<T, E, F>
 where
-    F: Body<T, E>,
+    F: TransactionBody<T, E>,
     T: Send + 'static,
     E: From<Error> + Send + 'static,
 {
     fn run<'r>(
         &'r mut self,
-        shared: &'r Arc<Shared>,
+        shared: &'r Arc<SharedDatabase>,
         connection: Connection,
     ) -> BoxFuture<'r, (Connection, bool)> {
         Box::pin(async move {
@@ -101,13 +101,13 @@ where
 
 /// Runs a body in the next group.
 pub(crate) async fn attempt<T, E, F>(
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedDatabase>,
     context: &Context,
     gate: &Arc<StartGate>,
     body: &Arc<F>,
-) -> Attempt<T, E>
+) -> AttemptResult<T, E>
 where
-    F: Body<T, E>,
+    F: TransactionBody<T, E>,
     T: Send + 'static,
     E: From<Error> + Send + 'static,
 {
@@ -156,7 +156,7 @@ where
 }
 
 /// Runs those who wait, up to so many, as one transaction; says whether there were any.
-async fn run_group(shared: &Arc<Shared>) -> bool {
+async fn run_group(shared: &Arc<SharedDatabase>) -> bool {
     let Some(first) = shared.write_queue.next() else {
         return false;
     };
@@ -196,7 +196,7 @@ async fn run_group(shared: &Arc<Shared>) -> bool {
 
 /// Ends these members and all who wait, since there is no transaction to be had: those who come
 /// later try again, these have waited enough.
-fn refuse_all(shared: &Arc<Shared>, mut members: Vec<AnyMember>, failure: &Failure) {
+fn refuse_all(shared: &Arc<SharedDatabase>, mut members: Vec<AnyMember>, failure: &Failure) {
     members.extend(shared.write_queue.take_all());
     let waiting = members.len();
     tracing::warn!(error = %failure.error, waiting, "no transaction can be begun");
@@ -211,7 +211,7 @@ fn refuse_all(shared: &Arc<Shared>, mut members: Vec<AnyMember>, failure: &Failu
 /// others, and the next, try again without it. A group that could not be begun is the failure of
 /// them all.
 async fn abort_group(
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedDatabase>,
     mut group: Group,
     mut members: Vec<AnyMember>,
     next: Option<AnyMember>,
@@ -268,8 +268,8 @@ impl Group {
     /// Runs one member inside the group. An error says that the group is of no further use.
     async fn run(
         &mut self,
-        shared: &Arc<Shared>,
-        member: &mut dyn write_queue::Member<Arc<Shared>>,
+        shared: &Arc<SharedDatabase>,
+        member: &mut dyn write_queue::Member<Arc<SharedDatabase>>,
     ) -> Result<(), Failure> {
         let mut connection = self.connection.take().ok_or_else(group_aborted)?;
         // Before anything is there that must stay, all may be undone, and no savepoint is needed.
@@ -292,8 +292,8 @@ impl Group {
     /// Sends what a member has left deferred, so that another may follow.
     async fn settle(
         &mut self,
-        shared: &Arc<Shared>,
-        member: &mut dyn write_queue::Member<Arc<Shared>>,
+        shared: &Arc<SharedDatabase>,
+        member: &mut dyn write_queue::Member<Arc<SharedDatabase>>,
     ) -> Result<(), Failure> {
         if !self.open {
             return Ok(());
@@ -308,7 +308,11 @@ impl Group {
     }
 
     /// Separates what a member has written from what others will write, or takes it back.
-    async fn close_member(&mut self, shared: &Arc<Shared>, stays: bool) -> Result<(), Failure> {
+    async fn close_member(
+        &mut self,
+        shared: &Arc<SharedDatabase>,
+        stays: bool,
+    ) -> Result<(), Failure> {
         self.open = false;
         let connection = self.connection.as_mut().ok_or_else(group_aborted)?;
         if !stays {
@@ -336,7 +340,7 @@ impl Group {
     /// round trip.
     async fn commit(
         mut self,
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedDatabase>,
         last: Option<&mut AnyMember>,
     ) -> Result<Result<(), Failure>, BrokenGroup> {
         let Some(mut connection) = self.connection.take() else {

@@ -33,7 +33,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
+pub(crate) struct ConnectRefusal {
     pub(crate) failure: Failure,
     /// The server answered, and most likely will have a place in a moment: it is starting, or full.
     pub(crate) passes: bool,
@@ -51,13 +51,13 @@ pub(crate) struct Handshakes {
 }
 
 struct State {
-    refused: Option<Refused>,
+    refused: Option<LastRefusal>,
     pause: Duration,
     limit: Duration,
 }
 
-struct Refused {
-    refusal: Refusal,
+struct LastRefusal {
+    refusal: ConnectRefusal,
     /// When the next attempt may be made, by our clock.
     until: Duration,
 }
@@ -84,7 +84,7 @@ impl Handshakes {
     }
 
     /// What the last attempt met with, and how long no other may be made.
-    pub(crate) fn refused(&self) -> Option<(Refusal, Duration)> {
+    pub(crate) fn refused(&self) -> Option<(ConnectRefusal, Duration)> {
         let now = self.clock.elapsed();
         let state = self.state();
         let refused = state.refused.as_ref().filter(|last| now < last.until)?;
@@ -94,8 +94,8 @@ impl Handshakes {
     /// Makes an attempt, whose turn it must be, and remembers how it ended.
     pub(crate) async fn attempt<C>(
         &self,
-        opening: impl Future<Output = Result<C, Refusal>>,
-    ) -> Result<C, Refusal> {
+        opening: impl Future<Output = Result<C, ConnectRefusal>>,
+    ) -> Result<C, ConnectRefusal> {
         let limit = self.limited.then(|| self.state().limit);
         let (opened, in_time) = match limit {
             None => (opening.await, true),
@@ -119,7 +119,7 @@ impl Handshakes {
             Err(refusal) => {
                 let until = now + random::jitter(state.pause);
                 state.pause = LONGEST_PAUSE.min(state.pause * 2);
-                state.refused = Some(Refused {
+                state.refused = Some(LastRefusal {
                     refusal: refusal.clone(),
                     until,
                 });
@@ -144,9 +144,9 @@ impl Handshakes {
 }
 
 /// A handshake that had no end.
-pub(crate) fn unanswered(limit: Duration) -> Refusal {
+pub(crate) fn unanswered(limit: Duration) -> ConnectRefusal {
     let text = format!("no answer to a new connection within {limit:?}");
-    Refusal {
+    ConnectRefusal {
         failure: Failure {
             error: Error::Unavailable(text),
             retry: false,
@@ -161,8 +161,8 @@ mod tests {
     use super::*;
     use crate::fixture::TestClock;
 
-    fn refusal() -> Result<(), Refusal> {
-        Err(Refusal {
+    fn refusal() -> Result<(), ConnectRefusal> {
+        Err(ConnectRefusal {
             failure: Error::Unavailable("refused".into()).into(),
             passes: false,
         })
@@ -190,7 +190,7 @@ mod tests {
         let handshakes = Handshakes::new(TestClock::new(), true);
         handshakes.state().limit = Duration::from_millis(10);
         for limit in [20, 40] {
-            let never = std::future::pending::<Result<(), Refusal>>();
+            let never = std::future::pending::<Result<(), ConnectRefusal>>();
             assert!(handshakes.attempt(never).await.is_err());
             assert_eq!(handshakes.state().limit, Duration::from_millis(limit));
         }

@@ -13,7 +13,7 @@
 //!
 //! ```no_run
 //! use sea_query::{Expr, ExprTrait as _, Order, Query};
-//! use seawall_meta::{Change, Committed, Error, Result, Row, Session, arg, arg_limit, args, item, list, statements};
+//! use seawall_meta::{Change, CommitOutcome, Error, Result, Row, Session, arg, arg_limit, args, item, list, statements};
 //! use seawall_types::{Digest, Millis, RepositoryId};
 //!
 //! // Arguments are numbered, whatever place the text puts them in, and may be used more than once. Constants (`eq(1)`)
@@ -86,7 +86,7 @@
 //!     name: String,
 //!     digest: Digest,
 //!     layers: Vec<Digest>,
-//! ) -> Result<Committed<Millis>> {
+//! ) -> Result<CommitOutcome<Millis>> {
 //!     session.transaction::<_, Error, _>(move |tx| {
 //!         let (name, layers) = (name.clone(), list(&layers));
 //!         Box::pin(async move {
@@ -145,15 +145,15 @@ pub use bind::{arg, arg_limit, item};
 pub use builder::{Batch, SqlBuilder, SqlQuery, SqlText};
 pub use change::{CHANGES, Change};
 pub use config::Config;
-pub use dialect::Dialect;
+pub use dialect::SqlDialect;
 pub use error::{Error, Result, may_be_committed};
-pub use meta::{Health, Meta, Stats};
-pub use migrate::{Migrations, Migrator, Release, Status, Step};
-pub use pipeline::Expect;
+pub use meta::{ConnectionStats, DatabaseHealth, Meta};
+pub use migrate::{BinaryRelease, MigrationStatus, MigrationStep, Migrations, Migrator};
+pub use pipeline::Expectation;
 pub use row::Row;
 pub use session::Session;
 pub use statement::Statement;
-pub use tx::{Committed, Tx};
+pub use tx::{CommitOutcome, Tx};
 
 /// Every statement of this crate; other crates offer theirs alike, and a test lets all databases
 /// check them ([`Meta::check`]).

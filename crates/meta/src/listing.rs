@@ -6,7 +6,7 @@
 
 use crate::args::Arg;
 use crate::bind::Bind;
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::error::Result;
 use crate::statement::Statement;
 
@@ -40,7 +40,7 @@ impl Statement {
     /// The text in a dialect for readers, for one element if the statement is sized. `:0` is the
     /// first argument, `:1[0]` the first element of the second, `:shift` what tests shift the
     /// database's clock by; constants stand in their places.
-    pub fn listing(&self, dialect: Dialect) -> Result<String> {
+    pub fn listing(&self, dialect: SqlDialect) -> Result<String> {
         let rendered = self.for_len(dialect, 0)?;
         let mut lines = Lines::default();
         let mut binds = rendered.binds.iter();
@@ -60,12 +60,12 @@ impl Statement {
 }
 
 /// The length of what the text begins with: a quoted name or text, a word, or a single character.
-fn length(text: &str, first: char, dialect: Dialect) -> usize {
+fn length(text: &str, first: char, dialect: SqlDialect) -> usize {
     let quoted = |quote| text[1..].find(quote).map_or(text.len(), |end| end + 2);
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     match first {
         '"' | '\'' | '`' => quoted(first),
-        '$' if dialect == Dialect::Postgres => {
+        '$' if dialect == SqlDialect::Postgres => {
             let digits = text[1..].find(|c: char| !c.is_ascii_digit());
             digits.map_or(text.len(), |end| end + 1)
         }
@@ -74,10 +74,10 @@ fn length(text: &str, first: char, dialect: Dialect) -> usize {
     }
 }
 
-fn is_parameter(piece: &str, dialect: Dialect) -> bool {
+fn is_parameter(piece: &str, dialect: SqlDialect) -> bool {
     match dialect {
-        Dialect::Postgres => piece.len() > 1 && piece.starts_with('$'),
-        Dialect::Sqlite | Dialect::Mysql => piece == "?",
+        SqlDialect::Postgres => piece.len() > 1 && piece.starts_with('$'),
+        SqlDialect::Sqlite | SqlDialect::Mysql => piece == "?",
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
             "",
         ]
         .join("\n");
-        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+        for dialect in [SqlDialect::Sqlite, SqlDialect::Postgres] {
             let listing = PAGE.listing(dialect).unwrap();
             assert!(listing.starts_with(&expected), "{listing}");
             assert!(listing.ends_with("+ :shift\nLIMIT :2\n"), "{listing}");

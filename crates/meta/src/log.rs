@@ -15,7 +15,7 @@ mod prune;
 mod statements;
 mod table;
 
-pub use follower::{Follower, LogRow, Poll};
+pub use follower::{Follower, LogRow, PollOutcome};
 pub(crate) use prune::ALL as PRUNE_STATEMENTS;
 #[doc(hidden)]
 pub use statements::{ASCENDING, delete, from_id, horizon, in_ranges, select, void};

@@ -10,18 +10,18 @@ use seawall_types::{Clock, Context, Lane, Millis, Tasks};
 
 use crate::config::Config;
 use crate::detached::detached;
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::dialect::errors::Failure;
 use crate::error::Result;
 use crate::server;
 use crate::session::Session;
-use crate::shared::Shared;
+use crate::shared::SharedDatabase;
 use crate::statement::Statement;
 
 /// The metadata database.
 #[derive(Clone)]
 pub struct Meta {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedDatabase>,
 }
 
 impl std::fmt::Debug for Meta {
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Meta {
 
 /// Whether the database can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
+pub struct DatabaseHealth {
     /// It accepts writes (it is a primary and not switched to read-only).
     pub writable: bool,
     /// How long the question took.
@@ -43,7 +43,7 @@ pub struct Health {
 
 /// Connections of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
+pub struct ConnectionStats {
     /// Open now.
     pub open: u32,
     /// Open and not in use.
@@ -62,13 +62,13 @@ impl Meta {
     ) -> Result<Self> {
         let address = config.address(data)?;
         let config = config.clone();
-        let opening = Shared::open(address, config, Arc::clone(&tasks), clock);
+        let opening = SharedDatabase::open(address, config, Arc::clone(&tasks), clock);
         let shared = Arc::new(detached(&tasks, "meta.open", opening).await??);
         Ok(Self { shared })
     }
 
     /// The language of the database.
-    pub fn dialect(&self) -> Dialect {
+    pub fn dialect(&self) -> SqlDialect {
         self.shared.pools.dialect()
     }
 
@@ -116,7 +116,7 @@ impl Meta {
     ///
     /// Asks on the connection apart, so that it costs no slot of the pool and there is one question
     /// at a time: a caller who gives up while another asks leaves the queue.
-    pub async fn health(&self) -> Result<Health> {
+    pub async fn health(&self) -> Result<DatabaseHealth> {
         let shared = Arc::clone(&self.shared);
         let begun = shared.clock.elapsed();
         let connection = shared.pools.apart().await;
@@ -138,17 +138,17 @@ impl Meta {
             }
             let (writable, now) = (writable?, shared.clock.elapsed());
             let latency = now.saturating_sub(begun);
-            Ok(Health { writable, latency })
+            Ok(DatabaseHealth { writable, latency })
         };
-        let asked: std::result::Result<Health, Failure> =
+        let asked: std::result::Result<DatabaseHealth, Failure> =
             detached(&self.shared.tasks, "meta.health", asked).await?;
         asked.map_err(|failure| failure.error)
     }
 
     /// Connections at this moment.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> ConnectionStats {
         let (open, idle) = self.shared.pools.size();
-        Stats {
+        ConnectionStats {
             open,
             idle: u32::try_from(idle).unwrap_or(u32::MAX),
         }
@@ -193,7 +193,7 @@ impl Meta {
     }
 
     /// A session that reads on the connection apart, whatever the pool is busy with.
-    pub(crate) fn session_apart(&self) -> Session {
+    pub(crate) fn dedicated_session(&self) -> Session {
         self.own_session().apart()
     }
 }

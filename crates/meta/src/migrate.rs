@@ -20,9 +20,9 @@ use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 pub(crate) use apply::ALL;
-use apply::{History, apply, has_history, history, oldest};
-use step::Item;
-pub use step::{Migrations, Release, Step};
+use apply::{MigrationHistory, apply, has_history, history, oldest};
+use step::OrderedStep;
+pub use step::{BinaryRelease, MigrationStep, Migrations};
 
 /// The steps in `migrations/` of the calling crate, without `.sql`: `migrations!("kernel",
 /// ["0001_create_principal"])`.
@@ -31,7 +31,7 @@ macro_rules! migrations {
     ($owner:expr, [$($file:literal),* $(,)?]) => {
         $crate::Migrations {
             owner: $owner,
-            steps: &[$($crate::Step {
+            steps: &[$($crate::MigrationStep {
                 file: $file,
                 sql: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/", $file, ".sql")),
             }),*],
@@ -41,7 +41,7 @@ macro_rules! migrations {
 
 /// What is applied and what is not. Steps are written `owner/NNNN_name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct MigrationStatus {
     /// Applied steps that this binary knows.
     pub applied: Vec<String>,
     /// Known steps that are not applied, in the order in which they would be.
@@ -56,7 +56,7 @@ pub struct Status {
 pub struct Migrator {
     meta: Meta,
     sets: Vec<Migrations>,
-    release: Release,
+    release: BinaryRelease,
 }
 
 static OWN: Migrations = migrations!(
@@ -85,18 +85,18 @@ impl Migrator {
         Self {
             meta: meta.clone(),
             sets,
-            release: Release::default(),
+            release: BinaryRelease::default(),
         }
     }
 
     /// The same for this release.
-    pub fn release(mut self, release: Release) -> Self {
+    pub fn release(mut self, release: BinaryRelease) -> Self {
         self.release = release;
         self
     }
 
     /// What is applied and what is not. Changes nothing, works on an empty database.
-    pub async fn status(&self) -> Result<Status> {
+    pub async fn status(&self) -> Result<MigrationStatus> {
         let (meta, items) = (self.meta.clone(), self.items()?);
         let asked = async move {
             let mut connection = meta.shared.pools.writer().await?;
@@ -104,12 +104,12 @@ impl Migrator {
                 let history = history(&mut connection, &meta.shared).await?;
                 (history, oldest(&mut connection, &meta.shared).await?)
             } else {
-                (History::new(), 0)
+                (MigrationHistory::new(), 0)
             };
             connection.finish().await;
             Ok(status(&items, &history, oldest))
         };
-        let asked: Result<Status, Failure> =
+        let asked: Result<MigrationStatus, Failure> =
             detached(&self.meta.shared.tasks, "meta.status", asked).await?;
         asked.map_err(|failure| failure.error)
     }
@@ -140,7 +140,7 @@ impl Migrator {
             .items()?
             .iter()
             .filter(|item| item.step.index().is_some())
-            .map(Item::label)
+            .map(OrderedStep::label)
             .collect();
         let (slow, missing): (Vec<_>, Vec<_>) = status
             .missing
@@ -165,12 +165,12 @@ impl Migrator {
     }
 
     /// All steps in order, checked for form.
-    fn items(&self) -> Result<Vec<Item>> {
+    fn items(&self) -> Result<Vec<OrderedStep>> {
         let mut items = Vec::new();
         for set in &self.sets {
             let mut last = 0;
             for step in set.steps {
-                let item = Item {
+                let item = OrderedStep {
                     owner: set.owner,
                     step: *step,
                 };
@@ -188,20 +188,28 @@ impl Migrator {
     }
 }
 
-fn status(items: &[Item], history: &History, oldest_release: i64) -> Status {
-    let known: BTreeSet<_> = items.iter().map(Item::key).collect();
-    let applied = |item: &&Item| {
+fn status(
+    items: &[OrderedStep],
+    history: &MigrationHistory,
+    oldest_release: i64,
+) -> MigrationStatus {
+    let known: BTreeSet<_> = items.iter().map(OrderedStep::key).collect();
+    let applied = |item: &&OrderedStep| {
         history
             .get(&item.key())
             .is_some_and(|booked| booked.applied)
     };
     let unknown = history.iter().filter(|(key, _)| !known.contains(key));
-    Status {
-        applied: items.iter().filter(applied).map(Item::label).collect(),
+    MigrationStatus {
+        applied: items
+            .iter()
+            .filter(applied)
+            .map(OrderedStep::label)
+            .collect(),
         missing: items
             .iter()
             .filter(|item| !applied(item))
-            .map(Item::label)
+            .map(OrderedStep::label)
             .collect(),
         unknown: unknown
             .map(|((owner, number), booked)| format!("{owner}/{number:04}_{}", booked.name))

@@ -16,7 +16,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
 use crate::cells;
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::dialect::errors::{Failure, classify};
 use crate::error::Error;
 use crate::row::Row;
@@ -35,7 +35,7 @@ const EXPECTED: &str = "SELECT CASE changes() WHEN 0 THEN json('') END;";
 
 /// What a statement must do for its transaction to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
+pub enum Expectation {
     /// Anything but fail.
     Nothing,
     /// Insert, change or delete a row. If it does not, what the transaction had read before was out
@@ -47,7 +47,7 @@ pub enum Expect {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deferred {
     /// What it must do.
-    pub(crate) expect: Expect,
+    pub(crate) expect: Expectation,
     /// Whether the id that it returns is of interest.
     pub(crate) has_id: bool,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Deferred {
 impl Default for Deferred {
     fn default() -> Self {
         Self {
-            expect: Expect::Nothing,
+            expect: Expectation::Nothing,
             has_id: false,
         }
     }
@@ -68,7 +68,7 @@ pub(crate) struct Pipeline {
     control: Vec<&'static str>,
     text: String,
     arguments: SqliteArguments,
-    steps: Vec<Step>,
+    steps: Vec<PipelineStep>,
     /// The last id that a deferred statement has returned.
     last_id: Option<i64>,
     /// Transaction control failed, so the state of the connection is not known.
@@ -78,7 +78,7 @@ pub(crate) struct Pipeline {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Step {
+struct PipelineStep {
     /// It is not the caller's, but says whether the one before did what was expected.
     checks: bool,
     /// A duplicate is overcome by running the transaction again.
@@ -88,7 +88,7 @@ struct Step {
 }
 
 /// The outcome of the last statement of a round trip.
-pub(crate) struct Outcome {
+pub(crate) struct FlushOutcome {
     pub(crate) rows: Vec<Row>,
     pub(crate) touched: u64,
 }
@@ -123,7 +123,7 @@ impl Pipeline {
 
     /// Whether the beginning of the transaction is itself deferred.
     pub(crate) fn is_to_begin(&self) -> bool {
-        !self.broken && self.control.first() == Some(&Dialect::Sqlite.begin())
+        !self.broken && self.control.first() == Some(&SqlDialect::Sqlite.begin())
     }
 
     /// Why the transaction could not be begun, if that was tried.
@@ -146,16 +146,16 @@ impl Pipeline {
         self.arguments = cells::sqlite_arguments(arguments, execution)?;
         self.text.push_str(&execution.rendered.sql);
         self.text.push(';');
-        self.steps.push(Step {
+        self.steps.push(PipelineStep {
             retried: execution.rendered.is_retried(),
             has_id: deferred.has_id,
-            ..Step::default()
+            ..PipelineStep::default()
         });
-        if deferred.expect == Expect::ARow {
+        if deferred.expect == Expectation::ARow {
             self.text.push_str(EXPECTED);
-            self.steps.push(Step {
+            self.steps.push(PipelineStep {
                 checks: true,
-                ..Step::default()
+                ..PipelineStep::default()
             });
         }
         Ok(())
@@ -197,7 +197,7 @@ impl Pipeline {
     pub(crate) async fn flush(
         &mut self,
         connection: &mut SqliteConnection,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<FlushOutcome, Failure> {
         let flushed = self.flush_with(connection, "").await;
         flushed.map_err(|error| error.failure)
     }
@@ -214,9 +214,9 @@ impl Pipeline {
         &mut self,
         connection: &mut SqliteConnection,
         last: &str,
-    ) -> Result<Outcome, FlushError> {
+    ) -> Result<FlushOutcome, FlushError> {
         let ahead = self.control.len();
-        let begins = self.control.first() == Some(&Dialect::Sqlite.begin());
+        let begins = self.control.first() == Some(&SqlDialect::Sqlite.begin());
         let commits = !last.is_empty();
         let mut text = self.take_control().map_err(FlushError::before_commit)?;
         text.push_str(&self.text);
@@ -257,7 +257,7 @@ impl Pipeline {
                 }
                 Err(error) => {
                     self.broken = done < ahead;
-                    let mut failure = classify(Dialect::Sqlite, &error);
+                    let mut failure = classify(SqlDialect::Sqlite, &error);
                     if begins && done == 0 {
                         self.begin_failure = Some(failure.clone());
                     }
@@ -272,7 +272,7 @@ impl Pipeline {
             // It is done, and nothing that was read before changes that. An id that could not be
             // read is only one less to wait for.
             let rows = Vec::new();
-            return Ok(Outcome { rows, touched });
+            return Ok(FlushOutcome { rows, touched });
         }
         if let Some(failure) = unreadable {
             return Err(FlushError::before_commit(failure));
@@ -282,7 +282,7 @@ impl Pipeline {
             .map(cells::sqlite_row)
             .collect::<Result<_, _>>()
             .map_err(FlushError::before_commit)?;
-        Ok(Outcome { rows, touched })
+        Ok(FlushOutcome { rows, touched })
     }
 }
 
@@ -350,7 +350,7 @@ mod tests {
         assert!(failure.lost && !failure.retry);
 
         pipeline.defer_control("");
-        pipeline.defer_control(Dialect::Sqlite.begin());
+        pipeline.defer_control(SqlDialect::Sqlite.begin());
         let error = pipeline.commit(&mut connection).await.err().unwrap();
         assert!(error.failure.lost && error.at_commit);
     }

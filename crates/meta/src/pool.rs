@@ -25,13 +25,14 @@ use tokio::time::timeout;
 
 use crate::dialect::errors::Failure;
 use crate::error::Error;
-use crate::handshake::{Handshakes, Refusal};
+use crate::handshake::{ConnectRefusal, Handshakes};
 
 /// A connection that has been idle for so long is closed.
 const OLD: Duration = Duration::from_mins(10);
 
 /// Opens a connection.
-pub(crate) type Open<C> = Box<dyn Fn() -> BoxFuture<'static, Result<C, Refusal>> + Send + Sync>;
+pub(crate) type OpenConnection<C> =
+    Box<dyn Fn() -> BoxFuture<'static, Result<C, ConnectRefusal>> + Send + Sync>;
 
 /// How a pool is set up.
 #[derive(Clone)]
@@ -56,21 +57,21 @@ impl PoolConfig {
 }
 
 /// A pool of connections.
-pub(crate) struct Pool<C>(Arc<Shared<C>>);
+pub(crate) struct ConnectionPool<C>(Arc<PoolState<C>>);
 
-struct Shared<C> {
-    open: Open<C>,
+struct PoolState<C> {
+    open: OpenConnection<C>,
     config: PoolConfig,
     permits: Arc<Semaphore>,
     /// Open connections, on loan or idle.
     count: AtomicU32,
     /// The one that was used last at the end.
-    idle: Mutex<Vec<Idle<C>>>,
+    idle: Mutex<Vec<IdleConnection<C>>>,
     /// Rings when there is one more.
     returned: Notify,
 }
 
-struct Idle<C> {
+struct IdleConnection<C> {
     connection: C,
     epoch: u64,
     /// By our clock.
@@ -86,16 +87,16 @@ pub(crate) struct PooledConnection<C> {
 
 /// The slot of a connection in the budget.
 struct Slot<C> {
-    shared: Arc<Shared<C>>,
+    shared: Arc<PoolState<C>>,
     /// When its connection was opened, if it has one that ends with it.
     epoch: Option<u64>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl<C: Connection + 'static> Pool<C> {
+impl<C: Connection + 'static> ConnectionPool<C> {
     /// A pool in which no connection is open yet.
-    pub(crate) fn new(config: PoolConfig, open: Open<C>) -> Self {
-        Self(Arc::new(Shared {
+    pub(crate) fn new(config: PoolConfig, open: OpenConnection<C>) -> Self {
+        Self(Arc::new(PoolState {
             open,
             permits: Arc::new(Semaphore::new(config.most as usize)),
             config,
@@ -182,8 +183,8 @@ impl<C: Connection + 'static> Pool<C> {
             let _all = self.0.permits.acquire_many(self.0.config.most).await;
             self.0.permits.close();
             let idle = std::mem::take(&mut *self.0.idle());
-            for Idle { connection, .. } in idle {
-                self.0.part_with(connection).await;
+            for IdleConnection { connection, .. } in idle {
+                self.0.close_connection(connection).await;
             }
         });
         let closed = closing.await.is_ok();
@@ -193,22 +194,22 @@ impl<C: Connection + 'static> Pool<C> {
     }
 }
 
-impl<C: Connection> Shared<C> {
+impl<C: Connection> PoolState<C> {
     /// Closes an idle connection.
-    async fn part_with(&self, connection: C) {
+    async fn close_connection(&self, connection: C) {
         self.count.fetch_sub(1, Ordering::Relaxed);
         // Whether it heard us does not matter.
         let _ = connection.close().await;
     }
 }
 
-impl<C> Shared<C> {
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle<C>>> {
+impl<C> PoolState<C> {
+    fn idle(&self) -> MutexGuard<'_, Vec<IdleConnection<C>>> {
         self.idle.lock()
     }
 
     /// The connection that was used last, if it is trusted; those that are not are closed.
-    fn take_idle(&self) -> Option<Idle<C>> {
+    fn take_idle(&self) -> Option<IdleConnection<C>> {
         let epoch = self.config.handshakes.epoch();
         self.drop_idle(|idle| idle.epoch < epoch);
         self.idle().pop()
@@ -219,7 +220,7 @@ impl<C> Shared<C> {
     }
 
     /// Drops the idle connections that are like this, which closes them.
-    fn drop_idle(&self, is: impl Fn(&Idle<C>) -> bool) {
+    fn drop_idle(&self, is: impl Fn(&IdleConnection<C>) -> bool) {
         let dropped: Vec<_> = self.idle().extract_if(.., |idle| is(idle)).collect();
         let count = u32::try_from(dropped.len()).unwrap_or(u32::MAX);
         drop(dropped);
@@ -259,7 +260,7 @@ impl<C: Connection + 'static> PooledConnection<C> {
 
 /// How a handshake ended: a failure that ends the waiting, the connection, or the slot to try again
 /// with.
-type Connected<C> = Result<Result<PooledConnection<C>, Slot<C>>, Failure>;
+type ConnectResult<C> = Result<Result<PooledConnection<C>, Slot<C>>, Failure>;
 
 impl<C: Connection + 'static> Slot<C> {
     fn with(mut self, connection: C, epoch: u64) -> PooledConnection<C> {
@@ -269,7 +270,7 @@ impl<C: Connection + 'static> Slot<C> {
     }
 
     /// Opens a connection for this slot, in a task that ends when the server has answered.
-    async fn connect(mut self, turn: OwnedMutexGuard<()>) -> Connected<C> {
+    async fn connect(mut self, turn: OwnedMutexGuard<()>) -> ConnectResult<C> {
         let shared = Arc::clone(&self.shared);
         let epoch = shared.config.handshakes.epoch();
         self.epoch = Some(epoch);
@@ -305,18 +306,18 @@ impl<C: Connection + 'static> Slot<C> {
             return;
         };
         let mut idle = shared.idle();
-        idle.push(Idle {
+        idle.push(IdleConnection {
             connection,
             epoch,
             since,
         });
-        let is_old = |idle: &Idle<C>| since.saturating_sub(idle.since) >= OLD;
+        let is_old = |idle: &IdleConnection<C>| since.saturating_sub(idle.since) >= OLD;
         let old = idle.first().is_some_and(is_old).then(|| idle.remove(0));
         drop(idle);
         shared.returned.notify_one();
         if let Some(old) = old {
             let tasks = Arc::clone(&shared.config.tasks);
-            let closing = async move { shared.part_with(old.connection).await };
+            let closing = async move { shared.close_connection(old.connection).await };
             tasks.spawn("meta.close_idle", Box::pin(closing));
         }
     }
@@ -356,11 +357,14 @@ mod tests {
     use crate::fixture::{TestClock, TestTasks};
 
     /// A pool of connections to nowhere in particular, and how many were opened.
-    fn pool(most: u32) -> (Pool<SqliteConnection>, Arc<AtomicU32>) {
+    fn pool(most: u32) -> (ConnectionPool<SqliteConnection>, Arc<AtomicU32>) {
         pool_at(most, TestClock::new())
     }
 
-    fn pool_at(most: u32, clock: Arc<TestClock>) -> (Pool<SqliteConnection>, Arc<AtomicU32>) {
+    fn pool_at(
+        most: u32,
+        clock: Arc<TestClock>,
+    ) -> (ConnectionPool<SqliteConnection>, Arc<AtomicU32>) {
         let opened = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&opened);
         let open = move || {
@@ -376,8 +380,8 @@ mod tests {
     fn pool_of(
         most: u32,
         clock: Arc<TestClock>,
-        open: Open<SqliteConnection>,
-    ) -> Pool<SqliteConnection> {
+        open: OpenConnection<SqliteConnection>,
+    ) -> ConnectionPool<SqliteConnection> {
         let config = PoolConfig {
             most,
             // Opening one takes its time where the machine is busy.
@@ -386,7 +390,7 @@ mod tests {
             clock,
             tasks: TestTasks::tasks(),
         };
-        Pool::new(config, open)
+        ConnectionPool::new(config, open)
     }
 
     fn is_unavailable(lent: Result<PooledConnection<SqliteConnection>, Failure>) -> bool {
@@ -499,7 +503,7 @@ mod tests {
                 tokio::task::yield_now().await;
                 let failure = Error::Unavailable("refused".into()).into();
                 let passes = false;
-                Err(Refusal { failure, passes })
+                Err(ConnectRefusal { failure, passes })
             }) as BoxFuture<'static, _>
         };
         let clock = TestClock::new();

@@ -14,14 +14,14 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 
-use crate::config::{Address, Config};
+use crate::config::{Config, DatabaseAddress};
 use crate::connection::Connection;
 use crate::dialect::errors::{Failure, classify};
-use crate::dialect::{Dialect, Flavour};
+use crate::dialect::{ServerProduct, SqlDialect};
 use crate::driver::{Driver, DriverConnection, trusted};
 use crate::error::Error;
-use crate::handshake::{Handshakes, LONGEST_LIMIT, Refusal, unanswered};
-use crate::pool::{Pool, PoolConfig, PooledConnection};
+use crate::handshake::{ConnectRefusal, Handshakes, LONGEST_LIMIT, unanswered};
+use crate::pool::{ConnectionPool, PoolConfig, PooledConnection};
 
 /// Readers of a SQLite file; more of them are slower on few cores (measured).
 const SQLITE_READERS: u32 = 4;
@@ -58,10 +58,10 @@ enum ByDriver {
 /// The pools of one driver.
 struct DriverPools<C> {
     /// One connection for what must be seen while all others are taken.
-    apart: Pool<C>,
-    shared: Pool<C>,
+    apart: ConnectionPool<C>,
+    shared: ConnectionPool<C>,
     /// Where transactions have a connection of their own.
-    writer: Option<Pool<C>>,
+    writer: Option<ConnectionPool<C>>,
 }
 
 /// Evaluates an expression with the pools of whichever driver it is.
@@ -78,16 +78,16 @@ macro_rules! with_pools {
 impl Pools {
     /// Sets up pools without connecting.
     pub(crate) fn new(
-        address: &Address,
+        address: &DatabaseAddress,
         config: &Config,
-        flavour: Flavour,
+        flavour: ServerProduct,
         pool_config: &PoolConfig,
     ) -> Result<Self, Failure> {
         let session = address.dialect.session(config, flavour);
         // One of them is apart from the pool, which has one at least.
         let most = Ord::max(pool_config.most.saturating_sub(1), 1);
         let by_driver = match address.dialect {
-            Dialect::Sqlite => {
+            SqlDialect::Sqlite => {
                 let options = sqlite_options(address, config);
                 let reading = options.clone().pragma("query_only", "ON");
                 let mut own = DriverPools::<SqliteConnection>::new(
@@ -99,11 +99,11 @@ impl Pools {
                 own.writer = Some(pool(pool_config.with_most(1), writing(options), session));
                 ByDriver::Sqlite(own)
             }
-            Dialect::Postgres => {
+            SqlDialect::Postgres => {
                 let options = postgres_options(address, config)?;
                 ByDriver::Postgres(DriverPools::new(pool_config, most, &options, &session))
             }
-            Dialect::Mysql => {
+            SqlDialect::Mysql => {
                 let options = mysql_options(address, config)?;
                 ByDriver::Mysql(DriverPools::new(pool_config, most, &options, &session))
             }
@@ -144,23 +144,23 @@ impl Pools {
 
     /// No connection that is open now is used again. A file is the same for all of them.
     pub(crate) fn distrust(&self) {
-        if self.dialect() != Dialect::Sqlite {
+        if self.dialect() != SqlDialect::Sqlite {
             self.handshakes.distrust();
         }
     }
 
     /// Opens the connection apart anew for its next use, likewise.
-    pub(crate) fn renew_apart(&self) {
-        if self.dialect() != Dialect::Sqlite {
+    pub(crate) fn renew_dedicated(&self) {
+        if self.dialect() != SqlDialect::Sqlite {
             with_pools!(self, own => own.apart.renew());
         }
     }
 
-    pub(crate) fn dialect(&self) -> Dialect {
+    pub(crate) fn dialect(&self) -> SqlDialect {
         match self.by_driver {
-            ByDriver::Sqlite(_) => Dialect::Sqlite,
-            ByDriver::Postgres(_) => Dialect::Postgres,
-            ByDriver::Mysql(_) => Dialect::Mysql,
+            ByDriver::Sqlite(_) => SqlDialect::Sqlite,
+            ByDriver::Postgres(_) => SqlDialect::Postgres,
+            ByDriver::Mysql(_) => SqlDialect::Mysql,
         }
     }
 
@@ -200,13 +200,13 @@ where
 }
 
 impl<C: Driver> DriverPools<C> {
-    fn pools(&self) -> impl Iterator<Item = &Pool<C>> {
+    fn pools(&self) -> impl Iterator<Item = &ConnectionPool<C>> {
         [&self.apart, &self.shared].into_iter().chain(&self.writer)
     }
 
     fn size(&self) -> (u32, usize) {
         let add = |sum: (u32, usize), size: (u32, usize)| (sum.0 + size.0, sum.1 + size.1);
-        self.pools().map(Pool::size).fold((0, 0), add)
+        self.pools().map(ConnectionPool::size).fold((0, 0), add)
     }
 
     /// Says whether all were closed in time.
@@ -222,18 +222,25 @@ impl<C: Driver> DriverPools<C> {
 }
 
 /// Opens a connection outside the pools, with the server's own words when that fails.
-pub(crate) async fn connect(address: &Address, config: &Config) -> Result<Connection, Failure> {
+pub(crate) async fn connect(
+    address: &DatabaseAddress,
+    config: &Config,
+) -> Result<Connection, Failure> {
     let opening = async {
         match address.dialect {
-            Dialect::Sqlite => unpooled::<SqliteConnection>(&sqlite_options(address, config)).await,
-            Dialect::Postgres => {
+            SqlDialect::Sqlite => {
+                unpooled::<SqliteConnection>(&sqlite_options(address, config)).await
+            }
+            SqlDialect::Postgres => {
                 unpooled::<PgConnection>(&postgres_options(address, config)?).await
             }
-            Dialect::Mysql => unpooled::<MySqlConnection>(&mysql_options(address, config)?).await,
+            SqlDialect::Mysql => {
+                unpooled::<MySqlConnection>(&mysql_options(address, config)?).await
+            }
         }
     };
     let driver: DriverConnection = match address.dialect {
-        Dialect::Sqlite => opening.await?,
+        SqlDialect::Sqlite => opening.await?,
         _ => tokio::time::timeout(LONGEST_LIMIT, opening)
             .await
             .unwrap_or_else(|_| Err(unanswered(LONGEST_LIMIT).failure))?,
@@ -255,7 +262,7 @@ where
 }
 
 /// What the driver met with when it opened a connection.
-fn refusal(dialect: Dialect, error: &sqlx::Error) -> Refusal {
+fn refusal(dialect: SqlDialect, error: &sqlx::Error) -> ConnectRefusal {
     let passes = error.as_database_error().is_some_and(|error| {
         let number = error
             .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
@@ -264,7 +271,7 @@ fn refusal(dialect: Dialect, error: &sqlx::Error) -> Refusal {
         error.is_transient_in_connect_phase() || number == 1040
     });
     let failure = classify(dialect, error);
-    Refusal { failure, passes }
+    ConnectRefusal { failure, passes }
 }
 
 /// A pool of connections that are opened as `options` say, in which a session begins with these
@@ -273,7 +280,7 @@ fn pool<C>(
     config: PoolConfig,
     options: <C as sqlx::Connection>::Options,
     session: Vec<String>,
-) -> Pool<C>
+) -> ConnectionPool<C>
 where
     C: Driver,
     for<'c> &'c mut C: Executor<'c, Database = C::Database>,
@@ -292,14 +299,14 @@ where
             opening.await.map_err(|error| refusal(C::DIALECT, &error))
         }) as BoxFuture<'static, _>
     };
-    Pool::new(config, Box::new(open))
+    ConnectionPool::new(config, Box::new(open))
 }
 
-fn sqlite_options(address: &Address, config: &Config) -> SqliteConnectOptions {
+fn sqlite_options(address: &DatabaseAddress, config: &Config) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(&address.url)
         .create_if_missing(true)
-        .busy_timeout(Duration::from_millis(config.sqlite_patience_ms()))
+        .busy_timeout(Duration::from_millis(config.sqlite_busy_timeout_ms()))
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
@@ -317,7 +324,10 @@ fn writing(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", SQLITE_LOG_PAGES)
 }
 
-fn postgres_options(address: &Address, config: &Config) -> Result<PgConnectOptions, Failure> {
+fn postgres_options(
+    address: &DatabaseAddress,
+    config: &Config,
+) -> Result<PgConnectOptions, Failure> {
     let options = PgConnectOptions::from_str(&address.url).map_err(|_| malformed())?;
     let named = options.get_application_name().is_some();
     let options = options.statement_cache_capacity(config.statement_cache);
@@ -328,7 +338,10 @@ fn postgres_options(address: &Address, config: &Config) -> Result<PgConnectOptio
     })
 }
 
-fn mysql_options(address: &Address, config: &Config) -> Result<MySqlConnectOptions, Failure> {
+fn mysql_options(
+    address: &DatabaseAddress,
+    config: &Config,
+) -> Result<MySqlConnectOptions, Failure> {
     let options = MySqlConnectOptions::from_str(&address.url).map_err(|_| malformed())?;
     Ok(options
         .charset("utf8mb4")

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use seawall_types::Context;
 
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::error::Error;
-use crate::shared::Shared;
+use crate::shared::SharedDatabase;
 use crate::start::StartGate;
-use crate::tx::{Body, Committed};
+use crate::tx::{CommitOutcome, TransactionBody};
 use crate::{commit, group_commit, random};
 
 /// How often a transaction is run at most.
@@ -25,13 +25,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Runs the body until it commits, fails for good, or there is no time for another attempt: by the
 /// deadline of its operation, or by our own patience.
 pub(crate) async fn run<T, E, F>(
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedDatabase>,
     context: &Context,
     gate: &Arc<StartGate>,
     body: F,
-) -> Result<Committed<T>, E>
+) -> Result<CommitOutcome<T>, E>
 where
-    F: Body<T, E>,
+    F: TransactionBody<T, E>,
     T: Send + 'static,
     E: From<Error> + Send + 'static,
 {
@@ -40,7 +40,7 @@ where
     }
     let begun = shared.clock.elapsed();
     let body = Arc::new(body);
-    let in_groups = shared.pools.dialect() == Dialect::Sqlite;
+    let in_groups = shared.pools.dialect() == SqlDialect::Sqlite;
     let mut attempt = 1;
     loop {
         let ended = if in_groups {

@@ -1,16 +1,16 @@
 //! What is asked of a server when it is opened: which product and version it is,
 //! and whether it keeps what it acknowledges.
 
-use crate::config::Address;
+use crate::config::DatabaseAddress;
 use crate::connection::Connection;
 use crate::dialect::errors::Failure;
-use crate::dialect::{Dialect, Flavour};
+use crate::dialect::{ServerProduct, SqlDialect};
 use crate::error::Error;
 
 /// What is known about the server.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) flavour: Flavour,
+pub(crate) struct ServerFacts {
+    pub(crate) flavour: ServerProduct,
     pub(crate) version: String,
 }
 
@@ -18,8 +18,8 @@ pub(crate) struct Facts {
 /// commits.
 pub(crate) async fn inspect(
     connection: &mut Connection,
-    address: &Address,
-) -> Result<Facts, Failure> {
+    address: &DatabaseAddress,
+) -> Result<ServerFacts, Failure> {
     let dialect = address.dialect;
     if !address.is_local() && !is_encrypted(connection, dialect).await? {
         tracing::warn!(
@@ -28,27 +28,27 @@ pub(crate) async fn inspect(
         );
     }
     match dialect {
-        Dialect::Sqlite => {
+        SqlDialect::Sqlite => {
             let version = text(connection, "SELECT sqlite_version()").await?;
-            Ok(Facts {
-                flavour: Flavour::Sqlite,
+            Ok(ServerFacts {
+                flavour: ServerProduct::Sqlite,
                 version: format!("SQLite {version}"),
             })
         }
-        Dialect::Postgres => postgres(connection).await,
-        Dialect::Mysql => mysql(connection).await,
+        SqlDialect::Postgres => postgres(connection).await,
+        SqlDialect::Mysql => mysql(connection).await,
     }
 }
 
 /// Whether what is said on this connection is.
-async fn is_encrypted(connection: &mut Connection, dialect: Dialect) -> Result<bool, Failure> {
+async fn is_encrypted(connection: &mut Connection, dialect: SqlDialect) -> Result<bool, Failure> {
     match dialect {
-        Dialect::Sqlite => Ok(true),
-        Dialect::Postgres => {
+        SqlDialect::Sqlite => Ok(true),
+        SqlDialect::Postgres => {
             let question = "SELECT ssl::int::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
             Ok(text(connection, question).await? == "1")
         }
-        Dialect::Mysql => {
+        SqlDialect::Mysql => {
             let rows = connection
                 .ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
                 .await?;
@@ -61,7 +61,7 @@ async fn is_encrypted(connection: &mut Connection, dialect: Dialect) -> Result<b
 /// Whether the server takes writes.
 pub(crate) async fn is_writable(
     connection: &mut Connection,
-    dialect: Dialect,
+    dialect: SqlDialect,
 ) -> Result<bool, Failure> {
     let rows = connection
         .ask(&format!("SELECT {}", dialect.writable()))
@@ -69,7 +69,7 @@ pub(crate) async fn is_writable(
     Ok(rows.first().is_some_and(|row| row.bool(0).unwrap_or(false)))
 }
 
-async fn postgres(connection: &mut Connection) -> Result<Facts, Failure> {
+async fn postgres(connection: &mut Connection) -> Result<ServerFacts, Failure> {
     let version = text(connection, "SHOW server_version").await?;
     let number = text(connection, "SHOW server_version_num").await?;
     if number.parse::<u32>().unwrap_or(0) < 150_000 {
@@ -93,19 +93,19 @@ async fn postgres(connection: &mut Connection) -> Result<Facts, Failure> {
             "PostgreSQL may lose acknowledged pushes when the machine fails: set synchronous_commit and fsync to on"
         );
     }
-    Ok(Facts {
-        flavour: Flavour::Postgres,
+    Ok(ServerFacts {
+        flavour: ServerProduct::Postgres,
         version: format!("PostgreSQL {version}"),
     })
 }
 
-async fn mysql(connection: &mut Connection) -> Result<Facts, Failure> {
+async fn mysql(connection: &mut Connection) -> Result<ServerFacts, Failure> {
     let version = text(connection, "SELECT VERSION()").await?;
     let mariadb = version.to_ascii_lowercase().contains("mariadb");
     let (flavour, product, least) = if mariadb {
-        (Flavour::MariaDb, "MariaDB", [10, 11, 0])
+        (ServerProduct::MariaDb, "MariaDB", [10, 11, 0])
     } else {
-        (Flavour::Mysql, "MySQL", [8, 0, 16])
+        (ServerProduct::Mysql, "MySQL", [8, 0, 16])
     };
     if numbers(&version) < least {
         let [major, minor, patch] = least;
@@ -123,7 +123,7 @@ async fn mysql(connection: &mut Connection) -> Result<Facts, Failure> {
             "{product} may lose acknowledged pushes when the machine fails: set innodb_flush_log_at_trx_commit to 1"
         );
     }
-    Ok(Facts {
+    Ok(ServerFacts {
         flavour,
         version: format!("{product} {version}"),
     })

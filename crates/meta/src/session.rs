@@ -18,15 +18,15 @@ use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::row::Row;
 use crate::run::{self, run};
-use crate::shared::{BrokenConnections, Shared};
+use crate::shared::{ReconnectBudget, SharedDatabase};
 use crate::start::StartGate;
 use crate::statement::Statement;
-use crate::tx::{Committed, Tx};
+use crate::tx::{CommitOutcome, Tx};
 
 /// One operation's access to the database; clones charge the same operation.
 #[derive(Clone)]
 pub struct Session {
-    shared: Arc<Shared>,
+    shared: Arc<SharedDatabase>,
     context: Context,
     /// Whether it reads on the connection apart from the pool.
     apart: bool,
@@ -35,7 +35,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, context: Context) -> Self {
+    pub(crate) fn new(shared: Arc<SharedDatabase>, context: Context) -> Self {
         Self {
             shared,
             context,
@@ -76,7 +76,11 @@ impl Session {
     }
 
     /// [`all`](Self::all), and since when there was a connection to read on.
-    pub(crate) async fn timed(&self, statement: &'static Statement, args: Args) -> Result<Timed> {
+    pub(crate) async fn timed(
+        &self,
+        statement: &'static Statement,
+        args: Args,
+    ) -> Result<TimedRows> {
         self.refused()?;
         // Boxed: it is part of every future that reads.
         let reading = Box::pin(async {
@@ -84,7 +88,7 @@ impl Session {
             // that runs on one comes to its end.
             let first = self.shared.lend(self.apart).await;
             let first = first.map_err(|failure| failure.error)?;
-            let read = Read {
+            let read = ReadStatement {
                 shared: Arc::clone(&self.shared),
                 context: self.context.clone(),
                 apart: self.apart,
@@ -121,7 +125,7 @@ impl Session {
     /// the like, up to 8 times. It must therefore do nothing but talk to the [`Tx`]: no bytes, no
     /// network, no waiting. Once a statement has failed, the transaction is lost on every dialect,
     /// whatever the body makes of the error.
-    pub async fn transaction<T, E, F>(&self, body: F) -> Result<Committed<T>, E>
+    pub async fn transaction<T, E, F>(&self, body: F) -> Result<CommitOutcome<T>, E>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
         T: Send + 'static,
@@ -133,10 +137,14 @@ impl Session {
     /// [`transaction`](Self::transaction), and `then` as soon as it is committed, in the task that
     /// committed it: so it happens even if the caller has gone. It must be quick, and must not
     /// block.
-    pub async fn transaction_then<T, E, F, A>(&self, body: F, then: A) -> Result<Committed<T>, E>
+    pub async fn transaction_then<T, E, F, A>(
+        &self,
+        body: F,
+        then: A,
+    ) -> Result<CommitOutcome<T>, E>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
-        A: FnOnce(&Committed<T>) + Send + 'static,
+        A: FnOnce(&CommitOutcome<T>) + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
@@ -187,28 +195,28 @@ fn late() -> Error {
 }
 
 /// Rows, and since when there was a connection to read them on.
-pub(crate) struct Timed {
+pub(crate) struct TimedRows {
     pub(crate) rows: Vec<Row>,
     pub(crate) since: Duration,
 }
 
 /// A statement that reads, on its way.
-struct Read {
-    shared: Arc<Shared>,
+struct ReadStatement {
+    shared: Arc<SharedDatabase>,
     context: Context,
     apart: bool,
     statement: &'static Statement,
     args: Args,
 }
 
-impl Read {
-    async fn run(self, first: Connection) -> Result<Timed> {
-        let mut broken = BrokenConnections::new(&self.shared);
+impl ReadStatement {
+    async fn run(self, first: Connection) -> Result<TimedRows> {
+        let mut broken = ReconnectBudget::new(&self.shared);
         let mut connection = first;
         loop {
             let since = self.shared.clock.elapsed();
             match self.on(connection).await {
-                Ok(rows) => return Ok(Timed { rows, since }),
+                Ok(rows) => return Ok(TimedRows { rows, since }),
                 // No caller waits for it any more.
                 Err(failure) if self.shared.is_past_deadline(&self.context) => {
                     return Err(failure.error);

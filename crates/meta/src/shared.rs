@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 use seawall_types::{Clock, Context, Millis, Tasks};
 
 use crate::args::Args;
-use crate::config::{Address, Config};
+use crate::config::{Config, DatabaseAddress};
 use crate::connection::Connection;
 use crate::database_time::DatabaseTime;
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::handshake::Handshakes;
@@ -25,11 +25,11 @@ use crate::statement::{Execution, RenderedSql};
 use crate::write_queue::WriteQueue;
 
 /// One database, as its sessions share it.
-pub(crate) struct Shared {
+pub(crate) struct SharedDatabase {
     pub(crate) pools: Pools,
-    pub(crate) address: Address,
+    pub(crate) address: DatabaseAddress,
     pub(crate) config: Config,
-    pub(crate) server: server::Facts,
+    pub(crate) server: server::ServerFacts,
     pub(crate) tasks: Tasks,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) time: DatabaseTime,
@@ -42,10 +42,10 @@ pub(crate) struct Shared {
     standby: AtomicBool,
 }
 
-impl Shared {
+impl SharedDatabase {
     /// Connects, says why if that fails, and checks that the server is one that is admitted.
     pub(crate) async fn open(
-        address: Address,
+        address: DatabaseAddress,
         config: Config,
         tasks: Tasks,
         clock: Arc<dyn Clock>,
@@ -64,7 +64,7 @@ impl Shared {
         let pool_config = PoolConfig {
             most: config.max_connections.max(2),
             patience: config.acquire_timeout(),
-            handshakes: Handshakes::new(Arc::clone(&clock), address.dialect != Dialect::Sqlite),
+            handshakes: Handshakes::new(Arc::clone(&clock), address.dialect != SqlDialect::Sqlite),
             clock: Arc::clone(&clock),
             tasks: Arc::clone(&tasks),
         };
@@ -96,23 +96,23 @@ impl Shared {
     /// How long a caller waits for what it reads. Only a file needs this: the answers of servers
     /// have a limit each, after which their connection is closed.
     pub(crate) fn reading_limit(&self) -> Option<Duration> {
-        let is_file = self.pools.dialect() == Dialect::Sqlite;
+        let is_file = self.pools.dialect() == SqlDialect::Sqlite;
         is_file.then(|| self.config.acquire_timeout() + self.config.answer_limit())
     }
 
     /// Notes that a server takes no writes: another one may, and then this one tells what is no
     /// longer so. At the first sign, no connection is used again; the connection apart is opened
     /// anew each time, until it leads to a primary.
-    pub(crate) fn saw_standby(&self) {
+    pub(crate) fn observe_standby(&self) {
         if !self.standby.swap(true, Ordering::AcqRel) {
             self.pools.distrust();
         }
-        self.pools.renew_apart();
+        self.pools.renew_dedicated();
     }
 
     /// Notes that the server which is asked first takes writes. What was opened before leads to the
     /// other one.
-    pub(crate) fn saw_primary(&self) {
+    pub(crate) fn observe_primary(&self) {
         if self.standby.swap(false, Ordering::AcqRel) {
             self.pools.distrust();
         }
@@ -157,14 +157,14 @@ fn no_time() -> Error {
 
 /// How often work is tried on another connection when one was found broken: as often as there were
 /// connections that may have broken while idle, and no longer than a caller waits for a connection.
-pub(crate) struct BrokenConnections<'s> {
-    shared: &'s Shared,
+pub(crate) struct ReconnectBudget<'s> {
+    shared: &'s SharedDatabase,
     left: u32,
     until: Duration,
 }
 
-impl<'s> BrokenConnections<'s> {
-    pub(crate) fn new(shared: &'s Shared) -> Self {
+impl<'s> ReconnectBudget<'s> {
+    pub(crate) fn new(shared: &'s SharedDatabase) -> Self {
         Self {
             shared,
             left: shared.pools.size().0 + 1,

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::args::{Arg, Args};
 use crate::bind::{Bind, bind};
-use crate::builder::{Duplicate, SqlBuilder, SqlText, Traits};
-use crate::dialect::Dialect;
+use crate::builder::{Duplicate, SqlBuilder, SqlText, StatementTraits};
+use crate::dialect::SqlDialect;
 use crate::error::{Error, Result};
 
 /// The numbers of elements that a sized statement is rendered for.
@@ -66,13 +66,13 @@ impl Statement {
     }
 
     /// The text in a dialect, for one element if it is sized: for tests and logs.
-    pub fn text(&self, dialect: Dialect) -> Result<String> {
+    pub fn text(&self, dialect: SqlDialect) -> Result<String> {
         self.rendering(dialect, 0)
             .map(|rendered| rendered.sql.to_string())
     }
 
     /// The rendering for so many list elements (at most the largest size).
-    pub(crate) fn for_len(&self, dialect: Dialect, len: usize) -> Result<&RenderedSql> {
+    pub(crate) fn for_len(&self, dialect: SqlDialect, len: usize) -> Result<&RenderedSql> {
         let size = SIZES.iter().position(|size| *size >= len);
         self.rendering(dialect, size.unwrap_or(SIZES.len() - 1))
     }
@@ -80,13 +80,13 @@ impl Statement {
     /// All renderings in a dialect.
     pub(crate) fn renderings(
         &self,
-        dialect: Dialect,
+        dialect: SqlDialect,
     ) -> impl Iterator<Item = Result<&RenderedSql>> {
         let count = if self.sized { SIZES.len() } else { 1 };
         (0..count).map(move |size| self.rendering(dialect, size))
     }
 
-    fn rendering(&self, dialect: Dialect, size: usize) -> Result<&RenderedSql> {
+    fn rendering(&self, dialect: SqlDialect, size: usize) -> Result<&RenderedSql> {
         let size = if self.sized { size } else { 0 };
         let slot = self.rendered.get(dialect as usize * SIZES.len() + size);
         let rendered = slot.map(|slot| {
@@ -134,7 +134,7 @@ impl Statement {
 pub(crate) struct RenderedSql {
     pub(crate) sql: Arc<str>,
     pub(crate) binds: Vec<Bind>,
-    pub(crate) traits: Traits,
+    pub(crate) traits: StatementTraits,
     pub(crate) is_read: bool,
 }
 
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn markers_are_found_again_wherever_they_land() {
-        let rendered = store::MIXED.for_len(Dialect::Postgres, 0).unwrap();
+        let rendered = store::MIXED.for_len(SqlDialect::Postgres, 0).unwrap();
         assert_eq!(
             rendered.binds,
             [
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn sizes_round_up_and_pad() {
-        let rendered = store::SIZED.for_len(Dialect::Sqlite, 3).unwrap();
+        let rendered = store::SIZED.for_len(SqlDialect::Sqlite, 3).unwrap();
         let args = crate::args![list([5_i64, 6, 7])];
         let shift = Arg::from(0);
         let values: Vec<_> = rendered
@@ -271,6 +271,6 @@ mod tests {
 
     #[test]
     fn a_padded_insert_must_ignore_duplicates() {
-        assert!(store::PADDED.for_len(Dialect::Sqlite, 3).is_err());
+        assert!(store::PADDED.for_len(SqlDialect::Sqlite, 3).is_err());
     }
 }

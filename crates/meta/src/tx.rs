@@ -18,9 +18,9 @@ use crate::change::{self, Change};
 use crate::connection::Connection;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Deferred, Expect};
+use crate::pipeline::{self, Deferred, Expectation};
 use crate::row::Row;
-use crate::shared::Shared;
+use crate::shared::SharedDatabase;
 use crate::statement::{RenderedSql, Statement};
 use crate::{args, random};
 
@@ -32,7 +32,7 @@ crate::statements! {
 /// A transaction under way.
 pub struct Tx {
     connection: Connection,
-    shared: Arc<Shared>,
+    shared: Arc<SharedDatabase>,
     context: Context,
     now: Option<Millis>,
     change: Option<ChangeId>,
@@ -134,7 +134,7 @@ impl Tx {
         &mut self,
         statement: &'static Statement,
         args: Args,
-        expect: Expect,
+        expect: Expectation,
     ) -> Result<()> {
         let deferral = Deferred {
             expect,
@@ -156,7 +156,7 @@ impl Tx {
             } else {
                 self.note(retryable(rendered, result))?.rows
             };
-            if expect == Expect::ARow && touched == 0 {
+            if expect == Expectation::ARow && touched == 0 {
                 self.note(Err(pipeline::outdated()))?;
             }
         }
@@ -214,7 +214,7 @@ impl Tx {
     async fn append(&mut self, statement: &'static Statement, args: Args, rows: i64) -> Result<()> {
         let rendered = self.rendered(statement, 0)?;
         let deferral = Deferred {
-            expect: Expect::Nothing,
+            expect: Expectation::Nothing,
             has_id: true,
         };
         let execution = self.shared.execution(rendered, &args);
@@ -274,7 +274,7 @@ impl Tx {
         result.map_err(|failure| {
             let error = failure.error.clone();
             if matches!(error, Error::ReadOnly(_)) {
-                self.shared.saw_standby();
+                self.shared.observe_standby();
             }
             self.failed = Some(failure);
             error
@@ -301,7 +301,7 @@ fn swallowed<T>(rendered: &RenderedSql, result: &Result<T, Failure>) -> bool {
 
 /// What a transaction returned, and what it announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed<T> {
+pub struct CommitOutcome<T> {
     /// What the body returned.
     pub value: T,
     /// The change that other replicas must have seen before a caller is told of the commit.
@@ -311,26 +311,26 @@ pub struct Committed<T> {
 }
 
 /// What a transaction runs; it may run several times.
-pub(crate) trait Body<T, E>:
+pub(crate) trait TransactionBody<T, E>:
     for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static
 {
 }
 
-impl<T, E, F> Body<T, E> for F where
+impl<T, E, F> TransactionBody<T, E> for F where
     F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static
 {
 }
 
 /// How an attempt ended: of a body before the commit, of a transaction after it.
-pub(crate) type Attempt<T, E> = Result<Committed<T>, Abort<E>>;
+pub(crate) type AttemptResult<T, E> = Result<CommitOutcome<T>, AttemptError<E>>;
 
 /// Why an attempt did not commit.
-pub(crate) struct Abort<E> {
+pub(crate) struct AttemptError<E> {
     pub(crate) error: E,
     pub(crate) retry: bool,
 }
 
-impl<E: From<Error>> From<Failure> for Abort<E> {
+impl<E: From<Error>> From<Failure> for AttemptError<E> {
     fn from(failure: Failure) -> Self {
         Self {
             error: failure.error.into(),
@@ -342,13 +342,13 @@ impl<E: From<Error>> From<Failure> for Abort<E> {
 /// Runs a body in a transaction that is open. Says how it ended, and gives the connection back, on
 /// which the last statements of a body that ended well may still be deferred.
 pub(crate) async fn run_body<T, E, F>(
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedDatabase>,
     context: &Context,
     connection: Connection,
     body: &F,
-) -> (Connection, Attempt<T, E>)
+) -> (Connection, AttemptResult<T, E>)
 where
-    F: Body<T, E>,
+    F: TransactionBody<T, E>,
     E: From<Error>,
 {
     let mut tx = Tx {
@@ -379,14 +379,14 @@ where
         ..
     } = tx;
     let attempt = match (outcome, failed) {
-        (Ok(value), None) => Ok(Committed {
+        (Ok(value), None) => Ok(CommitOutcome {
             value,
             change,
             changes,
         }),
         // The body overlooked an error; the transaction is lost on every dialect.
         (Ok(_), Some(failure)) => Err(failure.into()),
-        (Err(error), failed) => Err(Abort {
+        (Err(error), failed) => Err(AttemptError {
             error,
             retry: failed.is_some_and(|failure| failure.retry),
         }),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::dialect::errors::Failure;
 use crate::pools::SQLITE_LOG_PAGES;
-use crate::shared::Shared;
+use crate::shared::SharedDatabase;
 
 /// Bytes of a page, with what the log says of it.
 const PAGE: u64 = 4096 + 24;
@@ -23,7 +23,7 @@ const PATIENCE_MS: u64 = 500;
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Cuts the log off if it is too long. Called by the writer once its callers have their answers.
-pub(crate) async fn shorten(shared: &Shared) {
+pub(crate) async fn shorten(shared: &SharedDatabase) {
     let now = shared.clock.elapsed();
     let due = || shared.wal_check_due.lock();
     if now < *due() || !is_long(&shared.address.url) {
@@ -52,13 +52,13 @@ fn is_long(file: &str) -> bool {
 }
 
 /// Says whether no reader was in the way.
-async fn cut_off(shared: &Shared) -> Result<bool, Failure> {
+async fn cut_off(shared: &SharedDatabase) -> Result<bool, Failure> {
     let mut connection = shared.pools.writer().await?;
     let patience = |milliseconds| format!("PRAGMA busy_timeout = {milliseconds}");
     connection.command(&patience(PATIENCE_MS)).await?;
     let rows = connection.ask("PRAGMA wal_checkpoint(TRUNCATE)").await?;
     connection
-        .command(&patience(shared.config.sqlite_patience_ms()))
+        .command(&patience(shared.config.sqlite_busy_timeout_ms()))
         .await?;
     connection.finish().await;
     Ok(rows.first().map_or(Ok(1), |row| row.int(0))? == 0)

@@ -21,14 +21,14 @@ const MOST_WAITING: usize = 1024;
 /// Transactions that wait to be written, in the order in which they came; `S` is what they run
 /// with.
 pub(crate) struct WriteQueue<S> {
-    waiting: Mutex<VecDeque<Waiting<S>>>,
+    waiting: Mutex<VecDeque<QueuedMember<S>>>,
     leading: tokio::sync::Mutex<()>,
     /// How many have come so far.
     count: AtomicU64,
 }
 
 /// A member in its place.
-struct Waiting<S> {
+struct QueuedMember<S> {
     number: u64,
     member: Box<dyn Member<S>>,
 }
@@ -68,7 +68,7 @@ impl<S> WriteQueue<S> {
             return Err(Error::Busy("too many wait to write".into()).into());
         }
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        waiting.push_back(Waiting { number, member });
+        waiting.push_back(QueuedMember { number, member });
         Ok(number)
     }
 

@@ -13,17 +13,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
 use super::Peer;
-use super::caps::Caps;
+use super::caps::ConnectionCaps;
 use super::connection::{self, Shared};
 use crate::lifecycle::Phase;
 
 /// One listener with all that its connections need.
-pub(super) struct Accept {
+pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
     pub(super) address: SocketAddr,
     /// The word for metrics: `registry` or `management`.
     pub(super) name: &'static str,
-    pub(super) caps: Arc<Caps>,
+    pub(super) caps: Arc<ConnectionCaps>,
     pub(super) exempt: Arc<[IpNet]>,
     pub(super) shared: Arc<Shared>,
     pub(super) connections: TaskTracker,
@@ -31,7 +31,7 @@ pub(super) struct Accept {
     pub(super) until: Phase,
 }
 
-impl Accept {
+impl Acceptor {
     /// Accepts until its phase has come.
     pub(super) async fn run(self) {
         let lifecycle = self.shared.lifecycle.clone();
@@ -46,7 +46,8 @@ impl Accept {
                 },
             }
         }
-        // Who is connected already, as far as they can tell, is still answered; closing the socket would reset them.
+        // Who is connected already, as far as they can tell, is still answered; closing the socket
+        // would reset them.
         while let Some(Ok((stream, address))) = self.listener.accept().now_or_never() {
             self.admit(stream, address);
         }
@@ -80,7 +81,7 @@ impl Accept {
         let open = gauge!("seawall_connections", "listener" => self.name);
         self.connections.spawn(async move {
             let _admitted = admitted;
-            let _counted = Counted::new(open);
+            let _counted = GaugeGuard::new(open);
             connection::serve(stream, peer, shared).await;
         });
     }
@@ -89,8 +90,8 @@ impl Accept {
         self.exempt.iter().any(|network| network.contains(&address))
     }
 
-    /// A connection that broke while it waited says nothing about the next; anything else (no file descriptors left) gets a
-    /// pause, since it would come again at once.
+    /// A connection that broke while it waited says nothing about the next; anything else (no file
+    /// descriptors left) gets a pause, since it would come again at once.
     async fn pause(&self, error: &io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
         if !matches!(
@@ -105,16 +106,16 @@ impl Accept {
 }
 
 /// Counts a connection in the gauge, and out again however it ends.
-struct Counted(metrics::Gauge);
+struct GaugeGuard(metrics::Gauge);
 
-impl Counted {
+impl GaugeGuard {
     fn new(gauge: metrics::Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge)
     }
 }
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }

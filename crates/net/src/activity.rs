@@ -1,8 +1,9 @@
 //! What a connection is at: how many requests began and run, and which answers nobody takes.
 //!
-//! A request runs until its answer is out. An answer whose next piece nobody asks for is its client's
-//! doing: the socket is full, or HTTP/2's window is; one that waits for its own next piece is ours, and
-//! never ends a connection. Time is counted in the ticks of whoever asks, so nothing here has a clock.
+//! A request runs until its answer is out. An answer whose next piece nobody asks for is its
+//! client's doing: the socket is full, or HTTP/2's window is; one that waits for its own next piece
+//! is ours, and never ends a connection. Time is counted in the ticks of whoever asks, so nothing
+//! here has a clock.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use hyper::body::{Frame, SizeHint};
 
 /// What is known of the requests of a connection.
 #[derive(Default)]
-pub(super) struct Activity {
+pub(super) struct ConnectionActivity {
     begun: AtomicUsize,
     running: AtomicUsize,
     tick: AtomicU32,
@@ -33,7 +34,7 @@ enum Mark {
     Client(u32),
 }
 
-impl Activity {
+impl ConnectionActivity {
     /// How many requests there were.
     pub(super) fn begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
@@ -44,7 +45,8 @@ impl Activity {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Counts a tick; says whether some client has taken nothing of an answer for a whole one before it.
+    /// Counts a tick; says whether some client has taken nothing of an answer for a whole one
+    /// before it.
     pub(super) fn stalled(&self) -> bool {
         let now = self.tick.fetch_add(1, Ordering::Relaxed);
         let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,14 +75,14 @@ impl Activity {
 }
 
 /// A request that runs; counted out when its answer is out or its client goes.
-pub(super) struct Running {
-    activity: Arc<Activity>,
+pub(super) struct RequestInFlight {
+    activity: Arc<ConnectionActivity>,
     place: usize,
 }
 
-impl Running {
+impl RequestInFlight {
     /// Counts a request in.
-    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+    pub(super) fn new(activity: &Arc<ConnectionActivity>) -> Self {
         activity.begun.fetch_add(1, Ordering::Relaxed);
         activity.running.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -90,10 +92,11 @@ impl Running {
     }
 
     /// The body of the request's answer, watched to its end.
-    pub(super) fn answering(self, body: Body) -> Answering {
-        // From here on the client is to take it; an answer that it takes at once is marked ours when it is asked for more.
+    pub(super) fn answering(self, body: Body) -> ResponseInFlight {
+        // From here on the client is to take it; an answer that it takes at once is marked ours
+        // when it is asked for more.
         self.client();
-        Answering {
+        ResponseInFlight {
             body,
             running: self,
         }
@@ -105,7 +108,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         self.activity.mark(self.place, Mark::Free);
         self.activity.running.fetch_sub(1, Ordering::Relaxed);
@@ -113,12 +116,12 @@ impl Drop for Running {
 }
 
 /// An answer's body on its way out.
-pub(super) struct Answering {
+pub(super) struct ResponseInFlight {
     body: Body,
-    running: Running,
+    running: RequestInFlight,
 }
 
-impl HttpBody for Answering {
+impl HttpBody for ResponseInFlight {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -153,10 +156,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_nobody_takes_is_noticed_and_one_that_waits_for_us_is_not() {
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::new(ConnectionActivity::default());
         let piece = Ok::<_, std::io::Error>(Bytes::from_static(b"piece"));
         let stream = futures::stream::iter([piece]).chain(futures::stream::pending());
-        let running = Running::new(&activity);
+        let running = RequestInFlight::new(&activity);
         assert!(
             !activity.stalled() && !activity.stalled(),
             "the handler is at work"
@@ -173,7 +176,7 @@ mod tests {
         );
         drop(body);
         assert_eq!((activity.begun(), activity.running()), (1, 0));
-        let again = Running::new(&activity);
+        let again = RequestInFlight::new(&activity);
         assert_eq!(again.place, 0, "places are used again");
     }
 }

@@ -1,7 +1,7 @@
 //! Clients that mean ill, spoken byte by byte, and a well-behaved one beside each of them.
 //!
-//! Every story ends the attack by what the server does about it, and every story has a neighbour who is served
-//! before, during and after.
+//! Every story ends the attack by what the server does about it, and every story has a neighbour
+//! who is served before, during and after.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -102,8 +102,8 @@ impl Two {
         self.send(get(stream, path)).await
     }
 
-    /// Whether the server ends the connection, whatever it says before. Pings are answered, but for the one
-    /// that comes with an invitation to end.
+    /// Whether the server ends the connection, whatever it says before. Pings are answered, but for
+    /// the one that comes with an invitation to end.
     async fn ends(&mut self) -> bool {
         while let Some(frame) = self.frame().await {
             let urgent = frame.kind == PING && frame.flags & ACK == 0;
@@ -222,7 +222,8 @@ async fn requests_that_are_reset_unseen_end_their_connection_before_its_frames_d
 async fn requests_that_are_none_end_their_connection() {
     let server = start(&Limits::default(), None, 0);
     let mut two = Two::to(server.address, &[]).await;
-    // Each has a field that HTTP/2 forbids, and is reset by us, which is as much work as if its sender did.
+    // Each has a field that HTTP/2 forbids, and is reset by us, which is as much work as if its
+    // sender did.
     let block = [fields("/"), b"\x00\x0aconnection\x01x".to_vec()].concat();
     let attack = |stream| frame(HEADERS, END_STREAM | END_HEADERS, stream, &block);
     two.send((0..400).flat_map(|i| attack(2 * i + 1)).collect())

@@ -11,8 +11,9 @@ const BACKLOG: i32 = 4_096;
 
 /// Binds one of the addresses in `all`.
 ///
-/// An IPv6 socket takes IPv6 only. The one exception is `[::]` where no IPv4 address with the same port is to be bound: it takes
-/// IPv4 as well, since that is what people mean by it. On a machine without IPv6, it becomes `0.0.0.0`.
+/// An IPv6 socket takes IPv6 only. The one exception is `[::]` where no IPv4 address with the same
+/// port is to be bound: it takes IPv4 as well, since that is what people mean by it. On a machine
+/// without IPv6, it becomes `0.0.0.0`.
 pub fn bind(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
     let everything = address.is_ipv6() && address.ip().is_unspecified();
     let both = everything

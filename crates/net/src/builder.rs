@@ -12,9 +12,9 @@ use crate::config::Limits;
 
 /// Runs the tasks that HTTP/2 needs for its streams among those that are waited for at the end.
 #[derive(Clone)]
-pub(super) struct Tracked(pub(super) TaskTracker);
+pub(super) struct TrackedExecutor(pub(super) TaskTracker);
 
-impl<F> Executor<F> for Tracked
+impl<F> Executor<F> for TrackedExecutor
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -28,11 +28,11 @@ where
 const HEADERS_ON_THE_STACK: u32 = 100;
 
 /// Serves either protocol.
-pub(super) type Builder = auto::Builder<Tracked>;
+pub(super) type Builder = auto::Builder<TrackedExecutor>;
 
 /// The HTTP settings of a listener; those of memory come with each connection's share.
 pub(super) fn builder(limits: &Limits, tracker: &TaskTracker) -> Builder {
-    let mut builder = Builder::new(Tracked(tracker.clone()));
+    let mut builder = Builder::new(TrackedExecutor(tracker.clone()));
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -1,7 +1,8 @@
 //! How many connections there may be, in all and of one address.
 //!
-//! This is a net against a flood of sockets, nothing finer: a seat among requests is the kernel's to give. The excess is closed
-//! at once and counted, since any answer would cost more than it helps.
+//! This is a net against a flood of sockets, nothing finer: a seat among requests is the kernel's
+//! to give. The excess is closed at once and counted, since any answer would cost more than it
+//! helps.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,14 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a connection is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum ConnectionRefusal {
     /// There are as many as there may be.
     Total,
     /// Its address has as many as one may have.
     Address,
 }
 
-impl Refused {
+impl ConnectionRefusal {
     /// The word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -28,19 +29,19 @@ impl Refused {
 
 /// Counts connections.
 #[derive(Debug)]
-pub struct Caps {
+pub struct ConnectionCaps {
     total: usize,
     per_address: usize,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
-impl Caps {
+impl ConnectionCaps {
     /// Lets in so many in all, so many of one address.
     pub fn new(total: usize, per_address: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -51,21 +52,25 @@ impl Caps {
     }
 
     /// Takes a connection in. An exempt one (a trusted proxy's) counts for the total only.
-    pub fn enter(self: &Arc<Self>, address: IpAddr, exempt: bool) -> Result<Admitted, Refused> {
+    pub fn enter(
+        self: &Arc<Self>,
+        address: IpAddr,
+        exempt: bool,
+    ) -> Result<ConnectionPermit, ConnectionRefusal> {
         let network = (!exempt).then(|| network(address));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.total >= self.total {
-            return Err(Refused::Total);
+            return Err(ConnectionRefusal::Total);
         }
         if let Some(network) = network {
             let count = open.by_address.entry(network).or_default();
             if *count >= self.per_address {
-                return Err(Refused::Address);
+                return Err(ConnectionRefusal::Address);
             }
             *count += 1;
         }
         open.total += 1;
-        Ok(Admitted {
+        Ok(ConnectionPermit {
             caps: Arc::clone(self),
             network,
         })
@@ -82,12 +87,12 @@ impl Caps {
 
 /// One connection that was let in; it leaves when this is dropped.
 #[derive(Debug)]
-pub struct Admitted {
-    caps: Arc<Caps>,
+pub struct ConnectionPermit {
+    caps: Arc<ConnectionCaps>,
     network: Option<IpAddr>,
 }
 
-impl Drop for Admitted {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self
             .caps
@@ -106,7 +111,8 @@ impl Drop for Admitted {
     }
 }
 
-/// The unit that is counted: an IPv4 address, or the /64 that one IPv6 customer has to choose addresses from.
+/// The unit that is counted: an IPv4 address, or the /64 that one IPv6 customer has to choose
+/// addresses from.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => {
@@ -127,17 +133,17 @@ mod tests {
 
     #[test]
     fn caps_are_kept_and_given_back() {
-        let caps = Caps::new(3, 2);
+        let caps = ConnectionCaps::new(3, 2);
         let first = caps.enter(ip("10.0.0.1"), false).unwrap();
         let _second = caps.enter(ip("::ffff:10.0.0.1"), false).unwrap();
         assert_eq!(
             caps.enter(ip("10.0.0.1"), false).unwrap_err(),
-            Refused::Address
+            ConnectionRefusal::Address
         );
         let _proxy = caps.enter(ip("10.0.0.1"), true).unwrap();
         assert_eq!(
             caps.enter(ip("10.0.0.2"), true).unwrap_err(),
-            Refused::Total
+            ConnectionRefusal::Total
         );
         drop(first);
         assert_eq!(caps.open(), 2);
@@ -146,7 +152,7 @@ mod tests {
 
     #[test]
     fn one_ipv6_network_counts_as_one() {
-        let caps = Caps::new(10, 1);
+        let caps = ConnectionCaps::new(10, 1);
         let _one = caps.enter(ip("2001:db8::1"), false).unwrap();
         assert!(caps.enter(ip("2001:db8::2"), false).is_err());
         assert!(caps.enter(ip("2001:db8:0:1::1"), false).is_ok());

@@ -20,16 +20,17 @@ use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activity, Answering, Running};
-use super::builder::{Builder, Tracked};
-use super::flood::Guarded;
-use super::share::Memory;
-use super::stall::Stall;
+use super::activity::{ConnectionActivity, RequestInFlight, ResponseInFlight};
+use super::builder::{Builder, TrackedExecutor};
+use super::flood::FloodGuard;
+use super::share::MemoryBudget;
+use super::stall::StallGuard;
 use super::{Peer, Serve};
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Phase};
 
-/// How long somebody who has just connected is waited for when the server drains: the first request may be under way.
+/// How long somebody who has just connected is waited for when the server drains: the first request
+/// may be under way.
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// What all connections of a listener share.
@@ -38,7 +39,7 @@ pub(super) struct Shared {
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) builder: Builder,
     /// What all connections of HTTP/2 share.
-    pub(super) memory: Arc<Memory>,
+    pub(super) memory: Arc<MemoryBudget>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) lifecycle: Lifecycle,
@@ -50,7 +51,7 @@ pub(super) struct Shared {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
-    let stream = Stall::new(stream, shared.limits.body_idle_timeout());
+    let stream = StallGuard::new(stream, shared.limits.body_idle_timeout());
     match &shared.acceptor {
         None => exchange(stream, peer, &shared).await,
         // What TLS takes is not to be taken by those who speak without it.
@@ -59,7 +60,12 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
 }
 
 /// Serves a connection over TLS.
-async fn secure(stream: Stall<TcpStream>, acceptor: &TlsAcceptor, peer: Peer, shared: &Shared) {
+async fn secure(
+    stream: StallGuard<TcpStream>,
+    acceptor: &TlsAcceptor,
+    peer: Peer,
+    shared: &Shared,
+) {
     let handshake = timeout(shared.limits.handshake_timeout(), acceptor.accept(stream));
     let result = tokio::select! {
         result = handshake => result,
@@ -85,12 +91,12 @@ async fn exchange<S>(stream: S, peer: Peer, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::new(Activity::default());
+    let activity = Arc::new(ConnectionActivity::default());
     let share = shared.memory.share();
     let mut builder = shared.builder.clone();
     share.allowance().apply(&mut builder);
     let service = service_fn(|request: Request<Incoming>| {
-        let running = Running::new(&activity);
+        let running = RequestInFlight::new(&activity);
         let two = request.version() == Version::HTTP_2;
         if !two {
             share.release();
@@ -109,7 +115,7 @@ where
         }
     });
     let limits = &shared.limits;
-    let stream = Guarded::new(
+    let stream = FloodGuard::new(
         stream,
         limits.http2_control_frames_per_second,
         Arc::clone(&shared.clock),
@@ -131,16 +137,16 @@ fn too_many_headers() -> Response<Body> {
 }
 
 /// A connection that can be asked to end after what is under way.
-trait Graceful: Future<Output = Result<(), Fault>> {
+trait GracefulConnection: Future<Output = Result<(), ConnectionFault>> {
     fn ask_to_end(self: Pin<&mut Self>);
 }
 
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+type ConnectionFault = Box<dyn std::error::Error + Send + Sync>;
 
-impl<I, S> Graceful for auto::Connection<'_, I, S, Tracked>
+impl<I, S> GracefulConnection for auto::Connection<'_, I, S, TrackedExecutor>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<Answering>, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response<ResponseInFlight>, Error = Infallible>,
     S::Future: Send + 'static,
 {
     fn ask_to_end(self: Pin<&mut Self>) {
@@ -150,8 +156,8 @@ where
 
 /// Waits for a connection's end, and brings it about when its time has come.
 async fn converse(
-    mut connection: Pin<&mut impl Graceful>,
-    activity: &Activity,
+    mut connection: Pin<&mut impl GracefulConnection>,
+    activity: &ConnectionActivity,
     peer: Peer,
     shared: &Shared,
 ) {
@@ -174,7 +180,7 @@ async fn converse(
                     if broken.is_some_and(hyper::Error::is_parse) {
                         not_understood(peer, "head");
                     }
-                    tracing::debug!(peer = %peer.address, error = %Chain(error.as_ref()), "connection broke");
+                    tracing::debug!(peer = %peer.address, error = %ErrorChain(error.as_ref()), "connection broke");
                 }
                 return;
             }
@@ -186,11 +192,13 @@ async fn converse(
                 asked_to_end = true;
                 connection.as_mut().ask_to_end();
             }
-            // hyper's own timeout covers the headers of HTTP/1 only once it has seen that it is HTTP/1, and HTTP/2 not at all.
+            // hyper's own timeout covers the headers of HTTP/1 only once it has seen that it is
+            // HTTP/1, and HTTP/2 not at all.
             _ = silence.tick() => {
                 let begun = activity.begun();
                 let silent = begun == begun_before && activity.running() == 0;
-                // Who has been asked to end and neither does nor asks for anything is not waited for again.
+                // Who has been asked to end and neither does nor asks for anything is not waited
+                // for again.
                 if begun == 0 || (silent && asked_to_end) {
                     return;
                 }
@@ -218,9 +226,9 @@ fn every(period: Duration) -> Interval {
 }
 
 /// An error with its causes in one line.
-struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+struct ErrorChain<'a>(&'a (dyn std::error::Error + 'static));
 
-impl std::fmt::Display for Chain<'_> {
+impl std::fmt::Display for ErrorChain<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}", self.0)?;
         let mut cause = self.0.source();

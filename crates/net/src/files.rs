@@ -2,10 +2,11 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Raises the limit of open files as far as the system lets us, and returns it; `None` means that there is none.
+/// Raises the limit of open files as far as the system lets us, and returns it; `None` means that
+/// there is none.
 ///
-/// Shells and service managers set a soft limit of 1024 for the sake of old programs, far below the connections that are
-/// configured. Failing changes nothing: the accept loop can do with too few.
+/// Shells and service managers set a soft limit of 1024 for the sake of old programs, far below the
+/// connections that are configured. Failing changes nothing: the accept loop can do with too few.
 pub fn raise_open_files() -> Option<u64> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

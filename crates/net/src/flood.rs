@@ -1,9 +1,10 @@
 //! A stream that fails when its client floods it with HTTP/2 frames that carry nothing.
 //!
-//! Resets, pings, settings, priorities, window updates and continuations cost their sender some bytes and us
-//! work that no limit of streams counts: a stream that is reset at once makes room for the next one (CVE-2023-44487).
-//! Each costs a token; time and what we send bring tokens back, since a client that reads much updates its windows
-//! often. Only the nine bytes at the head of each frame are looked at. HTTP/1 passes through.
+//! Resets, pings, settings, priorities, window updates and continuations cost their sender some
+//! bytes and us work that no limit of streams counts: a stream that is reset at once makes room for
+//! the next one (CVE-2023-44487). Each costs a token; time and what we send bring tokens back,
+//! since a client that reads much updates its windows often. Only the nine bytes at the head of
+//! each frame are looked at. HTTP/1 passes through.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +22,8 @@ const HEAD: usize = 9;
 
 /// How many seconds' worth may come at once.
 const BURST_SECONDS: u32 = 10;
-/// So many bytes that we sent bring one token back: clients that update two windows for every 4 KiB are far below.
+/// So many bytes that we sent bring one token back: clients that update two windows for every 4 KiB
+/// are far below.
 const BYTES_PER_TOKEN: u64 = 256;
 
 /// Frames that carry a request or its content, by their type's number: DATA and HEADERS.
@@ -29,7 +31,7 @@ const CARRYING: [u8; 2] = [0, 1];
 
 pin_project! {
     /// Wraps a stream of plain bytes.
-    pub(super) struct Guarded<S> {
+    pub(super) struct FloodGuard<S> {
         #[pin]
         stream: S,
         frames: Frames,
@@ -37,7 +39,7 @@ pin_project! {
     }
 }
 
-impl<S> Guarded<S> {
+impl<S> FloodGuard<S> {
     /// Lets through `per_second` frames that carry nothing, and ten times as many at once.
     pub(super) fn new(stream: S, per_second: u32, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -142,7 +144,8 @@ impl Budget {
         }
     }
 
-    /// Whether there are so many tokens; they are gone then. The clock is asked only when there are not.
+    /// Whether there are so many tokens; they are gone then. The clock is asked only when there are
+    /// not.
     fn spend(&mut self, tokens: u32) -> bool {
         if self.tokens < tokens {
             let now = self.clock.elapsed();
@@ -157,7 +160,7 @@ impl Budget {
     }
 }
 
-impl<S: AsyncRead> AsyncRead for Guarded<S> {
+impl<S: AsyncRead> AsyncRead for FloodGuard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -175,7 +178,7 @@ impl<S: AsyncRead> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite> AsyncWrite for FloodGuard<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

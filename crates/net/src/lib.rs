@@ -1,8 +1,9 @@
 //! Sockets, TLS and HTTP connections, up to the request and not beyond it.
 //!
-//! The accept loop is our own on hyper-util, because `axum::serve` has none of the knobs that keep a server alive under bad
-//! clients: connection caps, header limits and timeouts, a bounded drain. Who asks, for what, and whether they may is no
-//! business of this crate; it never reads a body and never looks at a path.
+//! The accept loop is our own on hyper-util, because `axum::serve` has none of the knobs that keep
+//! a server alive under bad clients: connection caps, header limits and timeouts, a bounded drain.
+//! Who asks, for what, and whether they may is no business of this crate; it never reads a body and
+//! never looks at a path.
 
 mod accept;
 mod activity;
@@ -35,9 +36,9 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use bind::bind;
-pub use caps::{Caps, Refused};
+pub use caps::{ConnectionCaps, ConnectionRefusal};
 pub use files::raise_open_files;
-pub use server::{Ended, Server};
+pub use server::{Server, StopOutcome};
 
 /// What answers requests.
 pub trait Serve: Send + Sync + 'static {
@@ -48,7 +49,8 @@ pub trait Serve: Send + Sync + 'static {
 /// Who is at the other end of the connection, as far as the socket can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The other end of the socket: the client, or a proxy before it. IPv4 addresses are always written as such.
+    /// The other end of the socket: the client, or a proxy before it. IPv4 addresses are always
+    /// written as such.
     pub address: SocketAddr,
     /// Whether the connection is TLS.
     pub tls: bool,

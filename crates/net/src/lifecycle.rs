@@ -1,7 +1,9 @@
-//! The phases of the process, in one place that everybody may watch: it runs, it is not ready any more, it drains, it is over.
+//! The phases of the process, in one place that everybody may watch: it runs, it is not ready any
+//! more, it drains, it is over.
 //!
-//! Phases only ever advance. The server drives them (see [`crate::Server::run`]); the signals begin and shorten it; health
-//! and the accept loops watch. Nothing here knows what the others do in a phase.
+//! Phases only ever advance. The server drives them (see [`crate::Server::run`]); the signals begin
+//! and shorten it; health and the accept loops watch. Nothing here knows what the others do in a
+//! phase.
 
 use std::sync::Arc;
 

@@ -12,17 +12,18 @@ use tokio::time::{Duration, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::accept::Accept;
+use super::accept::Acceptor;
 use super::builder::builder;
-use super::caps::Caps;
+use super::caps::ConnectionCaps;
 use super::connection::Shared;
-use super::share::Memory;
+use super::share::MemoryBudget;
 use super::tls::Certificate;
 use super::{Serve, bind};
 use crate::config::{Limits, Listener, Shutdown};
 use crate::lifecycle::{Lifecycle, Phase};
 
-/// Connections of the management listener: a few scrapers and probes, whatever the registry's own are.
+/// Connections of the management listener: a few scrapers and probes, whatever the registry's own
+/// are.
 const MANAGEMENT_CONNECTIONS: usize = 64;
 
 /// How long connections are waited for that were cut off.
@@ -31,28 +32,29 @@ const CUT_OFF: Duration = Duration::from_secs(1);
 /// Listeners, bound and ready to run.
 pub struct Server {
     limits: Limits,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryBudget>,
     clock: Arc<dyn Clock>,
     exempt: Arc<[IpNet]>,
     lifecycle: Lifecycle,
-    caps: Arc<Caps>,
+    caps: Arc<ConnectionCaps>,
     /// Connections that are waited for, and those of the management listener, which are not.
     connections: TaskTracker,
     management: TaskTracker,
-    accepts: Vec<Accept>,
+    accepts: Vec<Acceptor>,
     certificates: Vec<Arc<Certificate>>,
     cut_off: Arc<AtomicUsize>,
 }
 
 /// How the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub struct StopOutcome {
     /// How many connections were cut off; 0 means that all that ran has ended by itself.
     pub cut_off: usize,
 }
 
 impl Server {
-    /// A server without listeners. Connections from `trusted` networks do not count for the cap of one address.
+    /// A server without listeners. Connections from `trusted` networks do not count for the cap of
+    /// one address.
     pub fn new(
         limits: &Limits,
         trusted: &[IpNet],
@@ -61,11 +63,11 @@ impl Server {
     ) -> Self {
         Self {
             limits: limits.clone(),
-            memory: Memory::new(limits.http2_memory_bytes(), limits.http2_streams),
+            memory: MemoryBudget::new(limits.http2_memory_bytes(), limits.http2_streams),
             clock,
             exempt: trusted.into(),
             lifecycle: lifecycle.clone(),
-            caps: Caps::new(
+            caps: ConnectionCaps::new(
                 limits.connections as usize,
                 limits.connections_per_address as usize,
             ),
@@ -77,7 +79,8 @@ impl Server {
         }
     }
 
-    /// Binds the registry's listeners and reads their certificates. Nothing is accepted before [`Server::run`].
+    /// Binds the registry's listeners and reads their certificates. Nothing is accepted before
+    /// [`Server::run`].
     pub fn listen(&mut self, listeners: &[Listener], service: &Arc<dyn Serve>) -> io::Result<()> {
         let all: Vec<SocketAddr> = listeners
             .iter()
@@ -97,7 +100,7 @@ impl Server {
                 }
                 None => None,
             };
-            let place = Place {
+            let place = ListenerContext {
                 name: "registry",
                 caps: Arc::clone(&self.caps),
                 until: Phase::Draining,
@@ -117,9 +120,9 @@ impl Server {
     ) -> io::Result<()> {
         let socket = bind(address, &[address])
             .map_err(|error| told(&error, &format!("cannot listen on {address}")))?;
-        let place = Place {
+        let place = ListenerContext {
             name: "management",
-            caps: Caps::new(MANAGEMENT_CONNECTIONS, MANAGEMENT_CONNECTIONS),
+            caps: ConnectionCaps::new(MANAGEMENT_CONNECTIONS, MANAGEMENT_CONNECTIONS),
             until: Phase::Closed,
             connections: self.management.clone(),
             // Scrapers lose nothing that matters.
@@ -133,7 +136,7 @@ impl Server {
         listener: TcpListener,
         acceptor: Option<TlsAcceptor>,
         service: &Arc<dyn Serve>,
-        place: Place,
+        place: ListenerContext,
     ) -> io::Result<()> {
         let address = listener.local_addr()?;
         let shared = Shared {
@@ -147,7 +150,7 @@ impl Server {
             until: place.until,
             cut_off: place.cut_off,
         };
-        self.accepts.push(Accept {
+        self.accepts.push(Acceptor {
             listener,
             address,
             name: place.name,
@@ -160,13 +163,14 @@ impl Server {
         Ok(())
     }
 
-    /// The addresses that were bound, in the order in which they were added; a port 0 has become a real one.
+    /// The addresses that were bound, in the order in which they were added; a port 0 has become a
+    /// real one.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.accepts.iter().map(|accept| accept.address).collect()
     }
 
     /// Serves until the lifecycle is told to stop and all has ended, or was cut off.
-    pub async fn run(self, shutdown: &Shutdown) -> Ended {
+    pub async fn run(self, shutdown: &Shutdown) -> StopOutcome {
         let own = TaskTracker::new();
         let accepting = TaskTracker::new();
         for accept in self.accepts {
@@ -203,16 +207,16 @@ impl Server {
             self.management.wait().await;
         })
         .await;
-        Ended {
+        StopOutcome {
             cut_off: self.cut_off.load(Ordering::Relaxed),
         }
     }
 }
 
 /// Where a listener belongs.
-struct Place {
+struct ListenerContext {
     name: &'static str,
-    caps: Arc<Caps>,
+    caps: Arc<ConnectionCaps>,
     until: Phase,
     connections: TaskTracker,
     cut_off: Arc<AtomicUsize>,

@@ -1,7 +1,8 @@
 //! A stream whose writes fail when the other end takes nothing for too long.
 //!
-//! Without it, a client that stops reading in the middle of a layer holds its connection, and all that its request holds, for
-//! ever: TCP itself waits on, as long as the other machine says that it is alive.
+//! Without it, a client that stops reading in the middle of a layer holds its connection, and all
+//! that its request holds, for ever: TCP itself waits on, as long as the other machine says that it
+//! is alive.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 
 pin_project! {
     /// Wraps a stream.
-    pub(super) struct Stall<S> {
+    pub(super) struct StallGuard<S> {
         #[pin]
         stream: S,
         patience: Duration,
@@ -24,7 +25,7 @@ pin_project! {
     }
 }
 
-impl<S> Stall<S> {
+impl<S> StallGuard<S> {
     pub(super) fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
@@ -50,7 +51,7 @@ fn judge<T>(
     Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
 }
 
-impl<S: AsyncRead> AsyncRead for Stall<S> {
+impl<S: AsyncRead> AsyncRead for StallGuard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -60,7 +61,7 @@ impl<S: AsyncRead> AsyncRead for Stall<S> {
     }
 }
 
-impl<S: AsyncWrite> AsyncWrite for Stall<S> {
+impl<S: AsyncWrite> AsyncWrite for StallGuard<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -103,7 +104,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stops_is_given_up() {
         let (mut reader, writer) = duplex(16);
-        let mut writer = Stall::new(writer, Duration::from_secs(5));
+        let mut writer = StallGuard::new(writer, Duration::from_secs(5));
         writer.write_all(&[0; 16]).await.unwrap();
         let (result, ()) = tokio::join!(writer.write_all(&[1; 32]), async {
             // Slow is not stopped: some bytes after four seconds start the time anew.

@@ -25,9 +25,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::config::{Limits, Listener, Shutdown, Tls};
+use crate::config::{Limits, Listener, Shutdown, TlsFiles};
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::tls::{Certificate, Refreshed};
+use crate::tls::{Certificate, ReloadOutcome};
 
 /// How much there is under `/big`.
 pub(super) const BIG: usize = 4 << 20;
@@ -75,15 +75,15 @@ impl Serve for Pieces {
     }
 }
 
-pub(super) struct Running {
+pub(super) struct RequestInFlight {
     pub(super) address: SocketAddr,
     pub(super) made: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
     lifecycle: Lifecycle,
-    ended: JoinHandle<Ended>,
+    ended: JoinHandle<StopOutcome>,
 }
 
-pub(super) fn start(limits: &Limits, tls: Option<Tls>, grace_seconds: u32) -> Running {
+pub(super) fn start(limits: &Limits, tls: Option<TlsFiles>, grace_seconds: u32) -> RequestInFlight {
     let lifecycle = Lifecycle::new();
     let gate = Arc::new(Semaphore::new(0));
     let made = Arc::default();
@@ -102,7 +102,7 @@ pub(super) fn start(limits: &Limits, tls: Option<Tls>, grace_seconds: u32) -> Ru
         grace_seconds,
     };
     let ended = tokio::spawn(async move { server.run(&shutdown).await });
-    Running {
+    RequestInFlight {
         address,
         made,
         gate,
@@ -169,7 +169,7 @@ async fn what_runs_is_finished_before_the_end() {
     server.gate.add_permits(3);
     read_until(&mut slow, "0\r\n\r\n").await;
     assert!(closed(&mut slow).await);
-    assert_eq!(server.ended.await.unwrap(), Ended { cut_off: 0 });
+    assert_eq!(server.ended.await.unwrap(), StopOutcome { cut_off: 0 });
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn what_does_not_end_in_time_is_cut_off() {
     server.gate.add_permits(1);
     read_until(&mut slow, "piece").await;
     server.lifecycle.stop();
-    assert_eq!(server.ended.await.unwrap(), Ended { cut_off: 1 });
+    assert_eq!(server.ended.await.unwrap(), StopOutcome { cut_off: 1 });
     assert!(closed(&mut slow).await);
 }
 
@@ -198,7 +198,7 @@ async fn a_second_signal_stops_at_once() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(ended, Ended { cut_off: 1 });
+    assert_eq!(ended, StopOutcome { cut_off: 1 });
 }
 
 #[tokio::test]
@@ -344,7 +344,7 @@ async fn http2_is_spoken_without_tls_and_drained() {
     server.gate.add_permits(4);
     let body = slow.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "piecepiecepiece");
-    assert_eq!(server.ended.await.unwrap(), Ended { cut_off: 0 });
+    assert_eq!(server.ended.await.unwrap(), StopOutcome { cut_off: 0 });
     connection.await.unwrap().unwrap();
 }
 
@@ -356,10 +356,10 @@ fn write_pair(directory: &Path) -> Vec<u8> {
     made.cert.der().to_vec()
 }
 
-fn pair() -> (TempDir, Tls, Vec<u8>) {
+fn pair() -> (TempDir, TlsFiles, Vec<u8>) {
     let directory = tempfile::tempdir().unwrap();
     let certificate = write_pair(directory.path());
-    let tls = Tls {
+    let tls = TlsFiles {
         certificate_file: directory.path().join("cert.pem"),
         key_file: directory.path().join("key.pem"),
     };
@@ -408,7 +408,8 @@ async fn certificates_change_without_closing_connections() {
     assert_eq!(two.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
 
     let new = write_pair(directory.path());
-    // A wish is heard only while somebody waits for it, so it is repeated until the new pair is in use.
+    // A wish is heard only while somebody waits for it, so it is repeated until the new pair is in
+    // use.
     let mut after = timeout(Duration::from_secs(10), async {
         loop {
             server.lifecycle.reload();
@@ -432,36 +433,36 @@ async fn certificates_change_without_closing_connections() {
 fn a_broken_pair_is_told_once_and_the_old_one_kept() {
     let (directory, tls, _) = pair();
     let certificate = Certificate::load(&tls).unwrap();
-    assert!(matches!(certificate.refresh(), Refreshed::Unchanged));
+    assert!(matches!(certificate.refresh(), ReloadOutcome::Unchanged));
 
     let other = tempfile::tempdir().unwrap();
     write_pair(other.path());
     // The tool has replaced the certificate and not yet the key.
     std::fs::copy(other.path().join("cert.pem"), &tls.certificate_file).unwrap();
-    let Refreshed::Broken(error) = certificate.refresh() else {
+    let ReloadOutcome::Broken(error) = certificate.refresh() else {
         panic!("not broken")
     };
     assert!(
         error.to_string().contains("cannot be used together"),
         "{error}"
     );
-    assert!(matches!(certificate.refresh(), Refreshed::Unchanged));
+    assert!(matches!(certificate.refresh(), ReloadOutcome::Unchanged));
     std::fs::copy(other.path().join("key.pem"), &tls.key_file).unwrap();
-    assert!(matches!(certificate.refresh(), Refreshed::Renewed));
+    assert!(matches!(certificate.refresh(), ReloadOutcome::Renewed));
 
     std::fs::write(&tls.key_file, "no key").unwrap();
-    assert!(matches!(certificate.refresh(), Refreshed::Broken(_)));
+    assert!(matches!(certificate.refresh(), ReloadOutcome::Broken(_)));
     std::fs::remove_file(&tls.key_file).unwrap();
-    assert!(matches!(certificate.refresh(), Refreshed::Broken(_)));
-    assert!(matches!(certificate.refresh(), Refreshed::Unchanged));
+    assert!(matches!(certificate.refresh(), ReloadOutcome::Broken(_)));
+    assert!(matches!(certificate.refresh(), ReloadOutcome::Unchanged));
     write_pair(directory.path());
-    assert!(matches!(certificate.refresh(), Refreshed::Renewed));
+    assert!(matches!(certificate.refresh(), ReloadOutcome::Renewed));
 }
 
 #[test]
 fn files_that_cannot_be_used_are_named_at_the_start() {
     let (_directory, tls, _) = pair();
-    let missing = Tls {
+    let missing = TlsFiles {
         key_file: "/nowhere/key.pem".into(),
         ..tls.clone()
     };
@@ -470,7 +471,7 @@ fn files_that_cannot_be_used_are_named_at_the_start() {
         told.starts_with("/nowhere/key.pem cannot be read"),
         "{told}"
     );
-    let swapped = Tls {
+    let swapped = TlsFiles {
         certificate_file: tls.key_file.clone(),
         key_file: tls.certificate_file.clone(),
     };

@@ -1,7 +1,8 @@
 //! Certificates from files, read again when they change.
 //!
-//! A new pair holds for new connections; those that are open go on with the old one. A pair that cannot be used, as when a tool
-//! has replaced one file and not yet the other, is logged once and the old one kept.
+//! A new pair holds for new connections; those that are open go on with the old one. A pair that
+//! cannot be used, as when a tool has replaced one file and not yet the other, is logged once and
+//! the old one kept.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::Tls;
+use crate::config::TlsFiles;
 use crate::lifecycle::{Lifecycle, Phase};
 
 /// How often the files are looked at.
@@ -47,7 +48,7 @@ pub enum TlsError {
     #[error("{certificate} and {key} cannot be used together: {error}", certificate = files.certificate_file.display(), key = files.key_file.display())]
     Pair {
         /// The files.
-        files: Box<Tls>,
+        files: Box<TlsFiles>,
         /// Why.
         error: rustls::Error,
     },
@@ -58,7 +59,7 @@ pub enum TlsError {
 
 /// What reading the files again came to.
 #[derive(Debug)]
-pub enum Refreshed {
+pub enum ReloadOutcome {
     /// They are as they were, or as they were when they were found broken.
     Unchanged,
     /// A new pair is in use.
@@ -69,17 +70,17 @@ pub enum Refreshed {
 
 /// The bytes of both files.
 #[derive(PartialEq, Eq)]
-struct Content {
+struct FileContents {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
 /// A certificate with its key, as the files had them when they could last be used.
 pub struct Certificate {
-    files: Tls,
+    files: TlsFiles,
     current: ArcSwap<CertifiedKey>,
     /// What was read last, used or not.
-    seen: Mutex<Option<Content>>,
+    seen: Mutex<Option<FileContents>>,
 }
 
 impl fmt::Debug for Certificate {
@@ -93,7 +94,7 @@ impl fmt::Debug for Certificate {
 
 impl Certificate {
     /// Reads the files for the first time.
-    pub fn load(files: &Tls) -> Result<Arc<Self>, TlsError> {
+    pub fn load(files: &TlsFiles) -> Result<Arc<Self>, TlsError> {
         let content = read(files)?;
         let pair = pair(files, &content)?;
         Ok(Arc::new(Self {
@@ -104,30 +105,30 @@ impl Certificate {
     }
 
     /// Reads the files again. They are small and local; this blocks.
-    pub fn refresh(&self) -> Refreshed {
+    pub fn refresh(&self) -> ReloadOutcome {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let content = match read(&self.files) {
             Ok(content) => content,
             Err(error) => {
                 // A file that is gone for a moment while it is replaced is said once as well.
                 return if seen.take().is_some() {
-                    Refreshed::Broken(error)
+                    ReloadOutcome::Broken(error)
                 } else {
-                    Refreshed::Unchanged
+                    ReloadOutcome::Unchanged
                 };
             }
         };
         if seen.as_ref() == Some(&content) {
-            return Refreshed::Unchanged;
+            return ReloadOutcome::Unchanged;
         }
         let result = pair(&self.files, &content);
         *seen = Some(content);
         match result {
             Ok(pair) => {
                 self.current.store(Arc::new(pair));
-                Refreshed::Renewed
+                ReloadOutcome::Renewed
             }
-            Err(error) => Refreshed::Broken(error),
+            Err(error) => ReloadOutcome::Broken(error),
         }
     }
 
@@ -154,20 +155,20 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn read(files: &Tls) -> Result<Content, TlsError> {
+fn read(files: &TlsFiles) -> Result<FileContents, TlsError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| TlsError::Read {
             path: path.to_owned(),
             error,
         })
     };
-    Ok(Content {
+    Ok(FileContents {
         certificate: read(&files.certificate_file)?,
         key: read(&files.key_file)?,
     })
 }
 
-fn pair(files: &Tls, content: &Content) -> Result<CertifiedKey, TlsError> {
+fn pair(files: &TlsFiles, content: &FileContents) -> Result<CertifiedKey, TlsError> {
     let pem = |path: &Path, what, error| TlsError::Pem {
         path: path.to_owned(),
         what,
@@ -205,13 +206,13 @@ pub async fn watch(certificates: Vec<Arc<Certificate>>, lifecycle: Lifecycle) {
                 (certificate.refresh(), certificate.files.clone())
             });
             match refreshed.await {
-                Ok((Refreshed::Renewed, files)) => {
+                Ok((ReloadOutcome::Renewed, files)) => {
                     tracing::info!(certificate = %files.certificate_file.display(), "a new certificate is in use");
                 }
-                Ok((Refreshed::Broken(error), _)) => {
+                Ok((ReloadOutcome::Broken(error), _)) => {
                     tracing::error!(%error, "the new certificate cannot be used; the old one stays in use");
                 }
-                Ok((Refreshed::Unchanged, _)) | Err(_) => {}
+                Ok((ReloadOutcome::Unchanged, _)) | Err(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A `Repo<Pull>` of this crate is one of images. A repository of another kind answers as a missing
 //! one does to all that opens it by these acts.
 
-use seawall_kernel::auth::{self, Kind};
+use seawall_kernel::auth::{self, StaticKind};
 use seawall_types::permission::RepositoryKind;
 
 /// Repositories of manifests and blobs of the distribution protocol.
@@ -11,17 +11,17 @@ pub const IMAGE: RepositoryKind = RepositoryKind::new(1, "image");
 
 /// [`IMAGE`] as a type.
 #[derive(Debug, Clone, Copy)]
-pub struct Image;
+pub struct ImageKind;
 
-impl Kind for Image {
+impl StaticKind for ImageKind {
     const KIND: RepositoryKind = IMAGE;
 }
 
 /// Reading manifests and blobs of an image repository.
-pub type Pull = auth::Pull<Image>;
+pub type Pull = auth::Pull<ImageKind>;
 /// Uploading blobs, writing manifests and setting tags in an image repository.
-pub type Push = auth::Push<Image>;
+pub type Push = auth::Push<ImageKind>;
 /// Deleting tags, manifests and blobs of an image repository.
-pub type Delete = auth::Delete<Image>;
+pub type Delete = auth::Delete<ImageKind>;
 /// Listing tags and referrers of an image repository.
-pub type Describe = auth::Describe<Image>;
+pub type Describe = auth::Describe<ImageKind>;

@@ -1,7 +1,9 @@
-//! What of this crate goes with a deleted repository (design 5.7), one batch of one table at a time.
+//! What of this crate goes with a deleted repository (decision 19), one batch of one table at a
+//! time.
 //!
-//! The kernel's job calls it, in many short transactions. Tags go before manifests, which they refer to.
-//! Blobs themselves stay where they are: a collector of garbage sees that nothing keeps them.
+//! The kernel's job calls it, in many short transactions. Tags go before manifests, which they
+//! refer to. Blobs themselves stay where they are: a collector of garbage sees that nothing keeps
+//! them.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

@@ -1,5 +1,5 @@
-//! What the registry declares to the kernel: its kinds of changes, its events, its kind of blob owner,
-//! and its caches.
+//! What the registry declares to the kernel: its kinds of changes, its events, its kind of blob
+//! owner, and its caches.
 
 use seawall_kernel::Declarations;
 use seawall_kernel::clearing::Clearing;

@@ -18,11 +18,11 @@ mod blob;
 pub mod changes;
 mod clear;
 mod config;
+mod content_headers;
 mod declare;
 pub mod events;
-mod keep;
+mod keeper;
 mod manifest;
-mod names;
 mod referrer;
 mod tag;
 #[cfg(test)]
@@ -39,10 +39,10 @@ use seawall_types::lane::Lane;
 
 pub use api::OCI;
 pub use blob::{linked, walk_links};
-pub use config::{Config, Listings, Manifests, Policy, Uploads};
+pub use config::{Config, ContentPolicy, ListingsConfig, ManifestsConfig, UploadsConfig};
 pub use declare::declarations;
-pub use keep::keeper;
-pub use manifest::{EdgeKind, Walked, walk_manifests};
+pub use keeper::keeper;
+pub use manifest::{EdgeKind, ManifestRow, walk_manifests};
 
 /// The tables of this crate.
 pub const MIGRATIONS: Migrations = seawall_meta::migrations!(
@@ -93,9 +93,9 @@ pub fn statements() -> Vec<&'static Statement> {
 pub struct Content {
     kernel: Arc<Kernel>,
     config: Config,
-    shelf: manifest::Shelf,
-    links: blob::Links,
-    ended: upload::Ended,
+    shelf: manifest::ManifestCache,
+    links: blob::LinkCache,
+    ended: upload::EndedUploads,
     catalog_reads: Limiter,
 }
 
@@ -105,9 +105,9 @@ impl Content {
     /// Errors: `Internal` if the kernel was opened without this crate's [`declarations`].
     pub fn new(kernel: Arc<Kernel>, config: Config) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            shelf: manifest::Shelf::new(&kernel)?,
-            links: blob::Links::new(&kernel)?,
-            ended: upload::Ended::default(),
+            shelf: manifest::ManifestCache::new(&kernel)?,
+            links: blob::LinkCache::new(&kernel)?,
+            ended: upload::EndedUploads::default(),
             catalog_reads: Limiter::new("catalog", api::CATALOG_READS),
             kernel,
             config,
@@ -115,7 +115,7 @@ impl Content {
     }
 
     /// Which uploads this process has ended.
-    pub(crate) fn ended(&self) -> &upload::Ended {
+    pub(crate) fn ended(&self) -> &upload::EndedUploads {
         &self.ended
     }
 
@@ -141,7 +141,7 @@ pub fn plan<C: AsRef<Arc<Content>> + 'static>() -> FeaturePlan<C> {
         .migrations(MIGRATIONS)
         .statements(statements())
         .declares(declarations())
-        .keeps(keep::keeper())
+        .keeps(keeper::keeper())
         .build_plain(|core: &C| feature(core.as_ref()))
 }
 
@@ -151,17 +151,17 @@ pub fn feature(content: &Arc<Content>) -> Feature {
     Feature::required("registry")
         .mount("/v2", &OCI)
         .routes(api::routes(content))
-        .job::<upload::Sweep, _, _>(Lane::Background, move |op, _| {
+        .job::<upload::SweepUploads, _, _>(Lane::Background, move |op, _| {
             let content = Arc::clone(&sweeping);
             async move { upload::sweep(&content, &op).await }
         })
-        .always(&upload::Sweep {}, upload::SWEEP_FIRST)
-        .job::<manifest::Forget, _, _>(Lane::Background, move |op, _| {
+        .always(&upload::SweepUploads {}, upload::SWEEP_FIRST)
+        .job::<manifest::ForgetManifests, _, _>(Lane::Background, move |op, _| {
             let window = forgetting.config().manifests.time_machine();
             async move { manifest::forget(&op, window).await }
         })
-        .always(&manifest::Forget {}, manifest::FORGET_FIRST)
-        .job::<tag::Untag, _, _>(Lane::Background, |op, job| async move {
+        .always(&manifest::ForgetManifests {}, manifest::FORGET_FIRST)
+        .job::<tag::UntagManifest, _, _>(Lane::Background, |op, job| async move {
             tag::untag_job(&op, &job).await
         })
 }

@@ -1,4 +1,5 @@
-//! What `seawall serve` says when it is up: where it listens, and the lines to paste for a first push.
+//! What `seawall serve` says when it is up: where it listens, and the lines to paste for a first
+//! push.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -7,16 +8,16 @@ use std::path::Path;
 use seawall_types::Secret;
 
 use crate::config::Config;
-use crate::first::ADMIN;
-use crate::landing::Door;
+use crate::first_password::ADMIN;
+use crate::landing::PublicEndpoint;
 
 /// What the banner tells.
 #[derive(Debug)]
 pub struct Banner<'a> {
     /// The configuration.
     pub config: &'a Config,
-    /// The addresses that were bound, in the order of the configured listeners; behind them that of the
-    /// management listener, if there is one.
+    /// The addresses that were bound, in the order of the configured listeners; behind them that of
+    /// the management listener, if there is one.
     pub addresses: &'a [SocketAddr],
     /// The file that keeps the first administrator's password, at the very first start.
     pub made: Option<&'a Path>,
@@ -78,10 +79,11 @@ impl Banner<'_> {
         text
     }
 
-    /// What clients write: the configured address, else that of the first listener as seen from this machine.
-    fn door(&self) -> Option<Door> {
+    /// What clients write: the configured address, else that of the first listener as seen from
+    /// this machine.
+    fn door(&self) -> Option<PublicEndpoint> {
         if let Some(url) = &self.config.public_url {
-            return Some(Door {
+            return Some(PublicEndpoint {
                 host: url.host(),
                 tls: url.tls(),
             });
@@ -92,7 +94,7 @@ impl Banner<'_> {
         } else {
             address.to_string()
         };
-        Some(Door {
+        Some(PublicEndpoint {
             host,
             tls: listener.tls.is_some(),
         })

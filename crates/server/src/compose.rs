@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use seawall_accounts::Directory;
-use seawall_blob::files::{Disk, Files};
-use seawall_blob::{Blobs, Host};
+use seawall_blob::files::{DiskFiles, Files};
+use seawall_blob::{Blobs, StoreRuntime};
 use seawall_config::{ConfigError, Layout};
 use seawall_kernel::auth::Verifier;
-use seawall_kernel::http::{Dispatcher, Journal, Route, Table};
+use seawall_kernel::http::{AccessLog, Dispatcher, Route, RouteTable};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{
-    Declarations, Feature, FeaturePlan, HealthCheck, Kernel, Parts, Patience, Settings, Switch,
+    BodyTimeouts, Declarations, Feature, FeaturePlan, HealthCheck, Kernel, KernelParts, Settings,
+    Switch,
 };
-use seawall_meta::{Meta, Migrations, Migrator, Release, Statement};
+use seawall_meta::{BinaryRelease, Meta, Migrations, Migrator, Statement};
 use seawall_registry::Content;
 use seawall_types::lane::Lane;
 use seawall_types::time::{Clock, Random};
@@ -31,14 +32,14 @@ use crate::config::Config;
 pub const SECRET_FILE: &str = "installation-secret";
 
 /// Which release this binary is, for schemas that several releases share.
-pub const RELEASE: Release = Release {
+pub const RELEASE: BinaryRelease = BinaryRelease {
     number: 1,
     admits: 1,
 };
 
 /// What a process brings to the house: its machine, or a test's stand-ins for it.
 #[derive(Clone)]
-pub struct Ground {
+pub struct Runtime {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The randomness.
@@ -49,14 +50,14 @@ pub struct Ground {
     pub files: Arc<dyn Files>,
 }
 
-impl Ground {
+impl Runtime {
     /// The machine itself.
     pub fn machine() -> Self {
         Self {
             clock: Arc::new(seawall_kernel::clock::SystemClock),
             random: Arc::new(seawall_kernel::clock::SystemRandom),
             tracker: Tracker::new(),
-            files: Arc::new(Disk),
+            files: Arc::new(DiskFiles),
         }
     }
 
@@ -66,7 +67,7 @@ impl Ground {
 }
 
 /// Everything that is switched on, put together.
-pub struct House {
+pub struct App {
     /// The shared state.
     pub kernel: Arc<Kernel>,
     /// Principals and credentials.
@@ -78,32 +79,32 @@ pub struct House {
 
 /// The facades of the inner rings, which features are built from.
 #[derive(Clone)]
-pub struct Core {
+pub struct CoreServices {
     kernel: Arc<Kernel>,
     directory: Arc<Directory>,
     content: Arc<Content>,
 }
 
-impl AsRef<Arc<Kernel>> for Core {
+impl AsRef<Arc<Kernel>> for CoreServices {
     fn as_ref(&self) -> &Arc<Kernel> {
         &self.kernel
     }
 }
 
-impl AsRef<Arc<Directory>> for Core {
+impl AsRef<Arc<Directory>> for CoreServices {
     fn as_ref(&self) -> &Arc<Directory> {
         &self.directory
     }
 }
 
-impl AsRef<Arc<Content>> for Core {
+impl AsRef<Arc<Content>> for CoreServices {
     fn as_ref(&self) -> &Arc<Content> {
         &self.content
     }
 }
 
 /// The table of contents of the product: one line for each crate, in the order of the rings.
-pub fn plans() -> Vec<FeaturePlan<Core>> {
+pub fn plans() -> Vec<FeaturePlan<CoreServices>> {
     vec![
         seawall_kernel::plan(),
         seawall_accounts::plan(),
@@ -112,13 +113,14 @@ pub fn plans() -> Vec<FeaturePlan<Core>> {
     ]
 }
 
-/// The tables of every crate, whether its feature is on or not: switching one on needs no migration.
+/// The tables of every crate, whether its feature is on or not: switching one on needs no
+/// migration.
 pub fn migrations() -> Vec<Migrations> {
     tables(&plans())
 }
 
 /// The tables of these crates.
-pub fn tables(plans: &[FeaturePlan<Core>]) -> Vec<Migrations> {
+pub fn tables(plans: &[FeaturePlan<CoreServices>]) -> Vec<Migrations> {
     plans.iter().filter_map(FeaturePlan::tables).collect()
 }
 
@@ -135,12 +137,12 @@ pub fn layout() -> Result<Layout<Config>, ConfigError> {
 }
 
 /// The sections of the configuration of a program with these features.
-pub fn layout_of(plans: &[FeaturePlan<Core>]) -> Result<Layout<Config>, ConfigError> {
+pub fn layout_of(plans: &[FeaturePlan<CoreServices>]) -> Result<Layout<Config>, ConfigError> {
     Layout::new(plans.iter().filter_map(FeaturePlan::section))
 }
 
 /// Opens the database, without a look at its tables.
-pub async fn open_meta(config: &Config, data: &Path, ground: &Ground) -> Result<Meta> {
+pub async fn open_meta(config: &Config, data: &Path, ground: &Runtime) -> Result<Meta> {
     let clock = Arc::clone(&ground.clock);
     Meta::open(&config.database, data, ground.tasks(), clock)
         .await
@@ -152,24 +154,24 @@ pub fn migrator(meta: &Meta) -> Migrator {
     Migrator::new(meta, &migrations()).release(RELEASE)
 }
 
-impl House {
+impl App {
     /// Puts everything together over a database whose schema is up to date.
-    pub async fn open(config: &Config, data: &Path, meta: Meta, ground: &Ground) -> Result<Self> {
+    pub async fn open(config: &Config, data: &Path, meta: Meta, ground: &Runtime) -> Result<Self> {
         Self::open_with(&plans(), config, data, meta, ground).await
     }
 
     /// The same with these features. What they declare counts whether they are on or not: rows of a
     /// feature that was switched off are still read, and cleared.
     pub async fn open_with(
-        plans: &[FeaturePlan<Core>],
+        plans: &[FeaturePlan<CoreServices>],
         config: &Config,
         data: &Path,
         meta: Meta,
-        ground: &Ground,
+        ground: &Runtime,
     ) -> Result<Self> {
         let secrets = Secrets::load_or_create(&data.join(SECRET_FILE), &*ground.random)?;
         let blobs = open_blobs(config, data, ground).await?;
-        let parts = Parts {
+        let parts = KernelParts {
             meta,
             blobs,
             clock: Arc::clone(&ground.clock),
@@ -190,7 +192,7 @@ impl House {
             listings: config.listings.clone(),
         };
         let content = Content::new(Arc::clone(&kernel), registry)?;
-        let core = Core {
+        let core = CoreServices {
             kernel,
             directory,
             content,
@@ -207,18 +209,18 @@ impl House {
         })
     }
 
-    /// The dispatcher over every feature's routes and those of the process itself; `journal` writes the
-    /// request log. Errors: routes that cannot be served together.
+    /// The dispatcher over every feature's routes and those of the process itself; `journal` writes
+    /// the request log. Errors: routes that cannot be served together.
     pub fn dispatcher(
         &self,
         own: Vec<Route>,
-        journal: Option<Arc<dyn Journal>>,
+        journal: Option<Arc<dyn AccessLog>>,
     ) -> Result<Arc<Dispatcher>> {
         let own = Feature::required("server").routes(own);
         let features = || std::iter::once(&own).chain(&self.features);
         let routes = features().flat_map(Feature::served);
         let mounts = features().flat_map(|feature| feature.mounts.iter().copied());
-        let table = Table::new(routes, mounts).context("the routes cannot be served")?;
+        let table = RouteTable::new(routes, mounts).context("the routes cannot be served")?;
         let verifier = Arc::clone(&self.directory) as Arc<dyn Verifier>;
         let kernel = Arc::clone(&self.kernel);
         Ok(Dispatcher::new(kernel, table, verifier, journal))
@@ -266,12 +268,12 @@ impl House {
     }
 }
 
-async fn open_blobs(config: &Config, data: &Path, ground: &Ground) -> Result<Blobs> {
+async fn open_blobs(config: &Config, data: &Path, ground: &Runtime) -> Result<Blobs> {
     let mut blobs = config.storage.clone();
     if let Some(most) = config.uploads.max_blob_bytes {
         blobs.max_blob_bytes = most;
     }
-    let host = Host {
+    let host = StoreRuntime {
         tasks: ground.tasks(),
         clock: Arc::clone(&ground.clock),
         random: Arc::clone(&ground.random),
@@ -286,7 +288,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         access: config.access.clone(),
         public_url: config.public_url.as_ref().map(ToString::to_string),
-        patience: Patience {
+        patience: BodyTimeouts {
             idle: config.limits.body_idle_timeout(),
             bytes_per_second: config.limits.body_min_rate_bytes_per_second,
         },

@@ -1,8 +1,10 @@
-//! Whether the process lives and whether it is ready, for those who restart it and those who send it requests.
+//! Whether the process lives and whether it is ready, for those who restart it and those who send
+//! it requests.
 //!
-//! Ready means: can serve pulls. A database that refuses writes, or a disk that is full, shows in the body and takes no replica out
-//! of rotation that can still serve. The checks run in a loop of their own; a probe only reads what they found last, so that
-//! no number of probes costs the database anything, and a check that hangs is found to hang.
+//! Ready means: can serve pulls. A database that refuses writes, or a disk that is full, shows in
+//! the body and takes no replica out of rotation that can still serve. The checks run in a loop of
+//! their own; a probe only reads what they found last, so that no number of probes costs the
+//! database anything, and a check that hangs is found to hang.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +14,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Response, StatusCode, header};
 use metrics::gauge;
-use seawall_kernel::{Finding, HealthCheck, Switch};
+use seawall_kernel::{HealthCheck, HealthFinding, Switch};
 use serde_json::{Map, json};
 use tokio::time::timeout;
 
@@ -24,19 +26,19 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-type Run = Box<dyn Fn() -> BoxFuture<'static, Finding> + Send + Sync>;
+type Run = Box<dyn Fn() -> BoxFuture<'static, HealthFinding> + Send + Sync>;
 
 /// A named check.
-struct Check {
+struct NamedCheck {
     name: &'static str,
     run: Run,
-    found: Mutex<Finding>,
+    found: Mutex<HealthFinding>,
 }
 
 /// The health of the process.
 pub struct Health {
     lifecycle: Lifecycle,
-    checks: Vec<Check>,
+    checks: Vec<NamedCheck>,
     started: tokio::sync::watch::Sender<bool>,
 }
 
@@ -53,12 +55,12 @@ impl Health {
     /// Adds a check. Its name is a key of the body, such as `database`.
     pub fn with<F>(mut self, name: &'static str, run: F) -> Self
     where
-        F: Fn() -> BoxFuture<'static, Finding> + Send + Sync + 'static,
+        F: Fn() -> BoxFuture<'static, HealthFinding> + Send + Sync + 'static,
     {
-        self.checks.push(Check {
+        self.checks.push(NamedCheck {
             name,
             run: Box::new(run),
-            found: Mutex::new(Finding::Ok),
+            found: Mutex::new(HealthFinding::Ok),
         });
         self
     }
@@ -74,7 +76,7 @@ impl Health {
                 if switch.is_on() {
                     check.run()
                 } else {
-                    std::future::ready(Finding::Ok).boxed()
+                    std::future::ready(HealthFinding::Ok).boxed()
                 }
             })
         })
@@ -90,8 +92,8 @@ impl Health {
         let runs = self.checks.iter().map(|check| async {
             let found = timeout(PATIENCE, (check.run)())
                 .await
-                .unwrap_or_else(|_| Finding::Degraded("no answer in time".to_owned()));
-            let value = f64::from(u8::from(found == Finding::Ok));
+                .unwrap_or_else(|_| HealthFinding::Degraded("no answer in time".to_owned()));
+            let value = f64::from(u8::from(found == HealthFinding::Ok));
             gauge!("seawall_health", "check" => check.name).set(value);
             let mut last = check.found.lock().unwrap_or_else(PoisonError::into_inner);
             if *last != found {
@@ -127,7 +129,7 @@ impl Health {
         let failed = self.checks.iter().any(|check| {
             matches!(
                 *check.found.lock().unwrap_or_else(PoisonError::into_inner),
-                Finding::Failed(_)
+                HealthFinding::Failed(_)
             )
         });
         if failed { "failed" } else { "ready" }
@@ -155,9 +157,9 @@ impl Health {
             .map(|check| {
                 let found = check.found.lock().unwrap_or_else(PoisonError::into_inner);
                 let value = match &*found {
-                    Finding::Ok => json!({"status": "ok"}),
-                    Finding::Degraded(why) => json!({"status": "degraded", "reason": why}),
-                    Finding::Failed(why) => json!({"status": "failed", "reason": why}),
+                    HealthFinding::Ok => json!({"status": "ok"}),
+                    HealthFinding::Degraded(why) => json!({"status": "degraded", "reason": why}),
+                    HealthFinding::Failed(why) => json!({"status": "failed", "reason": why}),
                 };
                 (check.name.to_owned(), value)
             })
@@ -195,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn degraded_is_ready_and_failed_is_not() {
-        let found = Arc::new(Mutex::new(Finding::Ok));
+        let found = Arc::new(Mutex::new(HealthFinding::Ok));
         let given = Arc::clone(&found);
         let lifecycle = Lifecycle::new();
         let health = Health::new(&lifecycle).with("database", move || {
@@ -208,7 +210,7 @@ mod tests {
         assert_eq!(status, 200);
         assert_eq!(json["checks"]["database"]["status"], "ok");
 
-        *found.lock().unwrap() = Finding::Degraded("read-only".to_owned());
+        *found.lock().unwrap() = HealthFinding::Degraded("read-only".to_owned());
         health.check().await;
         let (status, json) = body(health.ready(true)).await;
         assert_eq!(
@@ -216,11 +218,11 @@ mod tests {
             (200, Some("read-only"))
         );
 
-        *found.lock().unwrap() = Finding::Failed("gone".to_owned());
+        *found.lock().unwrap() = HealthFinding::Failed("gone".to_owned());
         health.check().await;
         assert_eq!(body(health.ready(true)).await.0, 503);
 
-        *found.lock().unwrap() = Finding::Ok;
+        *found.lock().unwrap() = HealthFinding::Ok;
         health.check().await;
         assert!(health.is_ready());
         lifecycle.stop();

@@ -1,7 +1,9 @@
-//! The page at `/`: what this is, and how to log in, push and pull, with the host as the caller wrote it.
+//! The page at `/`: what this is, and how to log in, push and pull, with the host as the caller
+//! wrote it.
 //!
-//! The host is a validated one, so nothing of the request reaches the page but letters, digits, dots, dashes, brackets and a port;
-//! it is escaped all the same. No scripts, no images, nothing from elsewhere, and a policy that says so.
+//! The host is a validated one, so nothing of the request reaches the page but letters, digits,
+//! dots, dashes, brackets and a port; it is escaped all the same. No scripts, no images, nothing
+//! from elsewhere, and a policy that says so.
 
 use std::fmt::Write;
 
@@ -14,14 +16,14 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 
 /// What a client is to write before a repository's name, and how it gets there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
+pub struct PublicEndpoint {
     /// Host and port.
     pub host: String,
     /// Whether it speaks TLS.
     pub tls: bool,
 }
 
-impl Door {
+impl PublicEndpoint {
     /// The door of a host.
     pub fn new(host: &Host, tls: bool) -> Self {
         Self {
@@ -92,7 +94,7 @@ impl Door {
 }
 
 /// The page for whoever asks: HTML for browsers, plain text for the rest.
-pub fn page(headers: &HeaderMap, door: &Door) -> Response<Body> {
+pub fn page(headers: &HeaderMap, door: &PublicEndpoint) -> Response<Body> {
     let html = wants_html(headers);
     let (kind, text) = if html {
         ("text/html; charset=utf-8", as_html(door))
@@ -141,7 +143,7 @@ fn wants_html(headers: &HeaderMap) -> bool {
 /// The user's name in the examples.
 const USER: &str = "USER";
 
-fn as_text(door: &Door) -> String {
+fn as_text(door: &PublicEndpoint) -> String {
     let mut text = format!(
         "Seawall, a container registry. Its API is at {}/v2/\n",
         door.host
@@ -169,7 +171,7 @@ h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1rem;margin:2rem 0 .5rem}p{ma
 pre{margin:0;padding:1rem;overflow-x:auto;border-radius:.5rem;background:color-mix(in srgb,currentColor 8%,transparent);\
 font:.875rem/1.6 ui-monospace,monospace}";
 
-fn as_html(door: &Door) -> String {
+fn as_html(door: &PublicEndpoint) -> String {
     let host = escape(&door.host);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -214,7 +216,7 @@ mod tests {
         if let Some(accept) = accept {
             headers.insert(header::ACCEPT, accept.parse().unwrap());
         }
-        let door = Door::new(&Host::parse(host).unwrap(), tls);
+        let door = PublicEndpoint::new(&Host::parse(host).unwrap(), tls);
         let (head, body) = page(&headers, &door).into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         (head.headers, String::from_utf8(bytes.to_vec()).unwrap())

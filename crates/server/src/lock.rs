@@ -1,4 +1,5 @@
-//! The lock on the data directory: one server at a time. Other commands work beside a server and do not take it.
+//! The lock on the data directory: one server at a time. Other commands work beside a server and do
+//! not take it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -32,7 +33,8 @@ pub enum LockError {
 /// A data directory that is ours until this is dropped, or the process ends in any way.
 #[derive(Debug)]
 pub struct DataLock {
-    // The lock is the open file's; the name `seawall.lock` stays, since removing it would race with the next server.
+    // The lock is the open file's; the name `seawall.lock` stays, since removing it would race with
+    // the next server.
     _file: File,
 }
 
@@ -68,9 +70,9 @@ impl DataLock {
     }
 }
 
-/// Makes the data directory, if it is not there, for its owner alone: the embedded database in it has
-/// password hashes. One that is there keeps the mode that somebody gave it. Its name is made durable in
-/// either case, since whoever made it may have died before that.
+/// Makes the data directory, if it is not there, for its owner alone: the embedded database in it
+/// has password hashes. One that is there keeps the mode that somebody gave it. Its name is made
+/// durable in either case, since whoever made it may have died before that.
 pub fn make_private(directory: &Path) -> io::Result<()> {
     let missing = directory
         .ancestors()

@@ -19,15 +19,15 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     // What is kept is the owner's alone: the database holds password hashes, the directory keys.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    // Huge pages would make the first byte of each 2 MiB cost all of them, at rest and for each connection. Where the
-    // system has none of them, it has nothing to say.
+    // Huge pages would make the first byte of each 2 MiB cost all of them, at rest and for each
+    // connection. Where the system has none of them, it has nothing to say.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     // A wrong command line ends the process with 2 here.
     let line = CommandLine::parse();
     match run(&line) {
         Ok(code) => code,
         Err(error) => {
-            Terminal.complain(format_args!("seawall: {}", told(&error)));
+            Terminal.write_error(format_args!("seawall: {}", told(&error)));
             ExitCode::FAILURE
         }
     }

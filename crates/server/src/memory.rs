@@ -1,7 +1,8 @@
 //! Giving memory back to the system after a burst.
 //!
-//! The allocator keeps what was freed for a second, and gives it back when something large is freed after that. A
-//! server that came to rest frees nothing large any more, and would hold on to the memory of its last burst.
+//! The allocator keeps what was freed for a second, and gives it back when something large is freed
+//! after that. A server that came to rest frees nothing large any more, and would hold on to the
+//! memory of its last burst.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use seawall_net::lifecycle::{Lifecycle, Phase};
 /// How often.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How much is taken and freed: large enough to be freed at once. It is never touched, so that it takes no memory.
+/// How much is taken and freed: large enough to be freed at once. It is never touched, so that it
+/// takes no memory.
 const LARGE: usize = 2 << 20;
 
 /// Sees to it that freed memory goes back, until the process ends.

@@ -1,8 +1,10 @@
-//! What operators ask: `/health/live`, `/health/ready`, `/metrics`. The main dispatcher serves them, or, where one is configured, the
-//! management listener and nobody else. They need no database and no seat: they answer when nothing else does.
+//! What operators ask: `/health/live`, `/health/ready`, `/metrics`. The main dispatcher serves
+//! them, or, where one is configured, the management listener and nobody else. They need no
+//! database and no seat: they answer when nothing else does.
 //!
-//! On a listener that is everybody's, a stranger is told the status and nothing more: counters tell who logs in and which names are
-//! known, and reasons tell what is broken. The rest is for this machine and for who has the token.
+//! On a listener that is everybody's, a stranger is told the status and nothing more: counters tell
+//! who logs in and which names are known, and reasons tell what is broken. The rest is for this
+//! machine and for who has the token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,13 +26,13 @@ use seawall_net::{Peer, Serve};
 
 /// Health and metrics.
 #[derive(Clone)]
-pub struct Ops {
+pub struct ManagementRoutes {
     health: Arc<Health>,
     telemetry: Telemetry,
     token: Option<Secret>,
 }
 
-impl Ops {
+impl ManagementRoutes {
     /// Answers from these; who brings `token` is told everything.
     pub fn new(health: Arc<Health>, telemetry: Telemetry, token: Option<Secret>) -> Self {
         Self {
@@ -70,7 +72,8 @@ impl Ops {
         }
     }
 
-    /// Whether the token came along. What is compared are hashes, so that the time tells nothing of the token.
+    /// Whether the token came along. What is compared are hashes, so that the time tells nothing of
+    /// the token.
     fn is_token(&self, headers: &HeaderMap) -> bool {
         let value = headers.get(header::AUTHORIZATION);
         let given = value.and_then(|value| value.to_str().ok());
@@ -100,8 +103,8 @@ impl Ops {
     }
 }
 
-/// Whether a request comes from this machine itself, and not through a proxy on it: no proxy has left a header, and what was asked
-/// for is no name that the outside knows.
+/// Whether a request comes from this machine itself, and not through a proxy on it: no proxy has
+/// left a header, and what was asked for is no name that the outside knows.
 fn is_local(origin: &Origin, headers: &HeaderMap) -> bool {
     let loopback = |address: IpAddr| address.to_canonical().is_loopback();
     let host = origin.host.as_deref().map(Host::parse);
@@ -130,7 +133,7 @@ fn refused() -> Response<Body> {
 }
 
 /// The whole service of the management listener.
-impl Serve for Ops {
+impl Serve for ManagementRoutes {
     fn serve(&self, request: Request<Incoming>, _: Peer) -> BoxFuture<'static, Response<Body>> {
         let answer = self.answer(request.method(), request.uri().path());
         let response = answer.unwrap_or_else(|| {

@@ -1,10 +1,12 @@
 //! Who the client is and what it believes to talk to, when proxies stand between.
 //!
-//! Headers that anyone can send count only if the peer of the socket is a trusted proxy, and only as far back as the chain of
-//! trusted proxies reaches: the client is the rightmost address that is not one of them. All functions are pure.
+//! Headers that anyone can send count only if the peer of the socket is a trusted proxy, and only
+//! as far back as the chain of trusted proxies reaches: the client is the rightmost address that is
+//! not one of them. All functions are pure.
 //!
-//! Where both are there, `X-Forwarded-For` counts and `Forwarded` does not. Nearly all proxies write the first and pass the second
-//! on as it came, so believing the second would let clients write it.
+//! Where both are there, `X-Forwarded-For` counts and `Forwarded` does not. Nearly all proxies
+//! write the first and pass the second on as it came, so believing the second would let clients
+//! write it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,7 +27,7 @@ const MAX_REQUEST_ID: usize = 128;
 
 /// The client as far as it can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
+pub struct ForwardedClient {
     /// Its address.
     pub address: IpAddr,
     /// Whether it speaks TLS, to us or to the outermost trusted proxy.
@@ -36,7 +38,7 @@ pub struct Client {
     pub proxied: bool,
 }
 
-impl Client {
+impl ForwardedClient {
     /// The word for it in a URL.
     pub fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
@@ -45,9 +47,9 @@ impl Client {
 
 /// The trusted proxies.
 #[derive(Debug, Clone, Default)]
-pub struct Trusted(Vec<IpNet>);
+pub struct TrustedProxies(Vec<IpNet>);
 
-impl Trusted {
+impl TrustedProxies {
     /// Trusts these networks.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
         Self(networks.into_iter().collect())
@@ -64,16 +66,17 @@ impl Trusted {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client of a request. `authority` is that of the request's target, which HTTP/2 has in place of the header `Host`.
+    /// The client of a request. `authority` is that of the request's target, which HTTP/2 has in
+    /// place of the header `Host`.
     pub fn client(
         &self,
         peer: SocketAddr,
         tls: bool,
         authority: Option<&str>,
         headers: &HeaderMap,
-    ) -> Client {
+    ) -> ForwardedClient {
         let asked = authority.or_else(|| headers.get(HOST).and_then(|host| host.to_str().ok()));
-        let direct = Client {
+        let direct = ForwardedClient {
             address: peer.ip().to_canonical(),
             tls,
             host: asked.and_then(|host| Host::parse(host).ok()),
@@ -84,11 +87,12 @@ impl Trusted {
         }
         let hops = hops(headers);
         let (address, depth) = self.outermost(direct.address, &hops);
-        // What the outermost trusted proxy wrote about the client stands in the same element as the client's address.
+        // What the outermost trusted proxy wrote about the client stands in the same element as the
+        // client's address.
         let hop = depth.and_then(|depth| hops.get(depth));
         let scheme = hop.and_then(|hop| hop.proto.as_deref());
         let host = hop.and_then(|hop| hop.host.as_deref());
-        Client {
+        ForwardedClient {
             address,
             tls: match scheme {
                 Some(scheme) if scheme.eq_ignore_ascii_case("https") => true,
@@ -100,8 +104,8 @@ impl Trusted {
         }
     }
 
-    /// The first address from the right that is not trusted, and which hop told it. Where the chain breaks off, the last proxy
-    /// that is known stands for the client.
+    /// The first address from the right that is not trusted, and which hop told it. Where the chain
+    /// breaks off, the last proxy that is known stands for the client.
     fn outermost(&self, peer: IpAddr, hops: &[Hop]) -> (IpAddr, Option<usize>) {
         let mut last = (peer, None);
         for (depth, hop) in hops.iter().enumerate() {
@@ -132,7 +136,8 @@ fn hops(headers: &HeaderMap) -> Vec<Hop> {
     if addresses.is_empty() && headers.contains_key(FORWARDED) {
         return forwarded(headers);
     }
-    // Proxies append addresses, and either append or replace the other two: the value as far from the right, or the leftmost.
+    // Proxies append addresses, and either append or replace the other two: the value as far from
+    // the right, or the leftmost.
     let at = |values: &[&str], depth: usize| {
         let value = values.get(depth).or(values.last())?;
         Some((*value).to_owned())
@@ -154,7 +159,8 @@ fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let lines: Vec<&str> = headers
         .get_all(name)
         .iter()
-        // A line that is no text breaks the chain there, since an element that no one can read is an unknown one.
+        // A line that is no text breaks the chain there, since an element that no one can read is
+        // an unknown one.
         .map(|line| line.to_str().unwrap_or("unknown"))
         .collect();
     lines
@@ -206,7 +212,8 @@ fn elements(line: &str) -> Vec<Hop> {
         }
     }
     match hops.last_mut() {
-        // A quote that never ends swallows what a proxy appended behind it, and what was before it is the client's.
+        // A quote that never ends swallows what a proxy appended behind it, and what was before it
+        // is the client's.
         Some(last) if quoted => *last = Hop::default(),
         _ => drop(hops.pop()),
     }
@@ -227,7 +234,8 @@ fn note(hop: &mut Hop, pair: &str) {
     }
 }
 
-/// An address with or without a port, an IPv6 one with or without brackets; `unknown` and `_names` are none.
+/// An address with or without a port, an IPv6 one with or without brackets; `unknown` and `_names`
+/// are none.
 fn node(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.parse::<IpAddr>().ok();
@@ -262,12 +270,13 @@ mod tests {
     }
 
     /// Seen from 10.0.0.1, which is trusted like all of 10.0.0.0/8.
-    fn client(lines: &[(&str, &str)]) -> Client {
+    fn client(lines: &[(&str, &str)]) -> ForwardedClient {
         from("10.0.0.1:4000", lines)
     }
 
-    fn from(peer: &str, lines: &[(&str, &str)]) -> Client {
-        let trusted = Trusted::new(["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+    fn from(peer: &str, lines: &[(&str, &str)]) -> ForwardedClient {
+        let trusted =
+            TrustedProxies::new(["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         trusted.client(peer.parse().unwrap(), false, None, &headers(lines))
     }
 
@@ -391,7 +400,8 @@ mod tests {
     #[test]
     fn the_target_of_the_request_counts_before_its_header() {
         let map = headers(&[("host", "other")]);
-        let seen = Trusted::default().client("1.1.1.1:1".parse().unwrap(), true, Some("h:1"), &map);
+        let seen =
+            TrustedProxies::default().client("1.1.1.1:1".parse().unwrap(), true, Some("h:1"), &map);
         assert_eq!(seen.host.unwrap().as_str(), "h:1");
         assert!(!seen.proxied);
     }

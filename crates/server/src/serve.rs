@@ -10,22 +10,22 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use seawall_kernel::http::Dispatcher;
-use seawall_kernel::{Finding, Kernel};
-use seawall_meta::{Dialect, Meta};
+use seawall_kernel::{HealthFinding, Kernel};
+use seawall_meta::{Meta, SqlDialect};
 use seawall_types::lane::Lane;
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 use seawall_types::{Error, Secret};
 
 use crate::banner::Banner;
-use crate::command::Common;
-use crate::compose::{self, Ground, House};
-use crate::config::{Address, Config};
-use crate::first::FirstPassword;
-use crate::front::{self, Front};
+use crate::command::CommonOptions;
+use crate::compose::{self, App, Runtime};
+use crate::config::{Config, ListenAddress};
+use crate::first_password::FirstPassword;
+use crate::frontend::{self, Frontend};
 use crate::health::Health;
 use crate::lock::DataLock;
-use crate::ops::Ops;
-use crate::proxy::Trusted;
+use crate::ops::ManagementRoutes;
+use crate::proxy::TrustedProxies;
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 use crate::{memory, signals};
@@ -36,9 +36,13 @@ use seawall_net::{Serve, Server, raise_open_files};
 const AFTERWORK: Duration = Duration::from_secs(10);
 
 /// Serves until the process is told to stop.
-pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal) -> Result<()> {
+pub async fn serve(
+    common: &CommonOptions,
+    listen: Option<ListenAddress>,
+    terminal: Terminal,
+) -> Result<()> {
     let config = common.load(listen)?;
-    let ground = Ground::machine();
+    let ground = Runtime::machine();
     let logging = crate::log::install(&config.log, Arc::clone(&ground.clock))?;
     warn_of_gaps(&config);
     let telemetry = Telemetry::install()?;
@@ -47,7 +51,7 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let _lock = DataLock::take(&data)?;
     let meta = compose::open_meta(&config, &data, &ground).await?;
     prepare_schema(&meta).await?;
-    let house = House::open(&config, &data, meta, &ground).await?;
+    let house = App::open(&config, &data, meta, &ground).await?;
     let file = FirstPassword::of(&data);
     let first = first_administrator(&house, &file).await?;
     house.start().await?;
@@ -56,9 +60,9 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
     let health = checks(Health::new(&lifecycle), &house.kernel);
     let health = Arc::new(health.with_features(house.checks()));
     let token = config.management.token.clone();
-    let ops = Ops::new(Arc::clone(&health), telemetry.clone(), token);
+    let ops = ManagementRoutes::new(Arc::clone(&health), telemetry.clone(), token);
     let own = config.management.address.is_none().then_some(&ops);
-    let dispatcher = house.dispatcher(front::routes(own), logging.requests.clone())?;
+    let dispatcher = house.dispatcher(frontend::routes(own), logging.requests.clone())?;
     let server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;
     let addresses = server.addresses();
     // Before it is watched: of two looks at the same time, one would find the other in its way.
@@ -88,7 +92,7 @@ pub async fn serve(common: &Common, listen: Option<Address>, terminal: Terminal)
 /// Brings the embedded database's schema up to date, and refuses any other that is not.
 async fn prepare_schema(meta: &Meta) -> Result<()> {
     let migrator = compose::migrator(meta);
-    if meta.dialect() == Dialect::Sqlite {
+    if meta.dialect() == SqlDialect::Sqlite {
         migrator
             .apply()
             .await
@@ -102,7 +106,7 @@ async fn prepare_schema(meta: &Meta) -> Result<()> {
 
 /// Makes the first administrator at the very first start. The password is kept before the user is
 /// made, and said once.
-async fn first_administrator(house: &House, file: &FirstPassword) -> Result<Option<Secret>> {
+async fn first_administrator(house: &App, file: &FirstPassword) -> Result<Option<Secret>> {
     let op = house.kernel.internal_op(Lane::Control, "start");
     let mut kept = false;
     let made = house
@@ -136,9 +140,9 @@ fn warn_of_gaps(config: &Config) {
 fn listeners(
     config: &Config,
     dispatcher: Arc<Dispatcher>,
-    ops: &Ops,
+    ops: &ManagementRoutes,
     lifecycle: &Lifecycle,
-    ground: &Ground,
+    ground: &Runtime,
 ) -> Result<Server> {
     let networks: Vec<_> = config
         .trusted_proxies
@@ -147,9 +151,9 @@ fn listeners(
         .collect();
     let clock = Arc::clone(&ground.clock);
     let mut server = Server::new(&config.limits, &networks, lifecycle, clock);
-    let front: Arc<dyn Serve> = Arc::new(Front::new(
+    let front: Arc<dyn Serve> = Arc::new(Frontend::new(
         dispatcher,
-        Trusted::new(networks),
+        TrustedProxies::new(networks),
         &*ground.random,
     ));
     server.listen(&config.listeners, &front)?;
@@ -163,24 +167,25 @@ fn listeners(
     Ok(server)
 }
 
-/// After a look at the disk that waited for an fsync and found nothing wrong, so many do without: with the pace of
-/// [`Health::watch`] that makes one fsync in ten seconds, which no disk feels.
+/// After a look at the disk that waited for an fsync and found nothing wrong, so many do without:
+/// with the pace of [`Health::watch`] that makes one fsync in ten seconds, which no disk feels.
 const CHEAP_LOOKS: u32 = 4;
 
-/// What readiness looks at. Only what pulls need may fail it; the rest degrades (design 5.22).
+/// What readiness looks at. Only what pulls need may fail it; the rest degrades (decision 16).
 pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
     let database = Arc::clone(kernel);
     let storage = Arc::clone(kernel);
-    // How many looks at the disk may do without waiting for it; none while something was wrong the last time.
+    // How many looks at the disk may do without waiting for it; none while something was wrong the
+    // last time.
     let cheap = Arc::new(AtomicU32::new(0));
     health
         .with("database", move || {
             let kernel = Arc::clone(&database);
             async move {
                 match kernel.meta().health().await {
-                    Ok(health) if health.writable => Finding::Ok,
-                    Ok(_) => Finding::Degraded("the database takes no writes".to_owned()),
-                    Err(_) => Finding::Degraded("the database does not answer".to_owned()),
+                    Ok(health) if health.writable => HealthFinding::Ok,
+                    Ok(_) => HealthFinding::Degraded("the database takes no writes".to_owned()),
+                    Err(_) => HealthFinding::Degraded("the database does not answer".to_owned()),
                 }
             }
             .boxed()
@@ -195,9 +200,9 @@ pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
                     Ok(()) => {
                         let next = left.checked_sub(1).unwrap_or(CHEAP_LOOKS);
                         cheap.store(next, Ordering::Relaxed);
-                        Finding::Ok
+                        HealthFinding::Ok
                     }
-                    Err(error) => Finding::Degraded(error.to_string()),
+                    Err(error) => HealthFinding::Degraded(error.to_string()),
                 }
             }
             .boxed()
@@ -205,7 +210,7 @@ pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
 }
 
 /// Starts what watches beside the listeners.
-fn watch(ground: &Ground, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry: &Telemetry) {
+fn watch(ground: &Runtime, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry: &Telemetry) {
     let tracker = &ground.tracker;
     let phases = lifecycle.clone();
     tracker.spawn(

@@ -3,7 +3,8 @@
 use seawall_net::lifecycle::{Lifecycle, Phase};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Turns signals into phases, until the process ends: the first SIGTERM or SIGINT stops, the second aborts, SIGHUP reloads.
+/// Turns signals into phases, until the process ends: the first SIGTERM or SIGINT stops, the second
+/// aborts, SIGHUP reloads.
 pub async fn follow(lifecycle: Lifecycle) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,5 @@
-//! The process's metrics: the recorder that all crates write to, and the text that Prometheus reads.
+//! The process's metrics: the recorder that all crates write to, and the text that Prometheus
+//! reads.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Standard output and standard error of the command line, and what can be asked at a terminal. Everything that the program says,
-//! except the log, goes through here.
+//! Standard output and standard error of the command line, and what can be asked at a terminal.
+//! Everything that the program says, except the log, goes through here.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -25,7 +25,7 @@ impl Terminal {
     }
 
     /// Writes a line to standard error. Where that fails there is nobody left to tell.
-    pub fn complain(self, text: impl Display) {
+    pub fn write_error(self, text: impl Display) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 

@@ -1,4 +1,4 @@
-//! Conditional requests: `If-Match`, `If-None-Match`, `If-Range` (distribution §4.7, §5.9, §9.18;
+//! Conditional requests: `If-Match`, `If-None-Match`, `If-Range` (protocol §4.7, §5.9, §9.18;
 //! RFC 9110 §13).
 //!
 //! The entity tag of a manifest or blob is its digest in quotes. Clients send it quoted, weak, in

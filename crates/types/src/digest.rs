@@ -1,4 +1,4 @@
-//! Digests (distribution §2.6–2.8): an algorithm and a hash, as text outside and as one algorithm
+//! Digests (protocol §2.6–2.8): an algorithm and a hash, as text outside and as one algorithm
 //! byte and the raw hash inside.
 //!
 //! Only algorithms that this server can compute are digests here; `sha384` or `blake3` are
@@ -187,7 +187,7 @@ impl Digest {
     }
 }
 
-/// `component (sep component)*` with component `[a-z0-9]+` and sep `[+._-]` (distribution §2.6).
+/// `component (sep component)*` with component `[a-z0-9]+` and sep `[+._-]` (protocol §2.6).
 fn is_algorithm_name(name: &str) -> bool {
     name.split(['+', '.', '_', '-']).all(|component| {
         !component.is_empty()
@@ -197,7 +197,7 @@ fn is_algorithm_name(name: &str) -> bool {
     })
 }
 
-/// `[a-zA-Z0-9=_-]+` (distribution §2.6).
+/// `[a-zA-Z0-9=_-]+` (protocol §2.6).
 fn is_encoded(encoded: &str) -> bool {
     !encoded.is_empty()
         && encoded

@@ -1,4 +1,4 @@
-//! The value of a `Host` header, checked before anything is built from it (DESIGN §5.11: the token
+//! The value of a `Host` header, checked before anything is built from it (decision 21: the token
 //! realm is the configured public address, else the validated Host).
 //!
 //! A valid host is not a trusted one: it says where the client believes to be, and goes back to

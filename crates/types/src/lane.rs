@@ -1,4 +1,4 @@
-//! Lanes: the classes of work between which nothing may leak (DESIGN §4).
+//! Lanes: the classes of work between which nothing may leak (decision 17).
 //!
 //! Every route and every job names its lane. A lane has seats, a share of the database and of the
 //! CPU, bytes in flight, a bounded queue and a deadline; how large these are is the kernel's

@@ -7,9 +7,9 @@
 //! the parsers.
 //!
 //! It must never do I/O, name an async runtime, read a clock or draw randomness: clocks, randomness
-//! and task spawning are traits here ([`time::Clock`], [`time::Random`], [`work::Spawn`]) and live
-//! elsewhere. Words and statuses of a wire dialect do not belong here either: [`error::Reason`] is
-//! neutral, and each dialect's renderer translates it.
+//! and task spawning are traits here ([`time::Clock`], [`time::Random`], [`work::Spawner`]) and
+//! live elsewhere. Words and statuses of a wire dialect do not belong here either:
+//! [`error::Reason`] is neutral, and each dialect's renderer translates it.
 //!
 //! The hard part is [`manifest`]: bytes that other programs will decode more leniently than we do.
 
@@ -48,4 +48,4 @@ pub use reference::Reference;
 pub use secret::Secret;
 pub use tag::Tag;
 pub use time::{Clock, Millis, Random};
-pub use work::{Context, Cost, CostSnapshot, Spawn, Tasks};
+pub use work::{Context, Cost, CostSnapshot, Spawner, Tasks};

@@ -1,4 +1,4 @@
-//! The writer of `Link: <…>; rel="next"` (distribution §11.4, RFC 8288).
+//! The writer of `Link: <…>; rel="next"` (protocol §11.4, RFC 8288).
 //!
 //! Everything that is not plainly harmless is percent-encoded, so that no name or cursor, however
 //! odd, can leave the angle brackets or begin another header.

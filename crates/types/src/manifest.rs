@@ -1,4 +1,4 @@
-//! Manifests: the only bytes of clients that this server understands (distribution §9.6–9.14,
+//! Manifests: the only bytes of clients that this server understands (protocol §9.6–9.14,
 //! §9.19, §14.3).
 //!
 //! The bytes are stored and served as they came; what is parsed here is what the server must know
@@ -23,7 +23,7 @@ use crate::digest::DigestError;
 use crate::error::{Error, Reason};
 use crate::media_type::{self, MediaType};
 
-/// The longest manifest in bytes: what clients are willing to read (distribution §4.11, §9.9).
+/// The longest manifest in bytes: what clients are willing to read (protocol §4.11, §9.9).
 pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
 /// How deep objects and arrays may be nested, the manifest itself being the first.
@@ -63,13 +63,13 @@ pub struct Manifest {
     pub config: Option<Descriptor>,
     /// The layers of an image, possibly none.
     pub layers: Vec<Descriptor>,
-    /// The entries of an index, possibly none. An entry may turn out to be a blob (distribution
+    /// The entries of an index, possibly none. An entry may turn out to be a blob (protocol
     /// §9.8).
     pub manifests: Vec<Descriptor>,
     /// What it refers to, which need not exist.
     pub subject: Option<Descriptor>,
     /// Its own artifact type, else the type of the config; `None` for an index without one
-    /// (distribution §10.4).
+    /// (protocol §10.4).
     pub artifact_type: Option<String>,
     /// Its annotations, exactly.
     pub annotations: BTreeMap<String, String>,

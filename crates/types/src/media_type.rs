@@ -1,4 +1,4 @@
-//! Media types (distribution §12.1): what a manifest, config or layer says it is.
+//! Media types (protocol §12.1): what a manifest, config or layer says it is.
 //!
 //! Only the type of a manifest is ever judged. What configs and layers call themselves is their
 //! makers' business, so a media type is compared as it was written: nothing is lower-cased, and

@@ -1,9 +1,9 @@
-//! Names of namespaces and repositories (distribution §2.1–2.3, §2.10).
+//! Names of namespaces and repositories (protocol §2.1–2.3, §2.10).
 //!
 //! A repository is a namespace and a path inside it. A one-part name `hello` *is* `library/hello`:
 //! both compare equal and hash alike, and [`RepositoryName::as_written`] still gives back what the
 //! client wrote. The scanner is written by hand, so that it is linear in the length, and lengths
-//! are checked first. A joined name is never stored (DESIGN §5.6): stores keep the two parts.
+//! are checked first. A joined name is never stored (decision 19): stores keep the two parts.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -117,7 +117,7 @@ pub struct RepositoryName {
 }
 
 impl RepositoryName {
-    /// Checks `<name>` of distribution §2.1; at most [`MAX_NAME_BYTES`] with its namespace.
+    /// Checks `<name>` of protocol §2.1; at most [`MAX_NAME_BYTES`] with its namespace.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.len() > MAX_NAME_BYTES {
             return Err(NameError::TooLong);

@@ -1,4 +1,4 @@
-//! Page parameters of listings, `n` and `last` (distribution §11.2, §11.3, §14.13).
+//! Page parameters of listings, `n` and `last` (protocol §11.2, §11.3, §14.13).
 
 use crate::error::{Error, Reason};
 

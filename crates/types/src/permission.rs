@@ -1,4 +1,4 @@
-//! Who may do what, in words: roles, visibilities, kinds and states (DESIGN §5.8, §5.9).
+//! Who may do what, in words: roles, visibilities, kinds and states (decision 19).
 //!
 //! Only the words and their order live here. Which role an act needs is the kernel's one table;
 //! nothing here decides.

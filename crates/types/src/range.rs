@@ -1,4 +1,4 @@
-//! Byte ranges: what a `Range` header asks of a blob (distribution §5.4–5.7, §5.12; RFC 9110 §14)
+//! Byte ranges: what a `Range` header asks of a blob (protocol §5.4–5.7, §5.12; RFC 9110 §14)
 //! and where a chunk says it goes (§7.3).
 
 use crate::error::{Error, Reason};
@@ -47,7 +47,8 @@ impl ByteRanges {
     /// like `500-0`, for which the conformance program wants 416 (§5.6). Ranges that overlap are
     /// merged, and then all are in ascending order. Ranges that merely touch stay apart and
     /// otherwise the order is the client's, because clients match parts to what they asked for.
-    /// What begins where nothing ends is nothing, whole: caches add a range to all that they ask (§5.5).
+    /// What begins where nothing ends is nothing, whole: caches add a range to all that they ask
+    /// (§5.5).
     pub fn parse(header: &str, size: u64) -> RangeAnswer {
         if header.len() > MAX_RANGE_HEADER_BYTES {
             return RangeAnswer::Whole;
@@ -66,7 +67,7 @@ impl ByteRanges {
                 continue;
             }
             specs += 1;
-            let Some(spec) = Spec::parse(spec) else {
+            let Some(spec) = RangeSpec::parse(spec) else {
                 return RangeAnswer::Whole;
             };
             if specs > MAX_RANGES {
@@ -87,13 +88,13 @@ impl ByteRanges {
 const BLANK: [char; 2] = [' ', '\t'];
 
 /// One member of a range set.
-enum Spec {
+enum RangeSpec {
     From(u64),
     Between(u64, u64),
     Last(u64),
 }
 
-impl Spec {
+impl RangeSpec {
     fn parse(text: &str) -> Option<Self> {
         match text.split_once('-')? {
             ("", last) => Some(Self::Last(saturating_number(last)?)),

@@ -1,4 +1,4 @@
-//! What follows `/manifests/` in a path: a tag or a digest, never anything else (distribution
+//! What follows `/manifests/` in a path: a tag or a digest, never anything else (protocol
 //! §2.5).
 
 use std::fmt;

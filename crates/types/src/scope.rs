@@ -1,9 +1,9 @@
-//! Scopes: what a token request asks for and what a token holds (distribution §13.2, §13.5).
+//! Scopes: what a token request asks for and what a token holds (protocol §13.2, §13.5).
 //!
 //! Resource types and actions that this server does not know are dropped, not refused; a scope that
 //! is malformed is refused. Names stay as they were written, because the standard's tokens hold
 //! them so; [`Scopes::allow`] compares canonical names. A scope is a ceiling and never a proof of
-//! anything (DESIGN §5.10).
+//! anything (decision 1).
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -205,7 +205,7 @@ impl fmt::Display for Scope {
 
 /// The form of a token's `access` claim.
 #[derive(Serialize, Deserialize)]
-struct Access<'a> {
+struct AccessClaim<'a> {
     #[serde(rename = "type", borrow)]
     kind: std::borrow::Cow<'a, str>,
     #[serde(borrow)]
@@ -221,7 +221,7 @@ impl Serialize for Scope {
             .iter()
             .map(|action| action.as_str().into())
             .collect();
-        let access = Access {
+        let access = AccessClaim {
             kind: self.kind.as_str().into(),
             name: self.name.as_str().into(),
             actions,
@@ -366,8 +366,8 @@ impl Serialize for Scopes {
 /// Reads an `access` claim; kinds and actions that are not known grant nothing.
 impl<'de> Deserialize<'de> for Scopes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let access = Vec::<Access<'de>>::deserialize(deserializer)?;
-        let scope = |entry: Access<'de>| {
+        let access = Vec::<AccessClaim<'de>>::deserialize(deserializer)?;
+        let scope = |entry: AccessClaim<'de>| {
             let actions = entry
                 .actions
                 .iter()

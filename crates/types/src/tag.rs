@@ -1,4 +1,4 @@
-//! Tags (distribution §2.4): the movable names of manifests. They are case-sensitive and compare
+//! Tags (protocol §2.4): the movable names of manifests. They are case-sensitive and compare
 //! bytewise.
 
 use std::fmt;
@@ -27,7 +27,7 @@ impl From<TagError> for Error {
 pub struct Tag(String);
 
 impl Tag {
-    /// Checks the grammar of distribution §2.4.
+    /// Checks the grammar of protocol §2.4.
     pub fn parse(text: &str) -> Result<Self, TagError> {
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         let fits = text.len() <= MAX_TAG_BYTES

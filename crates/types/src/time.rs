@@ -4,7 +4,7 @@
 //! Two kinds of time never mix: [`Millis`] is a point in civil time, which replicas compare and
 //! databases store, and a [`Duration`] on [`Clock::elapsed`] measures how long something took in
 //! this process. Deadlines use the second, history and leases the first (and there the database's,
-//! DESIGN §5.4).
+//! decision 18).
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -93,7 +93,8 @@ impl fmt::Display for Millis {
                 "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
             );
         }
-        // Each line of the log begins with a time, and writing digits is a fraction of what formatting numbers is.
+        // Each line of the log begins with a time, and writing digits is a fraction of what
+        // formatting numbers is.
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let parts = [
             (year, 3),

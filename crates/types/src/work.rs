@@ -1,7 +1,7 @@
 //! What every piece of work carries through the substrate: its lane, its deadline, its meter and
 //! the position it has seen; and the door by which work is spawned.
 //!
-//! Handles for SQL, transfers and hashing are made from a [`Context`] (DESIGN §5.2), so that
+//! Handles for SQL, transfers and hashing are made from a [`Context`] (decision 17), so that
 //! routing, timeouts and charging can change without touching a single caller. A context never says
 //! who is asking: that is the kernel's `Op`.
 
@@ -191,17 +191,17 @@ impl CostSnapshot {
 }
 
 /// Work that runs by itself.
-pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The only door to spawned work: whoever stands behind it names, counts and drains what runs.
-pub trait Spawn: Send + Sync {
+pub trait Spawner: Send + Sync {
     /// Runs `work` to its end; nobody who goes away cancels it. `name` is what metrics and logs
     /// call it.
-    fn spawn(&self, name: &'static str, work: Work);
+    fn spawn(&self, name: &'static str, work: TaskFuture);
 }
 
 /// The shared door to spawned work.
-pub type Tasks = Arc<dyn Spawn>;
+pub type Tasks = Arc<dyn Spawner>;
 
 #[cfg(test)]
 mod tests {

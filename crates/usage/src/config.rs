@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Range, Section};
+use seawall_config::{NumberRange, RuleViolation, Section};
 use serde::{Deserialize, Serialize};
 
 /// The activity log and the counts of pulls.
@@ -38,11 +38,11 @@ impl Default for Config {
 const DAY: Duration = Duration::from_hours(24);
 
 impl Section for Config {
-    fn validate(&self) -> Vec<Invalid> {
-        Invalid::ranges(&[
-            Range::new("flush_seconds", self.flush_seconds, 1, 600),
-            Range::new("activity_days", self.activity_days, 1, 3650),
-            Range::new("pull_count_days", self.pull_count_days, 1, 36_500),
+    fn validate(&self) -> Vec<RuleViolation> {
+        RuleViolation::ranges(&[
+            NumberRange::new("flush_seconds", self.flush_seconds, 1, 600),
+            NumberRange::new("activity_days", self.activity_days, 1, 3650),
+            NumberRange::new("pull_count_days", self.pull_count_days, 1, 36_500),
         ])
     }
 }

@@ -14,13 +14,13 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_kernel::jobs::Outcome;
+use seawall_kernel::jobs::JobOutcome;
 use seawall_kernel::{Feature, FeaturePlan, Kernel};
 use seawall_types::lane::Lane;
 
 pub use config::Config;
-pub use reading::{Activity, pulls_of, recent_activity};
-use retention::ForgetUsage;
+pub use reading::{ActivityEntry, pulls_of, recent_activity};
+use retention::PruneUsage;
 
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 const FORGET_MORE: Duration = Duration::from_secs(1);
@@ -52,8 +52,8 @@ pub fn plan<C: AsRef<Arc<Kernel>> + 'static>() -> FeaturePlan<C> {
         })
 }
 
-/// What runs where the configuration switches it on: it starts the task that writes the counts of this
-/// process, which writes them once more when the process stops.
+/// What runs where the configuration switches it on: it starts the task that writes the counts of
+/// this process, which writes them once more when the process stops.
 pub fn feature(kernel: &Arc<Kernel>, config: Config) -> Feature {
     let counts = pulls::start(kernel, config.flush());
     Feature::new("usage")
@@ -61,16 +61,16 @@ pub fn feature(kernel: &Arc<Kernel>, config: Config) -> Feature {
             activity::record(&op, &events).await
         })
         .watch(counts)
-        .job(Lane::Background, move |op, _: ForgetUsage| {
+        .job(Lane::Background, move |op, _: PruneUsage| {
             let config = config.clone();
             async move {
                 let more = retention::forget(&op, &config).await?;
-                Ok(Outcome::Again(if more {
+                Ok(JobOutcome::Again(if more {
                     FORGET_MORE
                 } else {
                     FORGET_EVERY
                 }))
             }
         })
-        .always(&ForgetUsage {}, FORGET_EVERY)
+        .always(&PruneUsage {}, FORGET_EVERY)
 }

@@ -10,11 +10,11 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use seawall_kernel::events::{Pulled, Watch};
+use seawall_kernel::events::{PullNotice, PullWatcher};
 use seawall_kernel::{Kernel, Op};
 use seawall_meta::args;
 use seawall_types::lane::Lane;
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 use seawall_types::{Millis, NamespaceId, RepositoryId, Result};
 
 use crate::store;
@@ -26,19 +26,19 @@ const BATCH: usize = 256;
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
 /// A day (counted from 1970, UTC) and a repository.
-type Counted = (i64, RepositoryId);
+type CountKey = (i64, RepositoryId);
 
 /// The counts of this process that are not written yet.
-pub(crate) struct Counts {
+pub(crate) struct PendingCounts {
     // The kernel holds its watchers; holding it here would keep both forever.
     kernel: Weak<Kernel>,
-    waiting: Mutex<HashMap<Counted, (NamespaceId, u64)>>,
+    waiting: Mutex<HashMap<CountKey, (NamespaceId, u64)>>,
     most: usize,
 }
 
 /// One count to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Count {
+pub(crate) struct PullCount {
     pub(crate) day: i64,
     pub(crate) repository: RepositoryId,
     pub(crate) namespace: NamespaceId,
@@ -46,8 +46,8 @@ pub(crate) struct Count {
 }
 
 /// Makes the counts and starts the task that writes them.
-pub(crate) fn start(kernel: &Arc<Kernel>, period: Duration) -> Arc<Counts> {
-    let counts = Arc::new(Counts::new(kernel, MOST));
+pub(crate) fn start(kernel: &Arc<Kernel>, period: Duration) -> Arc<PendingCounts> {
+    let counts = Arc::new(PendingCounts::new(kernel, MOST));
     let (writing, kernel) = (Arc::clone(&counts), Arc::clone(kernel));
     let tracker = Arc::clone(kernel.tracker());
     tracker.spawn(
@@ -84,7 +84,7 @@ pub(crate) fn day(at: Millis) -> i64 {
     at.get().div_euclid(MILLIS_PER_DAY)
 }
 
-impl Counts {
+impl PendingCounts {
     pub(crate) fn new(kernel: &Arc<Kernel>, most: usize) -> Self {
         Self {
             kernel: Arc::downgrade(kernel),
@@ -96,9 +96,9 @@ impl Counts {
     /// Writes what was counted. What cannot be written is kept.
     pub(crate) async fn flush(&self, op: &Op) -> Result<()> {
         let taken = std::mem::take(&mut *self.lock());
-        let mut counts: Vec<Count> = taken
+        let mut counts: Vec<PullCount> = taken
             .into_iter()
-            .map(|((day, repository), (namespace, pulls))| Count {
+            .map(|((day, repository), (namespace, pulls))| PullCount {
                 day,
                 repository,
                 namespace,
@@ -126,7 +126,7 @@ impl Counts {
         self.lock().len()
     }
 
-    fn add(&self, count: &Count) {
+    fn add(&self, count: &PullCount) {
         let mut waiting = self.lock();
         let full = waiting.len() >= self.most;
         match waiting.entry((count.day, count.repository)) {
@@ -140,17 +140,17 @@ impl Counts {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Counted, (NamespaceId, u64)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CountKey, (NamespaceId, u64)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Watch for Counts {
-    fn pulled(&self, pulled: &Pulled<'_>) {
+impl PullWatcher for PendingCounts {
+    fn pulled(&self, pulled: &PullNotice<'_>) {
         let Some(kernel) = self.kernel.upgrade() else {
             return;
         };
-        self.add(&Count {
+        self.add(&PullCount {
             day: day(kernel.now()),
             repository: pulled.repository,
             namespace: pulled.namespace,
@@ -159,7 +159,7 @@ impl Watch for Counts {
     }
 }
 
-async fn write(op: &Op, batch: &[Count]) -> Result<()> {
+async fn write(op: &Op, batch: &[PullCount]) -> Result<()> {
     op.transaction(batch.to_vec(), |tx, _op, batch| {
         Box::pin(async move {
             for count in batch {

@@ -14,7 +14,7 @@
 //! # }
 //! ```
 
-use seawall_kernel::auth::{Existing, Inspect};
+use seawall_kernel::auth::{ExistingAct, Inspect};
 use seawall_kernel::events::EventKind;
 use seawall_kernel::{Installation, Op, Repo};
 use seawall_meta::args;
@@ -25,7 +25,7 @@ use crate::store;
 
 /// One line of the activity log, with the names as they were.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Activity {
+pub struct ActivityEntry {
     /// When it happened, by the database's clock.
     pub at: Millis,
     /// What happened; `None` for a kind that no crate of this process declares.
@@ -49,14 +49,14 @@ pub async fn recent_activity(
     op: &Op,
     _installation: &Installation<Inspect>,
     limit: u32,
-) -> Result<Vec<Activity>> {
+) -> Result<Vec<ActivityEntry>> {
     let rows = op
         .sql()
         .all(&store::ACTIVITY_RECENT, args![i64::from(limit)])
         .await?;
     rows.iter()
         .map(|row| {
-            Ok(Activity {
+            Ok(ActivityEntry {
                 at: row.millis(0)?,
                 kind: op.kernel().event_types().find(row.int(1)?),
                 namespace: row.opt_string(2)?,
@@ -71,7 +71,7 @@ pub async fn recent_activity(
 }
 
 /// How often manifests of a repository were pulled, as far as it was written down.
-pub async fn pulls_of<A: Existing>(op: &Op, repo: &Repo<A>) -> Result<u64> {
+pub async fn pulls_of<A: ExistingAct>(op: &Op, repo: &Repo<A>) -> Result<u64> {
     let row = op.sql().one(&store::PULLS_OF, args![repo.id()]).await?;
     Ok(u64::try_from(row.opt_int(0)?.unwrap_or_default()).unwrap_or_default())
 }

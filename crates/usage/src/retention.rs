@@ -14,9 +14,9 @@ const BATCH: u64 = 1000;
 
 /// Removes activity and counts that are older than the configuration says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ForgetUsage {}
+pub(crate) struct PruneUsage {}
 
-impl Job for ForgetUsage {
+impl Job for PruneUsage {
     const KIND: &'static str = "usage.forget";
 }
 

@@ -48,7 +48,8 @@ seawall_meta::statements! {
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .to_owned();
 
-    /// Removes the oldest of what is older than it may be. Arguments: keep, in ms; how many at most.
+    /// Removes the oldest of what is older than it may be. Arguments: keep, in ms; how many at
+    /// most.
     ACTIVITY_FORGET: |d| {
         let batch = Batch {
             table: "usage_activity",

@@ -1,9 +1,10 @@
 //! What holds for every parser of outside bytes, whatever the bytes are.
 //!
-//! Each check is a function of bytes that panics where a parser breaks its word: not only by panicking itself, but
-//! by accepting what its grammar (written down here a second time, as a regular expression or as a reader of our
-//! own) refuses, by losing on the way out and back what it took in, or by passing its limits. `fuzz/` feeds them
-//! what a fuzzer invents (`make fuzz`); the tests of this crate feed them the seeds and everything that ever failed.
+//! Each check is a function of bytes that panics where a parser breaks its word: not only by
+//! panicking itself, but by accepting what its grammar (written down here a second time, as a
+//! regular expression or as a reader of our own) refuses, by losing on the way out and back what it
+//! took in, or by passing its limits. `fuzz/` feeds them what a fuzzer invents (`make fuzz`); the
+//! tests of this crate feed them the seeds and everything that ever failed.
 //!
 //! Nothing here may depend on anything but its bytes: an input that failed must fail again.
 
@@ -18,10 +19,10 @@ mod edges;
 mod words;
 
 /// A check: it panics when what it stands for does not hold for these bytes.
-pub type Check = fn(&[u8]);
+pub type ParserCheck = fn(&[u8]);
 
 /// Every check under the name of its fuzz target.
-pub const ALL: &[(&str, Check)] = &[
+pub const ALL: &[(&str, ParserCheck)] = &[
     ("names", words::name::names),
     ("digest", words::name::digest),
     ("media_type", words::header::media_type),

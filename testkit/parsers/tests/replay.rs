@@ -1,5 +1,6 @@
-//! Feeds every check its seeds and all that ever failed, with an ordinary compiler: what `make fuzz` once found
-//! stays found. It must never be satisfied with nothing: a check without seeds fails.
+//! Feeds every check its seeds and all that ever failed, with an ordinary compiler: what `make
+//! fuzz` once found stays found. It must never be satisfied with nothing: a check without seeds
+//! fails.
 
 #![expect(clippy::expect_used, reason = "these are tests")]
 
@@ -49,7 +50,8 @@ fn seeds_and_what_once_failed_hold() {
     }
 }
 
-/// What is cut short or has one byte changed is where parsers stumble; no fuzzer is needed for that.
+/// What is cut short or has one byte changed is where parsers stumble; no fuzzer is needed for
+/// that.
 #[test]
 fn pieces_of_the_seeds_hold() {
     for (name, check) in seawall_parsers::ALL {

@@ -5,30 +5,33 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::world::{Key, Seen, World};
+use super::model::{ClientModel, ModelKey, Observed};
 
 /// Something that the server shows and must not, or does not show and must.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// What was asked for.
-    pub key: Key,
+    pub key: ModelKey,
     /// What it must have shown: one for each world that is allowed.
-    pub allowed: Vec<Seen>,
+    pub allowed: Vec<Observed>,
     /// What it showed.
-    pub seen: Seen,
+    pub seen: Observed,
 }
 
 /// Holds what was seen against the allowed worlds, and says which of them it is.
 ///
 /// All that was seen must be of one world: half of a step is as wrong as a push that is lost. If it
 /// is of none, the violations are those of the world that comes closest.
-pub fn check(allowed: &[World], seen: &BTreeMap<Key, Seen>) -> Result<usize, Vec<Violation>> {
-    let differences = |world: &World| -> Vec<Key> {
-        let differs = |(key, seen): &(&Key, &Seen)| world.shows(key) != **seen;
+pub fn check(
+    allowed: &[ClientModel],
+    seen: &BTreeMap<ModelKey, Observed>,
+) -> Result<usize, Vec<Violation>> {
+    let differences = |world: &ClientModel| -> Vec<ModelKey> {
+        let differs = |(key, seen): &(&ModelKey, &Observed)| world.shows(key) != **seen;
         let found = seen.iter().filter(differs);
         found.map(|(key, _)| key.clone()).collect()
     };
-    let mut closest: Option<Vec<Key>> = None;
+    let mut closest: Option<Vec<ModelKey>> = None;
     for (index, world) in allowed.iter().enumerate() {
         let found = differences(world);
         if found.is_empty() {
@@ -38,9 +41,9 @@ pub fn check(allowed: &[World], seen: &BTreeMap<Key, Seen>) -> Result<usize, Vec
             closest = Some(found);
         }
     }
-    let violation = |key: Key| Violation {
+    let violation = |key: ModelKey| Violation {
         allowed: allowed.iter().map(|world| world.shows(&key)).collect(),
-        seen: seen.get(&key).cloned().unwrap_or(Seen::Nothing),
+        seen: seen.get(&key).cloned().unwrap_or(Observed::Nothing),
         key,
     };
     Err(closest.into_iter().flatten().map(violation).collect())
@@ -56,7 +59,7 @@ impl fmt::Display for Violation {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for ModelKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob(name, digest) => write!(f, "blob {name} {digest}"),
@@ -68,7 +71,7 @@ impl fmt::Display for Key {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use seawall_types::digest::{Algorithm, Digest};
         match self {
@@ -90,7 +93,7 @@ mod tests {
     use seawall_types::digest::{Algorithm, Digest};
 
     use super::*;
-    use crate::crash::step::{Manifest, Step};
+    use crate::crash::step::{LabStep, PushedManifest};
 
     const REPOSITORY: &str = "lab/one";
 
@@ -99,25 +102,25 @@ mod tests {
         (Digest::of(Algorithm::Sha256, &bytes), bytes)
     }
 
-    fn single(text: &'static str) -> Step {
+    fn single(text: &'static str) -> LabStep {
         let (digest, bytes) = blob(text);
-        Step::Single {
+        LabStep::Single {
             repository: REPOSITORY.to_owned(),
             digest,
             bytes,
         }
     }
 
-    fn put(number: u64, tag: &str) -> Step {
-        Step::PutManifest {
+    fn put(number: u64, tag: &str) -> LabStep {
+        LabStep::PutManifest {
             repository: REPOSITORY.to_owned(),
             tag: Some(tag.to_owned()),
-            manifest: Manifest::of(number, &[blob("a"), blob("b")]),
+            manifest: PushedManifest::of(number, &[blob("a"), blob("b")]),
         }
     }
 
-    fn world(steps: &[Step]) -> World {
-        let mut world = World::default();
+    fn world(steps: &[LabStep]) -> ClientModel {
+        let mut world = ClientModel::default();
         for step in steps {
             world.take(step, Some("/v2/lab/one/blobs/uploads/1"));
         }
@@ -125,14 +128,18 @@ mod tests {
     }
 
     /// What a server shows that holds exactly this world, asked for all that either knows.
-    fn shown(world: &World, asked: &World) -> BTreeMap<Key, Seen> {
+    fn shown(world: &ClientModel, asked: &ClientModel) -> BTreeMap<ModelKey, Observed> {
         let keys = asked.keys().into_iter().chain(world.keys());
         keys.map(|key| (key.clone(), world.shows(&key))).collect()
     }
 
     /// The violations if `acknowledged` were answered, `unanswered` was not, and the server then
     /// holds `held`.
-    fn violations(acknowledged: &[Step], unanswered: Option<Step>, held: &[Step]) -> Vec<String> {
+    fn violations(
+        acknowledged: &[LabStep],
+        unanswered: Option<LabStep>,
+        held: &[LabStep],
+    ) -> Vec<String> {
         let mut allowed = vec![world(acknowledged)];
         if let Some(step) = unanswered {
             let steps = [acknowledged, &[step]].concat();
@@ -162,8 +169,8 @@ mod tests {
     fn an_acknowledged_push_with_other_bytes_is_found() {
         let acknowledged = world(&[single("a")]);
         let mut seen = shown(&acknowledged, &acknowledged);
-        let key = Key::Blob(REPOSITORY.to_owned(), blob("a").0);
-        seen.insert(key, Seen::Bytes(Bytes::from_static(b"A")));
+        let key = ModelKey::Blob(REPOSITORY.to_owned(), blob("a").0);
+        seen.insert(key, Observed::Bytes(Bytes::from_static(b"A")));
         assert_eq!(check(&[acknowledged], &seen).unwrap_err().len(), 1);
     }
 
@@ -184,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_deletion_that_came_back_is_found() {
-        let delete = Step::DeleteTag {
+        let delete = LabStep::DeleteTag {
             repository: REPOSITORY.to_owned(),
             tag: "v1".to_owned(),
         };
@@ -234,12 +241,12 @@ mod tests {
     fn an_upload_that_forgot_acknowledged_bytes_is_found() {
         let (digest, bytes) = blob("abc");
         let path = "/v2/lab/one/blobs/uploads/1".to_owned();
-        let open = Step::Open {
+        let open = LabStep::Open {
             repository: REPOSITORY.to_owned(),
             digest,
             bytes,
         };
-        let append = Step::Append {
+        let append = LabStep::Append {
             upload: path.clone(),
             until: 2,
         };

@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use http::Method;
 
 use super::check::check;
-use super::journal::Journal;
-use super::load::{Dice, Load};
-use super::step::{Step, Verdict};
-use super::wire::{Ask, Reply, Silence, Wire};
-use super::world::{Key, Seen, World};
+use super::journal::ClientJournal;
+use super::load::{Load, SeededRng};
+use super::model::{ClientModel, ModelKey, Observed};
+use super::step::{LabStep, StepVerdict};
+use super::wire::{NoReply, Wire, WireReply, WireRequest};
 
 /// How many of the things that were not touched since the last kill are asked for again.
 const OLDER: usize = 40;
 
 /// What a client has done, in numbers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tally {
+pub(super) struct ClientTally {
     /// Steps that were acknowledged.
     pub(super) acknowledged: u64,
     /// Steps that kills left unanswered, by kind, and how many of them had taken effect.
@@ -31,47 +31,47 @@ pub(super) struct Tally {
 }
 
 /// One client of the load.
-pub(super) struct Client {
+pub(super) struct LabClient {
     load: Load,
-    dice: Dice,
-    world: World,
-    unanswered: Option<Step>,
-    touched: BTreeSet<Key>,
-    journal: Journal,
-    pub(super) tally: Tally,
+    dice: SeededRng,
+    world: ClientModel,
+    unanswered: Option<LabStep>,
+    touched: BTreeSet<ModelKey>,
+    journal: ClientJournal,
+    pub(super) tally: ClientTally,
     kill: u64,
 }
 
 /// Where the server is and who asks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Door<'a> {
+pub(super) struct ServerLogin<'a> {
     pub(super) address: SocketAddr,
     pub(super) who: (&'a str, &'a str),
 }
 
-impl Door<'_> {
-    async fn open(self) -> Result<Wire, Silence> {
+impl ServerLogin<'_> {
+    async fn open(self) -> Result<Wire, NoReply> {
         Wire::open(self.address, self.who).await
     }
 }
 
-impl Client {
+impl LabClient {
     pub(super) fn new(seed: u64, number: usize, clients: usize) -> Self {
         Self {
             load: Load::new(seed, number, clients),
-            dice: Dice::new(seed ^ number as u64),
-            world: World::default(),
+            dice: SeededRng::new(seed ^ number as u64),
+            world: ClientModel::default(),
             unanswered: None,
             touched: BTreeSet::new(),
-            journal: Journal::default(),
-            tally: Tally::default(),
+            journal: ClientJournal::default(),
+            tally: ClientTally::default(),
             kill: 0,
         }
     }
 
-    /// Sends one step after the other until the server is gone. An answer that no promise allows, or
-    /// none while the server lives, ends it with the reason.
-    pub(super) async fn work(&mut self, door: Door<'_>) -> Result<(), String> {
+    /// Sends one step after the other until the server is gone. An answer that no promise allows,
+    /// or none while the server lives, ends it with the reason.
+    pub(super) async fn work(&mut self, door: ServerLogin<'_>) -> Result<(), String> {
         let Ok(mut wire) = door.open().await else {
             return Ok(());
         };
@@ -82,32 +82,32 @@ impl Client {
         Ok(())
     }
 
-    async fn send(&mut self, wire: &mut Wire, step: Step) -> Result<(), String> {
+    async fn send(&mut self, wire: &mut Wire, step: LabStep) -> Result<(), String> {
         self.touched.extend(step.keys(&self.world));
         match wire.ask(step.ask(&self.world)).await {
             Ok(reply) => self.learn(step, &reply),
-            Err(Silence::Gone) => {
+            Err(NoReply::Gone) => {
                 self.note(&format!("{step}: no answer"));
                 self.unanswered = Some(step);
                 Ok(())
             }
-            Err(Silence::Stuck) => {
+            Err(NoReply::Stuck) => {
                 let text = format!("{step}: the server keeps silent");
                 Err(self.failure(&text, &[]))
             }
         }
     }
 
-    fn learn(&mut self, step: Step, reply: &Reply) -> Result<(), String> {
+    fn learn(&mut self, step: LabStep, reply: &WireReply) -> Result<(), String> {
         let status = reply.status;
         self.note(&format!("{step}: {status}"));
         match step.judge(&self.world, status, reply.location()) {
-            Verdict::Done(opened) => {
-                self.touched.extend(opened.clone().map(Key::Upload));
+            StepVerdict::Done(opened) => {
+                self.touched.extend(opened.clone().map(ModelKey::Upload));
                 self.world.take(&step, opened.as_deref());
             }
-            Verdict::Opened(path) => {
-                let Step::Mount {
+            StepVerdict::Opened(path) => {
+                let LabStep::Mount {
                     repository,
                     digest,
                     bytes,
@@ -116,22 +116,22 @@ impl Client {
                 else {
                     return Ok(());
                 };
-                let step = Step::Open {
+                let step = LabStep::Open {
                     repository,
                     digest,
                     bytes,
                 };
-                self.touched.insert(Key::Upload(path.clone()));
+                self.touched.insert(ModelKey::Upload(path.clone()));
                 self.world.take(&step, Some(&path));
             }
-            Verdict::Lost => {
+            StepVerdict::Lost => {
                 self.tally.lost += 1;
                 let upload = step.upload().unwrap_or_default().to_owned();
                 // Its row may go on telling of it, to a server that may have the bytes.
-                self.touched.remove(&Key::Upload(upload.clone()));
-                self.world.take(&Step::Cancel { upload }, None);
+                self.touched.remove(&ModelKey::Upload(upload.clone()));
+                self.world.take(&LabStep::Cancel { upload }, None);
             }
-            Verdict::Refused => {
+            StepVerdict::Refused => {
                 let body = String::from_utf8_lossy(&reply.body);
                 let text = format!("{step} was answered by {status} {body}");
                 let words: Vec<_> = step.upload().map(str::to_owned).into_iter().collect();
@@ -144,7 +144,11 @@ impl Client {
 
     /// Compares what the server shows with what it must, before anything else is sent: all that was
     /// touched since the last kill and a sample of the rest, or all there is.
-    pub(super) async fn compare(&mut self, door: Door<'_>, whole: bool) -> Result<(), String> {
+    pub(super) async fn compare(
+        &mut self,
+        door: ServerLogin<'_>,
+        whole: bool,
+    ) -> Result<(), String> {
         self.kill += 1;
         let mut keys = std::mem::take(&mut self.touched);
         let all: Vec<_> = self.world.keys().into_iter().collect();
@@ -168,7 +172,7 @@ impl Client {
             allowed.push(after);
         }
         let happened = check(&allowed, &seen).map_err(|found| {
-            let words: Vec<_> = found.iter().map(|it| last_word(&it.key)).collect();
+            let words: Vec<_> = found.iter().map(|it| final_state(&it.key)).collect();
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();
             self.failure(&found.join("\n"), &words)
         })?;
@@ -179,13 +183,13 @@ impl Client {
     }
 
     /// Takes over the world that turned out to be the true one.
-    fn settle(&mut self, step: &Step, mut allowed: Vec<World>, happened: usize) {
+    fn settle(&mut self, step: &LabStep, mut allowed: Vec<ClientModel>, happened: usize) {
         let counted = self.tally.unanswered.entry(step.kind()).or_default();
         counted.0 += 1;
         counted.1 += happened as u64;
         self.world = allowed.swap_remove(happened);
         if happened == 0
-            && let Step::Finish { upload } = step
+            && let LabStep::Finish { upload } = step
             && let Some(upload) = self.world.uploads.get_mut(upload)
         {
             upload.doubtful = true;
@@ -195,7 +199,7 @@ impl Client {
     }
 
     /// Goes on with one upload from where the server says it is, and ends it.
-    pub(super) async fn resume(&mut self, door: Door<'_>) -> Result<(), String> {
+    pub(super) async fn resume(&mut self, door: ServerLogin<'_>) -> Result<(), String> {
         let uploads: Vec<_> = self.world.uploads.keys().cloned().collect();
         let Some(path) = self.dice.pick(&uploads).cloned() else {
             return Ok(());
@@ -203,14 +207,15 @@ impl Client {
         let mut wire = door.open().await.map_err(|it| self.unseen(it))?;
         let it = &self.world.uploads[&path];
         let (until, all) = (it.bytes.len().midpoint(it.offset), it.bytes.len());
-        let blob = Key::Blob(it.repository.clone(), it.digest);
+        let blob = ModelKey::Blob(it.repository.clone(), it.digest);
         if until > it.offset && until < all {
             let upload = path.clone();
-            self.send(&mut wire, Step::Append { upload, until }).await?;
+            self.send(&mut wire, LabStep::Append { upload, until })
+                .await?;
         }
         if self.world.uploads.contains_key(&path) {
             let upload = path.clone();
-            self.send(&mut wire, Step::Finish { upload }).await?;
+            self.send(&mut wire, LabStep::Finish { upload }).await?;
         }
         if let Some(step) = &self.unanswered {
             return Err(self.failure(&format!("{step}: the server is gone unasked"), &[]));
@@ -218,11 +223,11 @@ impl Client {
         let must = self.world.shows(&blob);
         let found = look(&mut wire, &blob).await;
         let found = found.map_err(|it| self.unseen(it))?;
-        if must != Seen::Nothing && found != must {
+        if must != Observed::Nothing && found != must {
             let text = format!("{blob}, which was resumed, shows {found}, and must show {must}");
             return Err(self.failure(&text, &[path]));
         }
-        self.tally.resumed += u64::from(must != Seen::Nothing);
+        self.tally.resumed += u64::from(must != Observed::Nothing);
         Ok(())
     }
 
@@ -230,7 +235,7 @@ impl Client {
         self.journal.note(self.kill, text);
     }
 
-    fn unseen(&self, silence: Silence) -> String {
+    fn unseen(&self, silence: NoReply) -> String {
         let text = format!("the server that was started again does not answer: {silence:?}");
         self.failure(&text, &[])
     }
@@ -242,45 +247,45 @@ impl Client {
 }
 
 /// What the journal calls it.
-fn last_word(key: &Key) -> String {
+fn final_state(key: &ModelKey) -> String {
     match key {
-        Key::Blob(_, digest) | Key::Manifest(_, digest) => digest.to_string(),
-        Key::Tag(name, tag) => format!("{name} {tag} "),
-        Key::Tags(name) => format!("{name} v"),
-        Key::Upload(path) => path.clone(),
+        ModelKey::Blob(_, digest) | ModelKey::Manifest(_, digest) => digest.to_string(),
+        ModelKey::Tag(name, tag) => format!("{name} {tag} "),
+        ModelKey::Tags(name) => format!("{name} v"),
+        ModelKey::Upload(path) => path.clone(),
     }
 }
 
 /// Asks for one thing.
-async fn look(wire: &mut Wire, key: &Key) -> Result<Seen, Silence> {
+async fn look(wire: &mut Wire, key: &ModelKey) -> Result<Observed, NoReply> {
     let path = match key {
-        Key::Blob(name, digest) => format!("/v2/{name}/blobs/{digest}"),
-        Key::Manifest(name, digest) => format!("/v2/{name}/manifests/{digest}"),
-        Key::Tag(name, tag) => format!("/v2/{name}/manifests/{tag}"),
-        Key::Tags(name) => format!("/v2/{name}/tags/list"),
-        Key::Upload(path) => path.clone(),
+        ModelKey::Blob(name, digest) => format!("/v2/{name}/blobs/{digest}"),
+        ModelKey::Manifest(name, digest) => format!("/v2/{name}/manifests/{digest}"),
+        ModelKey::Tag(name, tag) => format!("/v2/{name}/manifests/{tag}"),
+        ModelKey::Tags(name) => format!("/v2/{name}/tags/list"),
+        ModelKey::Upload(path) => path.clone(),
     };
-    let reply = wire.ask(Ask::new(Method::GET, path)).await?;
+    let reply = wire.ask(WireRequest::new(Method::GET, path)).await?;
     Ok(match (reply.status, key) {
-        (404, _) => Seen::Nothing,
-        (204, Key::Upload(_)) => match reply.header("range").unwrap_or_default() {
-            "0-0" => Seen::Nothing,
-            range => Seen::Range(range.to_owned()),
+        (404, _) => Observed::Nothing,
+        (204, ModelKey::Upload(_)) => match reply.header("range").unwrap_or_default() {
+            "0-0" => Observed::Nothing,
+            range => Observed::Range(range.to_owned()),
         },
-        (200, Key::Tags(_)) => names(&reply),
-        (200, _) if reply.whole => Seen::Bytes(reply.body),
-        (status, _) => Seen::Odd(format!(
+        (200, ModelKey::Tags(_)) => names(&reply),
+        (200, _) if reply.whole => Observed::Bytes(reply.body),
+        (status, _) => Observed::Odd(format!(
             "{status} {:?}",
             reply.body.slice(..reply.body.len().min(300))
         )),
     })
 }
 
-fn names(reply: &Reply) -> Seen {
+fn names(reply: &WireReply) -> Observed {
     let json: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let Some(names) = json["tags"].as_array() else {
-        return Seen::Odd(format!("{:?}", reply.body));
+        return Observed::Odd(format!("{:?}", reply.body));
     };
     let names = names.iter().filter_map(|it| it.as_str());
-    Seen::Names(names.map(str::to_owned).collect())
+    Observed::Names(names.map(str::to_owned).collect())
 }

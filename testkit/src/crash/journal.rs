@@ -11,12 +11,12 @@ const LAST: usize = 12;
 
 /// A client's journal.
 #[derive(Debug, Default)]
-pub(super) struct Journal {
+pub(super) struct ClientJournal {
     lines: VecDeque<String>,
     written: u64,
 }
 
-impl Journal {
+impl ClientJournal {
     /// Writes one line.
     pub(super) fn note(&mut self, kill: u64, text: &str) {
         self.written += 1;

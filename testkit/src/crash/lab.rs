@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 
-use super::client::{Client, Door, Tally};
-use super::load::Dice;
-use super::process::{Installation, Server};
+use super::client::{ClientTally, LabClient, ServerLogin};
+use super::load::SeededRng;
+use super::process::{KilledServer, LabInstallation};
 
 /// How long the load may run before a kill, in milliseconds.
 const SHORTEST: usize = 30;
@@ -20,7 +20,7 @@ const START_LASTS: usize = 400;
 
 /// What a run is to do.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct LabPlan {
     /// What everything is drawn from.
     pub seed: u64,
     /// How many times the server is killed under load.
@@ -35,12 +35,12 @@ pub struct Figures {
     kills: u64,
     kills_at_start: u64,
     slowest_start: Duration,
-    tally: Tally,
+    tally: ClientTally,
 }
 
 /// A promise that was not kept.
 #[derive(Debug)]
-pub struct Violated {
+pub struct BrokenPromise {
     seed: u64,
     kill: u64,
     text: String,
@@ -49,22 +49,22 @@ pub struct Violated {
 
 /// An installation with its clients.
 pub struct Lab<'a> {
-    installation: &'a Installation,
-    plan: Plan,
-    dice: Dice,
-    clients: Vec<Client>,
+    installation: &'a LabInstallation,
+    plan: LabPlan,
+    dice: SeededRng,
+    clients: Vec<LabClient>,
     password: String,
     figures: Figures,
 }
 
 impl<'a> Lab<'a> {
     /// A lab over an installation that was never started.
-    pub fn new(installation: &'a Installation, plan: Plan) -> Self {
-        let client = |number| Client::new(plan.seed, number, plan.clients);
+    pub fn new(installation: &'a LabInstallation, plan: LabPlan) -> Self {
+        let client = |number| LabClient::new(plan.seed, number, plan.clients);
         Self {
             installation,
             plan,
-            dice: Dice::new(plan.seed),
+            dice: SeededRng::new(plan.seed),
             clients: (0..plan.clients).map(client).collect(),
             password: String::new(),
             figures: Figures::default(),
@@ -72,9 +72,9 @@ impl<'a> Lab<'a> {
     }
 
     /// Kills as often as planned.
-    pub async fn run(mut self) -> Result<Figures, Violated> {
+    pub async fn run(mut self) -> Result<Figures, BrokenPromise> {
         let ran = self.rounds().await;
-        ran.map_err(|text| Violated {
+        ran.map_err(|text| BrokenPromise {
             seed: self.plan.seed,
             kill: self.figures.kills,
             text,
@@ -110,7 +110,11 @@ impl<'a> Lab<'a> {
     }
 
     /// Lets all clients work and kills the server at a random moment.
-    async fn load_and_kill(&mut self, server: Server, address: SocketAddr) -> Result<(), String> {
+    async fn load_and_kill(
+        &mut self,
+        server: KilledServer,
+        address: SocketAddr,
+    ) -> Result<(), String> {
         let after = Duration::from_millis((SHORTEST + self.dice.below(LONGEST)) as u64);
         let door = door(address, &self.password);
         let work = join_all(self.clients.iter_mut().map(|it| it.work(door)));
@@ -132,7 +136,7 @@ impl<'a> Lab<'a> {
         server.kill()
     }
 
-    async fn start(&mut self) -> Result<(Server, SocketAddr), String> {
+    async fn start(&mut self) -> Result<(KilledServer, SocketAddr), String> {
         let (server, address, took) = self.installation.start().await?;
         self.figures.slowest_start = self.figures.slowest_start.max(took);
         Ok((server, address))
@@ -157,9 +161,9 @@ impl<'a> Lab<'a> {
     }
 }
 
-fn door(address: SocketAddr, password: &str) -> Door<'_> {
+fn door(address: SocketAddr, password: &str) -> ServerLogin<'_> {
     let who = ("admin", password);
-    Door { address, who }
+    ServerLogin { address, who }
 }
 
 fn last_lines(text: &str, count: usize) -> String {
@@ -167,7 +171,7 @@ fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-impl Tally {
+impl ClientTally {
     fn add(&mut self, other: &Self) {
         self.acknowledged += other.acknowledged;
         self.compared += other.compared;
@@ -204,7 +208,7 @@ impl fmt::Display for Figures {
     }
 }
 
-impl fmt::Display for Violated {
+impl fmt::Display for BrokenPromise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             seed,

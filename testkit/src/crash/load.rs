@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use seawall_types::digest::{Algorithm, Digest};
 
-use super::step::{Manifest, Step};
-use super::world::{Repository, World};
+use super::model::{ClientModel, ModelRepository};
+use super::step::{LabStep, PushedManifest};
 use crate::image::blob_of;
 
 /// Numbers from a seed (splitmix64).
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct SeededRng(u64);
 
-impl Dice {
+impl SeededRng {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -47,7 +47,7 @@ const TAGS: usize = 5;
 /// One client's part in the load.
 #[derive(Debug)]
 pub(super) struct Load {
-    dice: Dice,
+    dice: SeededRng,
     number: usize,
     clients: usize,
     made: u64,
@@ -55,7 +55,7 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(seed: u64, number: usize, clients: usize) -> Self {
-        let dice = Dice::new(seed ^ (number as u64 + 1).wrapping_mul(0xD134_2543_DE82_EF95));
+        let dice = SeededRng::new(seed ^ (number as u64 + 1).wrapping_mul(0xD134_2543_DE82_EF95));
         Self {
             dice,
             number,
@@ -65,7 +65,7 @@ impl Load {
     }
 
     /// The next step in this world.
-    pub(super) fn next(&mut self, world: &World) -> Step {
+    pub(super) fn next(&mut self, world: &ClientModel) -> LabStep {
         loop {
             let repository = self.repository(self.number);
             let own = world.repositories.get(&repository);
@@ -79,16 +79,16 @@ impl Load {
                 88..92 => own.and_then(|own| {
                     let tags: Vec<_> = own.tags.keys().cloned().collect();
                     let tag = self.dice.pick(&tags)?.clone();
-                    Some(Step::DeleteTag { repository, tag })
+                    Some(LabStep::DeleteTag { repository, tag })
                 }),
                 92..96 => own.and_then(|own| {
                     let all: Vec<_> = own.manifests.keys().copied().collect();
                     let digest = *self.dice.pick(&all)?;
-                    Some(Step::DeleteManifest { repository, digest })
+                    Some(LabStep::DeleteManifest { repository, digest })
                 }),
                 _ => own.and_then(|own| {
-                    let digest = *self.dice.pick(&own.loose_blobs())?;
-                    Some(Step::DeleteBlob { repository, digest })
+                    let digest = *self.dice.pick(&own.unreferenced_blobs())?;
+                    Some(LabStep::DeleteBlob { repository, digest })
                 }),
             };
             if let Some(step) = step {
@@ -119,29 +119,30 @@ impl Load {
         blob(seed)
     }
 
-    fn open(&mut self, repository: String) -> Step {
+    fn open(&mut self, repository: String) -> LabStep {
         let (mut digest, bytes) = self.blob();
         if self.dice.below(8) == 0 {
             digest = Digest::of(Algorithm::Sha512, &bytes);
         }
-        Step::Open {
+        LabStep::Open {
             repository,
             digest,
             bytes,
         }
     }
 
-    fn single(&mut self, repository: String) -> Step {
+    fn single(&mut self, repository: String) -> LabStep {
         let (digest, bytes) = self.blob();
-        Step::Single {
+        LabStep::Single {
             repository,
             digest,
             bytes,
         }
     }
 
-    /// From the other repository of the client, which must succeed, or from a stranger's, which may.
-    fn mount(&mut self, world: &World, repository: String) -> Step {
+    /// From the other repository of the client, which must succeed, or from a stranger's, which
+    /// may.
+    fn mount(&mut self, world: &ClientModel, repository: String) -> LabStep {
         let from = self.repository(self.number);
         let blobs: Vec<_> = world
             .repositories
@@ -152,7 +153,7 @@ impl Load {
         if self.dice.below(3) > 0
             && let Some((digest, bytes)) = self.dice.pick(&blobs)
         {
-            return Step::Mount {
+            return LabStep::Mount {
                 repository,
                 from,
                 digest: **digest,
@@ -161,7 +162,7 @@ impl Load {
         }
         let (digest, bytes) = blob(self.dice.next() % SHARED);
         let stranger = self.dice.below(self.clients);
-        Step::Mount {
+        LabStep::Mount {
             repository,
             from: self.repository(stranger),
             digest,
@@ -169,7 +170,7 @@ impl Load {
         }
     }
 
-    fn put_manifest(&mut self, repository: String, own: &Repository) -> Option<Step> {
+    fn put_manifest(&mut self, repository: String, own: &ModelRepository) -> Option<LabStep> {
         let all: Vec<_> = own.blobs.iter().collect();
         let mut blobs = Vec::new();
         for _ in 0..=self.dice.below(3) + 1 {
@@ -177,9 +178,9 @@ impl Load {
             blobs.push((**digest, (*bytes).clone()));
         }
         self.made += 1;
-        let manifest = Manifest::of((self.number as u64) << 40 | self.made, &blobs);
+        let manifest = PushedManifest::of((self.number as u64) << 40 | self.made, &blobs);
         let tag = (self.dice.below(5) > 0).then(|| self.tag());
-        Some(Step::PutManifest {
+        Some(LabStep::PutManifest {
             repository,
             tag,
             manifest,
@@ -187,10 +188,10 @@ impl Load {
     }
 
     /// Another tag, or another target for a tag, without a new manifest.
-    fn retag(&mut self, repository: String, own: &Repository) -> Option<Step> {
+    fn retag(&mut self, repository: String, own: &ModelRepository) -> Option<LabStep> {
         let all: Vec<_> = own.manifests.values().collect();
         let manifest = (*self.dice.pick(&all)?).clone();
-        Some(Step::PutManifest {
+        Some(LabStep::PutManifest {
             repository,
             tag: Some(self.tag()),
             manifest,
@@ -201,26 +202,26 @@ impl Load {
         format!("v{}", self.dice.below(TAGS))
     }
 
-    fn go_on(&mut self, world: &World) -> Option<Step> {
+    fn go_on(&mut self, world: &ClientModel) -> Option<LabStep> {
         let uploads: Vec<_> = world.uploads.iter().collect();
         let (path, upload) = *self.dice.pick(&uploads)?;
         let left = upload.bytes.len() - upload.offset;
         let upload = path.clone();
         Some(match self.dice.below(20) {
-            0 => Step::Cancel { upload },
+            0 => LabStep::Cancel { upload },
             1..10 if left > 1 => {
                 // At least two: the protocol says the same of one byte and of none.
                 let until = world.uploads[path].offset + 2 + self.dice.below(left - 1);
-                Step::Append { upload, until }
+                LabStep::Append { upload, until }
             }
-            _ => Step::Finish { upload },
+            _ => LabStep::Finish { upload },
         })
     }
 }
 
 /// The blob of a seed: mostly small, some larger than the buffer through which bytes are written.
 fn blob(seed: u64) -> (Digest, Bytes) {
-    let mut dice = Dice::new(seed);
+    let mut dice = SeededRng::new(seed);
     let size = match dice.below(24) {
         0 => 500_000 + dice.below(700_000),
         1..4 => 40_000 + dice.below(200_000),

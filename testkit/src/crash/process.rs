@@ -11,7 +11,7 @@ use http::Method;
 use seawall_kernel::clock::SystemClock;
 use seawall_types::Clock;
 
-use super::wire::{Ask, Wire};
+use super::wire::{Wire, WireRequest};
 
 /// How long a start may take. It is far more than it takes, since the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,14 +19,15 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// A data directory, a configuration and the binary that runs on them.
 #[derive(Debug)]
-pub struct Installation {
+pub struct LabInstallation {
     binary: PathBuf,
     directory: PathBuf,
 }
 
-impl Installation {
-    /// An installation in an empty directory; without a `database`, it is the embedded one. The binary
-    /// is copied: one that is built meanwhile must not take its place in the middle of a run.
+impl LabInstallation {
+    /// An installation in an empty directory; without a `database`, it is the embedded one. The
+    /// binary is copied: one that is built meanwhile must not take its place in the middle of a
+    /// run.
     pub fn new(binary: &Path, directory: &Path, database: Option<&str>) -> std::io::Result<Self> {
         let copy = directory.join("seawall");
         fs::copy(binary, &copy)?;
@@ -86,7 +87,7 @@ impl Installation {
     }
 
     /// Starts a server, without waiting for it to be up.
-    pub(super) fn spawn(&self) -> std::io::Result<Server> {
+    pub(super) fn spawn(&self) -> std::io::Result<KilledServer> {
         let said = self.directory.join("said");
         let log = OpenOptions::new()
             .create(true)
@@ -97,11 +98,11 @@ impl Installation {
             .stdout(File::create(&said)?)
             .stderr(log)
             .spawn()?;
-        Ok(Server { child, said })
+        Ok(KilledServer { child, said })
     }
 
     /// Starts a server and waits until it is ready by itself; says how long that took.
-    pub(super) async fn start(&self) -> Result<(Server, SocketAddr, Duration), String> {
+    pub(super) async fn start(&self) -> Result<(KilledServer, SocketAddr, Duration), String> {
         let begun = SystemClock.elapsed();
         let mut server = self.spawn().map_err(|error| error.to_string())?;
         loop {
@@ -126,18 +127,18 @@ async fn is_ready(address: SocketAddr) -> bool {
     let Ok(mut wire) = Wire::open(address, ("", "")).await else {
         return false;
     };
-    let ask = Ask::new(Method::GET, "/health/ready".to_owned());
+    let ask = WireRequest::new(Method::GET, "/health/ready".to_owned());
     wire.ask(ask).await.is_ok_and(|reply| reply.status == 200)
 }
 
 /// A running server. It is killed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct KilledServer {
     child: Child,
     said: PathBuf,
 }
 
-impl Server {
+impl KilledServer {
     /// Where it listens, once it has said so.
     fn address(&self) -> Option<SocketAddr> {
         let said = fs::read_to_string(&self.said).ok()?;
@@ -159,7 +160,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for KilledServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -8,15 +8,15 @@ use http::Method;
 use seawall_types::digest::{Algorithm, Digest};
 use serde_json::json;
 
-use super::wire::Ask;
-use super::world::{Key, World};
-use crate::image::Image;
+use super::model::{ClientModel, ModelKey};
+use super::wire::WireRequest;
+use crate::image::TestImage;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// An image's manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
+pub struct PushedManifest {
     /// Its digest.
     pub digest: Digest,
     /// Its bytes.
@@ -25,11 +25,11 @@ pub struct Manifest {
     pub blobs: Vec<Digest>,
 }
 
-impl Manifest {
+impl PushedManifest {
     /// A manifest of its own for each number: the first blob is the configuration.
     pub fn of(number: u64, blobs: &[(Digest, Bytes)]) -> Self {
         let descriptor = |media_type: &str, (digest, bytes): &(Digest, Bytes)| {
-            let mut descriptor = Image::descriptor(media_type, bytes);
+            let mut descriptor = TestImage::descriptor(media_type, bytes);
             descriptor["digest"] = json!(digest.to_string());
             descriptor
         };
@@ -56,7 +56,7 @@ impl Manifest {
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are what they are called")]
-pub enum Step {
+pub enum LabStep {
     /// Opens an upload that is to become this blob.
     Open {
         repository: String,
@@ -86,7 +86,7 @@ pub enum Step {
     PutManifest {
         repository: String,
         tag: Option<String>,
-        manifest: Manifest,
+        manifest: PushedManifest,
     },
     /// Deletes a tag.
     DeleteTag { repository: String, tag: String },
@@ -98,7 +98,7 @@ pub enum Step {
 
 /// What an answer means for a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum StepVerdict {
     /// It is done; the upload that it opened.
     Done(Option<String>),
     /// Instead of mounting, an upload was opened.
@@ -109,18 +109,18 @@ pub enum Verdict {
     Refused,
 }
 
-impl Step {
+impl LabStep {
     /// The request that says it.
-    pub fn ask(&self, world: &World) -> Ask {
+    pub fn ask(&self, world: &ClientModel) -> WireRequest {
         match self {
             Self::Open { repository, .. } => {
-                Ask::new(Method::POST, format!("/v2/{repository}/blobs/uploads/"))
+                WireRequest::new(Method::POST, format!("/v2/{repository}/blobs/uploads/"))
             }
             Self::Append { upload, until } => {
                 let (sent, bytes) = rest(world, upload);
                 let chunk = bytes.slice(..until.saturating_sub(sent).min(bytes.len()));
                 let range = format!("{sent}-{}", until.saturating_sub(1));
-                Ask::new(Method::PATCH, upload.clone())
+                WireRequest::new(Method::PATCH, upload.clone())
                     .header("content-range", range)
                     .body(chunk)
             }
@@ -128,16 +128,16 @@ impl Step {
                 let (_, bytes) = rest(world, upload);
                 let digest = world.uploads.get(upload).map(|it| it.digest);
                 let digest = digest.map(|it| it.to_string()).unwrap_or_default();
-                Ask::new(Method::PUT, format!("{upload}?digest={digest}")).body(bytes)
+                WireRequest::new(Method::PUT, format!("{upload}?digest={digest}")).body(bytes)
             }
-            Self::Cancel { upload } => Ask::new(Method::DELETE, upload.clone()),
+            Self::Cancel { upload } => WireRequest::new(Method::DELETE, upload.clone()),
             Self::Single {
                 repository,
                 digest,
                 bytes,
             } => {
                 let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-                Ask::new(Method::POST, path).body(bytes.clone())
+                WireRequest::new(Method::POST, path).body(bytes.clone())
             }
             Self::Mount {
                 repository,
@@ -147,7 +147,7 @@ impl Step {
             } => {
                 let query = format!("mount={digest}&from={from}");
                 let path = format!("/v2/{repository}/blobs/uploads/?{query}");
-                Ask::new(Method::POST, path)
+                WireRequest::new(Method::POST, path)
             }
             Self::PutManifest {
                 repository,
@@ -156,27 +156,29 @@ impl Step {
             } => {
                 let reference = tag.clone().unwrap_or_else(|| manifest.digest.to_string());
                 let path = format!("/v2/{repository}/manifests/{reference}");
-                Ask::new(Method::PUT, path)
+                WireRequest::new(Method::PUT, path)
                     .header("content-type", IMAGE.to_owned())
                     .body(manifest.bytes.clone())
             }
             Self::DeleteTag { repository, tag } => {
-                Ask::new(Method::DELETE, format!("/v2/{repository}/manifests/{tag}"))
+                WireRequest::new(Method::DELETE, format!("/v2/{repository}/manifests/{tag}"))
             }
             Self::DeleteManifest { repository, digest } => {
                 let path = format!("/v2/{repository}/manifests/{digest}");
-                Ask::new(Method::DELETE, path)
+                WireRequest::new(Method::DELETE, path)
             }
             Self::DeleteBlob { repository, digest } => {
-                Ask::new(Method::DELETE, format!("/v2/{repository}/blobs/{digest}"))
+                WireRequest::new(Method::DELETE, format!("/v2/{repository}/blobs/{digest}"))
             }
         }
     }
 
     /// What an answer means.
-    pub fn judge(&self, world: &World, status: u16, location: Option<&str>) -> Verdict {
+    pub fn judge(&self, world: &ClientModel, status: u16, location: Option<&str>) -> StepVerdict {
         if let (Self::Mount { .. }, 202) = (self, status) {
-            return location.map_or(Verdict::Refused, |it| Verdict::Opened(it.to_owned()));
+            return location.map_or(StepVerdict::Refused, |it| {
+                StepVerdict::Opened(it.to_owned())
+            });
         }
         let done = match self {
             Self::Finish { .. }
@@ -191,12 +193,12 @@ impl Step {
             .and_then(|path| world.uploads.get(path))
             .is_some_and(|upload| upload.doubtful);
         match (status == done, self) {
-            (true, Self::Open { .. }) => {
-                location.map_or(Verdict::Refused, |it| Verdict::Done(Some(it.to_owned())))
-            }
-            (true, _) => Verdict::Done(None),
-            (false, _) if doubtful && status == 404 => Verdict::Lost,
-            (false, _) => Verdict::Refused,
+            (true, Self::Open { .. }) => location.map_or(StepVerdict::Refused, |it| {
+                StepVerdict::Done(Some(it.to_owned()))
+            }),
+            (true, _) => StepVerdict::Done(None),
+            (false, _) if doubtful && status == 404 => StepVerdict::Lost,
+            (false, _) => StepVerdict::Refused,
         }
     }
 
@@ -211,16 +213,16 @@ impl Step {
     }
 
     /// All that it may change, or that what it changes needs.
-    pub fn keys(&self, world: &World) -> BTreeSet<Key> {
+    pub fn keys(&self, world: &ClientModel) -> BTreeSet<ModelKey> {
         let mut keys = BTreeSet::new();
         match self {
             Self::Open { repository, .. } => {
-                keys.insert(Key::Tags(repository.clone()));
+                keys.insert(ModelKey::Tags(repository.clone()));
             }
             Self::Append { upload, .. } | Self::Finish { upload } | Self::Cancel { upload } => {
-                keys.insert(Key::Upload(upload.clone()));
+                keys.insert(ModelKey::Upload(upload.clone()));
                 if let Some(it) = world.uploads.get(upload) {
-                    keys.insert(Key::Blob(it.repository.clone(), it.digest));
+                    keys.insert(ModelKey::Blob(it.repository.clone(), it.digest));
                 }
             }
             Self::Single {
@@ -230,33 +232,33 @@ impl Step {
                 repository, digest, ..
             }
             | Self::DeleteBlob { repository, digest } => {
-                keys.insert(Key::Blob(repository.clone(), *digest));
+                keys.insert(ModelKey::Blob(repository.clone(), *digest));
             }
             Self::PutManifest {
                 repository,
                 tag,
                 manifest,
             } => {
-                let named = |digest: &Digest| Key::Blob(repository.clone(), *digest);
+                let named = |digest: &Digest| ModelKey::Blob(repository.clone(), *digest);
                 keys.extend(manifest.blobs.iter().map(named));
-                keys.insert(Key::Manifest(repository.clone(), manifest.digest));
-                keys.insert(Key::Tags(repository.clone()));
+                keys.insert(ModelKey::Manifest(repository.clone(), manifest.digest));
+                keys.insert(ModelKey::Tags(repository.clone()));
                 keys.extend(
                     tag.iter()
-                        .map(|it| Key::Tag(repository.clone(), it.clone())),
+                        .map(|it| ModelKey::Tag(repository.clone(), it.clone())),
                 );
             }
             Self::DeleteTag { repository, tag } => {
-                keys.insert(Key::Tag(repository.clone(), tag.clone()));
-                keys.insert(Key::Tags(repository.clone()));
+                keys.insert(ModelKey::Tag(repository.clone(), tag.clone()));
+                keys.insert(ModelKey::Tags(repository.clone()));
             }
             Self::DeleteManifest { repository, digest } => {
-                keys.insert(Key::Manifest(repository.clone(), *digest));
-                keys.insert(Key::Tags(repository.clone()));
+                keys.insert(ModelKey::Manifest(repository.clone(), *digest));
+                keys.insert(ModelKey::Tags(repository.clone()));
                 let tags = world.repositories.get(repository);
                 let tags = tags.into_iter().flat_map(|it| &it.tags);
                 let gone = tags.filter(|(_, tagged)| *tagged == digest);
-                keys.extend(gone.map(|(tag, _)| Key::Tag(repository.clone(), tag.clone())));
+                keys.extend(gone.map(|(tag, _)| ModelKey::Tag(repository.clone(), tag.clone())));
             }
         }
         keys
@@ -280,14 +282,14 @@ impl Step {
 }
 
 /// How far an upload is, and the bytes that it still needs.
-fn rest(world: &World, upload: &str) -> (usize, Bytes) {
+fn rest(world: &ClientModel, upload: &str) -> (usize, Bytes) {
     let upload = world.uploads.get(upload);
     upload.map_or((0, Bytes::new()), |it| {
         (it.offset, it.bytes.slice(it.offset..))
     })
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for LabStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind();
         match self {

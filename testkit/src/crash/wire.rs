@@ -1,7 +1,8 @@
 //! One connection to the server: HTTP/1.1 over TCP with Basic authentication, as clients speak it.
 //!
-//! It never repeats a request that got no answer: whether one was answered is what the lab is about. Only one that was
-//! turned away at the door, because passwords are checked a few at a time, knocks again, as clients do.
+//! It never repeats a request that got no answer: whether one was answered is what the lab is
+//! about. Only one that was turned away at the door, because passwords are checked a few at a time,
+//! knocks again, as clients do.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -33,14 +34,14 @@ const KNOCKS: usize = 300;
 
 /// A request.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct WireRequest {
     method: Method,
     path: String,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
 }
 
-impl Ask {
+impl WireRequest {
     pub(super) fn new(method: Method, path: String) -> Self {
         Self {
             method,
@@ -62,14 +63,14 @@ impl Ask {
 
 /// An answer. Its body may have broken off.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct WireReply {
     pub(super) status: u16,
     pub(super) headers: http::HeaderMap,
     pub(super) body: Bytes,
     pub(super) whole: bool,
 }
 
-impl Reply {
+impl WireReply {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -86,7 +87,7 @@ impl Reply {
 
 /// There was no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Silence {
+pub(super) enum NoReply {
     /// The connection went.
     Gone,
     /// The server kept silent on an open connection.
@@ -106,13 +107,13 @@ impl Wire {
     pub(super) async fn open(
         address: SocketAddr,
         (user, password): (&str, &str),
-    ) -> Result<Self, Silence> {
+    ) -> Result<Self, NoReply> {
         let socket = TcpStream::connect(address).await;
-        let socket = socket.map_err(|_| Silence::Gone)?;
+        let socket = socket.map_err(|_| NoReply::Gone)?;
         // Small requests must not wait for the answer to the one before.
         let _ = socket.set_nodelay(true);
         let opened = handshake(TokioIo::new(socket)).await;
-        let (sender, connection) = opened.map_err(|_| Silence::Gone)?;
+        let (sender, connection) = opened.map_err(|_| NoReply::Gone)?;
         let pair = STANDARD.encode(format!("{user}:{password}"));
         Ok(Self {
             sender,
@@ -124,7 +125,7 @@ impl Wire {
     }
 
     /// Asks, and waits for the answer.
-    pub(super) async fn ask(&mut self, ask: Ask) -> Result<Reply, Silence> {
+    pub(super) async fn ask(&mut self, ask: WireRequest) -> Result<WireReply, NoReply> {
         for _ in 0..KNOCKS {
             let reply = self.ask_once(ask.clone()).await?;
             if reply.status != TOO_MANY {
@@ -135,15 +136,15 @@ impl Wire {
         self.ask_once(ask).await
     }
 
-    async fn ask_once(&mut self, ask: Ask) -> Result<Reply, Silence> {
+    async fn ask_once(&mut self, ask: WireRequest) -> Result<WireReply, NoReply> {
         let request = self.request(ask);
         let sender = &mut self.sender;
         let answer = async move {
-            sender.ready().await.map_err(|_| Silence::Gone)?;
+            sender.ready().await.map_err(|_| NoReply::Gone)?;
             let answer = sender.send_request(request).await;
-            let (parts, body) = answer.map_err(|_| Silence::Gone)?.into_parts();
+            let (parts, body) = answer.map_err(|_| NoReply::Gone)?.into_parts();
             let collected = body.collect().await;
-            Ok(Reply {
+            Ok(WireReply {
                 status: parts.status.as_u16(),
                 headers: parts.headers,
                 whole: collected.is_ok(),
@@ -154,13 +155,13 @@ impl Wire {
         loop {
             tokio::select! {
                 biased;
-                answer = &mut answer => return answer.unwrap_or(Err(Silence::Stuck)),
+                answer = &mut answer => return answer.unwrap_or(Err(NoReply::Stuck)),
                 () = &mut self.connection, if !self.over => self.over = true,
             }
         }
     }
 
-    fn request(&self, ask: Ask) -> http::Request<Body> {
+    fn request(&self, ask: WireRequest) -> http::Request<Body> {
         let mut request = http::Request::builder()
             .method(&ask.method)
             .uri(ask.path)

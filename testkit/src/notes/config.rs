@@ -1,7 +1,7 @@
 //! The section `notes`.
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Range, Section};
+use seawall_config::{NumberRange, RuleViolation, Section};
 use serde::{Deserialize, Serialize};
 
 /// Notes about blobs.
@@ -19,7 +19,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn validate(&self) -> Vec<Invalid> {
-        Invalid::ranges(&[Range::new("max_listed", self.max_listed, 1, 100)])
+    fn validate(&self) -> Vec<RuleViolation> {
+        RuleViolation::ranges(&[NumberRange::new("max_listed", self.max_listed, 1, 100)])
     }
 }

@@ -1,10 +1,11 @@
-//! Notes: a feature that exists only for tests, and brings one of everything that a feature can bring.
+//! Notes: a feature that exists only for tests, and brings one of everything that a feature can
+//! bring.
 //!
-//! A note is a text about a blob of a repository, which it keeps alive. There is a table with a foreign
-//! key to `repository`, statements, a section of the configuration, routes, a job, a consumer, a watcher, a
-//! cache, a kind of change, an event, a kind of blob owner, a health check and a clearing step. It is the
-//! proof that a feature needs no other crate's files: nothing outside of this folder and the folder
-//! `migrations` knows it.
+//! A note is a text about a blob of a repository, which it keeps alive. There is a table with a
+//! foreign key to `repository`, statements, a section of the configuration, routes, a job, a
+//! consumer, a watcher, a cache, a kind of change, an event, a kind of blob owner, a health check
+//! and a clearing step. It is the proof that a feature needs no other crate's files: nothing
+//! outside of this folder and the folder `migrations` knows it.
 
 mod api;
 mod config;
@@ -18,11 +19,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use seawall_kernel::blobs::{self, Owner, OwnerKind};
 use seawall_kernel::changes::{ById, ChangeKind};
-use seawall_kernel::events::{Event, EventDeclaration, EventKind, EventType, Pulled, Watch};
-use seawall_kernel::jobs::{self, Job, Outcome, Schedule};
+use seawall_kernel::events::{
+    Event, EventDeclaration, EventKind, EventType, PullNotice, PullWatcher,
+};
+use seawall_kernel::jobs::{self, Job, JobOutcome, Schedule};
 use seawall_kernel::{
-    Cache, CacheShare, Declarations, Feature, FeaturePlan, Finding, HealthCheck, Kernel, Loaded,
-    Op, Repo,
+    CacheShare, Declarations, Feature, FeaturePlan, HealthCheck, HealthFinding, Kernel,
+    LoadedValue, Op, ReadCache, Repo,
 };
 use seawall_meta::{Migrations, Tx, args};
 use seawall_registry::acts::{Pull, Push};
@@ -63,7 +66,7 @@ impl Job for CountNote {
 
 /// What a process saw of notes, for tests to look at.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct NoteCounters {
     /// Events that were heard.
     pub heard: AtomicU64,
     /// Jobs that ran.
@@ -78,19 +81,19 @@ pub struct Seen {
 
 /// What the feature works with.
 pub(crate) struct Notes {
-    words: Cache<i64, Bytes>,
-    seen: Arc<Seen>,
+    words: ReadCache<i64, Bytes>,
+    seen: Arc<NoteCounters>,
     config: Config,
 }
 
-impl Watch for Seen {
-    fn pulled(&self, _pulled: &Pulled<'_>) {
+impl PullWatcher for NoteCounters {
+    fn pulled(&self, _pulled: &PullNotice<'_>) {
         self.pulls.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// All that the feature brings; `seen` is told what happens.
-pub fn plan<C: AsRef<Arc<Kernel>> + 'static>(seen: &Arc<Seen>) -> FeaturePlan<C> {
+pub fn plan<C: AsRef<Arc<Kernel>> + 'static>(seen: &Arc<NoteCounters>) -> FeaturePlan<C> {
     let seen = Arc::clone(seen);
     FeaturePlan::new("notes")
         .migrations(MIGRATIONS)
@@ -129,21 +132,21 @@ fn feature(notes: &Arc<Notes>) -> Feature {
                 Ok(())
             }
         })
-        .watch(Arc::clone(&notes.seen) as Arc<dyn Watch>)
+        .watch(Arc::clone(&notes.seen) as Arc<dyn PullWatcher>)
         .job(Lane::Background, move |_op, _job: CountNote| {
             let ran = Arc::clone(&ran);
             async move {
                 ran.ran.fetch_add(1, Ordering::Relaxed);
-                Ok(Outcome::Done)
+                Ok(JobOutcome::Done)
             }
         })
         .check(HealthCheck::new("notes", move || {
             let unwell = health.unwell.load(Ordering::Relaxed);
             async move {
                 if unwell {
-                    Finding::Degraded("the pencil is blunt".to_owned())
+                    HealthFinding::Degraded("the pencil is blunt".to_owned())
                 } else {
-                    Finding::Ok
+                    HealthFinding::Ok
                 }
             }
         }))
@@ -163,7 +166,7 @@ async fn read(notes: &Notes, op: &Op, repo: &Repo<Pull>) -> Result<Bytes> {
             text.push('\n');
         }
         let mark = op.mark(&NOTES.subject(repository.get()));
-        Ok(Loaded::new(Bytes::from(text), [mark]))
+        Ok(LoadedValue::new(Bytes::from(text), [mark]))
     };
     op.recall(&notes.words, repository.get(), load).await
 }

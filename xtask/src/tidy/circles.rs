@@ -1,10 +1,10 @@
 //! No file of a crate imports another in a circle: each can be read after those that it names.
 //!
 //! A file is a module. It imports what its `use` trees and the paths in its code name, by `crate`,
-//! `self` and `super`. A name that the module of a folder only passes on (`pub use put::Put`) counts
-//! for the file that it comes from, so that a folder may show what its files have and they may use
-//! one another through it. A folder's own file is no part of a circle for what it passes on, and
-//! tests are free. Names behind a glob and those that macros make are not seen.
+//! `self` and `super`. A name that the module of a folder only passes on (`pub use put::Put`)
+//! counts for the file that it comes from, so that a folder may show what its files have and they
+//! may use one another through it. A folder's own file is no part of a circle for what it passes
+//! on, and tests are free. Names behind a glob and those that macros make are not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Every invariant that ARCHITECTURE.md states is held up by a test that exists, and so is what the security page says.
+//! Every invariant that ARCHITECTURE.md states is held up by a test that exists, and so is what the
+//! security page says.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,8 @@ const RULE: &str = "invariants";
 /// Where the invariants are.
 pub const FILE: &str = "ARCHITECTURE.md";
 
-/// Where tests stand beside what they hold up, as `module::a_test` in a line of its own or of a table.
+/// Where tests stand beside what they hold up, as `module::a_test` in a line of its own or of a
+/// table.
 pub const SECURITY: &str = "docs/security.md";
 
 /// An item of the numbered list under the heading "Invariants".

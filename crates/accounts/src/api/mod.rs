@@ -1,4 +1,4 @@
-//! The token service over HTTP: `GET` and `POST /v2/auth` (distribution §13.2, §13.3).
+//! The token service over HTTP: `GET` and `POST /v2/auth` (protocol §13.2, §13.3).
 
 pub(crate) mod form;
 mod token;
@@ -6,7 +6,7 @@ mod token;
 use std::sync::Arc;
 
 use http::request::Parts;
-use seawall_kernel::http::{Access, LaneRule, Query, Route};
+use seawall_kernel::http::{LaneRule, Query, Route, RouteAccess};
 use seawall_types::lane::Lane;
 
 use crate::directory::Directory;
@@ -19,7 +19,7 @@ pub(crate) fn routes(directory: &Arc<Directory>) -> [Route; 2] {
     [
         Route::get("token.get", PATH)
             .lane(LaneRule::Of(lane))
-            .access(Access::Anyone)
+            .access(RouteAccess::Anyone)
             .without_head()
             .summary("Gives out a token for the scopes that are asked for and allowed.")
             .query_param(
@@ -38,7 +38,7 @@ pub(crate) fn routes(directory: &Arc<Directory>) -> [Route; 2] {
         // What it asks for is in its body; it is narrowed once that is read.
         Route::post("token.post", PATH)
             .lane(Lane::Interactive)
-            .access(Access::Anyone)
+            .access(RouteAccess::Anyone)
             .body_limit(token::MAX_FORM_BYTES)
             .summary("Gives out a token for a password or a refresh token (OAuth 2).")
             .to(directory, |directory, call| async move {

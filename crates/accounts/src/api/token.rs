@@ -34,7 +34,7 @@ struct TokenAnswer<'a> {
 }
 
 /// What a request wants beside its token.
-struct Wanted<'a> {
+struct TokenOptions<'a> {
     scopes: Scopes,
     /// A refresh token, for the client of this name, if any are given out here.
     offline: bool,
@@ -43,7 +43,7 @@ struct Wanted<'a> {
     told: bool,
 }
 
-/// `GET /v2/auth` (distribution §13.2). The dispatcher has verified the `Authorization` header.
+/// `GET /v2/auth` (protocol §13.2). The dispatcher has verified the `Authorization` header.
 pub(super) async fn get(directory: &Directory, call: &Call) -> Result<Response> {
     // A token must not be good for the next one, or it would never end.
     if matches!(call.op.actor().ceiling, Ceiling::Scopes(_)) {
@@ -56,7 +56,7 @@ pub(super) async fn get(directory: &Directory, call: &Call) -> Result<Response> 
     if call.op.actor().is_anonymous() {
         grant::few(&scopes)?;
     }
-    let wanted = Wanted {
+    let wanted = TokenOptions {
         scopes,
         offline: query.get("offline_token") == Some("true")
             || query.get("access_type") == Some("offline"),
@@ -66,7 +66,7 @@ pub(super) async fn get(directory: &Directory, call: &Call) -> Result<Response> 
     answer(directory, &call.op, &wanted).boxed().await
 }
 
-/// `POST /v2/auth` (distribution §13.3). Who asks is in the body.
+/// `POST /v2/auth` (protocol §13.3). Who asks is in the body.
 pub(super) async fn post(directory: &Directory, call: &Call) -> Result<Response> {
     is_form(call)?;
     let form = Form::parse(&call.whole_body().await?)?;
@@ -87,13 +87,13 @@ pub(super) async fn post(directory: &Directory, call: &Call) -> Result<Response>
         _ => return Err(Error::new(Reason::BadRequest, "unsupported grant_type")),
     };
     let op = op.acting_as(known(identity, Ceiling::Unlimited));
-    call.went_on_as(&op);
+    call.moved_to_lane(&op);
     // Who comes with a refresh token keeps it: it is not made anew at each use.
     let offline = may_refresh
         && form
             .get("access_type")?
             .is_some_and(|value| value.expose() == "offline");
-    let wanted = Wanted {
+    let wanted = TokenOptions {
         scopes,
         offline,
         client,
@@ -115,7 +115,7 @@ fn is_form(call: &Call) -> Result<()> {
     ))
 }
 
-async fn answer(directory: &Directory, op: &Op, wanted: &Wanted<'_>) -> Result<Response> {
+async fn answer(directory: &Directory, op: &Op, wanted: &TokenOptions<'_>) -> Result<Response> {
     let granted = grant::intersect(op, &wanted.scopes).await?;
     let scope = wanted.told.then(|| granted.to_string());
     let identity = op.actor().identity().map(|identity| &**identity);

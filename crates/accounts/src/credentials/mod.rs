@@ -13,7 +13,7 @@ use seawall_kernel::auth::{CredentialKind, Identity, UserAct};
 use seawall_kernel::catalog::principals;
 use seawall_kernel::catalog::store::ACTIVE;
 use seawall_kernel::changes::{NAMESPACE_MADE, PRINCIPAL};
-use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, User, Weigh};
+use seawall_kernel::{CacheShare, Kernel, LoadedValue, MemorySize, Op, ReadCache, User};
 use seawall_meta::{Row, Tx, args};
 use seawall_types::permission::PrincipalKind;
 use seawall_types::time::Millis;
@@ -25,12 +25,12 @@ pub(crate) const LOGINS: CacheShare = CacheShare::new("logins", 4);
 pub(crate) const CREDENTIALS: CacheShare = CacheShare::new("credentials", 4);
 
 /// What was read before: whoever proves themselves again and again costs no read.
-pub(crate) struct Known {
-    by_name: Cache<Box<str>, Option<Arc<Standing>>>,
-    by_id: Cache<i64, Option<Arc<Standing>>>,
+pub(crate) struct CredentialCache {
+    by_name: ReadCache<Box<str>, Option<Arc<CredentialState>>>,
+    by_id: ReadCache<i64, Option<Arc<CredentialState>>>,
 }
 
-impl Known {
+impl CredentialCache {
     pub(crate) fn new(kernel: &Kernel) -> Result<Self> {
         Ok(Self {
             by_name: kernel.cache(LOGINS)?,
@@ -40,7 +40,7 @@ impl Known {
 }
 
 /// A principal and one of its credentials, as they stand at this moment.
-pub(crate) struct Standing {
+pub(crate) struct CredentialState {
     principal: PrincipalId,
     name: Arc<str>,
     kind: PrincipalKind,
@@ -57,7 +57,7 @@ pub(crate) struct Standing {
     pub(crate) secret: Vec<u8>,
 }
 
-impl Standing {
+impl CredentialState {
     fn read(row: &Row, secret: Vec<u8>) -> Result<Self> {
         let unknown = || Error::new(Reason::Internal, "a principal of an unknown kind");
         Ok(Self {
@@ -119,54 +119,58 @@ impl Standing {
     }
 }
 
-impl Weigh for Standing {
+impl MemorySize for CredentialState {
     fn weight(&self) -> usize {
         self.name.len() + self.secret.len()
     }
 }
 
 /// Somebody who is there depends on their own changes only.
-fn remembered(op: &Op, standing: Standing) -> Loaded<Option<Arc<Standing>>> {
+fn remembered(op: &Op, standing: CredentialState) -> LoadedValue<Option<Arc<CredentialState>>> {
     let subject = PRINCIPAL.subject(standing.principal.get());
-    Loaded::new(Some(Arc::new(standing)), [op.mark(&subject)])
+    LoadedValue::new(Some(Arc::new(standing)), [op.mark(&subject)])
 }
 
 /// The principal called `name` with its password. One read, or none if it was read before.
 ///
-/// That nobody has the name is kept as well, until a user of that name is made: else a name would be
-/// known by what asking for it costs. Users are made with a password, and keep one.
-pub(crate) async fn by_name(op: &Op, known: &Known, name: &str) -> Result<Option<Arc<Standing>>> {
+/// That nobody has the name is kept as well, until a user of that name is made: else a name would
+/// be known by what asking for it costs. Users are made with a password, and keep one.
+pub(crate) async fn by_name(
+    op: &Op,
+    known: &CredentialCache,
+    name: &str,
+) -> Result<Option<Arc<CredentialState>>> {
     let read = || async move {
         let row = op.sql().optional(&store::LOGIN, args![name]).await?;
         let Some(row) = row else {
             let absent = NAMESPACE_MADE.subject(name);
-            return Ok(Loaded::new(None, [op.mark(&absent)]));
+            return Ok(LoadedValue::new(None, [op.mark(&absent)]));
         };
-        Ok(remembered(op, Standing::read_whole(row)?))
+        Ok(remembered(op, CredentialState::read_whole(row)?))
     };
     op.recall(&known.by_name, name.into(), read).await
 }
 
 /// A credential with its secret and its principal. One read.
-pub(crate) async fn by_id(op: &Op, id: CredentialId) -> Result<Option<Standing>> {
+pub(crate) async fn by_id(op: &Op, id: CredentialId) -> Result<Option<CredentialState>> {
     let row = op.sql().optional(&store::CREDENTIAL, args![id]).await?;
-    row.map(Standing::read_whole).transpose()
+    row.map(CredentialState::read_whole).transpose()
 }
 
 /// A credential and its principal without the secret, if they belong together. One read, or none
 /// if it was read before.
 pub(crate) async fn standing(
     op: &Op,
-    known: &Known,
+    known: &CredentialCache,
     (principal, credential): (PrincipalId, CredentialId),
-) -> Result<Option<Arc<Standing>>> {
+) -> Result<Option<Arc<CredentialState>>> {
     let read = || async move {
         let arguments = args![credential];
         let row = op.sql().optional(&store::STANDING, arguments).await?;
         let Some(row) = row else {
-            return Ok(Loaded::passing(None));
+            return Ok(LoadedValue::passing(None));
         };
-        Ok(remembered(op, Standing::read(&row, Vec::new())?))
+        Ok(remembered(op, CredentialState::read(&row, Vec::new())?))
     };
     let standing = op.recall(&known.by_id, credential.get(), read).await?;
     Ok(standing.filter(|standing| standing.principal == principal))
@@ -176,9 +180,9 @@ pub(crate) async fn standing(
 pub(crate) async fn standing_in(
     tx: &mut Tx,
     (principal, credential): (PrincipalId, CredentialId),
-) -> Result<Option<Standing>> {
+) -> Result<Option<CredentialState>> {
     let row = tx.optional(&store::STANDING, args![credential]).await?;
-    let read = |row: Row| Standing::read(&row, Vec::new());
+    let read = |row: Row| CredentialState::read(&row, Vec::new());
     let standing = row.map(read).transpose()?;
     Ok(standing.filter(|standing| standing.principal == principal))
 }

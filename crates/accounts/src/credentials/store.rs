@@ -102,8 +102,8 @@ seawall_meta::statements! {
         .limit(arg_limit(2))
         .to_owned();
 
-    /// The newest credential of a kind that has so many newer ones beside it, in whatever state they
-    /// are. Arguments: principal id, kind, how many.
+    /// The newest credential of a kind that has so many newer ones beside it, in whatever state
+    /// they are. Arguments: principal id, kind, how many.
     NTH_NEWEST: |_d| Query::select()
         .column("id")
         .from("credential")
@@ -156,7 +156,7 @@ seawall_meta::statements! {
         .to_owned();
 }
 
-/// The columns that [`Standing`](super::Standing) is read from.
+/// The columns that [`CredentialState`](super::Standing) is read from.
 fn bare() -> SelectStatement {
     Query::select()
         .columns([

@@ -8,7 +8,7 @@ use seawall_types::{NamespaceName, Reason, Result, Secret};
 
 use super::Directory;
 use crate::credentials::{self, store};
-use crate::passwords::given_or_generated;
+use crate::passwords::provided_or_generated;
 
 /// The name of the first administrator.
 pub(super) const ADMIN: &str = "admin";
@@ -34,7 +34,7 @@ impl Directory {
         {
             return Ok(None);
         }
-        let (password, generated) = given_or_generated(None, op.kernel().random());
+        let (password, generated) = provided_or_generated(None, op.kernel().random());
         keep(&password)?;
         let phc = self.passwords().hash(op, &password).await?;
         let name = NamespaceName::parse(ADMIN)?;

@@ -11,10 +11,11 @@ use super::Directory;
 use super::admin::ADMIN;
 use crate::credentials;
 use crate::events::PasswordChanged;
-use crate::passwords::given_or_generated;
+use crate::passwords::provided_or_generated;
 
-/// Names that would make a user what they are not: the owner of every name of one part, or something
-/// of the server's own. An organization may still be called so, which the operator alone makes.
+/// Names that would make a user what they are not: the owner of every name of one part, or
+/// something of the server's own. An organization may still be called so, which the operator alone
+/// makes.
 const RESERVED: [&str; 13] = [
     ADMIN,
     "api",
@@ -63,7 +64,7 @@ impl Directory {
             let words = format!("the name {name} is kept for other things than a user");
             return Err(Error::new(Reason::Conflict, words));
         }
-        let (password, generated) = given_or_generated(password, op.kernel().random());
+        let (password, generated) = provided_or_generated(password, op.kernel().random());
         let phc = self.passwords().hash(op, &password).await?;
         let input = (installation.clone(), name, superuser, phc);
         op.transaction(input, |tx, op, (installation, name, superuser, phc)| {
@@ -87,7 +88,7 @@ impl Directory {
         user: &User<ManageCredentials>,
         password: Option<Secret>,
     ) -> Result<Option<Secret>> {
-        let (password, generated) = given_or_generated(password, op.kernel().random());
+        let (password, generated) = provided_or_generated(password, op.kernel().random());
         let phc = self.passwords().hash(op, &password).await?;
         op.transaction((user.clone(), phc), |tx, op, (user, phc)| {
             Box::pin(async move {

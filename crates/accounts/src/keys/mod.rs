@@ -18,21 +18,21 @@ use seawall_types::lane::Lane;
 use seawall_types::{Error, Reason, Result};
 use tokio::sync::Mutex;
 
-pub(crate) use ring::{Key, Ring};
+pub(crate) use ring::{KeyRing, SigningKey};
 pub(crate) use rotation::{RotateKeys, SIGNING_KEYS, rotate, rotate_if_old};
 
 /// Keys are read again at most so often, whatever strangers put into a token's head.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The keys as this process knows them.
-pub(crate) struct Keys {
-    ring: RwLock<Arc<Ring>>,
+pub(crate) struct SigningKeys {
+    ring: RwLock<Arc<KeyRing>>,
     stale: AtomicBool,
     /// When the keys were last asked for, on the clock's `elapsed`.
     asked: Mutex<Duration>,
 }
 
-impl Keys {
+impl SigningKeys {
     /// Reads the keys, or makes the first one. Two replicas that start at once may both make one,
     /// and accept both.
     pub(crate) async fn open(kernel: &Arc<Kernel>) -> Result<Self> {
@@ -58,7 +58,7 @@ impl Keys {
     }
 
     /// The key that signs now. Errors: `Unavailable` if there is none.
-    pub(crate) async fn signing(&self, op: &Op) -> Result<Arc<Key>> {
+    pub(crate) async fn signing(&self, op: &Op) -> Result<Arc<SigningKey>> {
         self.refresh(op).await;
         let key = self.ring().signing(op.now());
         key.ok_or_else(|| Error::new(Reason::Unavailable, "no key signs tokens at the moment"))
@@ -66,7 +66,7 @@ impl Keys {
 
     /// The key called `kid`, if its tokens are accepted now. One that is not known here may have
     /// been made elsewhere a moment ago, so it is looked for once.
-    pub(crate) async fn accepting(&self, op: &Op, kid: &str) -> Option<Arc<Key>> {
+    pub(crate) async fn accepting(&self, op: &Op, kid: &str) -> Option<Arc<SigningKey>> {
         self.refresh(op).await;
         if let Some(key) = self.ring().named(kid) {
             return Some(key).filter(|key| key.is_accepted(op.now()));
@@ -77,7 +77,7 @@ impl Keys {
             .filter(|key| key.is_accepted(op.now()))
     }
 
-    fn ring(&self) -> Arc<Ring> {
+    fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -88,9 +88,9 @@ impl Keys {
         }
     }
 
-    /// Reads the keys again, one caller at a time, if that is still `needed` when it is our turn and
-    /// nobody has asked within the last second.
-    async fn reload(&self, op: &Op, needed: impl Fn(&Ring) -> bool) {
+    /// Reads the keys again, one caller at a time, if that is still `needed` when it is our turn
+    /// and nobody has asked within the last second.
+    async fn reload(&self, op: &Op, needed: impl Fn(&KeyRing) -> bool) {
         let mut asked = self.asked.lock().await;
         let now = op.kernel().clock().elapsed();
         if !needed(&self.ring()) || now.saturating_sub(*asked) < RELOAD_PAUSE {
@@ -113,10 +113,10 @@ impl Keys {
 }
 
 /// Reads the keys. One that does not open is another installation's, or damaged: it is passed over.
-async fn load(op: &Op) -> Result<Ring> {
+async fn load(op: &Op) -> Result<KeyRing> {
     let mut keys = Vec::new();
     for row in op.sql().all(&store::LOAD, args![]).await? {
-        match Key::read(op.kernel().secrets(), &row) {
+        match SigningKey::read(op.kernel().secrets(), &row) {
             Ok(key) => keys.push(Arc::new(key)),
             Err(error) => {
                 let id = row.int(0)?;
@@ -124,5 +124,5 @@ async fn load(op: &Op) -> Result<Ring> {
             }
         }
     }
-    Ok(Ring::new(keys))
+    Ok(KeyRing::new(keys))
 }

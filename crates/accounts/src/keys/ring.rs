@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 const SEAL: &str = "signing-key";
 
 /// A key that signs and verifies tokens by ES256.
-pub(crate) struct Key {
+pub(crate) struct SigningKey {
     id: i64,
     /// The name that tokens select it by: derived from the public key.
     pub(crate) kid: String,
@@ -33,14 +33,14 @@ pub(crate) struct Key {
 }
 
 /// A key that is not stored yet.
-pub(crate) struct Draft {
+pub(crate) struct NewKey {
     /// The private key in PKCS #8, sealed.
     pub(crate) sealed: Vec<u8>,
     /// The public key as an uncompressed point; for those who look at the table.
     pub(crate) public: Vec<u8>,
 }
 
-impl Draft {
+impl NewKey {
     /// Makes a new key.
     pub(crate) fn make(secrets: &Secrets) -> Result<Self> {
         let failed = |_| Error::internal("a signing key could not be made");
@@ -57,7 +57,7 @@ impl Draft {
     }
 }
 
-impl Key {
+impl SigningKey {
     /// Reads the columns of `store::LOAD`. Errors: `Internal` for one that does not open.
     pub(crate) fn read(secrets: &Secrets, row: &Row) -> Result<Self> {
         let pkcs8 = secrets.open(SEAL, row.bytes(1)?).map_err(Error::internal)?;
@@ -92,10 +92,10 @@ fn kid(public: &[u8]) -> String {
 }
 
 /// The keys that are known, by age.
-pub(crate) struct Ring(Vec<Arc<Key>>);
+pub(crate) struct KeyRing(Vec<Arc<SigningKey>>);
 
-impl Ring {
-    pub(crate) fn new(keys: Vec<Arc<Key>>) -> Self {
+impl KeyRing {
+    pub(crate) fn new(keys: Vec<Arc<SigningKey>>) -> Self {
         Self(keys)
     }
 
@@ -104,13 +104,13 @@ impl Ring {
     }
 
     /// The key with this name.
-    pub(crate) fn named(&self, kid: &str) -> Option<Arc<Key>> {
+    pub(crate) fn named(&self, kid: &str) -> Option<Arc<SigningKey>> {
         self.0.iter().find(|key| key.kid == kid).map(Arc::clone)
     }
 
     /// The key that signs at `now`: the newest whose time has come. If none's has (our notion of
     /// time is a little behind the database's), the one whose time comes first.
-    pub(crate) fn signing(&self, now: Millis) -> Option<Arc<Key>> {
+    pub(crate) fn signing(&self, now: Millis) -> Option<Arc<SigningKey>> {
         let accepted = || self.0.iter().filter(|key| key.is_accepted(now));
         let current = accepted().filter(|key| key.signs_from <= now);
         let current = current.max_by_key(|key| (key.signs_from, key.id));
@@ -120,7 +120,7 @@ impl Ring {
     }
 
     /// The newest key, whether it signs already or not.
-    pub(crate) fn newest(&self) -> Option<Arc<Key>> {
+    pub(crate) fn newest(&self) -> Option<Arc<SigningKey>> {
         self.0.iter().max_by_key(|key| key.id).map(Arc::clone)
     }
 }
@@ -129,8 +129,8 @@ impl Ring {
 mod tests {
     use super::*;
 
-    fn key(id: i64, signs_from: i64, accepted_until: Option<i64>) -> Arc<Key> {
-        Arc::new(Key {
+    fn key(id: i64, signs_from: i64, accepted_until: Option<i64>) -> Arc<SigningKey> {
+        Arc::new(SigningKey {
             id,
             kid: id.to_string(),
             signer: EncodingKey::from_ec_der(&[]),
@@ -141,13 +141,13 @@ mod tests {
         })
     }
 
-    fn signing(ring: &Ring, now: i64) -> Option<i64> {
+    fn signing(ring: &KeyRing, now: i64) -> Option<i64> {
         ring.signing(Millis(now)).map(|key| key.id)
     }
 
     #[test]
     fn a_new_key_signs_only_when_its_time_has_come() {
-        let ring = Ring::new(vec![key(1, 0, Some(500)), key(2, 100, None)]);
+        let ring = KeyRing::new(vec![key(1, 0, Some(500)), key(2, 100, None)]);
         assert_eq!(signing(&ring, 99), Some(1));
         assert_eq!(signing(&ring, 100), Some(2));
         assert_eq!(signing(&ring, 600), Some(2));
@@ -159,16 +159,16 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_behind_finds_a_key() {
-        let ring = Ring::new(vec![key(1, 100, None), key(2, 100, None)]);
+        let ring = KeyRing::new(vec![key(1, 100, None), key(2, 100, None)]);
         assert_eq!(signing(&ring, 99), Some(1));
         assert_eq!(signing(&ring, 100), Some(2));
-        assert_eq!(signing(&Ring::new(Vec::new()), 0), None);
+        assert_eq!(signing(&KeyRing::new(Vec::new()), 0), None);
     }
 
     #[test]
     fn a_key_is_sealed_and_named_after_itself() {
         let secrets = Secrets::from_bytes(&[7; 32]);
-        let draft = Draft::make(&secrets).unwrap();
+        let draft = NewKey::make(&secrets).unwrap();
         let pkcs8 = secrets.open(SEAL, &draft.sealed).unwrap();
         assert_eq!(pair(&pkcs8).unwrap().public_key().as_ref(), draft.public);
         assert_eq!(draft.public.len(), 65);

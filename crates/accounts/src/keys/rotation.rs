@@ -13,7 +13,7 @@ use seawall_meta::args;
 use seawall_types::Result;
 use serde::{Deserialize, Serialize};
 
-use super::ring::Draft;
+use super::ring::NewKey;
 use super::{load, store};
 use crate::config::Config;
 
@@ -35,7 +35,7 @@ impl Job for RotateKeys {
 
 /// Makes a key that signs at once, unless there is one.
 pub(super) async fn make_first(op: &Op) -> Result<()> {
-    let draft = Draft::make(op.kernel().secrets())?;
+    let draft = NewKey::make(op.kernel().secrets())?;
     op.transaction(draft, |tx, _op, draft| {
         Box::pin(async move {
             if tx.all(&store::LOAD, args![]).await?.is_empty() {
@@ -55,7 +55,7 @@ pub(crate) async fn rotate(
     installation: &Installation<Administer>,
     config: &Config,
 ) -> Result<()> {
-    let draft = Draft::make(op.kernel().secrets())?;
+    let draft = NewKey::make(op.kernel().secrets())?;
     let left = millis(NOTICE + config.lifetime() + SLACK);
     let input = (installation.clone(), draft, left);
     op.transaction(input, |tx, op, (installation, draft, left)| {

@@ -29,7 +29,8 @@ seawall_meta::statements! {
         "id",
     );
 
-    /// Sets an end to all keys but one. Arguments: id of the new key, time in ms that they have left.
+    /// Sets an end to all keys but one. Arguments: id of the new key, time in ms that they have
+    /// left.
     RETIRE: |d| Query::update()
         .table("signing_key")
         .value("accepted_until", d.now().add(arg(1)))

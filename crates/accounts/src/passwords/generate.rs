@@ -17,7 +17,7 @@ fn generate(random: &dyn Random) -> Secret {
 }
 
 /// The password to set, and once more if it was not given but made here.
-pub(crate) fn given_or_generated(
+pub(crate) fn provided_or_generated(
     given: Option<Secret>,
     random: &dyn Random,
 ) -> (Secret, Option<Secret>) {

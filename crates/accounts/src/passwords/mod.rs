@@ -1,11 +1,11 @@
 //! Passwords: hashed and verified on few threads, so that a flood of logins costs its own seats and
 //! nothing else.
 //!
-//! An unknown name costs as much time as a wrong password. What was verified is remembered for an hour
-//! after its last use, and what was refused for a minute, under a key that nobody outside this process
-//! can compute, and which depends on the name and the stored hash: a changed password is another key,
-//! so a memory can be useless but never wrong. Whoever sends the same login many times, all at once or
-//! one by one, makes us hash once.
+//! An unknown name costs as much time as a wrong password. What was verified is remembered for an
+//! hour after its last use, and what was refused for a minute, under a key that nobody outside this
+//! process can compute, and which depends on the name and the stored hash: a changed password is
+//! another key, so a memory can be useless but never wrong. Whoever sends the same login many
+//! times, all at once or one by one, makes us hash once.
 
 mod generate;
 
@@ -19,77 +19,77 @@ use argon2::{Argon2, Params};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use seawall_cache::{Leader, Role, SingleFlight};
-use seawall_kernel::{Kernel, Op, Weigh};
+use seawall_cache::{FlightRole, Leader, SingleFlight};
+use seawall_kernel::{Kernel, MemorySize, Op};
 use seawall_limit::Permit;
 use seawall_types::{Error, PrincipalId, Reason, Result, Secret};
 use tokio::sync::oneshot;
 
-use crate::recent::{Key, Recent};
-use crate::seats::{Seats, busy};
+use crate::cpu_limiter::{CpuLimiter, busy};
+use crate::expiring_cache::{CacheKey, ExpiringCache};
 
-pub(crate) use generate::given_or_generated;
+pub(crate) use generate::provided_or_generated;
 
 /// The longest password, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024;
 
-/// Programs that pull send the same login again and again, some of them only now and then: they should
-/// need no seat while somebody's guesses take them all.
+/// Programs that pull send the same login again and again, some of them only now and then: they
+/// should need no seat while somebody's guesses take them all.
 const RIGHT: Duration = Duration::from_hours(1);
 const WRONG: Duration = Duration::from_mins(1);
 /// Some 10,000 logins of each kind.
 const MOST_BYTES: u64 = 2 << 20;
 const SALT_BYTES: usize = 16;
 
-/// How much less pressing hashing is than serving, in steps of `nice`: a quarter of the CPU, where both
-/// want it.
+/// How much less pressing hashing is than serving, in steps of `nice`: a quarter of the CPU, where
+/// both want it.
 const STEPS_BACK: i32 = 5;
 
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
-    seats: Seats,
+    seats: CpuLimiter,
     /// The questions that are being answered: of many callers that ask the same one computes.
-    checks: SingleFlight<Key, bool>,
+    checks: SingleFlight<CacheKey, bool>,
     /// The hash of a password that nobody knows, for names that nobody has.
     dummy: String,
     key: hmac::Key,
-    verified: Recent<Right>,
+    verified: ExpiringCache<PasswordMatch>,
     /// Apart, so that a flood of what is wrong does not push out what is right.
-    refused: Recent<Wrong>,
+    refused: ExpiringCache<PasswordMismatch>,
 }
 
 /// Whose password was right.
 #[derive(Clone, Copy)]
-struct Right(PrincipalId);
+struct PasswordMatch(PrincipalId);
 
 /// That one was wrong.
 #[derive(Clone, Copy)]
-struct Wrong;
+struct PasswordMismatch;
 
-impl Weigh for Right {
+impl MemorySize for PasswordMatch {
     fn weight(&self) -> usize {
         0
     }
 }
 
-impl Weigh for Wrong {
+impl MemorySize for PasswordMismatch {
     fn weight(&self) -> usize {
         0
     }
 }
 
 /// What somebody says who they are, and what is known of them.
-pub(crate) struct Claim<'a> {
+pub(crate) struct PasswordClaim<'a> {
     /// The name, as it was sent.
     pub(crate) name: &'a str,
     /// The password.
     pub(crate) password: &'a Secret,
     /// What is stored; nothing for a name that nobody has.
-    pub(crate) stored: Option<Stored<'a>>,
+    pub(crate) stored: Option<StoredPassword<'a>>,
 }
 
 /// What is stored of somebody's password.
-pub(crate) struct Stored<'a> {
+pub(crate) struct StoredPassword<'a> {
     /// Whose it is.
     pub(crate) principal: PrincipalId,
     /// The argon2id string.
@@ -97,9 +97,9 @@ pub(crate) struct Stored<'a> {
 }
 
 /// What a caller's wait has come to.
-enum Turn<'a> {
+enum VerificationTurn<'a> {
     /// It is to compute the answer.
-    Ours(Leader<'a, Key, bool>, Permit),
+    Ours(Leader<'a, CacheKey, bool>, Permit),
     /// Another has found the answer.
     Known(bool),
 }
@@ -115,12 +115,12 @@ impl Passwords {
         let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
         kernel.random().fill(&mut output);
         Self {
-            seats: Seats::new("passwords", cores),
+            seats: CpuLimiter::new("passwords", cores),
             checks: SingleFlight::default(),
             dummy: nobodys(&output, &salt),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            verified: Recent::new(MOST_BYTES),
-            refused: Recent::new(MOST_BYTES),
+            verified: ExpiringCache::new(MOST_BYTES),
+            refused: ExpiringCache::new(MOST_BYTES),
         }
     }
 
@@ -140,7 +140,7 @@ impl Passwords {
 
     /// Whether the password is the stored one. Without a stored one the answer is no, and takes as
     /// long. Errors: `TooMany` when too many log in at once.
-    pub(crate) async fn is_right(&self, op: &Op, claim: Claim<'_>) -> Result<bool> {
+    pub(crate) async fn is_right(&self, op: &Op, claim: PasswordClaim<'_>) -> Result<bool> {
         let key = self.memory(&claim);
         if let Some(right) = self.remembered(op, &key) {
             return Ok(right);
@@ -150,8 +150,8 @@ impl Passwords {
         let turn = line.wait(self.turn(op, &key)).await;
         let turn = turn.map_err(busy).flatten();
         let (leader, seat) = match turn.inspect_err(|_| checked("refused"))? {
-            Turn::Ours(leader, seat) => (leader, seat),
-            Turn::Known(right) => return Ok(right),
+            VerificationTurn::Ours(leader, seat) => (leader, seat),
+            VerificationTurn::Known(right) => return Ok(right),
         };
         checked("hashed");
         let stored = claim.stored.as_ref();
@@ -161,11 +161,12 @@ impl Passwords {
         let now = op.kernel().clock().elapsed();
         let right = match claim.stored {
             Some(stored) if right => {
-                self.verified.put(key, Right(stored.principal), now, RIGHT);
+                self.verified
+                    .put(key, PasswordMatch(stored.principal), now, RIGHT);
                 true
             }
             _ => {
-                self.refused.put(key, Wrong, now, WRONG);
+                self.refused.put(key, PasswordMismatch, now, WRONG);
                 false
             }
         };
@@ -173,23 +174,23 @@ impl Passwords {
         Ok(right)
     }
 
-    /// Waits for the answer to a question that another caller computes, or else for a seat to compute
-    /// it. A caller that gives up leaves its turn to the next.
-    async fn turn(&self, op: &Op, key: &Key) -> Result<Turn<'_>> {
+    /// Waits for the answer to a question that another caller computes, or else for a seat to
+    /// compute it. A caller that gives up leaves its turn to the next.
+    async fn turn(&self, op: &Op, key: &CacheKey) -> Result<VerificationTurn<'_>> {
         loop {
             match self.checks.join(key) {
-                Role::Leader(leader) => {
+                FlightRole::Leader(leader) => {
                     // The leader before may have found out.
                     if let Some(right) = self.remembered(op, key) {
                         leader.complete(right);
-                        return Ok(Turn::Known(right));
+                        return Ok(VerificationTurn::Known(right));
                     }
-                    return Ok(Turn::Ours(leader, self.seats.next().await?));
+                    return Ok(VerificationTurn::Ours(leader, self.seats.next().await?));
                 }
-                Role::Waiter(flight) => {
+                FlightRole::Waiter(flight) => {
                     if let Some(right) = flight.outcome().await {
                         checked("remembered");
-                        return Ok(Turn::Known(right));
+                        return Ok(VerificationTurn::Known(right));
                     }
                 }
             }
@@ -197,7 +198,7 @@ impl Passwords {
     }
 
     /// What was found out a moment ago.
-    fn remembered(&self, op: &Op, key: &Key) -> Option<bool> {
+    fn remembered(&self, op: &Op, key: &CacheKey) -> Option<bool> {
         let now = op.kernel().clock().elapsed();
         let right = if self.verified.renew(key, now, RIGHT).is_some() {
             true
@@ -225,7 +226,7 @@ impl Passwords {
         self.verified.clear();
     }
 
-    fn memory(&self, claim: &Claim<'_>) -> Key {
+    fn memory(&self, claim: &PasswordClaim<'_>) -> CacheKey {
         let mut context = hmac::Context::with_key(&self.key);
         let stored = claim.stored.as_ref();
         let principal = stored.map_or(0, |stored| stored.principal.get());
@@ -254,8 +255,8 @@ impl Passwords {
 
 /// Runs `hashing` on a thread of its own, where it may take its time.
 ///
-/// A hash takes tens of milliseconds without a pause. On equal terms with the threads that serve, it
-/// would hold up each of their answers by a slice of time; so it steps back behind them.
+/// A hash takes tens of milliseconds without a pause. On equal terms with the threads that serve,
+/// it would hold up each of their answers by a slice of time; so it steps back behind them.
 async fn work<T: Send + 'static>(
     op: &Op,
     seat: Permit,
@@ -297,8 +298,8 @@ fn hash(password: &[u8], salt: &[u8]) -> Result<String> {
         .map_err(|error| Error::internal(error.to_string()))
 }
 
-/// A string that costs what [`hash`]'s do to compare with, and that no password is known to have. It is
-/// written and not computed, since computing it would cost every start 19 MiB.
+/// A string that costs what [`hash`]'s do to compare with, and that no password is known to have.
+/// It is written and not computed, since computing it would cost every start 19 MiB.
 fn nobodys(output: &[u8], salt: &[u8]) -> String {
     let (m, t, p) = (
         Params::DEFAULT_M_COST,

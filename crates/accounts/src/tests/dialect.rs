@@ -1,14 +1,14 @@
 //! A dialect for tests: it says the neutral reason itself.
 
 use http::StatusCode;
-use seawall_kernel::http::{Dialect, RenderedError};
+use seawall_kernel::http::{ErrorDialect, RenderedError};
 use seawall_types::{Error, Reason};
 
 pub(super) static NEUTRAL: Neutral = Neutral;
 
 pub(super) struct Neutral;
 
-impl Dialect for Neutral {
+impl ErrorDialect for Neutral {
     fn render(&self, error: &Error) -> RenderedError {
         use Reason as R;
         RenderedError {

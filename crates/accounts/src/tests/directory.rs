@@ -6,7 +6,7 @@ use seawall_kernel::auth::ManageCredentials;
 use seawall_kernel::catalog::{namespaces, principals};
 use seawall_types::{NamespaceName, Reason, Secret};
 
-use super::{House, basic, pair};
+use super::{Fixture, basic, pair};
 use crate::{NewUser, credentials};
 
 fn name(text: &str) -> NamespaceName {
@@ -24,7 +24,7 @@ fn new(text: &str) -> NewUser {
 
 #[tokio::test]
 async fn every_statement_is_understood_by_the_database() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let wrong = house
         .kernel
         .meta()
@@ -36,7 +36,7 @@ async fn every_statement_is_understood_by_the_database() {
 
 #[tokio::test]
 async fn a_password_that_nobody_gave_is_made() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let operator = house.operator();
     let made = house
         .directory
@@ -79,7 +79,7 @@ async fn a_password_that_nobody_gave_is_made() {
 
 #[tokio::test]
 async fn what_cannot_be_is_refused() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let operator = house.operator();
     let directory = &house.directory;
@@ -110,7 +110,7 @@ async fn what_cannot_be_is_refused() {
 
 #[tokio::test]
 async fn a_disabled_user_is_nobody_until_enabled() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let operator = house.operator();
     assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
@@ -158,7 +158,7 @@ async fn a_disabled_user_is_nobody_until_enabled() {
 
 #[tokio::test]
 async fn a_right_password_is_hashed_again_an_hour_after_its_last_use() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let spent = || async {
         let op = house.op();
@@ -188,7 +188,7 @@ async fn a_right_password_is_hashed_again_an_hour_after_its_last_use() {
 
 #[tokio::test]
 async fn the_first_administrator_is_made_once() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let other = house.beside().await;
     let (here, there) = (house.operator(), other.operator());
     let installation = here.installation().unwrap();
@@ -220,7 +220,7 @@ async fn the_first_administrator_is_made_once() {
 
 #[tokio::test]
 async fn nobody_is_made_an_administrator_by_their_name() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     // As an earlier release let them be made.
     let operator = house.operator();
     let taken = operator.transaction((), |tx, op, ()| {
@@ -258,7 +258,7 @@ async fn nobody_is_made_an_administrator_by_their_name() {
 
 #[tokio::test]
 async fn some_names_are_no_users() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let operator = house.operator();
     let add = |text: &str, superuser| {
         let user = NewUser {
@@ -293,7 +293,7 @@ async fn some_names_are_no_users() {
 
 #[tokio::test]
 async fn secrets_are_not_shown() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let actor = house.verify(&house.op(), &basic("ann")).await.unwrap();
     let token = house.token("ann", "").await;

@@ -8,14 +8,14 @@ use futures::future::join_all;
 use http::{StatusCode, header};
 use seawall_types::Reason;
 
-use super::{Answer, House, pair};
+use super::{Answer, Fixture, pair};
 
 /// As many seats as half the cores, at least one.
 fn seats() -> usize {
     (std::thread::available_parallelism().unwrap().get() / 2).max(1)
 }
 
-impl House {
+impl Fixture {
     /// Logs in so many times at once, each in a task of its own.
     async fn logins(self: &Arc<Self>, headers: Vec<String>) -> Vec<Answer> {
         let mut running = tokio::task::JoinSet::new();
@@ -33,7 +33,7 @@ impl House {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wrong_logins_never_hold_more_than_their_share() {
-    let house = Arc::new(House::new().await);
+    let house = Arc::new(Fixture::new().await);
     house.user("ann").await;
     let token = house.token("ann", "").await;
     let wrong = (0..400).map(|i| pair("ann", &format!("wrong {i}")));
@@ -64,7 +64,7 @@ async fn wrong_logins_never_hold_more_than_their_share() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_same_login_many_times_is_one() {
-    let house = Arc::new(House::new().await);
+    let house = Arc::new(Fixture::new().await);
     house.user("ann").await;
     for (login, status) in [
         (pair("ann", "wrong"), StatusCode::UNAUTHORIZED),
@@ -74,7 +74,8 @@ async fn the_same_login_many_times_is_one() {
         let (_, before) = house.load();
         let put_off = |answer: &Answer| answer.status == StatusCode::TOO_MANY_REQUESTS;
         let mut answers = house.logins(vec![login.clone(); 200]).await;
-        // On a busy machine the one may take longer than the others wait; they come again, as they were told.
+        // On a busy machine the one may take longer than the others wait; they come again, as they
+        // were told.
         while answers.iter().any(put_off) {
             answers = house.logins(vec![login.clone(); 200]).await;
         }
@@ -102,7 +103,7 @@ fn forged(token: &str, number: u32) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn forged_tokens_never_hold_more_than_their_share() {
-    let house = Arc::new(House::new().await);
+    let house = Arc::new(Fixture::new().await);
     house.user("ann").await;
     let token = house.token("ann", "").await;
     let mut flood = tokio::task::JoinSet::new();
@@ -128,7 +129,7 @@ async fn forged_tokens_never_hold_more_than_their_share() {
 
 #[tokio::test]
 async fn what_was_signed_here_is_not_checked_here_and_the_same_token_is_checked_once() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let token = house.token("ann", "").await;
     house.bearer(&token).await.unwrap();
@@ -143,7 +144,7 @@ async fn what_was_signed_here_is_not_checked_here_and_the_same_token_is_checked_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_is_hashed_in_a_seat_as_well() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let (_, before) = house.load();
     house.user("ann").await;
     assert_eq!(house.load().1 - before, 1);
@@ -151,7 +152,7 @@ async fn a_new_password_is_hashed_in_a_seat_as_well() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_is_not_refused_for_having_been_wrong() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let ann = seawall_types::NamespaceName::parse("ann").unwrap();
     let login = pair("ann", "a new password");

@@ -17,15 +17,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use seawall_kernel::auth::{Administer, Kind, Push, Verifier};
+use seawall_kernel::auth::{Administer, Push, StaticKind, Verifier};
 use seawall_kernel::catalog::repositories;
 use seawall_kernel::clock::SystemRandom;
-use seawall_kernel::http::{Dispatcher, Table};
+use seawall_kernel::http::{Dispatcher, RouteTable};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
-use seawall_kernel::{Actor, Ceiling, Kernel, Op, Origin, Parts, Settings};
+use seawall_kernel::{Actor, Ceiling, Kernel, KernelParts, Op, Origin, Settings};
 use seawall_meta::Meta;
-use seawall_meta::fixture::{Backend, TestClock, TestDatabase};
+use seawall_meta::fixture::{DatabaseBackend, TestClock, TestDatabase};
 use seawall_types::lane::Lane;
 use seawall_types::permission::{RepositoryKind, Visibility};
 use seawall_types::{Clock, NamespaceName, RepositoryName, Result, Secret, Tasks};
@@ -38,12 +38,12 @@ use dialect::NEUTRAL;
 /// A kind of repository, as another crate has it.
 struct Image;
 
-impl Kind for Image {
+impl StaticKind for Image {
     const KIND: RepositoryKind = RepositoryKind::new(1, "image");
 }
 
 /// A process over a database of its own.
-struct House {
+struct Fixture {
     kernel: Arc<Kernel>,
     directory: Arc<Directory>,
     dispatcher: Arc<Dispatcher>,
@@ -58,7 +58,7 @@ struct Answer {
     body: Value,
 }
 
-impl House {
+impl Fixture {
     async fn new() -> Self {
         Self::with(Config::default()).await
     }
@@ -73,7 +73,7 @@ impl House {
     }
 
     async fn with(config: Config) -> Self {
-        let backend = Backend::chosen().unwrap();
+        let backend = DatabaseBackend::chosen().unwrap();
         let sets = [seawall_kernel::MIGRATIONS, MIGRATIONS];
         let database = TestDatabase::migrated(backend, &sets).await.unwrap();
         Self::over(Arc::new(database), config).await
@@ -98,7 +98,7 @@ impl House {
         let random = Arc::new(SystemRandom);
         let blobs =
             seawall_blob::Blobs::open(&blobs, place, tasks(), shared(), Arc::clone(&random) as _);
-        let parts = Parts {
+        let parts = KernelParts {
             meta,
             blobs: blobs.await.unwrap(),
             clock: shared(),
@@ -112,7 +112,7 @@ impl House {
         let kernel = Kernel::open(parts).await.unwrap();
         let directory = Directory::new(&kernel, config).await.unwrap();
         let feature = feature(&directory).mount("/v2", &NEUTRAL);
-        let table = Table::new(feature.routes, feature.mounts).unwrap();
+        let table = RouteTable::new(feature.routes, feature.mounts).unwrap();
         let verifier = Arc::clone(&directory) as Arc<dyn Verifier>;
         let dispatcher = Dispatcher::new(Arc::clone(&kernel), table, verifier, None);
         Self {
@@ -253,7 +253,7 @@ where
     }
 }
 
-/// The header of a user made by [`House::user`].
+/// The header of a user made by [`Fixture::user`].
 fn basic(user: &str) -> String {
     pair(user, &format!("{user}'s password"))
 }

@@ -8,7 +8,7 @@ use seawall_types::scope::Action;
 use seawall_types::{NamespaceName, Reason, Secret};
 
 use super::service::admits;
-use super::{House, basic, pair};
+use super::{Fixture, basic, pair};
 use crate::credentials::store;
 use crate::tokens::refresh::MOST;
 
@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// What docker asks when somebody logs in with it.
 const LOGIN: &str = "account=ann&client_id=docker&offline_token=true&service=x";
 
-impl House {
+impl Fixture {
     /// Logs in as docker does; the refresh token.
     async fn docker_login(&self) -> String {
         let answer = self.get(LOGIN, Some(&basic("ann"))).await;
@@ -39,7 +39,7 @@ fn user(name: &str) -> NamespaceName {
 
 #[tokio::test]
 async fn a_login_keeps_its_password_unless_refresh_tokens_are_switched_on() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let form = "grant_type=password&access_type=offline&username=ann&password=ann%27s+password";
     for answer in [
@@ -54,10 +54,10 @@ async fn a_login_keeps_its_password_unless_refresh_tokens_are_switched_on() {
         );
     }
     // Those that were given out before stay good.
-    let before = House::with_refresh_tokens().await;
+    let before = Fixture::with_refresh_tokens().await;
     before.user("ann").await;
     let refresh = before.docker_login().await;
-    let after = House::over(
+    let after = Fixture::over(
         std::sync::Arc::clone(&before.database),
         crate::Config::default(),
     );
@@ -66,7 +66,7 @@ async fn a_login_keeps_its_password_unless_refresh_tokens_are_switched_on() {
 
 #[tokio::test]
 async fn a_login_over_and_over_keeps_the_newest_refresh_tokens_only() {
-    let house = House::with_refresh_tokens().await;
+    let house = Fixture::with_refresh_tokens().await;
     house.user("ann").await;
     let most = usize::try_from(MOST).unwrap();
     let first = house.docker_login().await;
@@ -96,7 +96,7 @@ async fn a_login_over_and_over_keeps_the_newest_refresh_tokens_only() {
     assert_eq!(house.directory.passwords().load().1, hashed);
 }
 
-impl House {
+impl Fixture {
     /// How many rows of refresh tokens Ann has, good or not.
     async fn rows(&self) -> usize {
         let operator = self.operator();
@@ -120,7 +120,7 @@ impl House {
 
 #[tokio::test]
 async fn the_bysees_refresh_tokens_and_ends_one_or_all() {
-    let house = House::with_refresh_tokens().await;
+    let house = Fixture::with_refresh_tokens().await;
     house.user("ann").await;
     house.user("bob").await;
     let (one, two) = (house.docker_login().await, house.docker_login().await);
@@ -171,7 +171,7 @@ async fn the_bysees_refresh_tokens_and_ends_one_or_all() {
 
 #[tokio::test]
 async fn the_last_use_of_a_refresh_token_is_written_once_a_day() {
-    let house = House::with_refresh_tokens().await;
+    let house = Fixture::with_refresh_tokens().await;
     house.user("ann").await;
     let refresh = Secret::new(house.docker_login().await);
     let spent = || async {
@@ -190,7 +190,7 @@ async fn the_last_use_of_a_refresh_token_is_written_once_a_day() {
 
 #[tokio::test]
 async fn a_refresh_token_lasts_until_the_password_changes() {
-    let house = House::with_refresh_tokens().await;
+    let house = Fixture::with_refresh_tokens().await;
     house.user("ann").await;
     let answer = house
         .get("offline_token=true&client_id=docker", Some(&basic("ann")))
@@ -235,7 +235,7 @@ async fn a_refresh_token_lasts_until_the_password_changes() {
 
 #[tokio::test]
 async fn a_refresh_token_ends_with_its_time_and_its_user() {
-    let house = House::with_refresh_tokens().await;
+    let house = Fixture::with_refresh_tokens().await;
     house.user("ann").await;
     let ann = NamespaceName::parse("ann").unwrap();
     let form = "grant_type=password&service=x&client_id=y&access_type=offline\
@@ -279,7 +279,7 @@ async fn a_refresh_token_ends_with_its_time_and_its_user() {
 
 #[tokio::test]
 async fn nobody_gets_no_refresh_token() {
-    let house = House::with_refresh_tokens().await;
+    let house = Fixture::with_refresh_tokens().await;
     let answer = house.get("offline_token=true", None).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.body.get("refresh_token").is_none());

@@ -26,7 +26,7 @@ fn reason<T>(result: Result<T, Error>) -> Option<Reason> {
     result.err().map(|error| error.reason)
 }
 
-impl House {
+impl Fixture {
     /// What a user does who has logged in a moment ago.
     async fn by(&self, user: &str) -> Op {
         let password = Secret::new(format!("{user}'s password"));
@@ -94,7 +94,7 @@ impl House {
 
 /// Tries all that a superuser may do to the installation and to a user.
 async fn administer(
-    house: &House,
+    house: &Fixture,
     by: &Op,
     installation: &Installation<Administer>,
 ) -> Vec<Option<Reason>> {
@@ -113,7 +113,7 @@ async fn administer(
 
 #[tokio::test]
 async fn a_superuser_who_is_disabled_between_door_and_transaction_changes_nothing() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("bob").await;
     house.superuser("ann").await;
     let by = house.by("ann").await;
@@ -151,7 +151,7 @@ async fn grant(by: &Op, namespace: &Namespace<Administer>) -> Option<Reason> {
 
 #[tokio::test]
 async fn an_admin_of_a_namespace_whose_grant_went_meanwhile_grants_nothing() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     for user in ["bob", "eve"] {
         house.user(user).await;
     }
@@ -185,7 +185,7 @@ async fn an_admin_of_a_namespace_whose_grant_went_meanwhile_grants_nothing() {
 
 #[tokio::test]
 async fn a_user_who_was_deleted_or_has_another_password_meanwhile_manages_no_credentials() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("bob").await;
     let by = house.by("bob").await;
     let own = by.user::<ManageCredentials>(&name("bob")).await.unwrap();
@@ -211,7 +211,7 @@ async fn a_user_who_was_deleted_or_has_another_password_meanwhile_manages_no_cre
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_meets_nothing_is_made_by_one_who_was_disabled_before() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.superuser("ann").await;
     for round in 0..ROUNDS {
         house.enable("ann", true).await;
@@ -235,7 +235,7 @@ async fn whatever_meets_nothing_is_made_by_one_who_was_disabled_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_two_admins_who_take_each_others_grant_one_stays() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     for user in ["ann", "bob"] {
         house.user(user).await;
     }
@@ -257,7 +257,7 @@ async fn of_two_admins_who_take_each_others_grant_one_stays() {
 
 #[tokio::test]
 async fn a_password_change_ends_what_its_superuser_has_begun() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.superuser("ann").await;
     let by = house.by("ann").await;
     let installation = by.installation::<Administer>().unwrap();

@@ -6,11 +6,11 @@ use seawall_types::permission::Visibility;
 use seawall_types::scope::Action;
 use seawall_types::{Reason, RepositoryName};
 
-use super::{Answer, House, basic, pair};
+use super::{Answer, Fixture, basic, pair};
 use crate::tokens::grant;
 
 /// Whether the token of `answer` admits `action` on `name`.
-pub(super) async fn admits(house: &House, answer: &Answer, name: &str, action: Action) -> bool {
+pub(super) async fn admits(house: &Fixture, answer: &Answer, name: &str, action: Action) -> bool {
     let actor = house.bearer(&answer.text("token")).await.unwrap();
     actor
         .ceiling
@@ -19,7 +19,7 @@ pub(super) async fn admits(house: &House, answer: &Answer, name: &str, action: A
 
 #[tokio::test]
 async fn a_login_gets_a_token_for_nothing_but_being_known() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let answer = house
         .get(
@@ -41,7 +41,7 @@ async fn a_login_gets_a_token_for_nothing_but_being_known() {
 
 #[tokio::test]
 async fn wrong_credentials_are_unauthorized() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let long = "x".repeat(2000);
     for (user, password) in [
@@ -67,7 +67,7 @@ async fn wrong_credentials_are_unauthorized() {
 
 #[tokio::test]
 async fn a_token_is_not_exchanged_for_another() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let token = house.token("ann", "").await;
     let answer = house
@@ -81,7 +81,7 @@ async fn a_token_is_not_exchanged_for_another() {
 
 #[tokio::test]
 async fn less_than_asked_is_no_error() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     house.user("bob").await;
     house
@@ -109,7 +109,7 @@ async fn less_than_asked_is_no_error() {
 
 #[tokio::test]
 async fn whoever_may_make_a_repository_may_pull_it_before() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     house.user("bob").await;
     let query = "scope=repository:ann/new:pull,push";
@@ -122,7 +122,7 @@ async fn whoever_may_make_a_repository_may_pull_it_before() {
 
 #[tokio::test]
 async fn the_catalog_is_open_to_all_who_may_read_anything() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     for authorization in [None, Some(basic("ann"))] {
         let answer = house
@@ -139,7 +139,7 @@ async fn the_catalog_is_open_to_all_who_may_read_anything() {
 
 #[tokio::test]
 async fn malformed_requests_are_the_clients_fault() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let many: Vec<_> = (0..65)
         .map(|n| format!("repository:ann/a{n}:pull"))
@@ -169,7 +169,7 @@ async fn malformed_requests_are_the_clients_fault() {
 
 #[tokio::test]
 async fn a_password_is_exchanged_in_a_form() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let form = "grant_type=password&service=x&client_id=containerd-client\
                 &scope=repository:ann/app:push,pull&username=ann&password=ann%27s+password";
@@ -207,7 +207,7 @@ async fn a_password_is_exchanged_in_a_form() {
 
 #[tokio::test]
 async fn a_form_without_a_service_or_a_client_is_answered() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let form = "grant_type=password&username=ann&password=ann%27s+password";
     for beside in ["", "&service=x", "&client_id=y", "&service=&client_id="] {
@@ -218,7 +218,7 @@ async fn a_form_without_a_service_or_a_client_is_answered() {
 
 #[tokio::test]
 async fn what_cannot_be_a_token_counts_as_none_where_it_only_reads() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     for odd in ["Bearer QQ==", "Bearer", "Bearer x", "Bearer a b"] {
         let answer = house.get("", Some(odd)).await;
         assert_eq!(answer.status, StatusCode::OK, "{odd}");
@@ -231,7 +231,7 @@ async fn what_cannot_be_a_token_counts_as_none_where_it_only_reads() {
 
 #[tokio::test]
 async fn a_token_costs_one_read_for_all_repositories() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let op = house.op();
     let actor = house.verify(&op, &basic("ann")).await.unwrap();
@@ -248,7 +248,7 @@ async fn a_token_costs_one_read_for_all_repositories() {
 
 #[tokio::test]
 async fn as_many_scopes_as_a_token_holds_are_one_read_and_each_gets_its_own() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     house.user("bob").await;
     for number in 0..3 {
@@ -282,7 +282,7 @@ async fn as_many_scopes_as_a_token_holds_are_one_read_and_each_gets_its_own() {
 
 #[tokio::test]
 async fn a_stranger_asks_for_a_few_at_once() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let many = |count: usize| {
         let scopes: Vec<_> = (0..count)

@@ -10,22 +10,22 @@ use seawall_types::scope::Action;
 use seawall_types::{NamespaceName, Reason, RepositoryName, Result};
 use serde_json::{Value, json};
 
-use super::{House, basic};
+use super::{Fixture, basic};
 use crate::credentials;
-use crate::keys::{self, Key, Ring};
+use crate::keys::{self, KeyRing, SigningKey};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-impl House {
+impl Fixture {
     /// The installation's signing key, as whoever holds its secret may read it.
-    async fn key(&self) -> Key {
+    async fn key(&self) -> SigningKey {
         let rows = self
             .operator()
             .sql()
             .all(&keys::store::LOAD, args![])
             .await
             .unwrap();
-        Key::read(self.kernel.secrets(), &rows[0]).unwrap()
+        SigningKey::read(self.kernel.secrets(), &rows[0]).unwrap()
     }
 
     /// The claims of a good token.
@@ -44,7 +44,7 @@ fn claims_of(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-fn head(key: &Key) -> Header {
+fn head(key: &SigningKey) -> Header {
     Header {
         kid: Some(key.kid.clone()),
         ..Header::new(Algorithm::ES256)
@@ -65,7 +65,7 @@ fn without(claims: &Value, key: &str) -> Value {
 
 #[tokio::test]
 async fn only_our_own_signature_counts() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let (key, claims) = (house.key().await, house.claims().await);
     let sign = |head: &Header| jsonwebtoken::encode(head, &claims, &key.signer);
@@ -130,7 +130,7 @@ async fn only_our_own_signature_counts() {
 
 #[tokio::test]
 async fn a_key_in_the_head_is_not_believed() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let (key, claims) = (house.key().await, house.claims().await);
     let pkcs8 = pkcs8();
@@ -158,7 +158,7 @@ async fn a_key_in_the_head_is_not_believed() {
 
 #[tokio::test]
 async fn every_claim_must_be_right() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let (key, claims) = (house.key().await, house.claims().await);
     let sign = |claims: &Value| jsonwebtoken::encode(&head(&key), claims, &key.signer);
@@ -198,7 +198,7 @@ async fn every_claim_must_be_right() {
 
 #[tokio::test]
 async fn a_token_says_who_and_how_far() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let token = house.token("ann", "repository:ann/app:pull,push").await;
     let op = house.op();
@@ -231,7 +231,7 @@ async fn a_token_says_who_and_how_far() {
 
 #[tokio::test]
 async fn a_token_ends_with_its_time() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let token = house.token("ann", "repository:ann/app:pull").await;
     house.pass(Duration::from_secs(298));
@@ -245,7 +245,7 @@ async fn a_token_ends_with_its_time() {
 
 #[tokio::test]
 async fn a_token_ends_with_its_principal_and_its_password() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let ann = NamespaceName::parse("ann").unwrap();
     let operator = house.operator();
@@ -281,7 +281,7 @@ async fn a_token_ends_with_its_principal_and_its_password() {
 
 #[tokio::test]
 async fn old_tokens_outlive_their_key_and_new_keys_are_known_everywhere() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let other = house.beside().await;
     let old = house.token("ann", "").await;
@@ -320,7 +320,7 @@ async fn old_tokens_outlive_their_key_and_new_keys_are_known_everywhere() {
 
 #[tokio::test]
 async fn old_keys_are_replaced_by_the_job() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let first = kid(&house.token("ann", "").await);
     house.pass(Duration::from_hours(31 * 24));
@@ -334,18 +334,18 @@ async fn old_keys_are_replaced_by_the_job() {
 
 #[tokio::test]
 async fn replicas_that_start_together_accept_each_other() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let (one, two) = tokio::join!(house.beside(), house.beside());
     assert!(one.bearer(&two.token("ann", "").await).await.is_ok());
     assert!(two.bearer(&one.token("ann", "").await).await.is_ok());
-    let empty = Ring::new(Vec::new());
+    let empty = KeyRing::new(Vec::new());
     assert!(empty.is_empty());
 }
 
 #[tokio::test]
 async fn what_has_ended_is_swept_and_what_holds_stays() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     house.user("ann").await;
     let operator = house.operator();
     let ann = NamespaceName::parse("ann").unwrap();

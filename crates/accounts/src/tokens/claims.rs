@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The form of the claims. A token of another one is refused, whoever signed it.
 pub(super) const VERSION: u32 = 1;
 
-/// What is signed (distribution §13.5). Times are seconds since 1970.
+/// What is signed (protocol §13.5). Times are seconds since 1970.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Claims {
     pub(super) iss: String,

@@ -1,10 +1,10 @@
-//! What is granted of what was asked for (distribution §13.2): asked ∩ allowed, and less is no
+//! What is granted of what was asked for (protocol §13.2): asked ∩ allowed, and less is no
 //! error.
 
 use std::collections::{BTreeSet, HashMap};
 
 use seawall_kernel::Op;
-use seawall_kernel::catalog::Allowed;
+use seawall_kernel::catalog::AllowedActions;
 use seawall_types::lane::Lane;
 use seawall_types::scope::{Action, ResourceKind, Scope, Scopes};
 use seawall_types::{Error, Reason, Result};
@@ -67,7 +67,7 @@ pub(crate) async fn intersect(op: &Op, asked: &Scopes) -> Result<Scopes> {
 }
 
 /// What the subject may do, by canonical name: `hello` and `library/hello` are one repository.
-async fn allowed(op: &Op, asked: &Scopes) -> Result<HashMap<String, Allowed>> {
+async fn allowed(op: &Op, asked: &Scopes) -> Result<HashMap<String, AllowedActions>> {
     let names = asked.iter().filter_map(|scope| scope.as_repository());
     let names: HashMap<_, _> = names
         .map(|name| (name.as_canonical().to_owned(), name))

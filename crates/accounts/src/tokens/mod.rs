@@ -1,4 +1,4 @@
-//! Bearer tokens: issued here, verified here, opaque to everybody else (distribution §13.5).
+//! Bearer tokens: issued here, verified here, opaque to everybody else (protocol §13.5).
 //!
 //! A token is checked against keys that are pinned in the database and one algorithm. Nothing that
 //! a token's head says of keys is believed but the name of one of ours.
@@ -13,16 +13,16 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use seawall_kernel::auth::{Administer, Identity};
-use seawall_kernel::{Installation, Kernel, Op, Weigh};
+use seawall_kernel::{Installation, Kernel, MemorySize, Op};
 use seawall_types::basic::MAX_BEARER_BYTES;
 use seawall_types::scope::Scopes;
 use seawall_types::time::{Millis, uuid};
 use seawall_types::{CredentialId, Error, PrincipalId, Reason, Result, Secret};
 
 use crate::config::Config;
-use crate::keys::Keys;
-use crate::recent::{self, Recent};
-use crate::seats::Seats;
+use crate::cpu_limiter::CpuLimiter;
+use crate::expiring_cache::{self, ExpiringCache};
+use crate::keys::SigningKeys;
 use claims::{Claims, VERSION};
 
 /// A replica's clock may be ahead of another's by so much.
@@ -36,18 +36,18 @@ const REMEMBERED: Duration = Duration::from_mins(5);
 
 /// Issues and verifies bearer tokens.
 pub(crate) struct Tokens {
-    keys: Keys,
+    keys: SigningKeys,
     config: Config,
     issuer: String,
     validation: Validation,
-    verified: Recent<Arc<Verified>>,
+    verified: ExpiringCache<Arc<VerifiedToken>>,
     /// A signature takes a tenth of a millisecond to check, whoever made it up.
-    seats: Seats,
+    seats: CpuLimiter,
 }
 
 /// What a good token says.
 #[derive(Debug)]
-pub(crate) struct Verified {
+pub(crate) struct VerifiedToken {
     /// The principal and the credential it was issued to; `None` for nobody in particular.
     pub(crate) subject: Option<(PrincipalId, CredentialId)>,
     /// What it may be used for.
@@ -57,14 +57,14 @@ pub(crate) struct Verified {
     until: Millis,
 }
 
-impl Weigh for Verified {
+impl MemorySize for VerifiedToken {
     fn weight(&self) -> usize {
         size_of::<Scopes>() + self.kid.len() + self.access.bytes()
     }
 }
 
 /// A token just issued.
-pub(crate) struct Issued {
+pub(crate) struct IssuedToken {
     /// The token.
     pub(crate) token: String,
     /// How long it may be used.
@@ -74,15 +74,15 @@ pub(crate) struct Issued {
 }
 
 impl Tokens {
-    pub(crate) fn new(kernel: &Kernel, keys: Keys, config: Config) -> Self {
+    pub(crate) fn new(kernel: &Kernel, keys: SigningKeys, config: Config) -> Self {
         let issuer = kernel.installation().to_string();
         Self {
             keys,
             config,
             validation: validation(&issuer),
             issuer,
-            verified: Recent::new(MOST_BYTES),
-            seats: Seats::new(
+            verified: ExpiringCache::new(MOST_BYTES),
+            seats: CpuLimiter::new(
                 "signatures",
                 std::thread::available_parallelism().map_or(1, usize::from),
             ),
@@ -107,7 +107,7 @@ impl Tokens {
         op: &Op,
         identity: Option<&Identity>,
         access: Scopes,
-    ) -> Result<Issued> {
+    ) -> Result<IssuedToken> {
         let (at, lifetime) = (op.now(), self.config.lifetime());
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -141,7 +141,7 @@ impl Tokens {
         self.verified
             .put(memory, Arc::new(verified), elapsed, REMEMBERED);
         metrics::counter!("seawall_tokens_issued_total").increment(1);
-        Ok(Issued {
+        Ok(IssuedToken {
             token,
             lifetime,
             at,
@@ -152,7 +152,7 @@ impl Tokens {
     ///
     /// The signature is remembered, the rest is looked at each time. Whether its principal and its
     /// credential still stand is the caller's to ask.
-    pub(crate) async fn verify(&self, op: &Op, token: &Secret) -> Result<Arc<Verified>> {
+    pub(crate) async fn verify(&self, op: &Op, token: &Secret) -> Result<Arc<VerifiedToken>> {
         let memory = memory(token.expose());
         let elapsed = op.kernel().clock().elapsed();
         let verified = if let Some(verified) = self.verified.get(&memory, elapsed) {
@@ -173,7 +173,12 @@ impl Tokens {
     }
 
     /// Checks a signature, with a seat.
-    async fn check(&self, op: &Op, token: &Secret, memory: recent::Key) -> Result<Arc<Verified>> {
+    async fn check(
+        &self,
+        op: &Op,
+        token: &Secret,
+        memory: expiring_cache::CacheKey,
+    ) -> Result<Arc<VerifiedToken>> {
         let kid = key_named_in(token.expose()).ok_or_else(refusal)?;
         let key = self.keys.accepting(op, &kid).await.ok_or_else(refusal)?;
         let _seat = self.seats.take().await?;
@@ -226,7 +231,8 @@ pub(crate) fn may_be(token: &str) -> bool {
     token.split('.').count() == 3 && token.split('.').all(|part| !part.is_empty())
 }
 
-/// The name of the key that a token's head asks for, if the head is one of ours. Nothing else in it is believed.
+/// The name of the key that a token's head asks for, if the head is one of ours. Nothing else in it
+/// is believed.
 pub(crate) fn key_named_in(token: &str) -> Option<String> {
     let head = jsonwebtoken::decode_header(token).ok()?;
     // A critical extension is one that must be understood, and none is.
@@ -241,14 +247,14 @@ pub(crate) fn prove(
     kid: String,
     verifier: &DecodingKey,
     validation: &Validation,
-) -> Result<Verified> {
+) -> Result<VerifiedToken> {
     let data =
         jsonwebtoken::decode::<Claims>(token, verifier, validation).map_err(|_| refusal())?;
     understood(data.claims, kid)
 }
 
 /// What claims say that `kid` has signed. Errors: `InvalidToken`.
-fn understood(claims: Claims, kid: String) -> Result<Verified> {
+fn understood(claims: Claims, kid: String) -> Result<VerifiedToken> {
     if claims.v != VERSION {
         return Err(refusal());
     }
@@ -259,7 +265,7 @@ fn understood(claims: Claims, kid: String) -> Result<Verified> {
         (None, None) if claims.sub.is_empty() => None,
         _ => return Err(refusal()),
     };
-    Ok(Verified {
+    Ok(VerifiedToken {
         subject,
         access: Arc::new(claims.access),
         kid,
@@ -269,7 +275,7 @@ fn understood(claims: Claims, kid: String) -> Result<Verified> {
 }
 
 /// Under what a token is remembered.
-fn memory(token: &str) -> recent::Key {
+fn memory(token: &str) -> expiring_cache::CacheKey {
     let mut memory = [0; 32];
     memory.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     memory

@@ -2,8 +2,8 @@
 //!
 //! One holds its row's id and 256 random bits; the row holds their SHA-256. It ends with the
 //! password it was made from, and when its principal is disabled. A principal has so many at most:
-//! with each one more the oldest goes, in the same transaction, so that no client that asks again and
-//! again grows the table.
+//! with each one more the oldest goes, in the same transaction, so that no client that asks again
+//! and again grows the table.
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ const DAY: Duration = Duration::from_hours(24);
 /// Noting it may take so long; then the login goes on without.
 const NOTING: Duration = Duration::from_secs(1);
 
-/// Makes a refresh token for the user who acts, who has just proved themselves by a password. `client` is what
-/// they call their program. Costs one read and one write.
+/// Makes a refresh token for the user who acts, who has just proved themselves by a password.
+/// `client` is what they call their program. Costs one read and one write.
 ///
 /// Errors: `Unauthenticated` if the password was changed in the meantime; those of [`Op::account`].
 pub(crate) async fn issue(
@@ -96,14 +96,14 @@ pub(crate) async fn redeem(op: &Op, token: &Secret) -> Result<Identity> {
     let standing = standing.ok_or_else(refusal)?;
     let known = standing.last_used_at;
     if known.is_none_or(|last| last + DAY <= op.now()) {
-        note_use(op, standing.credential()).await;
+        record_use(op, standing.credential()).await;
     }
     Ok(standing.identity(CredentialKind::Refresh))
 }
 
 /// Notes that a token was used. That it is not noted, where the database takes no writes or takes
 /// them slowly, keeps nobody from logging in.
-async fn note_use(op: &Op, id: CredentialId) {
+async fn record_use(op: &Op, id: CredentialId) {
     let day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX / 4);
     let noting = op.transaction((id, day), |tx, _op, (id, day)| {
         Box::pin(async move { Ok(tx.execute(&store::USED, args![*id, *day]).await?) })

@@ -1,8 +1,9 @@
 //! The real file system.
 //!
-//! Files are readable by their owner and group only: a blob may belong to a private repository. Nothing here is
-//! clever; the two points of interest are the read into memory that was never zeroed and the lock, which is `flock`
-//! and therefore belongs to the open file, not to the process.
+//! Files are readable by their owner and group only: a blob may belong to a private repository.
+//! Nothing here is clever; the two points of interest are the read into memory that was never
+//! zeroed and the lock, which is `flock` and therefore belongs to the open file, not to the
+//! process.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, IoSliceMut};
@@ -12,16 +13,16 @@ use std::path::Path;
 
 use rustix::io::ReadWriteFlags;
 
-use super::{Facts, Files, OpenFile};
+use super::{FileMetadata, Files, OpenFile};
 
 const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
+pub struct DiskFiles;
 
-impl Files for Disk {
+impl Files for DiskFiles {
     fn create(&self, path: &Path) -> io::Result<OpenFile> {
         let file = OpenOptions::new()
             .read(true)
@@ -77,7 +78,8 @@ impl Files for Disk {
         into.reserve_exact(length);
         while into.len() < end {
             let missing = end - into.len();
-            // The buffer may be larger than what is asked for; reading beyond would hand out bytes nobody wants.
+            // The buffer may be larger than what is asked for; reading beyond would hand out bytes
+            // nobody wants.
             let read = if into.spare_capacity_mut().len() == missing {
                 rustix::io::pread(&file.file, rustix::buffer::spare_capacity(into), offset)
             } else {
@@ -99,7 +101,8 @@ impl Files for Disk {
 
     fn read_cached(&self, file: &OpenFile, into: &mut [u8], offset: u64) -> bool {
         let (wanted, flags) = (into.len(), ReadWriteFlags::NOWAIT);
-        // Short where the rest is on the disk; an error where the file system does not know how to tell.
+        // Short where the rest is on the disk; an error where the file system does not know how to
+        // tell.
         let read = rustix::io::preadv2(&file.file, &mut [IoSliceMut::new(into)], offset, flags);
         read == Ok(wanted)
     }
@@ -109,7 +112,8 @@ impl Files for Disk {
     }
 
     fn write_back(&self, file: &OpenFile, offset: u64, length: u64) {
-        // Pages that are dirty are not dropped by this advice, only queued; that is why it is given.
+        // Pages that are dirty are not dropped by this advice, only queued; that is why it is
+        // given.
         let length = NonZeroU64::new(length);
         let _ = rustix::fs::fadvise(&file.file, offset, length, rustix::fs::Advice::DontNeed);
     }
@@ -142,13 +146,13 @@ impl Files for Disk {
         File::open(path)?.sync_all()
     }
 
-    fn facts(&self, path: &Path) -> io::Result<Facts> {
+    fn facts(&self, path: &Path) -> io::Result<FileMetadata> {
         let facts = fs::symlink_metadata(path)?;
         let modified = facts
             .mtime()
             .saturating_mul(1000)
             .saturating_add(facts.mtime_nsec() / 1_000_000);
-        Ok(Facts {
+        Ok(FileMetadata {
             size: facts.len(),
             modified,
             is_file: facts.is_file(),

@@ -1,18 +1,19 @@
 //! Files that fail on purpose and remember what was asked of them.
 //!
-//! For tests. A [`Fault`] makes the nth operation of a kind fail with a given error number; every operation that
-//! changes something is recorded as an [`Event`] in the order in which it took effect, so that a test can check the
-//! order of fsync and rename, and can replay any prefix of it as a power loss would have left it.
+//! For tests. A [`Fault`] makes the nth operation of a kind fail with a given error number; every
+//! operation that changes something is recorded as an [`FileEvent`] in the order in which it took
+//! effect, so that a test can check the order of fsync and rename, and can replay any prefix of it
+//! as a power loss would have left it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, Facts, Files, OpenFile};
+use super::{DiskFiles, FileMetadata, Files, OpenFile};
 
 /// The kinds of operation that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum FileOperation {
     /// Creating a file.
     Create,
     /// Opening a file, for reading or writing.
@@ -39,7 +40,7 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     /// Which kind.
-    pub operation: Operation,
+    pub operation: FileOperation,
     /// Which one of that kind, counted from 1 from now on.
     pub nth: u64,
     /// With which error number, for example 28 for ENOSPC.
@@ -50,7 +51,7 @@ pub struct Fault {
 
 /// One change that took effect, in order. Paths of files are those under which they were opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum FileEvent {
     /// A file was created.
     Created(PathBuf),
     /// Bytes were written.
@@ -89,17 +90,17 @@ pub enum Event {
 }
 
 #[derive(Debug, Default)]
-struct Record {
+struct FaultRecord {
     /// Each with the number of operations of its kind since it was added.
     faults: Vec<(Fault, u64)>,
-    events: Vec<Event>,
+    events: Vec<FileEvent>,
     keeps_data: bool,
 }
 
 /// The real file system with faults and a memory.
 #[derive(Debug, Default)]
 pub struct FaultyFiles {
-    record: Mutex<Record>,
+    record: Mutex<FaultRecord>,
 }
 
 impl FaultyFiles {
@@ -121,7 +122,7 @@ impl FaultyFiles {
     }
 
     /// Adds a fault that hits once.
-    pub fn fail_nth(&self, operation: Operation, nth: u64, errno: i32) {
+    pub fn fail_nth(&self, operation: FileOperation, nth: u64, errno: i32) {
         self.fail(Fault {
             operation,
             nth,
@@ -136,20 +137,20 @@ impl FaultyFiles {
     }
 
     /// What has happened so far.
-    pub fn events(&self) -> Vec<Event> {
+    pub fn events(&self) -> Vec<FileEvent> {
         self.record().events.clone()
     }
 
     /// What has happened since the last call; forgets it.
-    pub fn take_events(&self) -> Vec<Event> {
+    pub fn take_events(&self) -> Vec<FileEvent> {
         std::mem::take(&mut self.record().events)
     }
 
-    fn record(&self) -> MutexGuard<'_, Record> {
+    fn record(&self) -> MutexGuard<'_, FaultRecord> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, operation: Operation) -> io::Result<()> {
+    fn check(&self, operation: FileOperation) -> io::Result<()> {
         let mut failed = Ok(());
         for (fault, count) in &mut self.record().faults {
             if fault.operation == operation {
@@ -162,14 +163,14 @@ impl FaultyFiles {
         failed
     }
 
-    fn add(&self, event: Event) {
+    fn add(&self, event: FileEvent) {
         self.record().events.push(event);
     }
 
     fn wrote(&self, file: &OpenFile, bytes: &[u8], offset: u64) {
         let mut record = self.record();
         let data = record.keeps_data.then(|| bytes.to_vec());
-        let event = Event::Wrote {
+        let event = FileEvent::Wrote {
             path: file.path.clone(),
             offset,
             length: bytes.len() as u64,
@@ -181,32 +182,32 @@ impl FaultyFiles {
 
 impl Files for FaultyFiles {
     fn create(&self, path: &Path) -> io::Result<OpenFile> {
-        self.check(Operation::Create)?;
-        let file = Disk.create(path)?;
-        self.add(Event::Created(path.to_owned()));
+        self.check(FileOperation::Create)?;
+        let file = DiskFiles.create(path)?;
+        self.add(FileEvent::Created(path.to_owned()));
         Ok(file)
     }
 
     fn open(&self, path: &Path) -> io::Result<OpenFile> {
-        self.check(Operation::Open)?;
-        Disk.open(path)
+        self.check(FileOperation::Open)?;
+        DiskFiles.open(path)
     }
 
     fn open_writable(&self, path: &Path) -> io::Result<OpenFile> {
-        self.check(Operation::Open)?;
-        Disk.open_writable(path)
+        self.check(FileOperation::Open)?;
+        DiskFiles.open_writable(path)
     }
 
     fn lock(&self, file: &OpenFile) -> io::Result<bool> {
-        Disk.lock(file)
+        DiskFiles.lock(file)
     }
 
     fn names(&self, path: &Path, file: &OpenFile) -> io::Result<bool> {
-        Disk.names(path, file)
+        DiskFiles.names(path, file)
     }
 
     fn size(&self, file: &OpenFile) -> io::Result<u64> {
-        Disk.size(file)
+        DiskFiles.size(file)
     }
 
     fn read_at(
@@ -216,8 +217,8 @@ impl Files for FaultyFiles {
         length: usize,
         offset: u64,
     ) -> io::Result<()> {
-        self.check(Operation::Read)?;
-        Disk.read_at(file, into, length, offset)
+        self.check(FileOperation::Read)?;
+        DiskFiles.read_at(file, into, length, offset)
     }
 
     fn read_cached(&self, _: &OpenFile, _: &mut [u8], _: u64) -> bool {
@@ -226,25 +227,25 @@ impl Files for FaultyFiles {
     }
 
     fn write_at(&self, file: &OpenFile, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if let Err(error) = self.check(Operation::Write) {
+        if let Err(error) = self.check(FileOperation::Write) {
             let half = &bytes[..bytes.len() / 2];
-            Disk.write_at(file, half, offset)?;
+            DiskFiles.write_at(file, half, offset)?;
             self.wrote(file, half, offset);
             return Err(error);
         }
-        Disk.write_at(file, bytes, offset)?;
+        DiskFiles.write_at(file, bytes, offset)?;
         self.wrote(file, bytes, offset);
         Ok(())
     }
 
     fn write_back(&self, file: &OpenFile, offset: u64, length: u64) {
-        Disk.write_back(file, offset, length);
+        DiskFiles.write_back(file, offset, length);
     }
 
     fn set_size(&self, file: &OpenFile, size: u64) -> io::Result<()> {
-        self.check(Operation::SetSize)?;
-        Disk.set_size(file, size)?;
-        self.add(Event::SetSize {
+        self.check(FileOperation::SetSize)?;
+        DiskFiles.set_size(file, size)?;
+        self.add(FileEvent::SetSize {
             path: file.path.clone(),
             size,
         });
@@ -252,16 +253,16 @@ impl Files for FaultyFiles {
     }
 
     fn fsync(&self, file: &OpenFile) -> io::Result<()> {
-        self.check(Operation::Fsync)?;
-        Disk.fsync(file)?;
-        self.add(Event::Synced(file.path.clone()));
+        self.check(FileOperation::Fsync)?;
+        DiskFiles.fsync(file)?;
+        self.add(FileEvent::Synced(file.path.clone()));
         Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.check(Operation::Rename)?;
-        Disk.rename(from, to)?;
-        self.add(Event::Renamed {
+        self.check(FileOperation::Rename)?;
+        DiskFiles.rename(from, to)?;
+        self.add(FileEvent::Renamed {
             from: from.to_owned(),
             to: to.to_owned(),
         });
@@ -269,33 +270,33 @@ impl Files for FaultyFiles {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.check(Operation::Remove)?;
-        Disk.remove(path)?;
-        self.add(Event::Removed(path.to_owned()));
+        self.check(FileOperation::Remove)?;
+        DiskFiles.remove(path)?;
+        self.add(FileEvent::Removed(path.to_owned()));
         Ok(())
     }
 
     fn make_directory(&self, path: &Path) -> io::Result<bool> {
-        self.check(Operation::MakeDirectory)?;
-        let made = Disk.make_directory(path)?;
+        self.check(FileOperation::MakeDirectory)?;
+        let made = DiskFiles.make_directory(path)?;
         if made {
-            self.add(Event::MadeDirectory(path.to_owned()));
+            self.add(FileEvent::MadeDirectory(path.to_owned()));
         }
         Ok(made)
     }
 
     fn fsync_directory(&self, path: &Path) -> io::Result<()> {
-        self.check(Operation::FsyncDirectory)?;
-        Disk.fsync_directory(path)?;
-        self.add(Event::SyncedDirectory(path.to_owned()));
+        self.check(FileOperation::FsyncDirectory)?;
+        DiskFiles.fsync_directory(path)?;
+        self.add(FileEvent::SyncedDirectory(path.to_owned()));
         Ok(())
     }
 
-    fn facts(&self, path: &Path) -> io::Result<Facts> {
-        Disk.facts(path)
+    fn facts(&self, path: &Path) -> io::Result<FileMetadata> {
+        DiskFiles.facts(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        Disk.list(path)
+        DiskFiles.list(path)
     }
 }

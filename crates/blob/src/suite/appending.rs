@@ -5,10 +5,10 @@ use seawall_types::digest::Algorithm;
 
 use super::{append, begin, blob_count, content, sha256};
 use crate::buffer::GATHER;
-use crate::fixture::{Subject, body, broken, noise};
-use crate::{AppendLimit, BodyError, Error, Finished, Outcome};
+use crate::fixture::{StoreUnderTest, body, broken, noise};
+use crate::{AppendLimit, BodyError, BodyOutcome, Error, FinishOutcome};
 
-pub(super) async fn run(subject: &Subject) {
+pub(super) async fn run(subject: &StoreUnderTest) {
     broken_bodies_leave_what_came(subject).await;
     wrong_lengths_leave_nothing(subject).await;
     too_much_leaves_nothing(subject).await;
@@ -17,7 +17,7 @@ pub(super) async fn run(subject: &Subject) {
     nothing_is_something(subject).await;
 }
 
-async fn broken_bodies_leave_what_came(subject: &Subject) {
+async fn broken_bodies_leave_what_came(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(3 * GATHER, 10);
     for came in [1, 1000, GATHER, 2 * GATHER + 7] {
@@ -30,7 +30,7 @@ async fn broken_bodies_leave_what_came(subject: &Subject) {
             let body = broken(&bytes[..came], 5000, why.clone());
             let limit = AppendLimit::exactly(bytes.len() as u64);
             let done = transfers.append(&hold, state, body, limit).await.unwrap();
-            assert_eq!(done.outcome, Outcome::Broken(why));
+            assert_eq!(done.outcome, BodyOutcome::Broken(why));
             assert_eq!(
                 (done.received, done.state.offset()),
                 (came as u64, came as u64)
@@ -53,18 +53,18 @@ async fn broken_bodies_leave_what_came(subject: &Subject) {
         .append_and_finish(&hold, state, gone, limit, &digest)
         .await
         .unwrap();
-    let Finished::Unfinished(done) = done else {
+    let FinishOutcome::Unfinished(done) = done else {
         unreachable!("a broken body finishes nothing")
     };
     assert_eq!(
         (done.received, done.outcome),
-        (10, Outcome::Broken(BodyError::ClientGone))
+        (10, BodyOutcome::Broken(BodyError::ClientGone))
     );
     let stored = transfers.finish(&hold, done.state, &digest).await.unwrap();
     assert_eq!(content(&transfers, &stored).await, &bytes[..10]);
 }
 
-async fn wrong_lengths_leave_nothing(subject: &Subject) {
+async fn wrong_lengths_leave_nothing(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(2 * GATHER + 500, 11);
     for base in [0, 100] {
@@ -84,7 +84,7 @@ async fn wrong_lengths_leave_nothing(subject: &Subject) {
                 .unwrap();
             assert_eq!(
                 done.outcome,
-                Outcome::LengthMismatch,
+                BodyOutcome::LengthMismatch,
                 "{sent} bytes said to be {said}"
             );
             assert_eq!((&done.state, done.received), (&state, 0));
@@ -98,7 +98,7 @@ async fn wrong_lengths_leave_nothing(subject: &Subject) {
     }
 }
 
-async fn too_much_leaves_nothing(subject: &Subject) {
+async fn too_much_leaves_nothing(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(2 * GATHER, 12);
     let max_total = GATHER as u64 + 1;
@@ -112,7 +112,7 @@ async fn too_much_leaves_nothing(subject: &Subject) {
         .append(&hold, state, body(&bytes[1..], 1000), limit)
         .await
         .unwrap();
-    assert_eq!((done.outcome, done.received), (Outcome::TooLarge, 0));
+    assert_eq!((done.outcome, done.received), (BodyOutcome::TooLarge, 0));
     // What is said to be too much is not even read.
     let limit = AppendLimit {
         max_total,
@@ -123,13 +123,19 @@ async fn too_much_leaves_nothing(subject: &Subject) {
         .append(&hold, done.state, unread, limit)
         .await
         .unwrap();
-    assert_eq!((done.outcome, done.state.offset()), (Outcome::TooLarge, 1));
+    assert_eq!(
+        (done.outcome, done.state.offset()),
+        (BodyOutcome::TooLarge, 1)
+    );
     let over = broken(&bytes[1..10], 3, BodyError::TooLarge);
     let done = transfers
         .append(&hold, done.state, over, AppendLimit::default())
         .await
         .unwrap();
-    assert_eq!((done.outcome, done.state.offset()), (Outcome::TooLarge, 1));
+    assert_eq!(
+        (done.outcome, done.state.offset()),
+        (BodyOutcome::TooLarge, 1)
+    );
     let limit = AppendLimit {
         max_total,
         exact: Some(max_total - 1),
@@ -141,11 +147,11 @@ async fn too_much_leaves_nothing(subject: &Subject) {
         .unwrap();
     assert_eq!(
         (done.outcome, done.state.offset()),
-        (Outcome::Complete, max_total)
+        (BodyOutcome::Complete, max_total)
     );
 }
 
-async fn the_row_counts(subject: &Subject) {
+async fn the_row_counts(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(3 * GATHER, 13);
     for (kept, lost) in [
@@ -183,7 +189,7 @@ async fn the_row_counts(subject: &Subject) {
     }
 }
 
-async fn a_wrong_digest_shows_nothing(subject: &Subject) {
+async fn a_wrong_digest_shows_nothing(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let before = blob_count(&transfers).await;
     let bytes = noise(2 * GATHER, 14);
@@ -210,7 +216,7 @@ async fn a_wrong_digest_shows_nothing(subject: &Subject) {
     }
 }
 
-async fn nothing_is_something(subject: &Subject) {
+async fn nothing_is_something(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let (hold, state) = begin(&transfers, None).await;
     let frames = body(&[], 1);
@@ -226,5 +232,5 @@ async fn nothing_is_something(subject: &Subject) {
         .append_and_finish(&hold, state, empty, limit, &digest)
         .await
         .unwrap();
-    assert!(matches!(done, Finished::Stored(stored) if stored.size == 3));
+    assert!(matches!(done, FinishOutcome::Stored(stored) if stored.size == 3));
 }

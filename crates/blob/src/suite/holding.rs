@@ -1,4 +1,4 @@
-//! One at a time, and nothing after the end (distribution §7.14 to §7.16).
+//! One at a time, and nothing after the end (protocol §7.14 to §7.16).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use futures::{StreamExt, future, stream};
 
 use super::{append, begin, content, fresh_id, sha256};
 use crate::buffer::GATHER;
-use crate::fixture::{Subject, body, noise};
+use crate::fixture::{StoreUnderTest, body, noise};
 use crate::{AppendLimit, Error};
 
-pub(super) async fn run(subject: &Subject) {
+pub(super) async fn run(subject: &StoreUnderTest) {
     one_holds(subject).await;
     one_makes_the_file(subject).await;
     one_of_many_appends(subject).await;
@@ -20,7 +20,7 @@ pub(super) async fn run(subject: &Subject) {
     a_dropped_append_leaves_the_row_right(subject).await;
 }
 
-async fn one_holds(subject: &Subject) {
+async fn one_holds(subject: &StoreUnderTest) {
     let (here, there) = (subject.transfers().await, subject.transfers().await);
     let (hold, state) = begin(&here, None).await;
     assert!(matches!(here.hold(state.id()).await, Err(Error::Busy)));
@@ -41,7 +41,7 @@ async fn one_holds(subject: &Subject) {
 }
 
 /// Before the first byte there is nothing to lock; of two replicas that bring it, one is refused.
-async fn one_makes_the_file(subject: &Subject) {
+async fn one_makes_the_file(subject: &StoreUnderTest) {
     let (here, there) = (subject.transfers().await, subject.transfers().await);
     let (hold, state) = begin(&here, None).await;
     let rival = there.hold(state.id()).await.unwrap();
@@ -56,7 +56,7 @@ async fn one_makes_the_file(subject: &Subject) {
     assert_eq!(content(&here, &stored.unwrap()).await, b"abcdef");
 }
 
-async fn one_of_many_appends(subject: &Subject) {
+async fn one_of_many_appends(subject: &StoreUnderTest) {
     let id = fresh_id();
     let mut rivals = Vec::new();
     for _ in 0..8 {
@@ -84,7 +84,7 @@ async fn one_of_many_appends(subject: &Subject) {
     assert_eq!((won.len(), lost), (1, 7), "{attempts:?}");
 }
 
-async fn a_hold_is_for_its_upload(subject: &Subject) {
+async fn a_hold_is_for_its_upload(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let (hold, _) = begin(&transfers, None).await;
     let other = transfers.begin(fresh_id(), None);
@@ -94,7 +94,7 @@ async fn a_hold_is_for_its_upload(subject: &Subject) {
     assert!(matches!(refused, Err(Error::State(_))));
 }
 
-async fn nothing_follows_the_end(subject: &Subject) {
+async fn nothing_follows_the_end(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     for aborted in [true, false] {
         let (hold, state) = begin(&transfers, None).await;
@@ -126,7 +126,7 @@ async fn nothing_follows_the_end(subject: &Subject) {
 }
 
 /// The client hangs up in the middle of everything: the future is dropped at some await.
-async fn a_dropped_append_leaves_the_row_right(subject: &Subject) {
+async fn a_dropped_append_leaves_the_row_right(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(4 * GATHER, 21);
     for patience in 1..12 {

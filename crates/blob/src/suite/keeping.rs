@@ -7,16 +7,16 @@ use futures::StreamExt;
 use seawall_types::digest::{Algorithm, Digest};
 
 use super::{append, begin, blob_count, sha256, store};
-use crate::fixture::{Subject, noise};
-use crate::{Error, Swept};
+use crate::fixture::{StoreUnderTest, noise};
+use crate::{Error, SweepOutcome};
 
-pub(super) async fn run(subject: &Subject) {
+pub(super) async fn run(subject: &StoreUnderTest) {
     what_is_stored_is_listed(subject).await;
     hashing_again(subject).await;
     forgotten_uploads_are_swept(subject).await;
 }
 
-async fn what_is_stored_is_listed(subject: &Subject) {
+async fn what_is_stored_is_listed(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let before = blob_count(&transfers).await;
     let mut stored = Vec::new();
@@ -44,7 +44,7 @@ async fn what_is_stored_is_listed(subject: &Subject) {
     assert_eq!(blob_count(&transfers).await, before);
 }
 
-async fn hashing_again(subject: &Subject) {
+async fn hashing_again(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(9_000_000, 41);
     let stored = store(&transfers, &bytes).await;
@@ -54,7 +54,7 @@ async fn hashing_again(subject: &Subject) {
     }
 }
 
-async fn forgotten_uploads_are_swept(subject: &Subject) {
+async fn forgotten_uploads_are_swept(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let day = Duration::from_hours(24);
     // What earlier cases left behind.
@@ -73,12 +73,12 @@ async fn forgotten_uploads_are_swept(subject: &Subject) {
     };
     // The clock is three days ahead of the file system's, so these look three days old.
     let young = transfers.sweep(by_row(&ids), 4 * day).await.unwrap();
-    assert_eq!(young, Swept::default());
+    assert_eq!(young, SweepOutcome::default());
     let idle = transfers.idle_uploads(day).await.unwrap();
     assert_eq!(idle.len(), 3);
     let hold = transfers.hold(held.id()).await.unwrap();
     let swept = transfers.sweep(by_row(&ids), day).await.unwrap();
-    assert_eq!(swept, Swept { files: 1, bytes: 5 });
+    assert_eq!(swept, SweepOutcome { files: 1, bytes: 5 });
     let held = append(&transfers, &hold, held, b"678").await;
     let _ = transfers
         .finish(&hold, held, &sha256(b"12345678"))

@@ -4,10 +4,10 @@ use futures::StreamExt;
 
 use super::{content, store};
 use crate::buffer::CHUNK;
-use crate::fixture::{Subject, noise, read};
-use crate::{Error, Place};
+use crate::fixture::{StoreUnderTest, noise, read};
+use crate::{BlobPlace, Error};
 
-pub(super) async fn run(subject: &Subject) {
+pub(super) async fn run(subject: &StoreUnderTest) {
     ranges_are_exact(subject).await;
     what_is_not_there(subject).await;
     dropping_frees_everything(subject).await;
@@ -15,7 +15,7 @@ pub(super) async fn run(subject: &Subject) {
     deletion_spares_readers(subject).await;
 }
 
-async fn ranges_are_exact(subject: &Subject) {
+async fn ranges_are_exact(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(3 * CHUNK + 100, 30);
     let stored = store(&transfers, &bytes).await;
@@ -61,10 +61,10 @@ async fn ranges_are_exact(subject: &Subject) {
     }
 }
 
-async fn what_is_not_there(subject: &Subject) {
+async fn what_is_not_there(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let stored = store(&transfers, b"here").await;
-    let gone = Place {
+    let gone = BlobPlace {
         key: "00/nothing".into(),
         ..stored.place.clone()
     };
@@ -77,7 +77,7 @@ async fn what_is_not_there(subject: &Subject) {
         Err(Error::NotFound(_))
     ));
     assert!(!transfers.delete(&gone).await.unwrap());
-    let outside = Place {
+    let outside = BlobPlace {
         key: "../uploads".into(),
         ..stored.place.clone()
     };
@@ -89,7 +89,7 @@ async fn what_is_not_there(subject: &Subject) {
         transfers.delete(&outside).await,
         Err(Error::Corrupt(_))
     ));
-    let elsewhere = Place {
+    let elsewhere = BlobPlace {
         location: "nowhere".into(),
         ..stored.place
     };
@@ -99,7 +99,7 @@ async fn what_is_not_there(subject: &Subject) {
     ));
 }
 
-async fn dropping_frees_everything(subject: &Subject) {
+async fn dropping_frees_everything(subject: &StoreUnderTest) {
     let blobs = subject.open().await;
     let transfers = blobs.session(seawall_types::Context::new(seawall_types::Lane::Pull));
     let stored = store(&transfers, &noise(10 * CHUNK, 31)).await;
@@ -122,7 +122,7 @@ async fn dropping_frees_everything(subject: &Subject) {
     }
 }
 
-async fn a_blob_of_another_size_is_refused(subject: &Subject) {
+async fn a_blob_of_another_size_is_refused(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let stored = store(&transfers, &noise(1000, 32)).await;
     for size in [999, 1001, 0] {
@@ -131,7 +131,7 @@ async fn a_blob_of_another_size_is_refused(subject: &Subject) {
     }
 }
 
-async fn deletion_spares_readers(subject: &Subject) {
+async fn deletion_spares_readers(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(4 * CHUNK, 33);
     let stored = store(&transfers, &bytes).await;

@@ -4,10 +4,10 @@ use seawall_types::digest::{Algorithm, Digest};
 
 use super::{append, begin, content, sha256, store};
 use crate::buffer::{CHUNK, GATHER};
-use crate::fixture::{Subject, body, noise};
-use crate::{AppendLimit, Finished, Stored, UploadState};
+use crate::fixture::{StoreUnderTest, body, noise};
+use crate::{AppendLimit, FinishOutcome, StoredBlob, UploadState};
 
-pub(super) async fn run(subject: &Subject) {
+pub(super) async fn run(subject: &StoreUnderTest) {
     every_size_comes_back(subject).await;
     sha512_comes_back_announced_or_not(subject).await;
     chunks_make_a_whole(subject).await;
@@ -15,7 +15,7 @@ pub(super) async fn run(subject: &Subject) {
     what_moves_is_charged(subject).await;
 }
 
-async fn every_size_comes_back(subject: &Subject) {
+async fn every_size_comes_back(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let edges = [
         GATHER - 1,
@@ -50,7 +50,12 @@ async fn every_size_comes_back(subject: &Subject) {
     }
 }
 
-async fn at_once(subject: &Subject, bytes: &[u8], frame: usize, limit: AppendLimit) -> Stored {
+async fn at_once(
+    subject: &StoreUnderTest,
+    bytes: &[u8],
+    frame: usize,
+    limit: AppendLimit,
+) -> StoredBlob {
     let transfers = subject.transfers().await;
     let (hold, state) = begin(&transfers, None).await;
     let (frames, digest) = (body(bytes, frame), sha256(bytes));
@@ -59,12 +64,12 @@ async fn at_once(subject: &Subject, bytes: &[u8], frame: usize, limit: AppendLim
         .await
         .unwrap()
     {
-        Finished::Stored(stored) => stored,
-        Finished::Unfinished(appended) => unreachable!("{appended:?}"),
+        FinishOutcome::Stored(stored) => stored,
+        FinishOutcome::Unfinished(appended) => unreachable!("{appended:?}"),
     }
 }
 
-async fn sha512_comes_back_announced_or_not(subject: &Subject) {
+async fn sha512_comes_back_announced_or_not(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(GATHER * 2 + 5, 512);
     let wanted = Digest::of(Algorithm::Sha512, &bytes);
@@ -76,7 +81,7 @@ async fn sha512_comes_back_announced_or_not(subject: &Subject) {
         let finished = transfers
             .append_and_finish(&hold, state, rest, limit, &wanted)
             .await;
-        let Finished::Stored(stored) = finished.unwrap() else {
+        let FinishOutcome::Stored(stored) = finished.unwrap() else {
             unreachable!("a whole body")
         };
         assert_eq!(stored.digest, wanted);
@@ -94,7 +99,7 @@ async fn sha512_comes_back_announced_or_not(subject: &Subject) {
         .append_and_finish(&hold, state, frames, limit, &wanted)
         .await
         .unwrap();
-    assert!(matches!(finished, Finished::Stored(stored) if stored.digest == wanted));
+    assert!(matches!(finished, FinishOutcome::Stored(stored) if stored.digest == wanted));
     let (hold, state) = begin(&transfers, Some(Algorithm::Sha512)).await;
     let state = append(&transfers, &hold, state, &bytes).await;
     let stored = transfers
@@ -104,7 +109,7 @@ async fn sha512_comes_back_announced_or_not(subject: &Subject) {
     assert_eq!(stored.also, [wanted], "announced one, asked for the other");
 }
 
-async fn chunks_make_a_whole(subject: &Subject) {
+async fn chunks_make_a_whole(subject: &StoreUnderTest) {
     let transfers = subject.transfers().await;
     let bytes = noise(7_000_000, 3);
     let (hold, mut state) = begin(&transfers, None).await;
@@ -135,7 +140,7 @@ async fn chunks_make_a_whole(subject: &Subject) {
     assert_eq!(content(&transfers, &stored).await, bytes);
 }
 
-async fn another_replica_goes_on(subject: &Subject) {
+async fn another_replica_goes_on(subject: &StoreUnderTest) {
     let bytes = noise(3 * GATHER, 4);
     let first = subject.transfers().await;
     let (hold, state) = begin(&first, None).await;
@@ -150,7 +155,7 @@ async fn another_replica_goes_on(subject: &Subject) {
     assert_eq!(content(&first, &stored).await, bytes);
 }
 
-async fn what_moves_is_charged(subject: &Subject) {
+async fn what_moves_is_charged(subject: &StoreUnderTest) {
     let bytes = noise(3 * 1024 * 1024, 5);
     let transfers = subject.transfers().await;
     let stored = store(&transfers, &bytes).await;

@@ -1,8 +1,10 @@
 //! Disks that are full, broken or read-only.
 
-use seawall_blob::files::{Event, Fault, Operation};
+use seawall_blob::files::{Fault, FileEvent, FileOperation};
 use seawall_blob::fixture::{body, noise, read};
-use seawall_blob::{AppendLimit, Error, Finished, Hold, Result, Stored, UploadState};
+use seawall_blob::{
+    AppendLimit, Error, FinishOutcome, Result, StoredBlob, UploadLock, UploadState,
+};
 use seawall_types::digest::{Algorithm, Digest};
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ const EDQUOT: i32 = 122;
 const LARGE: usize = 2_000_000;
 
 impl Bench {
-    async fn begin(&self, id: u128) -> (Hold, UploadState) {
+    async fn begin(&self, id: u128) -> (UploadLock, UploadState) {
         let id = Uuid::from_u128(id);
         (
             self.transfers.hold(id).await.unwrap(),
@@ -24,7 +26,12 @@ impl Bench {
         )
     }
 
-    async fn append(&self, hold: &Hold, state: UploadState, bytes: &[u8]) -> Result<UploadState> {
+    async fn append(
+        &self,
+        hold: &UploadLock,
+        state: UploadState,
+        bytes: &[u8],
+    ) -> Result<UploadState> {
         let frames = body(bytes, 4096);
         let done = self
             .transfers
@@ -33,7 +40,12 @@ impl Bench {
         Ok(done.state)
     }
 
-    async fn at_once(&self, hold: &Hold, state: UploadState, bytes: &[u8]) -> Result<Stored> {
+    async fn at_once(
+        &self,
+        hold: &UploadLock,
+        state: UploadState,
+        bytes: &[u8],
+    ) -> Result<StoredBlob> {
         let (frames, limit) = (body(bytes, 4096), AppendLimit::default());
         let digest = Digest::of(Algorithm::Sha256, bytes);
         match self
@@ -41,18 +53,23 @@ impl Bench {
             .append_and_finish(hold, state, frames, limit, &digest)
             .await?
         {
-            Finished::Stored(stored) => Ok(stored),
-            Finished::Unfinished(appended) => unreachable!("{appended:?}"),
+            FinishOutcome::Stored(stored) => Ok(stored),
+            FinishOutcome::Unfinished(appended) => unreachable!("{appended:?}"),
         }
     }
 
-    async fn finish(&self, hold: &Hold, state: UploadState, bytes: &[u8]) -> Result<Stored> {
+    async fn finish(
+        &self,
+        hold: &UploadLock,
+        state: UploadState,
+        bytes: &[u8],
+    ) -> Result<StoredBlob> {
         self.transfers
             .finish(hold, state, &Digest::of(Algorithm::Sha256, bytes))
             .await
     }
 
-    async fn check(&self, stored: &Stored, bytes: &[u8]) {
+    async fn check(&self, stored: &StoredBlob, bytes: &[u8]) {
         let download = self
             .transfers
             .open(&stored.place, stored.size, None)
@@ -82,7 +99,7 @@ async fn a_failed_write_changes_nothing() {
     {
         let (hold, state) = bench.begin(case as u128).await;
         let state = bench.append(&hold, state, &bytes[..1000]).await.unwrap();
-        bench.files.fail_nth(Operation::Write, nth, errno);
+        bench.files.fail_nth(FileOperation::Write, nth, errno);
         let error = bench
             .append(&hold, state.clone(), &bytes[1000..])
             .await
@@ -111,7 +128,7 @@ async fn a_failed_first_write_leaves_no_file() {
     let bytes = noise(LARGE, 2);
     for (case, size) in [10, LARGE].into_iter().enumerate() {
         let (hold, state) = bench.begin(case as u128).await;
-        bench.files.fail_nth(Operation::Write, 1, ENOSPC);
+        bench.files.fail_nth(FileOperation::Write, 1, ENOSPC);
         let error = bench
             .at_once(&hold, state.clone(), &bytes[..size])
             .await
@@ -127,7 +144,7 @@ async fn a_failed_first_write_leaves_no_file() {
 async fn a_file_that_cannot_be_made_changes_nothing() {
     let bench = Bench::new().await;
     let (hold, state) = bench.begin(1).await;
-    bench.files.fail_nth(Operation::Create, 1, EROFS);
+    bench.files.fail_nth(FileOperation::Create, 1, EROFS);
     let error = bench
         .append(&hold, state.clone(), b"abc")
         .await
@@ -136,7 +153,8 @@ async fn a_file_that_cannot_be_made_changes_nothing() {
     assert!(bench.append(&hold, state, b"abc").await.is_ok());
 }
 
-/// After a failed fsync the bytes since the last good one may be gone while the next fsync says otherwise.
+/// After a failed fsync the bytes since the last good one may be gone while the next fsync says
+/// otherwise.
 #[tokio::test]
 async fn a_failed_fsync_breaks_an_upload_for_good() {
     let bench = Bench::new().await;
@@ -144,7 +162,7 @@ async fn a_failed_fsync_breaks_an_upload_for_good() {
     for (case, errno) in [EIO, ENOSPC].into_iter().enumerate() {
         let (hold, state) = bench.begin(case as u128).await;
         let state = bench.append(&hold, state, &bytes[..1000]).await.unwrap();
-        bench.files.fail_nth(Operation::Fsync, 1, errno);
+        bench.files.fail_nth(FileOperation::Fsync, 1, errno);
         let error = bench
             .append(&hold, state.clone(), &bytes[1000..])
             .await
@@ -168,7 +186,7 @@ async fn a_failed_fsync_breaks_an_upload_for_good() {
 #[tokio::test]
 async fn after_a_failed_first_fsync_data_goes_to_a_new_file() {
     let bench = Bench::new().await;
-    for (case, operation) in [Operation::Fsync, Operation::FsyncDirectory]
+    for (case, operation) in [FileOperation::Fsync, FileOperation::FsyncDirectory]
         .into_iter()
         .enumerate()
     {
@@ -181,21 +199,22 @@ async fn after_a_failed_first_fsync_data_goes_to_a_new_file() {
         bench.files.take_events();
         let state = bench.append(&hold, state, b"abc").await.unwrap();
         let events = bench.files.take_events();
-        assert!(matches!(&events[0], Event::Created(_)), "{events:?}");
+        assert!(matches!(&events[0], FileEvent::Created(_)), "{events:?}");
         let stored = bench.finish(&hold, state, b"abc").await.unwrap();
         bench.check(&stored, b"abc").await;
     }
 }
 
-/// The file of a broken upload that cannot be removed is emptied, and never trusted by this process.
+/// The file of a broken upload that cannot be removed is emptied, and never trusted by this
+/// process.
 #[tokio::test]
 async fn a_broken_upload_stays_broken_even_if_it_cannot_be_removed() {
     let bench = Bench::new().await;
     let (hold, state) = bench.begin(1).await;
     let state = bench.append(&hold, state, b"abc").await.unwrap();
-    bench.files.fail_nth(Operation::Fsync, 1, EIO);
+    bench.files.fail_nth(FileOperation::Fsync, 1, EIO);
     bench.files.fail(Fault {
-        operation: Operation::Remove,
+        operation: FileOperation::Remove,
         nth: 1,
         errno: EIO,
         lasting: true,
@@ -219,7 +238,7 @@ async fn a_failed_fsync_of_a_whole_upload_shows_nothing() {
     for (case, size) in [10, LARGE].into_iter().enumerate() {
         let bytes = noise(size, 4);
         let (hold, state) = bench.begin(case as u128).await;
-        bench.files.fail_nth(Operation::Fsync, 1, EIO);
+        bench.files.fail_nth(FileOperation::Fsync, 1, EIO);
         let failed = bench.at_once(&hold, state.clone(), &bytes).await;
         assert!(matches!(failed, Err(Error::Io { .. })));
         assert_eq!(bench.counts(), (0, case));
@@ -232,7 +251,8 @@ async fn a_failed_fsync_of_a_whole_upload_shows_nothing() {
 #[tokio::test]
 async fn a_failed_rename_leaves_the_upload() {
     let bench = Bench::new().await;
-    for (case, operation) in [Operation::Rename, Operation::MakeDirectory]
+    // The folder first: keys are random, so a later one may lie in a folder that is there already.
+    for (case, operation) in [FileOperation::MakeDirectory, FileOperation::Rename]
         .into_iter()
         .enumerate()
     {
@@ -246,7 +266,7 @@ async fn a_failed_rename_leaves_the_upload() {
         bench.check(&stored, b"abc").await;
     }
     let (hold, state) = bench.begin(9).await;
-    bench.files.fail_nth(Operation::Rename, 1, EIO);
+    bench.files.fail_nth(FileOperation::Rename, 1, EIO);
     assert!(bench.at_once(&hold, state.clone(), b"abc").await.is_err());
     assert_eq!(bench.counts(), (0, 2));
     assert!(bench.at_once(&hold, state, b"abc").await.is_ok());
@@ -259,7 +279,7 @@ async fn a_name_that_is_not_durable_is_taken_back() {
     let (hold, state) = bench.begin(1).await;
     let state = bench.append(&hold, state, b"abc").await.unwrap();
     // The first one is that of the new prefix, the second that of the new name.
-    bench.files.fail_nth(Operation::FsyncDirectory, 2, EIO);
+    bench.files.fail_nth(FileOperation::FsyncDirectory, 2, EIO);
     assert!(matches!(
         bench.finish(&hold, state.clone(), b"abc").await,
         Err(Error::Io { .. })
@@ -293,17 +313,17 @@ async fn reads_that_fail_break_the_stream() {
     let bytes = noise(LARGE, 5);
     let (hold, state) = bench.begin(1).await;
     let stored = bench.at_once(&hold, state, &bytes).await.unwrap();
-    bench.files.fail_nth(Operation::Read, 3, EIO);
+    bench.files.fail_nth(FileOperation::Read, 3, EIO);
     let download = bench
         .transfers
         .open(&stored.place, stored.size, None)
         .await
         .unwrap();
     assert!(matches!(read(download.stream).await, Err(Error::Io { .. })));
-    bench.files.fail_nth(Operation::Read, 1, EIO);
+    bench.files.fail_nth(FileOperation::Read, 1, EIO);
     let opened = bench.transfers.open(&stored.place, stored.size, None).await;
     assert!(matches!(opened, Err(Error::Io { .. })));
-    bench.files.fail_nth(Operation::Read, 2, EIO);
+    bench.files.fail_nth(FileOperation::Read, 2, EIO);
     let again = bench
         .transfers
         .rehash(&stored.place, Algorithm::Sha256)

@@ -1,17 +1,18 @@
-//! Looking at a disk: what fails on it is noticed, nothing is left behind, and one that hangs holds one look.
+//! Looking at a disk: what fails on it is noticed, nothing is left behind, and one that hangs holds
+//! one look.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
-use seawall_blob::files::{Event, Fault, FaultyFiles, Operation};
-use seawall_blob::fixture::Subject;
+use seawall_blob::files::{Fault, FaultyFiles, FileEvent, FileOperation};
+use seawall_blob::fixture::StoreUnderTest;
 use seawall_blob::{Blobs, Config};
 
 const EIO: i32 = 5;
 
 async fn store(data: &Path, files: &Arc<FaultyFiles>) -> Blobs {
-    let subject = Subject::on_files(data, &Config::default(), files.clone());
+    let subject = StoreUnderTest::on_files(data, &Config::default(), files.clone());
     let blobs = subject.open().await;
     files.take_events();
     blobs
@@ -33,9 +34,9 @@ async fn a_look_goes_as_far_as_a_blob_does_and_leaves_nothing() {
     let blobs = store(data.path(), &files).await;
     blobs.health(true).await.unwrap();
     let events = files.take_events();
-    let synced = |event: &Event| matches!(event, Event::Synced(_));
-    let renamed = |event: &Event| matches!(event, Event::Renamed { .. });
-    let named = |event: &Event| matches!(event, Event::SyncedDirectory(_));
+    let synced = |event: &FileEvent| matches!(event, FileEvent::Synced(_));
+    let renamed = |event: &FileEvent| matches!(event, FileEvent::Renamed { .. });
+    let named = |event: &FileEvent| matches!(event, FileEvent::SyncedDirectory(_));
     let order: Vec<_> = [synced, renamed, named]
         .map(|kind| events.iter().position(kind).unwrap())
         .into();
@@ -51,12 +52,12 @@ async fn whatever_fails_is_noticed_as_long_as_it_fails() {
     let files = Arc::new(FaultyFiles::new());
     let blobs = store(data.path(), &files).await;
     for operation in [
-        Operation::Create,
-        Operation::Write,
-        Operation::Fsync,
-        Operation::Rename,
-        Operation::FsyncDirectory,
-        Operation::Remove,
+        FileOperation::Create,
+        FileOperation::Write,
+        FileOperation::Fsync,
+        FileOperation::Rename,
+        FileOperation::FsyncDirectory,
+        FileOperation::Remove,
     ] {
         files.fail(Fault {
             operation,

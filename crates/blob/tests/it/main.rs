@@ -14,7 +14,7 @@ mod property;
 use std::sync::Arc;
 
 use seawall_blob::files::FaultyFiles;
-use seawall_blob::fixture::Subject;
+use seawall_blob::fixture::StoreUnderTest;
 use seawall_blob::{Config, Transfers};
 use seawall_types::{Context, Lane};
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ impl Bench {
     async fn on(files: FaultyFiles) -> Self {
         let data = tempfile::tempdir().unwrap();
         let files = Arc::new(files);
-        let subject = Subject::on_files(data.path(), &Config::default(), files.clone());
+        let subject = StoreUnderTest::on_files(data.path(), &Config::default(), files.clone());
         let transfers = subject.open().await.session(Context::new(Lane::Push));
         files.take_events();
         Self {
@@ -59,5 +59,5 @@ impl Bench {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_suite() {
     let data = tempfile::tempdir().unwrap();
-    seawall_blob::suite::run(&Subject::on_disk(data.path())).await;
+    seawall_blob::suite::run(&StoreUnderTest::on_disk(data.path())).await;
 }

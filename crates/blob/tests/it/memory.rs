@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use seawall_blob::fixture::Subject;
-use seawall_blob::{AppendLimit, BodyError, Finished};
+use seawall_blob::fixture::StoreUnderTest;
+use seawall_blob::{AppendLimit, BodyError, FinishOutcome};
 use seawall_types::digest::{Algorithm, AlgorithmSet, Hasher};
 use seawall_types::{Context, Lane};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ const STREAM_LIMIT: usize = 2 * 1024 * 1024;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_mebibytes_in_two() {
     let data = tempfile::tempdir().unwrap();
-    let blobs = Subject::on_disk(data.path()).open().await;
+    let blobs = StoreUnderTest::on_disk(data.path()).open().await;
     let transfers = blobs.session(Context::new(Lane::Push));
     let frame = Bytes::from(seawall_blob::fixture::noise(1 << 20, 1));
     let mut hasher = Hasher::new(AlgorithmSet::SHA256);
@@ -28,7 +28,7 @@ async fn three_hundred_mebibytes_in_two() {
         .append_and_finish(&hold, state, body, limit, &digest)
         .await
         .unwrap();
-    let Finished::Stored(stored) = done else {
+    let FinishOutcome::Stored(stored) = done else {
         unreachable!("a whole body")
     };
     let up = blobs.buffer_use();
@@ -51,7 +51,7 @@ async fn three_hundred_mebibytes_in_two() {
 #[tokio::test]
 async fn tiny_frames_cost_no_more() {
     let data = tempfile::tempdir().unwrap();
-    let blobs = Subject::on_disk(data.path()).open().await;
+    let blobs = StoreUnderTest::on_disk(data.path()).open().await;
     let transfers = blobs.session(Context::new(Lane::Push));
     let id = Uuid::from_u128(1);
     let hold = transfers.hold(id).await.unwrap();

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use seawall_blob::files::{Event, FaultyFiles};
+use seawall_blob::files::{FaultyFiles, FileEvent};
 use seawall_blob::fixture::{body, noise};
-use seawall_blob::{AppendLimit, Finished, Place};
+use seawall_blob::{AppendLimit, BlobPlace, FinishOutcome};
 use seawall_types::digest::{Algorithm, Digest};
 use uuid::Uuid;
 
@@ -14,11 +14,11 @@ use crate::Bench;
 const ID: Uuid = Uuid::from_u128(42);
 
 /// The kinds of events and the last part of the path of each.
-fn names(events: &[Event]) -> Vec<String> {
+fn names(events: &[FileEvent]) -> Vec<String> {
     let last = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
-    let name = |event: &Event| match event {
-        Event::Created(path) => format!("create {}", last(path)),
-        Event::Wrote {
+    let name = |event: &FileEvent| match event {
+        FileEvent::Created(path) => format!("create {}", last(path)),
+        FileEvent::Wrote {
             path,
             offset,
             length,
@@ -26,17 +26,17 @@ fn names(events: &[Event]) -> Vec<String> {
         } => {
             format!("write {} {offset}+{length}", last(path))
         }
-        Event::SetSize { path, size } => format!("cut {} {size}", last(path)),
-        Event::Synced(path) => format!("sync {}", last(path)),
-        Event::Renamed { from, to } => format!("rename {} {}", last(from), last(to)),
-        Event::Removed(path) => format!("remove {}", last(path)),
-        Event::MadeDirectory(path) => format!("mkdir {}", last(path)),
-        Event::SyncedDirectory(path) => format!("sync directory {}", last(path)),
+        FileEvent::SetSize { path, size } => format!("cut {} {size}", last(path)),
+        FileEvent::Synced(path) => format!("sync {}", last(path)),
+        FileEvent::Renamed { from, to } => format!("rename {} {}", last(from), last(to)),
+        FileEvent::Removed(path) => format!("remove {}", last(path)),
+        FileEvent::MadeDirectory(path) => format!("mkdir {}", last(path)),
+        FileEvent::SyncedDirectory(path) => format!("sync directory {}", last(path)),
     };
     events.iter().map(name).collect()
 }
 
-fn parts(place: &Place) -> (&str, &str) {
+fn parts(place: &BlobPlace) -> (&str, &str) {
     place.key.split_once('/').unwrap()
 }
 
@@ -46,7 +46,7 @@ async fn opening_makes_directories_durable() {
     let files = std::sync::Arc::new(FaultyFiles::new());
     let config = seawall_blob::Config::default();
     let data = data.path().join("a/b");
-    let subject = seawall_blob::fixture::Subject::on_files(&data, &config, files.clone());
+    let subject = seawall_blob::fixture::StoreUnderTest::on_files(&data, &config, files.clone());
     subject.open().await;
     let top = data
         .parent()
@@ -88,7 +88,7 @@ async fn a_monolithic_upload_costs_one_of_each() {
         .transfers
         .append_and_finish(&hold, state, frames, limit, &digest)
         .await;
-    let Finished::Stored(stored) = done.unwrap() else {
+    let FinishOutcome::Stored(stored) = done.unwrap() else {
         unreachable!("a whole body")
     };
     let (prefix, key) = parts(&stored.place);
@@ -179,8 +179,8 @@ async fn a_cut_is_durable_before_the_rename() {
     assert_eq!(events[..2], [format!("cut {ID} 3"), format!("sync {ID}")]);
 }
 
-/// Whatever was done: at the time of each rename all that was written to the file is durable, and no success is told
-/// before the new name is.
+/// Whatever was done: at the time of each rename all that was written to the file is durable, and
+/// no success is told before the new name is.
 #[tokio::test]
 async fn nothing_is_named_before_it_is_durable() {
     let bench = Bench::new().await;
@@ -202,23 +202,25 @@ async fn nothing_is_named_before_it_is_durable() {
             .transfers
             .append_and_finish(&hold, done.state, rest, limit, &digest)
             .await;
-        assert!(matches!(done.unwrap(), Finished::Stored(_)));
+        assert!(matches!(done.unwrap(), FinishOutcome::Stored(_)));
         check(&bench.files.take_events());
     }
 }
 
-fn check(events: &[Event]) {
+fn check(events: &[FileEvent]) {
     let mut dirty: HashMap<PathBuf, bool> = HashMap::new();
     let mut unnamed = Vec::new();
     for event in events {
         match event {
-            Event::Created(path) | Event::Wrote { path, .. } | Event::SetSize { path, .. } => {
+            FileEvent::Created(path)
+            | FileEvent::Wrote { path, .. }
+            | FileEvent::SetSize { path, .. } => {
                 dirty.insert(path.clone(), true);
             }
-            Event::Synced(path) => {
+            FileEvent::Synced(path) => {
                 dirty.insert(path.clone(), false);
             }
-            Event::Renamed { from, to } => {
+            FileEvent::Renamed { from, to } => {
                 assert_ne!(
                     dirty.get(from),
                     Some(&true),
@@ -227,8 +229,8 @@ fn check(events: &[Event]) {
                 );
                 unnamed.push(to.parent().unwrap().to_owned());
             }
-            Event::SyncedDirectory(path) => unnamed.retain(|parent| parent != path),
-            Event::Removed(_) | Event::MadeDirectory(_) => {}
+            FileEvent::SyncedDirectory(path) => unnamed.retain(|parent| parent != path),
+            FileEvent::Removed(_) | FileEvent::MadeDirectory(_) => {}
         }
     }
     assert!(unnamed.is_empty(), "told before durable: {unnamed:?}");

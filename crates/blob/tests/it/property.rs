@@ -1,8 +1,9 @@
-//! However bytes are cut into frames and appends, and whoever carries the state on: the whole is the whole.
+//! However bytes are cut into frames and appends, and whoever carries the state on: the whole is
+//! the whole.
 
 use proptest::prelude::*;
-use seawall_blob::fixture::{Subject, body, broken, noise, read};
-use seawall_blob::{AppendLimit, BodyError, Finished, UploadState};
+use seawall_blob::fixture::{StoreUnderTest, body, broken, noise, read};
+use seawall_blob::{AppendLimit, BodyError, FinishOutcome, UploadState};
 use seawall_types::digest::{Algorithm, Digest};
 use uuid::Uuid;
 
@@ -62,7 +63,7 @@ async fn go(
     seed: u64,
 ) {
     let data = tempfile::tempdir().unwrap();
-    let subject = Subject::on_disk(data.path());
+    let subject = StoreUnderTest::on_disk(data.path());
     let bytes = noise(steps.iter().map(|step| step.size).sum(), seed);
     let id = Uuid::from_u128(1);
     let mut row = subject.transfers().await.begin(id, announced).to_bytes();
@@ -89,8 +90,8 @@ async fn go(
                 .await
                 .unwrap()
             {
-                Finished::Stored(stored) => stored,
-                Finished::Unfinished(appended) => unreachable!("{appended:?}"),
+                FinishOutcome::Stored(stored) => stored,
+                FinishOutcome::Unfinished(appended) => unreachable!("{appended:?}"),
             }
         }
     };
@@ -109,7 +110,7 @@ async fn go(
 }
 
 /// One append by a replica of its own; returns the row as it is afterwards.
-async fn append(subject: &Subject, row: &[u8], chunk: &[u8], step: &Step) -> Vec<u8> {
+async fn append(subject: &StoreUnderTest, row: &[u8], chunk: &[u8], step: &Step) -> Vec<u8> {
     let transfers = subject.transfers().await;
     let state = UploadState::from_bytes(row).unwrap();
     let hold = transfers.hold(state.id()).await.unwrap();

@@ -1,15 +1,15 @@
 //! The acts: what can be done to a repository, a namespace, a user or the installation, and the one
 //! table of what each needs.
 //!
-//! An act is a type, so that a function that pushes cannot be given a repository that was opened for
-//! a pull, and a value ([`ActKind`]) for routes and for the table. What is opened for an act is a
-//! [`Repo`](crate::Repo), [`Namespace`](crate::Namespace), [`User`](crate::User) or
+//! An act is a type, so that a function that pushes cannot be given a repository that was opened
+//! for a pull, and a value ([`ActKind`]) for routes and for the table. What is opened for an act is
+//! a [`Repo`](crate::Repo), [`Namespace`](crate::Namespace), [`User`](crate::User) or
 //! [`Installation`](crate::Installation), which only the judgement in [`crate::catalog`] makes. A
 //! new act is a row here; no other place may say which role an act needs.
 //!
-//! What is done to the content of a repository is done to one of a [`Kind`], which is a part of the
-//! act's type: a crate that serves repositories of a kind names its acts once, as in
-//! `type Pull = seawall_kernel::auth::Pull<Image>`, and cannot be given one of another kind.
+//! What is done to the content of a repository is done to one of a [`StaticKind`], which is a part
+//! of the act's type: a crate that serves repositories of a kind names its acts once, as in `type
+//! Pull = seawall_kernel::auth::Pull<Image>`, and cannot be given one of another kind.
 
 use std::marker::PhantomData;
 
@@ -17,7 +17,7 @@ use seawall_types::permission::{NamespaceRole, RepositoryKind, Role};
 use seawall_types::scope::Action;
 
 /// A kind of repository as a type. The crate that declares the kind has one.
-pub trait Kind: Send + Sync + 'static {
+pub trait StaticKind: Send + Sync + 'static {
     /// The kind, as the crate declares it to the kernel.
     const KIND: RepositoryKind;
 }
@@ -31,7 +31,7 @@ pub trait Act: Send + Sync + 'static {
 }
 
 /// An act that only makes sense on a repository that exists.
-pub trait Existing: Act {}
+pub trait ExistingAct: Act {}
 
 /// An act on a namespace.
 pub trait NamespaceAct: Send + Sync + 'static {
@@ -53,7 +53,7 @@ pub trait InstallationAct: Send + Sync + 'static {
 
 /// What an act is done to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
+pub enum ActTarget {
     /// A repository.
     Repository,
     /// A namespace with everything in it.
@@ -66,10 +66,11 @@ pub enum Target {
 
 /// What the subject of an act must hold on its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
+pub enum Requirement {
     /// This role on the repository, or one that includes it.
     Role(Role),
-    /// This role on the namespace, or one that includes it. The owner and superusers hold the highest.
+    /// This role on the namespace, or one that includes it. The owner and superusers hold the
+    /// highest.
     NamespaceRole(NamespaceRole),
     /// To be the user, or a superuser.
     Oneself,
@@ -79,11 +80,11 @@ pub enum Needs {
 
 /// What an act needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
+pub struct ActRule {
     /// What the act is done to.
-    pub target: Target,
+    pub target: ActTarget,
     /// What the subject must hold now.
-    pub needs: Needs,
+    pub needs: Requirement,
     /// What the credential's ceiling must include; `None` is covered by no token's scope.
     pub action: Option<Action>,
     /// Whether the target's state must admit writes.
@@ -103,10 +104,10 @@ macro_rules! act_kinds {
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
             /// What the act needs: the row of the table.
-            pub const fn rule(self) -> Rule {
+            pub const fn rule(self) -> ActRule {
                 match self {
-                    $(Self::$kind => Rule {
-                        target: Target::$target,
+                    $(Self::$kind => ActRule {
+                        target: ActTarget::$target,
                         needs: $needs,
                         action: $action,
                         writes: $writes,
@@ -121,34 +122,34 @@ macro_rules! act_kinds {
 // whether it writes. A `write` role may delete tags, manifests and blobs.
 act_kinds! {
     /// Read manifests and blobs.
-    Pull: Repository, Needs::Role(Role::Read), Some(Action::Pull), false;
+    Pull: Repository, Requirement::Role(Role::Read), Some(Action::Pull), false;
     /// Upload blobs, write manifests, set tags; creates the repository where the caller may.
-    Push: Repository, Needs::Role(Role::Write), Some(Action::Push), true;
+    Push: Repository, Requirement::Role(Role::Write), Some(Action::Push), true;
     /// Delete tags, manifests and blobs.
-    Delete: Repository, Needs::Role(Role::Write), Some(Action::Delete), true;
+    Delete: Repository, Requirement::Role(Role::Write), Some(Action::Delete), true;
     /// List tags and referrers.
-    Describe: Repository, Needs::Role(Role::Read), Some(Action::Pull), false;
+    Describe: Repository, Requirement::Role(Role::Read), Some(Action::Pull), false;
     /// Change the repository itself: visibility, grants, deletion.
-    Administer: Repository, Needs::Role(Role::Admin), Some(Action::All), false;
+    Administer: Repository, Requirement::Role(Role::Admin), Some(Action::All), false;
 
     /// See that a namespace exists, and what it is.
-    ViewNamespace: Namespace, Needs::NamespaceRole(NamespaceRole::Creator), None, false;
+    ViewNamespace: Namespace, Requirement::NamespaceRole(NamespaceRole::Creator), None, false;
     /// Make a repository in a namespace.
-    CreateRepository: Namespace, Needs::NamespaceRole(NamespaceRole::Creator), None, true;
+    CreateRepository: Namespace, Requirement::NamespaceRole(NamespaceRole::Creator), None, true;
     /// Change the namespace itself: grants, deletion.
-    AdministerNamespace: Namespace, Needs::NamespaceRole(NamespaceRole::Admin), None, true;
+    AdministerNamespace: Namespace, Requirement::NamespaceRole(NamespaceRole::Admin), None, true;
 
     /// See a user's account.
-    ViewUser: User, Needs::Oneself, None, false;
+    ViewUser: User, Requirement::Oneself, None, false;
     /// Set a user's password, list and end a user's refresh tokens.
-    ManageCredentials: User, Needs::Oneself, None, true;
+    ManageCredentials: User, Requirement::Oneself, None, true;
     /// Disable, enable and delete a user.
-    AdministerUser: User, Needs::Superuser, None, true;
+    AdministerUser: User, Requirement::Superuser, None, true;
 
     /// See all namespaces, repositories and users, and what was done to them.
-    Inspect: Installation, Needs::Superuser, None, false;
+    Inspect: Installation, Requirement::Superuser, None, false;
     /// Make users and organizations, replace signing keys.
-    AdministerInstallation: Installation, Needs::Superuser, None, true;
+    AdministerInstallation: Installation, Requirement::Superuser, None, true;
 }
 
 macro_rules! acts {
@@ -167,7 +168,7 @@ macro_rules! content_acts {
         $(#[$doc])*
         pub struct $name<K>(PhantomData<fn() -> K>);
 
-        impl<K: Kind> Act for $name<K> {
+        impl<K: StaticKind> Act for $name<K> {
             const KIND: ActKind = ActKind::$name;
             const ON: Option<RepositoryKind> = Some(K::KIND);
         }
@@ -204,10 +205,10 @@ acts! {
     Administer: NamespaceAct is AdministerNamespace, UserAct is AdministerUser, InstallationAct is AdministerInstallation;
 }
 
-impl<K: Kind> Existing for Pull<K> {}
-impl<K: Kind> Existing for Delete<K> {}
-impl<K: Kind> Existing for Describe<K> {}
-impl Existing for Administer {}
+impl<K: StaticKind> ExistingAct for Pull<K> {}
+impl<K: StaticKind> ExistingAct for Delete<K> {}
+impl<K: StaticKind> ExistingAct for Describe<K> {}
+impl ExistingAct for Administer {}
 
 #[cfg(test)]
 mod tests {
@@ -215,7 +216,7 @@ mod tests {
 
     struct Image;
 
-    impl Kind for Image {
+    impl StaticKind for Image {
         const KIND: RepositoryKind = RepositoryKind::new(1, "image");
     }
 
@@ -229,39 +230,41 @@ mod tests {
             <Describe<Image> as Act>::KIND,
             <Administer as Act>::KIND,
         ] {
-            assert_eq!(on(kind), Target::Repository, "{kind:?}");
+            assert_eq!(on(kind), ActTarget::Repository, "{kind:?}");
         }
         for kind in [
             <View as NamespaceAct>::KIND,
             <CreateRepository as NamespaceAct>::KIND,
             <Administer as NamespaceAct>::KIND,
         ] {
-            assert_eq!(on(kind), Target::Namespace, "{kind:?}");
+            assert_eq!(on(kind), ActTarget::Namespace, "{kind:?}");
         }
         for kind in [
             <View as UserAct>::KIND,
             <ManageCredentials as UserAct>::KIND,
             <Administer as UserAct>::KIND,
         ] {
-            assert_eq!(on(kind), Target::User, "{kind:?}");
+            assert_eq!(on(kind), ActTarget::User, "{kind:?}");
         }
         for kind in [
             <Inspect as InstallationAct>::KIND,
             <Administer as InstallationAct>::KIND,
         ] {
-            assert_eq!(on(kind), Target::Installation, "{kind:?}");
+            assert_eq!(on(kind), ActTarget::Installation, "{kind:?}");
         }
     }
 
     #[test]
     fn what_an_act_needs_can_be_held_on_its_target() {
         for kind in ActKind::ALL {
-            let Rule { target, needs, .. } = kind.rule();
+            let ActRule { target, needs, .. } = kind.rule();
             let fits = match needs {
-                Needs::Role(_) => target == Target::Repository,
-                Needs::NamespaceRole(_) => target == Target::Namespace,
-                Needs::Oneself => target == Target::User,
-                Needs::Superuser => matches!(target, Target::User | Target::Installation),
+                Requirement::Role(_) => target == ActTarget::Repository,
+                Requirement::NamespaceRole(_) => target == ActTarget::Namespace,
+                Requirement::Oneself => target == ActTarget::User,
+                Requirement::Superuser => {
+                    matches!(target, ActTarget::User | ActTarget::Installation)
+                }
             };
             assert!(fits, "{kind:?}");
         }

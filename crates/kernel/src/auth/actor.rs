@@ -54,7 +54,7 @@ pub struct Identity {
 
 /// Who acts.
 #[derive(Debug, Clone)]
-pub enum Who {
+pub enum ActorIdentity {
     /// Nobody that we know.
     Anonymous,
     /// A principal with a credential.
@@ -94,7 +94,7 @@ impl Ceiling {
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// Who acts.
-    pub who: Who,
+    pub who: ActorIdentity,
     /// How much of their permission counts.
     pub ceiling: Ceiling,
 }
@@ -103,7 +103,7 @@ impl Actor {
     /// Nobody that we know, without any token.
     pub const fn anonymous() -> Self {
         Self {
-            who: Who::Anonymous,
+            who: ActorIdentity::Anonymous,
             ceiling: Ceiling::Unlimited,
         }
     }
@@ -111,7 +111,7 @@ impl Actor {
     /// The operator of this machine.
     pub const fn operator() -> Self {
         Self {
-            who: Who::Operator,
+            who: ActorIdentity::Operator,
             ceiling: Ceiling::Unlimited,
         }
     }
@@ -119,8 +119,8 @@ impl Actor {
     /// The principal, if one acts.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         match &self.who {
-            Who::Principal(identity) => Some(identity),
-            Who::Anonymous | Who::Operator => None,
+            ActorIdentity::Principal(identity) => Some(identity),
+            ActorIdentity::Anonymous | ActorIdentity::Operator => None,
         }
     }
 
@@ -131,24 +131,24 @@ impl Actor {
 
     /// Whether nobody that we know acts.
     pub fn is_anonymous(&self) -> bool {
-        matches!(self.who, Who::Anonymous)
+        matches!(self.who, ActorIdentity::Anonymous)
     }
 
     /// Whether this actor may do everything (its ceiling aside).
     pub fn is_superuser(&self) -> bool {
         match &self.who {
-            Who::Operator => true,
-            Who::Principal(identity) => identity.superuser,
-            Who::Anonymous => false,
+            ActorIdentity::Operator => true,
+            ActorIdentity::Principal(identity) => identity.superuser,
+            ActorIdentity::Anonymous => false,
         }
     }
 
     /// The name for logs and events.
     pub fn name(&self) -> &str {
         match &self.who {
-            Who::Anonymous => "anonymous",
-            Who::Operator => "operator",
-            Who::Principal(identity) => &identity.name,
+            ActorIdentity::Anonymous => "anonymous",
+            ActorIdentity::Operator => "operator",
+            ActorIdentity::Principal(identity) => &identity.name,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Who asks, and what they may do: the actor, the acts, and one table that says what each act needs.
+//! Who asks, and what they may do: the actor, the acts, and one table that says what each act
+//! needs.
 //!
 //! A token is never proof: what may be done is its ceiling met with the permission as it stands
 //! now. Nothing here looks anything up; [`crate::catalog`] brings the facts.
@@ -8,9 +9,9 @@ mod actor;
 mod verifier;
 
 pub use act::{
-    Act, ActKind, Administer, CreateRepository, Delete, Describe, Existing, Inspect,
-    InstallationAct, Kind, ManageCredentials, NamespaceAct, Needs, Pull, Push, Rule, Target,
+    Act, ActKind, ActRule, ActTarget, Administer, CreateRepository, Delete, Describe, ExistingAct,
+    Inspect, InstallationAct, ManageCredentials, NamespaceAct, Pull, Push, Requirement, StaticKind,
     UserAct, View,
 };
-pub use actor::{Actor, Ceiling, CredentialKind, Identity, IdentitySource, Who};
-pub use verifier::{Verifier, Wanted};
+pub use actor::{Actor, ActorIdentity, Ceiling, CredentialKind, Identity, IdentitySource};
+pub use verifier::{RequestedAccess, Verifier};

@@ -11,7 +11,7 @@ use crate::op::Op;
 
 /// What a refused request wanted, from which the challenge for better credentials is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RequestedAccess {
     /// To be known.
     Identity,
     /// An act on this repository.
@@ -29,9 +29,9 @@ pub trait Verifier: IdentitySource {
     /// token that is not ours, has expired, or whose principal or credential is no more.
     fn verify<'a>(&'a self, op: &'a Op, head: &'a Parts) -> BoxFuture<'a, Result<Actor>>;
 
-    /// The challenge that tells a client how to come back with credentials for what it `wanted`, after
-    /// a refusal for `reason`; nothing if there is no such way.
-    fn challenge(&self, _op: &Op, _wanted: &Wanted, _reason: Reason) -> Option<String> {
+    /// The challenge that tells a client how to come back with credentials for what it `wanted`,
+    /// after a refusal for `reason`; nothing if there is no such way.
+    fn challenge(&self, _op: &Op, _wanted: &RequestedAccess, _reason: Reason) -> Option<String> {
         None
     }
 }

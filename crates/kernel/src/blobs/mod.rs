@@ -12,13 +12,13 @@ pub mod store;
 
 use std::time::Duration;
 
-use seawall_blob::{Place, Stored};
+use seawall_blob::{BlobPlace, StoredBlob};
 use seawall_meta::{Row, Session, Tx, args, list};
 use seawall_types::digest::Digest;
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::{Error, Reason, Result};
 
-pub use keeper::{Keeper, NamedBlob, NamedBlobs, PageEnd};
+pub use keeper::{BlobKeeper, KeptBlob, KeptBlobPage, PageCursor};
 
 use crate::changes::{self, ByIdAndName, ChangeKind};
 use crate::declare::member::Member;
@@ -92,14 +92,14 @@ pub struct BlobFacts {
     /// Its length in bytes.
     pub size: u64,
     /// Where its bytes are.
-    pub place: Place,
+    pub place: BlobPlace,
 }
 
 /// What [`record`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedBlob {
     /// Where the bytes of the digest are.
-    pub place: Place,
+    pub place: BlobPlace,
     /// Whether the blob was unknown before: then its age is promise enough, see [`lease`].
     pub fresh: bool,
 }
@@ -108,7 +108,7 @@ pub struct RecordedBlob {
 ///
 /// Says where the bytes of that digest are: in `stored.place`, or where they were already, in which
 /// case the caller deletes its own copy once the transaction is committed.
-pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<RecordedBlob> {
+pub async fn record(tx: &mut Tx, digest: &Digest, stored: &StoredBlob) -> Result<RecordedBlob> {
     let size = i64::try_from(stored.size).map_err(|_| {
         Error::new(
             Reason::TooLarge,
@@ -130,7 +130,12 @@ pub async fn record(tx: &mut Tx, digest: &Digest, stored: &Stored) -> Result<Rec
 
 /// Says that the bytes of `digest` are at `to` and no more at `from`; whether the row still said
 /// `from`. For bytes that were lost and came again.
-pub async fn replace(tx: &mut Tx, digest: &Digest, from: &Place, to: &Place) -> Result<bool> {
+pub async fn replace(
+    tx: &mut Tx,
+    digest: &Digest,
+    from: &BlobPlace,
+    to: &BlobPlace,
+) -> Result<bool> {
     let arguments = args![
         digest,
         from.location.as_str(),
@@ -156,7 +161,7 @@ pub async fn find(sql: &Session, digest: &Digest) -> Result<Option<BlobFacts>> {
 
 /// Reads the columns (size, location, key) that statements of other crates join in.
 pub fn read(row: &Row, at: usize) -> Result<BlobFacts> {
-    let place = Place {
+    let place = BlobPlace {
         location: row.string(at + 1)?,
         key: row.string(at + 2)?,
     };
@@ -166,7 +171,8 @@ pub fn read(row: &Row, at: usize) -> Result<BlobFacts> {
     })
 }
 
-/// Keeps `digests` alive for `owner` until it lets go. The one writer of `blob_ref`, with [`lease`].
+/// Keeps `digests` alive for `owner` until it lets go. The one writer of `blob_ref`, with
+/// [`lease`].
 ///
 /// Errors: `BlobUnknown` when one of them is no blob here (the foreign key says so, however a
 /// collection races with this).

@@ -4,8 +4,8 @@ use sea_query::{Expr, ExprTrait, Order, Query};
 use seawall_meta::{Batch, arg, arg_limit, item};
 
 seawall_meta::statements! {
-    /// Records a blob and where its bytes are, unless it is known. Arguments: digest, size, location,
-    /// key.
+    /// Records a blob and where its bytes are, unless it is known. Arguments: digest, size,
+    /// location, key.
     BLOB_INSERT: |d| {
         let mut insert = Query::insert();
         insert

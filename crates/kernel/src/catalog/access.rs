@@ -13,19 +13,19 @@ use seawall_types::scope::Action;
 use seawall_types::{Error, Reason, Result};
 
 use super::facts::{NamespaceFacts, RepositoryFacts};
-use crate::auth::{Act, ActKind, Actor, Ceiling, Needs, Target};
+use crate::auth::{Act, ActKind, ActTarget, Actor, Ceiling, Requirement};
 use crate::settings::Settings;
 
 /// What a subject may do to one repository name now, its ceiling aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowed {
+pub struct AllowedActions {
     /// The role that the subject holds, from ownership, grants or visibility.
     pub role: Option<Role>,
     /// Whether the repository does not exist and a push by this subject would make it.
     pub creates: bool,
 }
 
-impl Allowed {
+impl AllowedActions {
     /// The permission of `actor`'s subject.
     pub fn of(actor: &Actor, facts: &RepositoryFacts, settings: &Settings) -> Self {
         let within = role_in(actor, facts.namespace.as_ref(), facts.namespace_role);
@@ -46,7 +46,7 @@ impl Allowed {
         Self { role, creates }
     }
 
-    /// Whether the subject may take `action`, as a token service grants it (distribution §13.2):
+    /// Whether the subject may take `action`, as a token service grants it (protocol §13.2):
     /// pulling what one could make is granted, so that the answer is 404 and not 401.
     pub fn grants(self, action: Action) -> bool {
         let needed = match action {
@@ -79,7 +79,7 @@ fn role_in(
 }
 
 /// What is known of one act on one target.
-struct Case {
+struct AccessCase {
     /// The subject holds what the act needs.
     allowed: bool,
     /// The subject may know that the target exists.
@@ -89,7 +89,7 @@ struct Case {
 }
 
 /// The answers to a subject without the permission, who are not anonymous.
-struct Refusals<'a> {
+struct RefusalReasons<'a> {
     /// To one who may not know of the target; it says no more than for one that does not exist.
     hidden: &'a dyn Fn() -> Error,
     /// To one who may.
@@ -99,7 +99,7 @@ struct Refusals<'a> {
 }
 
 /// The judgement itself, whatever the act is done to; the error is the answer to give.
-fn decide(actor: &Actor, case: &Case, refusals: &Refusals<'_>) -> Result<()> {
+fn decide(actor: &Actor, case: &AccessCase, refusals: &RefusalReasons<'_>) -> Result<()> {
     if !case.allowed {
         return Err(if actor.is_anonymous() {
             unknown_caller(actor)
@@ -157,13 +157,13 @@ pub(super) fn judge(
     settings: &Settings,
 ) -> Result<()> {
     let rule = act.rule();
-    let allowed = Allowed::of(actor, facts, settings);
+    let allowed = AllowedActions::of(actor, facts, settings);
     let makes = allowed.creates && act == ActKind::Push;
     let holds = match rule.needs {
-        Needs::Role(role) => allowed.role >= Some(role),
-        Needs::NamespaceRole(_) | Needs::Oneself | Needs::Superuser => false,
+        Requirement::Role(role) => allowed.role >= Some(role),
+        Requirement::NamespaceRole(_) | Requirement::Oneself | Requirement::Superuser => false,
     };
-    let case = Case {
+    let case = AccessCase {
         allowed: makes || holds,
         // A refused push says nothing about existence: a hidden repository and a missing one both
         // end in the same refusal.
@@ -172,7 +172,7 @@ pub(super) fn judge(
             .action
             .is_none_or(|action| actor.ceiling.admits(name, action)),
     };
-    let refusals = Refusals {
+    let refusals = RefusalReasons {
         hidden: &|| Error::new(Reason::Hidden, "no such repository"),
         forbidden: if allowed.role.is_some() {
             "not allowed on this repository"
@@ -215,7 +215,8 @@ pub(super) struct NamespaceCase {
     pub(super) granted: Option<NamespaceRole>,
 }
 
-/// Decides whether `actor` may do `act` to the namespace `name`, if there is one. Errors: the answer to give; `NotFound` for one who might, were it there.
+/// Decides whether `actor` may do `act` to the namespace `name`, if there is one. Errors: the
+/// answer to give; `NotFound` for one who might, were it there.
 pub(super) fn judge_namespace<'f>(
     actor: &Actor,
     act: ActKind,
@@ -225,16 +226,16 @@ pub(super) fn judge_namespace<'f>(
     let facts = found.map(|found| &found.facts);
     let granted = found.and_then(|found| found.granted);
     let role = role_in(actor, facts, granted);
-    let case = Case {
+    let case = AccessCase {
         allowed: match act.rule().needs {
-            Needs::NamespaceRole(needed) => role >= Some(needed),
-            Needs::Role(_) | Needs::Oneself | Needs::Superuser => false,
+            Requirement::NamespaceRole(needed) => role >= Some(needed),
+            Requirement::Role(_) | Requirement::Oneself | Requirement::Superuser => false,
         },
         visible: role.is_some(),
         covered: is_unlimited(actor),
     };
     let missing = |reason| Error::new(reason, format!("no namespace is called {name}"));
-    let refusals = Refusals {
+    let refusals = RefusalReasons {
         hidden: &|| missing(Reason::Hidden),
         forbidden: "not allowed on this namespace",
         uncovered: NO_SCOPE,
@@ -254,16 +255,16 @@ pub(super) fn judge_user(
     let oneself = found.is_some() && found == actor.principal();
     let visible = oneself || actor.is_superuser();
     let rule = act.rule();
-    let case = Case {
+    let case = AccessCase {
         allowed: match rule.needs {
-            Needs::Oneself => visible,
-            Needs::Superuser => rule.target == Target::User && actor.is_superuser(),
-            Needs::Role(_) | Needs::NamespaceRole(_) => false,
+            Requirement::Oneself => visible,
+            Requirement::Superuser => rule.target == ActTarget::User && actor.is_superuser(),
+            Requirement::Role(_) | Requirement::NamespaceRole(_) => false,
         },
         visible,
         covered: is_unlimited(actor),
     };
-    let refusals = Refusals {
+    let refusals = RefusalReasons {
         hidden: &|| no_user(Reason::Hidden, name),
         forbidden: "not allowed on this user",
         uncovered: NO_SCOPE,
@@ -280,15 +281,17 @@ pub(super) fn no_user(reason: Reason, name: &str) -> Error {
 /// Decides whether `actor` may do `act` to the installation. That it exists is no secret.
 pub(super) fn judge_installation(actor: &Actor, act: ActKind) -> Result<()> {
     let rule = act.rule();
-    let case = Case {
+    let case = AccessCase {
         allowed: match rule.needs {
-            Needs::Superuser => rule.target == Target::Installation && actor.is_superuser(),
-            Needs::Role(_) | Needs::NamespaceRole(_) | Needs::Oneself => false,
+            Requirement::Superuser => {
+                rule.target == ActTarget::Installation && actor.is_superuser()
+            }
+            Requirement::Role(_) | Requirement::NamespaceRole(_) | Requirement::Oneself => false,
         },
         visible: true,
         covered: is_unlimited(actor),
     };
-    let refusals = Refusals {
+    let refusals = RefusalReasons {
         hidden: &|| Error::new(Reason::Hidden, "not found"),
         forbidden: "only an administrator of the installation may do this",
         uncovered: NO_SCOPE,

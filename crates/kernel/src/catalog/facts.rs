@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seawall_cache::Weigh;
+use seawall_cache::MemorySize;
 use seawall_meta::Row;
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
@@ -137,13 +137,13 @@ impl FactsKey {
     }
 }
 
-impl Weigh for FactsKey {
+impl MemorySize for FactsKey {
     fn weight(&self) -> usize {
         self.name.len()
     }
 }
 
-impl Weigh for RepositoryFacts {
+impl MemorySize for RepositoryFacts {
     fn weight(&self) -> usize {
         0
     }

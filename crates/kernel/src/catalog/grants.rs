@@ -1,8 +1,8 @@
 //! Grants: what a principal may do beyond its own namespace.
 //!
 //! On a namespace `creator` and `admin`, on a repository `read`, `write` and `admin`. A grant's
-//! change ends what is cached of the principal's permissions there, and counts up the generation that
-//! pushes under way compare.
+//! change ends what is cached of the principal's permissions there, and counts up the generation
+//! that pushes under way compare.
 
 use seawall_meta::args;
 use seawall_types::permission::{NamespaceRole, Role};

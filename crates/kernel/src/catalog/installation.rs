@@ -1,5 +1,5 @@
-//! `Installation<A>`: the installation as a whole, which its caller may do `A` to. There is no other
-//! way to get one.
+//! `Installation<A>`: the installation as a whole, which its caller may do `A` to. There is no
+//! other way to get one.
 //!
 //! ```compile_fail
 //! # async fn forgets(op: &seawall_kernel::Op) -> seawall_kernel::Result<()> {
@@ -28,7 +28,7 @@ use seawall_meta::Tx;
 use seawall_types::Result;
 
 use super::access::judge_installation;
-use super::present::Present;
+use super::transaction_actor::TransactionActor;
 use crate::auth::InstallationAct;
 use crate::op::Op;
 
@@ -59,7 +59,7 @@ impl<A: InstallationAct> Installation<A> {
     ///
     /// Errors: as [`Op::installation`], and those of a credential that has ended.
     pub async fn enter(&self, tx: &mut Tx, op: &Op) -> Result<()> {
-        let present = Present::of(tx, op).await?;
+        let present = TransactionActor::of(tx, op).await?;
         judge_installation(&present.actor, A::KIND)
     }
 }

@@ -29,8 +29,8 @@ use seawall_types::permission::{NamespaceKind, NamespaceRole};
 
 use super::access::{NamespaceCase, judge_namespace};
 use super::facts::{NamespaceFacts, stored};
-use super::present::{Present, ROUNDS, moving};
 use super::store;
+use super::transaction_actor::{ROUNDS, TransactionActor, moving};
 use crate::auth::{Actor, Administer, NamespaceAct};
 use crate::op::Op;
 
@@ -98,12 +98,12 @@ impl Namespace<Administer> {
     ///
     /// Errors: as [`Op::namespace`].
     pub(super) async fn alter(&self, tx: &mut Tx, op: &Op) -> Result<()> {
-        let present = Present::of(tx, op).await?;
+        let present = TransactionActor::of(tx, op).await?;
         let mut judged = present.unchanged.then_some(self.generation);
         for _ in 0..ROUNDS {
             let generation = match judged {
                 Some(generation) => generation,
-                None => self.judge_anew(tx, &present.actor).await?,
+                None => self.judge_again(tx, &present.actor).await?,
             };
             let arguments = args![self.id, generation];
             if tx.execute(&store::NAMESPACE_ALTER, arguments).await? > 0 {
@@ -115,7 +115,7 @@ impl Namespace<Administer> {
     }
 
     /// Judges by what stands at this moment; says the generation that the judgement rests on.
-    async fn judge_anew(&self, tx: &mut Tx, actor: &Actor) -> Result<i64> {
+    async fn judge_again(&self, tx: &mut Tx, actor: &Actor) -> Result<i64> {
         let name = self.name.as_str();
         let arguments = args![name, caller(actor)];
         let row = tx.optional(&store::NAMESPACE_FACTS, arguments).await?;

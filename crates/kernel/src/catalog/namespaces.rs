@@ -19,10 +19,11 @@ use crate::auth::{Administer, Inspect};
 use crate::changes;
 use crate::clearing::Clearing;
 use crate::events::Event;
-use crate::jobs::{self, Job, Outcome, Schedule};
+use crate::jobs::{self, Job, JobOutcome, Schedule};
 use crate::op::Op;
 
-/// So many repositories a transaction hides, with three statements each: on SQLite pushes wait meanwhile.
+/// So many repositories a transaction hides, with three statements each: on SQLite pushes wait
+/// meanwhile.
 const HIDDEN_AT_ONCE: u32 = 50;
 /// So many grants a transaction removes.
 const GRANTS_AT_ONCE: u32 = 500;
@@ -159,20 +160,20 @@ impl Job for ClearNamespace {
 ///
 /// What is hidden has no name any more, so that each step finds those that are left, and a run that
 /// finds none left to hide costs two reads, however many wait for jobs of their own.
-pub async fn clear(op: &Op, job: &ClearNamespace) -> Result<Outcome> {
+pub async fn clear(op: &Op, job: &ClearNamespace) -> Result<JobOutcome> {
     for _ in 0..TURNS {
         let step = op.transaction(job.namespace, |tx, op, &id| Box::pin(step(tx, op, id)));
         match step.await? {
-            Step::Went => {}
-            Step::Waits => return Ok(Outcome::Again(CLEAR_AGAIN)),
-            Step::Done => return Ok(Outcome::Done),
+            ClearOutcome::Went => {}
+            ClearOutcome::Waits => return Ok(JobOutcome::Again(CLEAR_AGAIN)),
+            ClearOutcome::Done => return Ok(JobOutcome::Done),
         }
     }
-    Ok(Outcome::Again(Duration::ZERO))
+    Ok(JobOutcome::Again(Duration::ZERO))
 }
 
 /// What a step of [`clear`] came to.
-enum Step {
+enum ClearOutcome {
     /// There may be more to do.
     Went,
     /// Repositories are still being cleared.
@@ -181,33 +182,33 @@ enum Step {
     Done,
 }
 
-async fn step(tx: &mut Tx, op: &Op, id: NamespaceId) -> Result<Step> {
+async fn step(tx: &mut Tx, op: &Op, id: NamespaceId) -> Result<ClearOutcome> {
     let named = tx.all(&store::NAMESPACE_NAMED, args![id, HIDDEN_AT_ONCE]);
     let named = named.await?;
     for row in &named {
         repositories::delete_in(tx, op, row.int(0)?.into()).await?;
     }
     if !named.is_empty() {
-        return Ok(Step::Went);
+        return Ok(ClearOutcome::Went);
     }
     if tx
         .optional(&store::NAMESPACE_HOLDS, args![id])
         .await?
         .is_some()
     {
-        return Ok(Step::Waits);
+        return Ok(ClearOutcome::Waits);
     }
     for clearing in op.kernel().clearings() {
         if let Clearing::Namespace(clear) = clearing
             && clear(tx, id, GRANTS_AT_ONCE).await? > 0
         {
-            return Ok(Step::Went);
+            return Ok(ClearOutcome::Went);
         }
     }
     let grants = tx.execute(&store::NAMESPACE_GRANTS_REMOVE, args![id, GRANTS_AT_ONCE]);
     if grants.await? > 0 {
-        return Ok(Step::Went);
+        return Ok(ClearOutcome::Went);
     }
     tx.execute(&store::NAMESPACE_REMOVE, args![id]).await?;
-    Ok(Step::Done)
+    Ok(ClearOutcome::Done)
 }

@@ -34,8 +34,8 @@ pub struct UserSummary {
     pub created_at: Millis,
 }
 
-/// Makes a user and its namespace inside `tx`, and opens the user. Errors: `Conflict` if the name is
-/// taken; those of [`Installation::enter`].
+/// Makes a user and its namespace inside `tx`, and opens the user. Errors: `Conflict` if the name
+/// is taken; those of [`Installation::enter`].
 pub async fn create_user(
     tx: &mut Tx,
     op: &Op,

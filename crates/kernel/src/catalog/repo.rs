@@ -3,19 +3,19 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-use seawall_cache::{Got, Loaded, Position};
-use seawall_meta::{Args, Expect, Tx, args, list};
+use seawall_cache::{LoadedValue, Lookup, Position};
+use seawall_meta::{Args, Expectation, Tx, args, list};
 use seawall_types::ids::{NamespaceId, PrincipalId, RepositoryId};
 use seawall_types::name::RepositoryName;
 use seawall_types::permission::{NamespaceKind, NamespaceRole, Role, Visibility};
 use seawall_types::{Error, Reason, Result};
 
-use super::access::{Allowed, RepositoryAct, judge};
+use super::access::{AllowedActions, RepositoryAct, judge};
 use super::events::{NamespaceCreated, RepositoryCreated};
 use super::facts::{FactsKey, RepositoryFacts, RepositoryRow};
-use super::found::Found;
+use super::judgement::FoundRepository;
 use super::store;
-use crate::auth::{Act, ActKind, Existing, Kind, Push};
+use crate::auth::{Act, ActKind, ExistingAct, Push, StaticKind};
 use crate::changes;
 use crate::events::Event;
 use crate::op::Op;
@@ -31,7 +31,7 @@ struct Inner {
     namespace: Option<NamespaceId>,
     row: Option<RepositoryRow>,
     /// What the judgement at the door has found.
-    found: Found,
+    found: FoundRepository,
     made: OnceLock<(NamespaceId, RepositoryId)>,
 }
 
@@ -48,7 +48,8 @@ impl Op {
     /// Opens `name` for `A`, or says why not: the one place that tells hidden from forbidden.
     ///
     /// Errors: `Unauthenticated`, `Hidden`, `Forbidden`, `InsufficientScope`, `ReadOnly`,
-    /// `NameUnknown` (design: who may do what). Costs one read, or none if the facts were read before.
+    /// `NameUnknown` (design: who may do what). Costs one read, or none if the facts were read
+    /// before.
     pub async fn repo<A: Act>(&self, name: &RepositoryName) -> Result<Repo<A>> {
         let facts = self.repository_facts(name).await?;
         judge(
@@ -65,7 +66,7 @@ impl Op {
             name: name.clone(),
             namespace: facts.namespace.as_ref().map(|namespace| namespace.id),
             row: facts.repository.clone(),
-            found: Found::new(self.actor(), &facts),
+            found: FoundRepository::new(self.actor(), &facts),
             made: OnceLock::new(),
         };
         Ok(Repo {
@@ -75,21 +76,25 @@ impl Op {
     }
 
     /// What this operation's subject may do to `name`, whatever its ceiling.
-    pub async fn allowed(&self, name: &RepositoryName) -> Result<Allowed> {
+    pub async fn allowed(&self, name: &RepositoryName) -> Result<AllowedActions> {
         let facts = self.repository_facts(name).await?;
-        Ok(Allowed::of(self.actor(), &facts, self.kernel().settings()))
+        Ok(AllowedActions::of(
+            self.actor(),
+            &facts,
+            self.kernel().settings(),
+        ))
     }
 
     /// [`Op::allowed`] of several names. Costs one read for all that was not read before.
-    pub async fn allowed_each(&self, names: &[RepositoryName]) -> Result<Vec<Allowed>> {
+    pub async fn allowed_each(&self, names: &[RepositoryName]) -> Result<Vec<AllowedActions>> {
         // What is asked most is one name, whose read all who ask for it share.
         if let [name] = names {
             return Ok(vec![self.allowed(name).await?]);
         }
-        let known = names.iter().map(|name| self.facts_at_hand(name)).collect();
+        let known = names.iter().map(|name| self.cached_facts(name)).collect();
         let facts = self.complete(names, known).await?;
         let settings = self.kernel().settings();
-        let of = |facts: &Arc<RepositoryFacts>| Allowed::of(self.actor(), facts, settings);
+        let of = |facts: &Arc<RepositoryFacts>| AllowedActions::of(self.actor(), facts, settings);
         Ok(facts.iter().map(of).collect())
     }
 
@@ -105,27 +110,27 @@ impl Op {
     }
 
     /// What was read of `name` before, if it is fresh.
-    fn facts_at_hand(&self, name: &RepositoryName) -> Option<Arc<RepositoryFacts>> {
+    fn cached_facts(&self, name: &RepositoryName) -> Option<Arc<RepositoryFacts>> {
         let now = self.kernel().clock().elapsed();
         let key = FactsKey::new(name, self.caller());
         match self.kernel().facts().get(&key, now) {
-            Got::Fresh(facts) => Some(facts),
-            Got::Stale(..) | Got::Miss => self.absent_at_hand(name.namespace()),
+            Lookup::Fresh(facts) => Some(facts),
+            Lookup::Stale(..) | Lookup::Miss => self.cached_absence(name.namespace()),
         }
     }
 
     /// The facts of any name in a namespace that was found absent before, if that is fresh.
-    fn absent_at_hand(&self, namespace: &str) -> Option<Arc<RepositoryFacts>> {
+    fn cached_absence(&self, namespace: &str) -> Option<Arc<RepositoryFacts>> {
         let now = self.kernel().clock().elapsed();
         let key = FactsKey::absent(namespace);
         match self.kernel().facts().get(&key, now) {
-            Got::Fresh(facts) => Some(facts),
-            Got::Stale(..) | Got::Miss => None,
+            Lookup::Fresh(facts) => Some(facts),
+            Lookup::Stale(..) | Lookup::Miss => None,
         }
     }
 
-    async fn read_facts(&self, name: &RepositoryName) -> Result<Loaded<Arc<RepositoryFacts>>> {
-        if let Some(absent) = self.absent_at_hand(name.namespace()) {
+    async fn read_facts(&self, name: &RepositoryName) -> Result<LoadedValue<Arc<RepositoryFacts>>> {
+        if let Some(absent) = self.cached_absence(name.namespace()) {
             return Ok(self.worth(name, &absent));
         }
         let since = self.position();
@@ -162,20 +167,20 @@ impl Op {
         &self,
         name: &RepositoryName,
         facts: &Arc<RepositoryFacts>,
-    ) -> Loaded<Arc<RepositoryFacts>> {
+    ) -> LoadedValue<Arc<RepositoryFacts>> {
         let on = facts.depend_on(name, self.caller());
         let marks: Vec<_> = on.iter().map(|subject| self.mark(subject)).collect();
-        Loaded::new(Arc::clone(facts), marks)
+        LoadedValue::new(Arc::clone(facts), marks)
     }
 
-    /// The same of what was read from `since` on. That its namespace is absent spares the other names
-    /// in it their reads.
+    /// The same of what was read from `since` on. That its namespace is absent spares the other
+    /// names in it their reads.
     fn found(
         &self,
         name: &RepositoryName,
         facts: &Arc<RepositoryFacts>,
         since: Position,
-    ) -> Loaded<Arc<RepositoryFacts>> {
+    ) -> LoadedValue<Arc<RepositoryFacts>> {
         let loaded = self.worth(name, facts);
         if facts.namespace.is_none() {
             let key = FactsKey::absent(name.namespace());
@@ -211,7 +216,7 @@ impl<A: Act> Repo<A> {
     }
 
     /// What the judgement at the door has found.
-    pub(super) fn found(&self) -> &Found {
+    pub(super) fn found(&self) -> &FoundRepository {
         &self.inner.found
     }
 
@@ -232,7 +237,7 @@ impl<A: Act> Repo<A> {
     }
 }
 
-impl<A: Existing> Repo<A> {
+impl<A: ExistingAct> Repo<A> {
     /// Its id. [`Op::repo`] gives out no repository for these acts that does not exist.
     pub fn id(&self) -> RepositoryId {
         self.existing().unwrap_or(RepositoryId::from(0))
@@ -247,7 +252,7 @@ impl<A: Existing> Repo<A> {
     }
 }
 
-impl<K: Kind> Repo<Push<K>> {
+impl<K: StaticKind> Repo<Push<K>> {
     /// The ids of what [`enter`](Self::enter) finds or makes inside `tx`.
     pub async fn ensure(&self, tx: &mut Tx, op: &Op) -> Result<(NamespaceId, RepositoryId)> {
         Ok(self.enter(tx, op).await?.ids())
@@ -294,7 +299,7 @@ pub(super) async fn make_namespace(
     if let Some(maker) = op.actor().principal() {
         let role = NamespaceRole::Admin.code();
         let arguments = args![id, maker, role];
-        tx.send(&store::NAMESPACE_GRANT_SET, arguments, Expect::Nothing)
+        tx.send(&store::NAMESPACE_GRANT_SET, arguments, Expectation::Nothing)
             .await?;
     }
     tx.change(changes::named(changes::NAMESPACE_MADE, id.get(), 0, name))
@@ -304,7 +309,8 @@ pub(super) async fn make_namespace(
     Ok(Some((id, store::FIRST)))
 }
 
-/// Makes a repository; nothing if it is there, or if what the right to make it rests on has changed.
+/// Makes a repository; nothing if it is there, or if what the right to make it rests on has
+/// changed.
 pub(super) async fn make_repository(
     tx: &mut Tx,
     op: &Op,
@@ -328,8 +334,12 @@ pub(super) async fn make_repository(
 /// Makes who has just made a repository its owner: a creator has no say over the namespace.
 pub(super) async fn own(tx: &mut Tx, repository: RepositoryId, maker: PrincipalId) -> Result<()> {
     let arguments = args![repository, maker, Role::Admin.code()];
-    tx.send(&store::REPOSITORY_GRANT_SET, arguments, Expect::Nothing)
-        .await?;
+    tx.send(
+        &store::REPOSITORY_GRANT_SET,
+        arguments,
+        Expectation::Nothing,
+    )
+    .await?;
     let change = changes::change(changes::GRANT, repository.get(), maker.get());
     Ok(tx.change(change).await?)
 }

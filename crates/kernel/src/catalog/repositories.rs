@@ -18,7 +18,7 @@ use crate::auth::{Administer, Inspect};
 use crate::changes;
 use crate::clearing::Clearing;
 use crate::events::Event;
-use crate::jobs::{self, Job, Outcome, Schedule};
+use crate::jobs::{self, Job, JobOutcome, Schedule};
 use crate::op::Op;
 
 /// How many rows of one table a transaction takes: so long pushes wait on SQLite.
@@ -161,7 +161,7 @@ impl Job for ClearRepository {
 ///
 /// A request that began before the deletion may still write a row. Then the repository's row cannot
 /// go, the job fails, and it does the rest when it is tried again.
-pub async fn clear(op: &Op, job: &ClearRepository) -> Result<Outcome> {
+pub async fn clear(op: &Op, job: &ClearRepository) -> Result<JobOutcome> {
     for _ in 0..TURNS {
         let step = op.transaction(job.repository, |tx, op, &repository| {
             Box::pin(async move {
@@ -176,10 +176,10 @@ pub async fn clear(op: &Op, job: &ClearRepository) -> Result<Outcome> {
             })
         });
         if step.await? {
-            return Ok(Outcome::Done);
+            return Ok(JobOutcome::Done);
         }
     }
-    Ok(Outcome::Again(Duration::ZERO))
+    Ok(JobOutcome::Again(Duration::ZERO))
 }
 
 /// Removes what a cleared repository still has here, inside `tx`: up to `batch` blob references, or

@@ -17,9 +17,9 @@ pub const DELETING: i64 = 3;
 pub const FIRST: i64 = 1;
 
 seawall_meta::statements! {
-    /// Namespaces, repositories and grants of one caller, each row with the place of its name in the
-    /// lists; no row where there is no namespace. One branch for each name, so that each is found by
-    /// the index, whatever the others are. Arguments: namespaces, paths, principal.
+    /// Namespaces, repositories and grants of one caller, each row with the place of its name in
+    /// the lists; no row where there is no namespace. One branch for each name, so that each is
+    /// found by the index, whatever the others are. Arguments: namespaces, paths, principal.
     FACTS[n]: |_d, n| {
         let mut query = facts(0);
         for place in 1..n {
@@ -85,8 +85,8 @@ seawall_meta::statements! {
             .to_owned()
     };
 
-    /// Counts up a namespace's generation if it is what a judgement was found with, and keeps the row
-    /// alone until the transaction ends. Arguments: id, generation.
+    /// Counts up a namespace's generation if it is what a judgement was found with, and keeps the
+    /// row alone until the transaction ends. Arguments: id, generation.
     NAMESPACE_ALTER: |_d| Query::update()
         .table("namespace")
         .value("generation", Expr::col("generation").add(1i64))
@@ -112,7 +112,8 @@ seawall_meta::statements! {
         d.delete_batch(&batch, Expr::col("namespace_id").eq(arg(0)))
     };
 
-    /// The first repositories of a namespace that still have a name. Arguments: namespace id, limit.
+    /// The first repositories of a namespace that still have a name. Arguments: namespace id,
+    /// limit.
     NAMESPACE_NAMED: |_d| Query::select()
         .column("id")
         .from("repository")
@@ -180,7 +181,8 @@ seawall_meta::statements! {
         .and_where(Expr::col("id").lte(arg(1)))
         .order_by("id", Order::Asc));
 
-    /// Takes the mark from namespaces that show nothing public. Arguments: id to begin after, last id.
+    /// Takes the mark from namespaces that show nothing public. Arguments: id to begin after, last
+    /// id.
     MARKS_FILL: |_d| {
         let public = Query::select()
             .column(("r", "id"))

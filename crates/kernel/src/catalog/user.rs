@@ -27,12 +27,13 @@ use seawall_types::permission::PrincipalKind;
 use seawall_types::{Error, Reason, Result};
 
 use super::access::{judge_user, no_user};
-use super::present::Present;
 use super::store;
+use super::transaction_actor::TransactionActor;
 use crate::auth::UserAct;
 use crate::op::Op;
 
-/// A user opened for the act `A`. [`Op::user`] and [`Op::account`] make one, and making a user does.
+/// A user opened for the act `A`. [`Op::user`] and [`Op::account`] make one, and making a user
+/// does.
 pub struct User<A: UserAct> {
     name: NamespaceName,
     id: PrincipalId,
@@ -94,7 +95,7 @@ impl<A: UserAct> User<A> {
     ///
     /// Errors: as [`Op::user`].
     pub async fn enter(&self, tx: &mut Tx, op: &Op) -> Result<()> {
-        let present = Present::of(tx, op).await?;
+        let present = TransactionActor::of(tx, op).await?;
         let name = self.name.as_str();
         judge_user(&present.actor, A::KIND, name, Some(self.id))?;
         let row = tx.optional(&store::PRINCIPAL_LOCK, args![self.id]).await?;
@@ -102,7 +103,8 @@ impl<A: UserAct> User<A> {
     }
 }
 
-/// The id of a user in a row of `store::PRINCIPAL_BY_NAME`; nothing for a principal of another kind.
+/// The id of a user in a row of `store::PRINCIPAL_BY_NAME`; nothing for a principal of another
+/// kind.
 pub(super) fn user_id(row: &Row) -> Result<Option<PrincipalId>> {
     let is_user = row.int(1)? == PrincipalKind::User.code();
     Ok(is_user.then_some(row.int(0)?.into()))

@@ -2,10 +2,10 @@
 //!
 //! A right is judged at the door, before the body, and the body may take hours. Every change of a
 //! grant, a state, a principal or its credentials therefore counts up the generation of the
-//! repository, the namespace or the principal that it is about. A [`Verdict`] carries the
+//! repository, the namespace or the principal that it is about. A [`Judgement`] carries the
 //! generations that it was found with, and the statements of a push compare them as they write:
-//! equal means that nothing has changed. Else [`Repo::enter`] judges anew, from what the transaction
-//! itself reads, so that a change that took nothing away stops nobody.
+//! equal means that nothing has changed. Else [`Repo::enter`] judges anew, from what the
+//! transaction itself reads, so that a change that took nothing away stops nobody.
 //!
 //! The repository's row is locked, shared: what changes it waits, and a push that waited for the
 //! change sees the new generation. The rows of the namespace and the principal are compared, not
@@ -21,10 +21,10 @@ use seawall_types::permission::Visibility;
 
 use super::access::{RepositoryAct, judge};
 use super::facts::RepositoryFacts;
-use super::found::{Found, Verdict};
-use super::present::{ROUNDS, moving};
+use super::judgement::{FoundRepository, Judgement};
 use super::repo::{Repo, gone, make_namespace, make_repository, own};
 use super::store;
+use super::transaction_actor::{ROUNDS, moving};
 use crate::auth::{Act, ActKind, Administer};
 use crate::changes;
 use crate::op::Op;
@@ -32,12 +32,12 @@ use crate::op::Op;
 impl<A: Act> Repo<A> {
     /// The verdict of the door, if the repository was there. Statements that compare it need no
     /// other look.
-    pub fn verdict(&self) -> Option<Verdict> {
+    pub fn verdict(&self) -> Option<Judgement> {
         self.found().verdict()
     }
 
     /// The verdict of the door, or else that of [`enter`](Self::enter).
-    pub async fn opened(&self, tx: &mut Tx, op: &Op) -> Result<Verdict> {
+    pub async fn opened(&self, tx: &mut Tx, op: &Op) -> Result<Judgement> {
         match self.verdict() {
             Some(verdict) => Ok(verdict),
             None => self.enter(tx, op).await,
@@ -50,23 +50,28 @@ impl<A: Act> Repo<A> {
         &self,
         tx: &mut Tx,
         op: &Op,
-        before: &Verdict,
-    ) -> Result<Option<Verdict>> {
+        before: &Judgement,
+    ) -> Result<Option<Judgement>> {
         let now = self.enter_from(tx, op, self.found().at(before)).await?;
         Ok((now != *before).then_some(now))
     }
 
-    /// The verdict inside `tx`; what it says of the repository stays so until `tx` ends. A push makes
-    /// the repository, and its namespace where the caller may, if they do not exist. One read if
-    /// nothing has changed since the door.
+    /// The verdict inside `tx`; what it says of the repository stays so until `tx` ends. A push
+    /// makes the repository, and its namespace where the caller may, if they do not exist. One read
+    /// if nothing has changed since the door.
     ///
     /// A namespace made so is an organization, and its maker is its admin.
     /// Errors: those of [`Op::repo`], and `NameUnknown` if the repository was deleted meanwhile.
-    pub async fn enter(&self, tx: &mut Tx, op: &Op) -> Result<Verdict> {
+    pub async fn enter(&self, tx: &mut Tx, op: &Op) -> Result<Judgement> {
         self.enter_from(tx, op, *self.found()).await
     }
 
-    async fn enter_from(&self, tx: &mut Tx, op: &Op, mut found: Found) -> Result<Verdict> {
+    async fn enter_from(
+        &self,
+        tx: &mut Tx,
+        op: &Op,
+        mut found: FoundRepository,
+    ) -> Result<Judgement> {
         for _ in 0..ROUNDS {
             let entered = match found.verdict() {
                 Some(verdict) => {
@@ -79,13 +84,18 @@ impl<A: Act> Repo<A> {
             if let Some(verdict) = entered {
                 return Ok(verdict);
             }
-            found = self.judge_anew(tx, op).await?;
+            found = self.judge_again(tx, op).await?;
         }
         Err(moving())
     }
 
     /// Makes what is not there; `None` if somebody else did so, or if the right has changed.
-    async fn make(&self, tx: &mut Tx, op: &Op, found: &Found) -> Result<Option<Verdict>> {
+    async fn make(
+        &self,
+        tx: &mut Tx,
+        op: &Op,
+        found: &FoundRepository,
+    ) -> Result<Option<Judgement>> {
         let Some(kind) = A::ON.filter(|_| A::KIND == ActKind::Push) else {
             return Err(gone());
         };
@@ -114,7 +124,7 @@ impl<A: Act> Repo<A> {
         if let (true, Some(maker)) = (found.creator, op.actor().principal()) {
             own(tx, repository, maker).await?;
         }
-        let found = Found {
+        let found = FoundRepository {
             namespace: Some(namespace),
             repository: Some((repository, store::FIRST)),
             ..*found
@@ -123,7 +133,7 @@ impl<A: Act> Repo<A> {
     }
 
     /// Judges by what stands at this moment.
-    async fn judge_anew(&self, tx: &mut Tx, op: &Op) -> Result<Found> {
+    async fn judge_again(&self, tx: &mut Tx, op: &Op) -> Result<FoundRepository> {
         let actor = op.actor_now(tx).await?;
         let name = self.name();
         let caller = actor.principal().map_or(0, PrincipalId::get);
@@ -132,11 +142,11 @@ impl<A: Act> Repo<A> {
         let facts = row
             .as_ref()
             .map_or_else(|| Ok(RepositoryFacts::default()), RepositoryFacts::read)?;
-        let found = Found::new(&actor, &facts);
+        let found = FoundRepository::new(&actor, &facts);
         let before = self.found();
         let moved = |before: Option<i64>, now| before.is_some() && before != now;
-        let namespace = |found: &Found| found.namespace.map(|(id, _)| id.get());
-        let repository = |found: &Found| found.repository.map(|(id, _)| id.get());
+        let namespace = |found: &FoundRepository| found.namespace.map(|(id, _)| id.get());
+        let repository = |found: &FoundRepository| found.repository.map(|(id, _)| id.get());
         if moved(namespace(before), namespace(&found))
             || moved(repository(before), repository(&found))
         {
@@ -159,8 +169,8 @@ impl<A: Act> Repo<A> {
 }
 
 impl Repo<Administer> {
-    /// Counts up the generation, as every change of the repository or its grants must, and holds the
-    /// row alone until `tx` ends: of two changes the second judges by what the first has made.
+    /// Counts up the generation, as every change of the repository or its grants must, and holds
+    /// the row alone until `tx` ends: of two changes the second judges by what the first has made.
     ///
     /// Errors: as [`enter`](Self::enter).
     pub(super) async fn alter(&self, tx: &mut Tx, op: &Op) -> Result<()> {
@@ -170,7 +180,7 @@ impl Repo<Administer> {
             if tx.execute(&store::REPOSITORY_ALTER, arguments).await? > 0 {
                 return Ok(());
             }
-            found = self.judge_anew(tx, op).await?;
+            found = self.judge_again(tx, op).await?;
         }
         Err(moving())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use seawall_meta::CHANGES;
 use seawall_meta::log::{Follower, LogRow};
 use seawall_types::Result;
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 
 use super::ChangeNotice;
 use crate::kernel::Kernel;

@@ -1,8 +1,8 @@
 //! Kinds of changes, and what a change of a kind is about.
 //!
-//! A crate that writes changes declares their kinds, each with a number that is stored in the change
-//! log: numbers are never reused. The type of a kind says which parts of a change identify its
-//! [`Subject`], so that readers and writers of a kind cannot disagree about it.
+//! A crate that writes changes declares their kinds, each with a number that is stored in the
+//! change log: numbers are never reused. The type of a kind says which parts of a change identify
+//! its [`Subject`], so that readers and writers of a kind cannot disagree about it.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,7 @@ use seawall_meta::Change;
 use crate::declare::member::Member;
 
 /// Which parts of a change say what it is about.
-pub trait Shape: Copy {
+pub trait ChangeShape: Copy {
     /// Whether the first id does.
     const FIRST: bool;
     /// Whether the second id does.
@@ -21,10 +21,10 @@ pub trait Shape: Copy {
 }
 
 /// The shape of a kind whose changes have a name.
-pub trait Named: Shape {}
+pub trait NamedShape: ChangeShape {}
 
 /// The shape of a kind whose changes have no name.
-pub trait Unnamed: Shape {}
+pub trait UnnamedShape: ChangeShape {}
 
 macro_rules! shapes {
     ($($(#[$doc:meta])* $shape:ident: $named:ident, $first:literal, $second:literal, $name:literal;)+) => {
@@ -33,7 +33,7 @@ macro_rules! shapes {
             #[derive(Debug, Clone, Copy, PartialEq, Eq)]
             pub struct $shape;
 
-            impl Shape for $shape {
+            impl ChangeShape for $shape {
                 const FIRST: bool = $first;
                 const SECOND: bool = $second;
                 const NAME: bool = $name;
@@ -46,15 +46,15 @@ macro_rules! shapes {
 
 shapes! {
     /// There is only one thing of the kind.
-    Single: Unnamed, false, false, false;
+    Single: UnnamedShape, false, false, false;
     /// The first id says which thing it is.
-    ById: Unnamed, true, false, false;
+    ById: UnnamedShape, true, false, false;
     /// Both ids say which thing it is.
-    ByIds: Unnamed, true, true, false;
+    ByIds: UnnamedShape, true, true, false;
     /// The name says which thing it is.
-    ByName: Named, false, false, true;
+    ByName: NamedShape, false, false, true;
     /// The first id and the name say which thing it is.
-    ByIdAndName: Named, true, false, true;
+    ByIdAndName: NamedShape, true, false, true;
 }
 
 /// A kind of change, as the crate that writes it declares it.
@@ -65,7 +65,7 @@ pub struct ChangeKind<S> {
     shape: PhantomData<S>,
 }
 
-impl<S: Shape> ChangeKind<S> {
+impl<S: ChangeShape> ChangeKind<S> {
     /// The kind stored as `number`, called `name` in errors.
     pub const fn new(number: i64, name: &'static str) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl<S: Shape> ChangeKind<S> {
     }
 }
 
-impl<S: Unnamed> ChangeKind<S> {
+impl<S: UnnamedShape> ChangeKind<S> {
     /// A change of this kind; what is no part of its subject is for subscribers.
     pub const fn change(self, a: i64, b: i64) -> Change {
         Change {
@@ -109,7 +109,7 @@ impl<S: Unnamed> ChangeKind<S> {
     }
 }
 
-impl<S: Named> ChangeKind<S> {
+impl<S: NamedShape> ChangeKind<S> {
     /// A change of this kind, of something that readers know by name.
     pub fn change_of(self, a: i64, b: i64, name: &str) -> Change {
         Change {
@@ -156,8 +156,8 @@ impl ChangeKind<ByIdAndName> {
     }
 }
 
-/// What a change ends, and what a cached value depends on. A value that depends on a subject which a
-/// change is about was read before that change, or is not given out any more.
+/// What a change ends, and what a cached value depends on. A value that depends on a subject which
+/// a change is about was read before that change, or is not given out any more.
 ///
 /// It borrows its name and is hashed as it is: neither a reader nor a change allocates for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,10 +2,10 @@
 //!
 //! Every write that others must see appends to the change log in its own transaction. What this
 //! process commits is applied here before anybody is told of it; a follower reads the log for what
-//! replicas and the command line do. Publishing a change invalidates the mark of its [`Subject`], which
-//! ends every cached value that depends on it, and notifies the subscribers. A change of a kind that
-//! no crate of this process declares, or a history that went back, ends everything: that is always
-//! safe.
+//! replicas and the command line do. Publishing a change invalidates the mark of its [`Subject`],
+//! which ends every cached value that depends on it, and notifies the subscribers. A change of a
+//! kind that no crate of this process declares, or a history that went back, ends everything: that
+//! is always safe.
 
 mod follow;
 pub mod kind;
@@ -14,22 +14,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use seawall_cache::Coherence;
-use seawall_meta::{Change, Committed};
+use seawall_meta::{Change, CommitOutcome};
 use seawall_types::time::Clock;
 use tokio::sync::{Notify, watch};
 
 pub use follow::follow;
 pub use kind::{ById, ByIdAndName, ByIds, ByName, ChangeKind, ChangeKinds, Single, Subject};
-use kind::{Named, Unnamed};
+use kind::{NamedShape, UnnamedShape};
 pub use seawall_cache::FRESH;
 
 /// A namespace was made: (id, 0, name). Its subject is that no namespace has this name.
 pub const NAMESPACE_MADE: ChangeKind<ByName> = ChangeKind::new(1, "namespace made");
-/// A namespace or a grant on it changed: (id, principal or 0). Its subject is the namespace with the
-/// grants on it, and whether it is there.
+/// A namespace or a grant on it changed: (id, principal or 0). Its subject is the namespace with
+/// the grants on it, and whether it is there.
 pub const NAMESPACE: ChangeKind<ById> = ChangeKind::new(2, "namespace");
-/// A repository was made: (namespace, id, path). Its subject is that the namespace has no repository
-/// of this name.
+/// A repository was made: (namespace, id, path). Its subject is that the namespace has no
+/// repository of this name.
 pub const REPOSITORY_MADE: ChangeKind<ByIdAndName> = ChangeKind::new(3, "repository made");
 /// A repository changed or went: (id, 0). Its subject is the repository, and whether it is there.
 pub const REPOSITORY: ChangeKind<ById> = ChangeKind::new(4, "repository");
@@ -39,12 +39,12 @@ pub const GRANT: ChangeKind<ByIds> = ChangeKind::new(5, "grant");
 pub const PRINCIPAL: ChangeKind<ById> = ChangeKind::new(6, "principal");
 
 /// A change to append, of a kind without names; the kind says what `a` and `b` are.
-pub const fn change<S: Unnamed>(kind: ChangeKind<S>, a: i64, b: i64) -> Change {
+pub const fn change<S: UnnamedShape>(kind: ChangeKind<S>, a: i64, b: i64) -> Change {
     kind.change(a, b)
 }
 
 /// A change to append, of something that readers know by name.
-pub fn named<S: Named>(kind: ChangeKind<S>, a: i64, b: i64, name: &str) -> Change {
+pub fn named<S: NamedShape>(kind: ChangeKind<S>, a: i64, b: i64, name: &str) -> Change {
     kind.change_of(a, b, name)
 }
 
@@ -128,7 +128,7 @@ impl Changes {
     }
 
     /// Applies what this process has just committed.
-    pub(crate) fn apply<T>(&self, committed: &Committed<T>) {
+    pub(crate) fn apply<T>(&self, committed: &CommitOutcome<T>) {
         for change in &committed.changes {
             if change.kind == JOB_QUEUED {
                 self.jobs.notify_one();
@@ -143,8 +143,9 @@ impl Changes {
         }
     }
 
-    /// Waits, if what is held is not fresh, for a poll of the log that all waiting readers share; says
-    /// whether it is fresh now. No reader waits longer than 300 ms, or where nothing follows the log.
+    /// Waits, if what is held is not fresh, for a poll of the log that all waiting readers share;
+    /// says whether it is fresh now. No reader waits longer than 300 ms, or where nothing follows
+    /// the log.
     pub(crate) async fn catch_up(&self, clock: &dyn Clock) -> bool {
         let mut polls = self.polls.subscribe();
         if self.coherence.is_fresh(clock.elapsed()) {
@@ -159,7 +160,8 @@ impl Changes {
     }
 
     /// Invalidates what depends on the subject of a change, and then notifies the subscribers. What
-    /// no crate of this process declares may mean anything, so nothing that is held is trusted then.
+    /// no crate of this process declares may mean anything, so nothing that is held is trusted
+    /// then.
     fn publish(&self, notice: ChangeNotice<'_>) {
         let subject = match notice {
             ChangeNotice::Change { kind, a, b, name } => self.kinds.subject(kind, a, b, name),

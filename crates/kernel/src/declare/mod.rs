@@ -1,11 +1,11 @@
 //! The open sets: what crates declare to the kernel before it opens, and the checks that keep two
 //! crates from declaring the same thing.
 //!
-//! Change kinds, event types, kinds of blob owners and of repositories, and caches belong to the crates
-//! that use them. Each crate hands over its [`Declarations`], the composition merges them, and
-//! [`Kernel::open`](crate::Kernel::open) refuses a number or a name that stands in one set twice:
-//! numbers are stored, so a process with a clash would read the rows of one crate as another's. This
-//! module must never know which crates there are.
+//! Change kinds, event types, kinds of blob owners and of repositories, and caches belong to the
+//! crates that use them. Each crate hands over its [`Declarations`], the composition merges them,
+//! and [`Kernel::open`](crate::Kernel::open) refuses a number or a name that stands in one set
+//! twice: numbers are stored, so a process with a clash would read the rows of one crate as
+//! another's. This module must never know which crates there are.
 
 pub(crate) mod member;
 pub(crate) mod own;
@@ -24,7 +24,7 @@ pub use member::Member;
 
 /// A member of an open set, and the crate that declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Declared<T> {
+pub struct Declaration<T> {
     /// The crate, as errors name it.
     pub by: &'static str,
     /// What it declares.
@@ -35,15 +35,15 @@ pub struct Declared<T> {
 #[derive(Debug, Clone, Default)]
 pub struct Declarations {
     /// Kinds of changes that other processes must hear of.
-    pub changes: Vec<Declared<ChangeDeclaration>>,
+    pub changes: Vec<Declaration<ChangeDeclaration>>,
     /// Types of events.
-    pub events: Vec<Declared<EventDeclaration>>,
+    pub events: Vec<Declaration<EventDeclaration>>,
     /// Kinds of things that keep blobs alive.
-    pub owners: Vec<Declared<OwnerKind>>,
+    pub owners: Vec<Declaration<OwnerKind>>,
     /// Caches with their shares of the memory for caches.
-    pub caches: Vec<Declared<CacheShare>>,
+    pub caches: Vec<Declaration<CacheShare>>,
     /// Kinds of repositories.
-    pub repositories: Vec<Declared<RepositoryKind>>,
+    pub repositories: Vec<Declaration<RepositoryKind>>,
     /// What goes with deleted repositories and namespaces, in the order of composition.
     pub clearings: Vec<Clearing>,
     by: &'static str,
@@ -51,7 +51,7 @@ pub struct Declarations {
 
 /// Why the declarations of a process cannot hold together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Clash {
+pub enum DeclarationClash {
     /// Two members of a set have the same stored number.
     #[error("the {set} {number} is declared twice: as {one} by {by} and as {other} by {other_by}")]
     Number {
@@ -161,7 +161,7 @@ impl Declarations {
     }
 
     /// Looks for clashes in every set.
-    pub fn check(&self) -> Result<(), Clash> {
+    pub fn check(&self) -> Result<(), DeclarationClash> {
         check(&self.changes)?;
         check(&self.events)?;
         check(&self.owners)?;
@@ -170,7 +170,7 @@ impl Declarations {
     }
 
     /// The sets, ready for use, once they are checked.
-    pub(crate) fn into_sets(self) -> Result<OpenSets, Clash> {
+    pub(crate) fn into_sets(self) -> Result<OpenSets, DeclarationClash> {
         self.check()?;
         Ok(OpenSets {
             changes: ChangeKinds::new(members(&self.changes)),
@@ -182,30 +182,30 @@ impl Declarations {
     }
 }
 
-fn declared<T: Member>(by: &'static str, of: &[T]) -> impl Iterator<Item = Declared<T>> {
-    of.iter().map(move |&member| Declared { by, member })
+fn declared<T: Member>(by: &'static str, of: &[T]) -> impl Iterator<Item = Declaration<T>> {
+    of.iter().map(move |&member| Declaration { by, member })
 }
 
-fn members<T: Member>(declared: &[Declared<T>]) -> Vec<T> {
+fn members<T: Member>(declared: &[Declaration<T>]) -> Vec<T> {
     declared.iter().map(|declared| declared.member).collect()
 }
 
 /// Looks for two members of one number or of one name.
-fn check<T: Member>(set: &[Declared<T>]) -> Result<(), Clash> {
+fn check<T: Member>(set: &[Declaration<T>]) -> Result<(), DeclarationClash> {
     let (mut numbers, mut names) = (HashMap::new(), HashMap::new());
     for this in set {
         let (name, by) = (this.member.name(), this.by);
         if let Some(number) = this.member.number() {
             if number < 1 {
-                return Err(Clash::NotPositive {
+                return Err(DeclarationClash::NotPositive {
                     set: T::SET,
                     name,
                     by,
                     number,
                 });
             }
-            if let Some(Declared { by: first, member }) = numbers.insert(number, this) {
-                return Err(Clash::Number {
+            if let Some(Declaration { by: first, member }) = numbers.insert(number, this) {
+                return Err(DeclarationClash::Number {
                     set: T::SET,
                     number,
                     one: member.name(),
@@ -216,7 +216,7 @@ fn check<T: Member>(set: &[Declared<T>]) -> Result<(), Clash> {
             }
         }
         if let Some(first) = names.insert(name, by) {
-            return Err(Clash::Name {
+            return Err(DeclarationClash::Name {
                 set: T::SET,
                 name,
                 by: first,

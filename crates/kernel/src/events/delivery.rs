@@ -3,12 +3,12 @@
 //! The cursor only moves to below the first hole, so an event whose transaction commits late is not
 //! missed; what lies above the hole is delivered, and may be delivered again after a restart.
 //!
-//! **An event of an unknown kind or shape** was written by a later release. The consumer stops before
-//! it, gives its cursor back and comes again every half minute, so that a process of that release,
-//! which asks more often, takes the cursor and goes on. It is logged once. Each consumer stops for
-//! itself. If there is no such process any more (the later release was taken back), an event is
-//! waited for a day from when it was written, and then passed over: so a cursor stands still for a
-//! day at most, and does not hold up pruning for longer than that.
+//! **An event of an unknown kind or shape** was written by a later release. The consumer stops
+//! before it, gives its cursor back and comes again every half minute, so that a process of that
+//! release, which asks more often, takes the cursor and goes on. It is logged once. Each consumer
+//! stops for itself. If there is no such process any more (the later release was taken back), an
+//! event is waited for a day from when it was written, and then passed over: so a cursor stands
+//! still for a day at most, and does not hold up pruning for longer than that.
 //!
 //! Cursors are registered before anything can prune: what is not known to be followed is not kept.
 
@@ -22,7 +22,7 @@ use seawall_meta::log::{Follower, LogRow};
 use seawall_types::Result;
 use seawall_types::lane::Lane;
 use seawall_types::time::Millis;
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 
 use super::kind::EventTypes;
 use super::store::{self, log};
@@ -84,7 +84,7 @@ impl Consumer {
 
 /// How a delivery came to its end, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum DeliveryEnd {
     /// The cursor is another's, or the process stops.
     Elsewhere,
     /// The feature of the consumer is not on.
@@ -119,10 +119,10 @@ pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
                 let held = if consumer.is_on() {
                     hold(&kernel, &consumer).await
                 } else {
-                    Ok(Ended::Off)
+                    Ok(DeliveryEnd::Off)
                 };
                 let wait = match held {
-                    Ok(Ended::Off) => IDLE,
+                    Ok(DeliveryEnd::Off) => IDLE,
                     Ok(ended) => {
                         failures = 0;
                         pause(&consumer, ended, &mut told)
@@ -143,8 +143,8 @@ pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
 }
 
 /// How long to wait before the cursor is asked for again.
-fn pause(consumer: &Consumer, ended: Ended, told: &mut Option<i64>) -> Duration {
-    let Ended::Before(event) = ended else {
+fn pause(consumer: &Consumer, ended: DeliveryEnd, told: &mut Option<i64>) -> Duration {
+    let DeliveryEnd::Before(event) = ended else {
         return LEASE / 6;
     };
     if told.replace(event) != Some(event) {
@@ -161,7 +161,7 @@ fn pause(consumer: &Consumer, ended: Ended, told: &mut Option<i64>) -> Duration 
 ///
 /// A consumer that was switched off does not renew its lease, and after [`FORGOTTEN`] it holds up
 /// nothing; without any consumer, everything counts as heard.
-pub async fn heard_by_all(op: &Op) -> Result<i64> {
+pub async fn delivered_to_all(op: &Op) -> Result<i64> {
     let rows = op
         .sql()
         .all(&store::POSITIONS, args![millis(FORGOTTEN)])
@@ -174,13 +174,13 @@ pub async fn heard_by_all(op: &Op) -> Result<i64> {
 }
 
 /// Takes the cursor if it is free, and delivers for as long as it is held.
-pub(crate) async fn hold(kernel: &Arc<Kernel>, consumer: &Consumer) -> Result<Ended> {
+pub(crate) async fn hold(kernel: &Arc<Kernel>, consumer: &Consumer) -> Result<DeliveryEnd> {
     let op = kernel.internal_op(consumer.lane, consumer.name);
     let renewed = kernel.clock().elapsed();
     let Some((position, fence)) = take(&op, consumer.name).await? else {
-        return Ok(Ended::Elsewhere);
+        return Ok(DeliveryEnd::Elsewhere);
     };
-    let mut held = Held {
+    let mut held = HeldCursor {
         kernel,
         consumer,
         fence,
@@ -220,7 +220,7 @@ async fn take(op: &Op, consumer: &'static str) -> Result<Option<(i64, i64)>> {
 }
 
 /// A cursor that this process holds.
-struct Held<'k> {
+struct HeldCursor<'k> {
     kernel: &'k Arc<Kernel>,
     consumer: &'k Consumer,
     fence: i64,
@@ -230,12 +230,12 @@ struct Held<'k> {
     renewed: Duration,
 }
 
-impl Held<'_> {
-    async fn deliver(&mut self, follower: &mut Follower) -> Result<Ended> {
+impl HeldCursor<'_> {
+    async fn deliver(&mut self, follower: &mut Follower) -> Result<DeliveryEnd> {
         let tracker = self.kernel.tracker();
         while !tracker.is_stopping() {
             if !self.consumer.is_on() {
-                return Ok(Ended::Off);
+                return Ok(DeliveryEnd::Off);
             }
             let poll = follower.poll().await?;
             let more = poll.more;
@@ -243,7 +243,7 @@ impl Held<'_> {
                 readable(self.kernel.event_types(), &poll.rows, self.kernel.now());
             for batch in events.chunks(BATCH) {
                 if !self.keep().await? {
-                    return Ok(Ended::Elsewhere);
+                    return Ok(DeliveryEnd::Elsewhere);
                 }
                 let op = self
                     .kernel
@@ -263,10 +263,10 @@ impl Held<'_> {
                     consumer = self.consumer.name,
                     "another process delivers now"
                 );
-                return Ok(Ended::Elsewhere);
+                return Ok(DeliveryEnd::Elsewhere);
             }
             if let Some(event) = unknown {
-                return Ok(Ended::Before(event));
+                return Ok(DeliveryEnd::Before(event));
             }
             if !more {
                 tokio::select! {
@@ -275,7 +275,7 @@ impl Held<'_> {
                 }
             }
         }
-        Ok(Ended::Elsewhere)
+        Ok(DeliveryEnd::Elsewhere)
     }
 
     /// Renews the lease if it has run for a while; says whether the cursor is held.

@@ -1,8 +1,8 @@
 //! An event: what happened, where, and who caused it.
 //!
 //! The stored form is JSON with the keys `kind`, `version` (unless it is 1), `namespace`,
-//! `repository`, `detail` (the payload) and `cause`. Rows of the release before are in the log when a
-//! release starts, so a key that was written once is read for good.
+//! `repository`, `detail` (the payload) and `cause`. Rows of the release before are in the log when
+//! a release starts, so a key that was written once is read for good.
 
 use seawall_types::ids::{EventId, NamespaceId, RepositoryId};
 use seawall_types::time::Millis;
@@ -117,7 +117,7 @@ impl Event {
 
     /// The stored form.
     pub(super) fn to_json(&self) -> Result<String> {
-        let written = Written {
+        let written = EventRow {
             kind: self.kind.name(),
             version: self.version,
             namespace: self.namespace.as_ref(),
@@ -128,10 +128,10 @@ impl Event {
         serde_json::to_string(&written).map_err(Error::internal)
     }
 
-    /// Reads the stored form of a row of the kind `number`; `None` if it is of a type, a version or a
-    /// shape that this process does not know.
+    /// Reads the stored form of a row of the kind `number`; `None` if it is of a type, a version or
+    /// a shape that this process does not know.
     pub(super) fn from_json(types: &EventTypes, number: i64, json: &str) -> Option<Self> {
-        let stored: Stored = serde_json::from_str(json).ok()?;
+        let stored: StoredEvent = serde_json::from_str(json).ok()?;
         let kind = types.readable(number, stored.version, &stored.detail)?;
         (kind.name() == stored.kind).then_some(Self {
             kind,
@@ -145,7 +145,7 @@ impl Event {
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct EventRow<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "is_first")]
     version: u32,
@@ -156,7 +156,7 @@ struct Written<'a> {
 }
 
 #[derive(Deserialize)]
-struct Stored {
+struct StoredEvent {
     kind: String,
     #[serde(default = "first")]
     version: u32,

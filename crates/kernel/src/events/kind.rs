@@ -1,10 +1,10 @@
 //! Types of events: the payload of each is a struct of the crate that emits it.
 //!
-//! A type has a number and a name, which are stored with every event and never reused, and a version
-//! of its payload. A process reads the events whose type and version it declares; one of a later
-//! release waits for that release (see `delivery`). Fields may be added within a version if the
-//! payload reads without them; any other change of a payload is a new version, and [`EventType::read`]
-//! goes on to understand the versions before.
+//! A type has a number and a name, which are stored with every event and never reused, and a
+//! version of its payload. A process reads the events whose type and version it declares; one of a
+//! later release waits for that release (see `delivery`). Fields may be added within a version if
+//! the payload reads without them; any other change of a payload is a new version, and
+//! [`EventType::read`] goes on to understand the versions before.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,10 +1,10 @@
 //! Facts after the act: written in the transaction that caused them, delivered at least once.
 //!
-//! An event carries a payload of its type, which the crate that emits it declares, ids and the names
-//! as they were, who acted, from where. Each consumer has a
-//! leased, fenced cursor of its own and is idempotent by event id. A failing consumer never fails or
-//! delays the request that caused the event, and one that is switched off holds up no pruning.
-//! What must not cost a write at all (a pull) is told to [`Watchers`] instead.
+//! An event carries a payload of its type, which the crate that emits it declares, ids and the
+//! names as they were, who acted, from where. Each consumer has a leased, fenced cursor of its own
+//! and is idempotent by event id. A failing consumer never fails or delays the request that caused
+//! the event, and one that is switched off holds up no pruning. What must not cost a write at all
+//! (a pull) is told to [`PullWatchers`] instead.
 
 mod delivery;
 mod event;
@@ -13,14 +13,14 @@ pub mod store;
 mod watch;
 
 pub(crate) use delivery::register;
-pub use delivery::{BATCH, Consumer, heard_by_all, run};
+pub use delivery::{BATCH, Consumer, delivered_to_all, run};
 #[cfg(test)]
-pub(crate) use delivery::{Ended, hold};
+pub(crate) use delivery::{DeliveryEnd, hold};
 pub use event::{Event, EventOrigin, NamedId, RecordedEvent};
 pub use kind::{EventDeclaration, EventKind, EventType, EventTypes};
-pub use watch::{Client, Pulled, Watch, Watchers};
+pub use watch::{PullClient, PullNotice, PullWatcher, PullWatchers};
 
-use seawall_meta::{Expect, Tx, args};
+use seawall_meta::{Expectation, Tx, args};
 use seawall_types::{Error, Result};
 
 use crate::op::Op;
@@ -30,7 +30,7 @@ impl Op {
     pub async fn emit(&self, tx: &mut Tx, event: Event) -> Result<()> {
         let (nonce, kind, payload) = self.written(event)?;
         let arguments = args![nonce, kind, payload];
-        tx.send(&store::EVENT_INSERT, arguments, Expect::Nothing)
+        tx.send(&store::EVENT_INSERT, arguments, Expectation::Nothing)
             .await?;
         Ok(())
     }
@@ -44,7 +44,7 @@ impl Op {
             };
             let (one, two) = (self.written(event)?, self.written(next)?);
             let arguments = args![one.0, one.1, one.2, two.0, two.1, two.2];
-            tx.send(&store::EVENT_INSERT_TWO, arguments, Expect::Nothing)
+            tx.send(&store::EVENT_INSERT_TWO, arguments, Expectation::Nothing)
                 .await?;
         }
         Ok(())

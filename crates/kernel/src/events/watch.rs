@@ -12,7 +12,7 @@ use seawall_types::tag::Tag;
 /// One pull of a manifest. It borrows from the request, so that telling of it copies nothing; a
 /// watcher copies what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pulled<'a> {
+pub struct PullNotice<'a> {
     /// The namespace it was pulled from.
     pub namespace: NamespaceId,
     /// The repository it was pulled from.
@@ -24,12 +24,12 @@ pub struct Pulled<'a> {
     /// The manifest's length in bytes.
     pub bytes: u64,
     /// Who pulled, and from where.
-    pub client: Client<'a>,
+    pub client: PullClient<'a>,
 }
 
 /// Who was served, and from where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Client<'a> {
+pub struct PullClient<'a> {
     /// The principal; `None` for nobody in particular.
     pub principal: Option<PrincipalId>,
     /// The credential that proved it.
@@ -41,23 +41,23 @@ pub struct Client<'a> {
 }
 
 /// A watcher of what is served.
-pub trait Watch: Send + Sync + 'static {
+pub trait PullWatcher: Send + Sync + 'static {
     /// A manifest was served to a GET.
-    fn pulled(&self, pulled: &Pulled<'_>);
+    fn pulled(&self, pulled: &PullNotice<'_>);
 }
 
 /// The watchers of this process, fixed once at the start.
 #[derive(Default)]
-pub struct Watchers(OnceLock<Vec<Arc<dyn Watch>>>);
+pub struct PullWatchers(OnceLock<Vec<Arc<dyn PullWatcher>>>);
 
-impl Watchers {
+impl PullWatchers {
     /// Fixes who watches. Only the first call counts.
-    pub fn fix(&self, watchers: Vec<Arc<dyn Watch>>) {
+    pub fn fix(&self, watchers: Vec<Arc<dyn PullWatcher>>) {
         let _ = self.0.set(watchers);
     }
 
     /// Tells every watcher.
-    pub fn pulled(&self, pulled: &Pulled<'_>) {
+    pub fn pulled(&self, pulled: &PullNotice<'_>) {
         for watcher in self.0.get().into_iter().flatten() {
             watcher.pulled(pulled);
         }

@@ -1,7 +1,7 @@
 //! Building answers: a status, headers that are checked, and a body that may be shared.
 //!
-//! Every crate that answers requests builds its answers here. An answer says nothing of any protocol:
-//! what a protocol adds to HTTP's headers stands in the crate that speaks it.
+//! Every crate that answers requests builds its answers here. An answer says nothing of any
+//! protocol: what a protocol adds to HTTP's headers stands in the crate that speaks it.
 
 use ::http::header::InvalidHeaderValue;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -17,7 +17,7 @@ use super::call::Call;
 const TYPICAL: usize = 12;
 
 /// An answer in the making. A value that is no header makes the answer an internal error when it is
-/// finished, so that nothing unchecked ever leaves as a header (distribution §14.14).
+/// finished, so that nothing unchecked ever leaves as a header (protocol §14.14).
 pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -81,7 +81,7 @@ impl Answer {
         Ok(response)
     }
 
-    /// The answer to `call` with this body and its length; a HEAD gets the length alone (distribution
+    /// The answer to `call` with this body and its length; a HEAD gets the length alone (protocol
     /// §4.4).
     pub fn whole(self, call: &Call, body: impl Into<Bytes>) -> Result<Response> {
         let body = body.into();

@@ -1,4 +1,5 @@
-//! Request bodies as bounded streams: a client that stands still, trickles or hangs up is noticed here.
+//! Request bodies as bounded streams: a client that stands still, trickles or hangs up is noticed
+//! here.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use seawall_types::{Clock, Error, Reason};
 use tokio::time::Sleep;
 
 use crate::op::Op;
-use crate::settings::Patience;
+use crate::settings::BodyTimeouts;
 
 /// A body that a handler may take; what the handler leaves can still be drained afterwards.
 #[derive(Clone, Default)]
@@ -25,14 +26,14 @@ pub(super) struct BodySlot(Arc<Slot>);
 #[derive(Default)]
 struct Slot {
     body: Mutex<Option<Body>>,
-    progress: Progress,
+    progress: BodyProgress,
 }
 
 impl BodySlot {
     pub(super) fn new(body: Body) -> Self {
         Self(Arc::new(Slot {
             body: Mutex::new(Some(body)),
-            progress: Progress::default(),
+            progress: BodyProgress::default(),
         }))
     }
 
@@ -41,7 +42,7 @@ impl BodySlot {
     }
 
     /// How far the body has come.
-    pub(super) fn progress(&self) -> &Progress {
+    pub(super) fn progress(&self) -> &BodyProgress {
         &self.0.progress
     }
 
@@ -53,13 +54,14 @@ impl BodySlot {
 
 /// How far a body has come, for a deadline that counts only the time that is ours.
 #[derive(Default)]
-pub(super) struct Progress {
+pub(super) struct BodyProgress {
     pieces: AtomicU64,
-    /// Since when the next piece is waited for, in microseconds of the clock, and 1; 0 while none is.
+    /// Since when the next piece is waited for, in microseconds of the clock, and 1; 0 while none
+    /// is.
     waiting_since: AtomicU64,
 }
 
-impl Progress {
+impl BodyProgress {
     /// How many pieces have come.
     pub(super) fn pieces(&self) -> u64 {
         self.pieces.load(Ordering::Relaxed)
@@ -81,13 +83,13 @@ impl Progress {
     }
 }
 
-/// A request's body, piece by piece. What is not read of it goes back to where it was taken from, so
-/// that a refused client can be read on beside its answer.
+/// A request's body, piece by piece. What is not read of it goes back to where it was taken from,
+/// so that a refused client can be read on beside its answer.
 pub struct BodyStream {
     /// None once it has ended, or broken.
     body: Option<BodyDataStream>,
     slot: BodySlot,
-    pace: Pace,
+    pace: BodyRate,
     timer: Pin<Box<Sleep>>,
     clock: Arc<dyn Clock>,
     cost: Arc<Cost>,
@@ -96,18 +98,23 @@ pub struct BodyStream {
 }
 
 impl BodyStream {
-    /// The body in `slot`; an empty one if it was taken before. The time in which it is waited for is
-    /// charged to `op`.
-    pub(super) fn new(slot: &BodySlot, patience: Patience, op: &Op) -> Self {
+    /// The body in `slot`; an empty one if it was taken before. The time in which it is waited for
+    /// is charged to `op`.
+    pub(super) fn new(slot: &BodySlot, patience: BodyTimeouts, op: &Op) -> Self {
         let (clock, cost) = (Arc::clone(op.kernel().clock()), op.shared_cost());
         Self::timed(slot, patience, clock, cost)
     }
 
-    fn timed(slot: &BodySlot, patience: Patience, clock: Arc<dyn Clock>, cost: Arc<Cost>) -> Self {
+    fn timed(
+        slot: &BodySlot,
+        patience: BodyTimeouts,
+        clock: Arc<dyn Clock>,
+        cost: Arc<Cost>,
+    ) -> Self {
         Self {
             body: slot.take().map(Body::into_data_stream),
             slot: slot.clone(),
-            pace: Pace::new(patience),
+            pace: BodyRate::new(patience),
             timer: Box::pin(tokio::time::sleep(patience.idle)),
             clock,
             cost,
@@ -187,17 +194,17 @@ impl Stream for BodyStream {
     }
 }
 
-/// How fast a body comes while it is waited for. A body that always brings a byte before it has stood
-/// still for too long would hold its request for ever.
-struct Pace {
-    patience: Patience,
+/// How fast a body comes while it is waited for. A body that always brings a byte before it has
+/// stood still for too long would hold its request for ever.
+struct BodyRate {
+    patience: BodyTimeouts,
     waited: Duration,
     bytes: u64,
     is_too_slow: bool,
 }
 
-impl Pace {
-    fn new(patience: Patience) -> Self {
+impl BodyRate {
+    fn new(patience: BodyTimeouts) -> Self {
         Self {
             patience,
             waited: Duration::ZERO,
@@ -261,7 +268,7 @@ mod tests {
         let clock = Arc::new(Seconds::default());
         let (send, mut pieces) = mpsc::channel(1);
         let pieces = futures::stream::poll_fn(move |cx| pieces.poll_recv(cx));
-        let patience = Patience {
+        let patience = BodyTimeouts {
             idle: Duration::from_mins(1),
             bytes_per_second: 100,
         };

@@ -12,18 +12,18 @@ use seawall_types::{Error, Reason, Result};
 use super::Response;
 use super::body::{BodySlot, BodyStream, refuse};
 use super::deadline::Deadline;
-use super::dialect::{Dialect, ErrorContext, error_answer};
-use super::head::Head;
+use super::dialect::{ErrorContext, ErrorDialect, error_answer};
+use super::head::RequestHead;
 use super::params::{Query, decode};
 use super::record::RequestRecord;
 use super::repository::RepositoryParams;
 use crate::op::Op;
 
 /// A request that was taken up, and what its answer is made from.
-pub(super) struct Taken<'a> {
+pub(super) struct AcceptedRequest<'a> {
     /// Its actor may not be known yet.
     pub(super) op: &'a Op,
-    pub(super) head: &'a Arc<Head>,
+    pub(super) head: &'a Arc<RequestHead>,
     pub(super) slot: &'a BodySlot,
     pub(super) record: &'a Arc<RequestRecord>,
     /// When it was taken up, on the kernel's clock.
@@ -34,7 +34,7 @@ pub(super) struct Taken<'a> {
 /// What a call knows of its route.
 #[derive(Clone, Copy)]
 pub(super) struct RouteFacts {
-    pub(super) dialect: &'static dyn Dialect,
+    pub(super) dialect: &'static dyn ErrorDialect,
     pub(super) repository: RepositoryParams,
     pub(super) body_limit: Option<usize>,
 }
@@ -46,7 +46,7 @@ const BODY_LIMIT: usize = 1 << 20;
 pub struct Call {
     /// The operation, its actor known.
     pub op: Op,
-    head: Arc<Head>,
+    head: Arc<RequestHead>,
     query: Query,
     body: BodySlot,
     route: RouteFacts,
@@ -56,7 +56,7 @@ pub struct Call {
 
 impl Call {
     /// A call by `op`, whose actor is known.
-    pub(super) fn new(op: Op, request: &Taken<'_>, route: RouteFacts) -> Result<Self> {
+    pub(super) fn new(op: Op, request: &AcceptedRequest<'_>, route: RouteFacts) -> Result<Self> {
         let head = Arc::clone(request.head);
         let query = Query::parse(head.parts.uri.query().unwrap_or_default())?;
         Ok(Self {
@@ -72,8 +72,8 @@ impl Call {
 
     /// Tells the request's record that it went on as `op`: its actor and lane were known only from
     /// the body.
-    pub fn went_on_as(&self, op: &Op) {
-        self.record.goes_on_as(op);
+    pub fn moved_to_lane(&self, op: &Op) {
+        self.record.moves_to_lane(op);
     }
 
     /// An error in the route's dialect with headers that help the client to go on, such as where an
@@ -122,8 +122,8 @@ impl Call {
             .transpose()
     }
 
-    /// The repository that the path names. Escaped slashes are plain by now, and nothing else that needs
-    /// an escape is part of a name (distribution §2.12). Errors: `NameInvalid`.
+    /// The repository that the path names. Escaped slashes are plain by now, and nothing else that
+    /// needs an escape is part of a name (protocol §2.12). Errors: `NameInvalid`.
     pub fn name(&self) -> Result<RepositoryName> {
         self.route.repository.parse(|param| self.raw(param))
     }
@@ -164,7 +164,8 @@ impl Call {
 
     /// The whole body, if it is at most `limit` bytes long.
     ///
-    /// Errors: `TooLarge` (at once, if the declared length already says so), `Timeout`, `ClientGone`.
+    /// Errors: `TooLarge` (at once, if the declared length already says so), `Timeout`,
+    /// `ClientGone`.
     pub async fn bytes(&self, limit: usize) -> Result<Bytes> {
         let too_large = || {
             Error::new(

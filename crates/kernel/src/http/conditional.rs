@@ -5,7 +5,7 @@ use seawall_types::condition::ETags;
 use seawall_types::{Error, Reason, Result};
 
 /// Whether the client has content with this entity tag (without quotes) already, so that 304 is the
-/// answer (distribution §4.7, §5.9). A malformed `If-None-Match` is as if absent.
+/// answer (protocol §4.7, §5.9). A malformed `If-None-Match` is as if absent.
 pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let lines: Vec<&str> = headers
         .get_all(header::IF_NONE_MATCH)

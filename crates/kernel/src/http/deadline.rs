@@ -1,9 +1,9 @@
 //! How long a request may take. Every route has a deadline: its own, or that of its lane.
 //!
-//! A deadline counts our own time. Time in which the client's body is waited for is the client's, and
-//! has bounds of its own: how long a body may stand still, and how fast it must come on average. A
-//! body and a download never have a total, since a layer may take a day. What the client does not
-//! take of an answer is the connection's business.
+//! A deadline counts our own time. Time in which the client's body is waited for is the client's,
+//! and has bounds of its own: how long a body may stand still, and how fast it must come on
+//! average. A body and a download never have a total, since a layer may take a day. What the client
+//! does not take of an answer is the connection's business.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -13,8 +13,8 @@ use seawall_types::Clock;
 use seawall_types::lane::Lane;
 use seawall_types::work::Cost;
 
-use super::body::Progress;
-use crate::settings::Patience;
+use super::body::BodyProgress;
+use crate::settings::BodyTimeouts;
 
 /// How long a streaming route may work without a word from its client: enough to hash again what a
 /// large upload has stored, and to flush it.
@@ -25,14 +25,14 @@ const SILENCE: Duration = Duration::from_mins(15);
 pub enum Deadline {
     /// Within so much of our own time.
     Total(Duration),
-    /// As long as it makes progress: for a body of any length. It must come at this pace, or at that
-    /// of the settings.
-    Streaming(Option<Patience>),
+    /// As long as it makes progress: for a body of any length. It must come at this pace, or at
+    /// that of the settings.
+    Streaming(Option<BodyTimeouts>),
 }
 
 impl Deadline {
-    /// The deadline of routes that have none of their own. It is generous: it ends what has gone wrong,
-    /// and keeps nobody to a schedule.
+    /// The deadline of routes that have none of their own. It is generous: it ends what has gone
+    /// wrong, and keeps nobody to a schedule.
     pub const fn of(lane: Lane) -> Self {
         Self::Total(match lane {
             Lane::Control | Lane::Pull => Duration::from_secs(30),
@@ -52,16 +52,16 @@ impl Deadline {
 }
 
 /// Watches over the deadline of a request.
-pub(super) struct Watch<'a> {
+pub(super) struct DeadlineWatch<'a> {
     pub(super) deadline: Deadline,
     pub(super) clock: &'a dyn Clock,
     /// When the request was taken up, on the clock.
     pub(super) started: Duration,
     pub(super) cost: &'a Cost,
-    pub(super) progress: &'a Progress,
+    pub(super) progress: &'a BodyProgress,
 }
 
-impl Watch<'_> {
+impl DeadlineWatch<'_> {
     /// What `work` comes to; nothing if the deadline passes before, and then it is dropped.
     pub(super) async fn over<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);

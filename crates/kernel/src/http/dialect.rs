@@ -1,9 +1,9 @@
 //! Dialects: how errors are said below a prefix of paths.
 //!
-//! A handler returns a neutral error, and the dialect of the mount in which the route lies says it: a
-//! status, a word and a body. What all dialects have in common is written here: the length, advice
-//! when to come again, the challenge, the methods that are left. A dialect is brought by the feature
-//! that mounts its prefix; the kernel knows plain text only.
+//! A handler returns a neutral error, and the dialect of the mount in which the route lies says it:
+//! a status, a word and a body. What all dialects have in common is written here: the length,
+//! advice when to come again, the challenge, the methods that are left. A dialect is brought by the
+//! feature that mounts its prefix; the kernel knows plain text only.
 
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::body::Body;
@@ -24,7 +24,7 @@ pub struct RenderedError {
 
 /// A way to say errors. Implementations are one `match` over all reasons, so that a new reason does
 /// not compile before every dialect has its word for it.
-pub trait Dialect: Send + Sync + 'static {
+pub trait ErrorDialect: Send + Sync + 'static {
     /// Says `error`. The cause stays out of it: it is for the log.
     fn render(&self, error: &Error) -> RenderedError;
 
@@ -39,16 +39,16 @@ pub trait Dialect: Send + Sync + 'static {
 
 /// A prefix of paths whose errors are said in one dialect.
 #[derive(Clone, Copy)]
-pub struct Mount {
+pub struct DialectMount {
     /// The prefix, without a slash at its end. It covers the path of that name and all below it.
     pub prefix: &'static str,
     /// The feature that brings it.
     pub feature: &'static str,
     /// The dialect.
-    pub dialect: &'static dyn Dialect,
+    pub dialect: &'static dyn ErrorDialect,
 }
 
-impl Mount {
+impl DialectMount {
     /// Whether the path, or pattern, lies in it.
     pub(super) fn covers(&self, path: &str) -> bool {
         path.strip_prefix(self.prefix)
@@ -65,7 +65,7 @@ pub(super) struct ErrorContext<'a> {
 
 /// The answer that says `error` in `dialect`. `challenge` is asked for only where one is needed.
 pub(super) fn error_answer(
-    dialect: &dyn Dialect,
+    dialect: &dyn ErrorDialect,
     error: &Error,
     context: ErrorContext<'_>,
     challenge: impl FnOnce() -> Option<String>,

@@ -1,9 +1,9 @@
 //! The dispatcher: a request's way from its route to its answer.
 //!
-//! route → lane → operation and record → actor → handler → answer, or error in the route's dialect. No
-//! request is answered before its operation and its record exist. A request that may change something
-//! runs in a task of its own, so that a client that hangs up cannot stop it half-way; a request that
-//! only reads ends when its client hangs up. Whatever panics becomes an answer.
+//! route → lane → operation and record → actor → handler → answer, or error in the route's dialect.
+//! No request is answered before its operation and its record exist. A request that may change
+//! something runs in a task of its own, so that a client that hangs up cannot stop it half-way; a
+//! request that only reads ends when its client hangs up. Whatever panics becomes an answer.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,30 +14,30 @@ use ::http::{HeaderName, HeaderValue, Method, Request, header};
 use axum::body::{Body, HttpBody};
 use futures::{FutureExt, StreamExt};
 use seawall_types::lane::Lane;
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 use seawall_types::{Error, Reason, Result};
 use tokio::sync::oneshot;
 
 use super::Response;
+use super::access_log::AccessLog;
 use super::body::BodySlot;
-use super::call::{Call, RouteFacts, Taken};
-use super::deadline::{Deadline, Watch};
-use super::dialect::{Dialect, ErrorContext, error_answer};
-use super::head::Head;
-use super::journal::Journal;
+use super::call::{AcceptedRequest, Call, RouteFacts};
+use super::deadline::{Deadline, DeadlineWatch};
+use super::dialect::{ErrorContext, ErrorDialect, error_answer};
+use super::head::RequestHead;
 use super::meters::Meters;
 use super::params::ParamSpans;
-use super::record::{Begun, RequestRecord};
-use super::route::Access;
+use super::record::{RequestRecord, RequestStart};
+use super::route::RouteAccess;
 use super::slashes::with_plain_slashes;
-use super::table::{Entry, Found, Table};
-use crate::auth::{Actor, IdentitySource, Target, Verifier, Wanted};
+use super::table::{RouteEntry, RouteMatch, RouteTable};
+use crate::auth::{ActTarget, Actor, IdentitySource, RequestedAccess, Verifier};
 use crate::kernel::Kernel;
 use crate::op::{Op, Origin};
 
 /// What a refused request still sends is read up to here while its answer is on the way: many
 /// clients write their whole body before they read, and would see a reset connection instead of the
-/// answer (distribution §12.4.3).
+/// answer (protocol §12.4.3).
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
@@ -49,9 +49,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Serves requests from a route table.
 pub struct Dispatcher {
     kernel: Arc<Kernel>,
-    table: Table,
+    table: RouteTable,
     verifier: Arc<dyn Verifier>,
-    journal: Option<Arc<dyn Journal>>,
+    journal: Option<Arc<dyn AccessLog>>,
     /// The metrics of requests for what is not served.
     unknown: Arc<Meters>,
     wrong_method: Arc<Meters>,
@@ -60,13 +60,13 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher over `table`, with `verifier` to tell who asks, and without a request log if there
-    /// is no `journal`.
+    /// A dispatcher over `table`, with `verifier` to tell who asks, and without a request log if
+    /// there is no `journal`.
     pub fn new(
         kernel: Arc<Kernel>,
-        table: Table,
+        table: RouteTable,
         verifier: Arc<dyn Verifier>,
-        journal: Option<Arc<dyn Journal>>,
+        journal: Option<Arc<dyn AccessLog>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             kernel,
@@ -80,7 +80,7 @@ impl Dispatcher {
     }
 
     /// The routes that are served.
-    pub fn table(&self) -> &Table {
+    pub fn table(&self) -> &RouteTable {
         &self.table
     }
 
@@ -92,15 +92,15 @@ impl Dispatcher {
         let path = parts.uri.path();
         let found = self.table.find(&parts.method, path);
         let (lane, dialect, meters) = match &found {
-            Found::Route(entry, _) => {
+            RouteMatch::Route(entry, _) => {
                 let lane = entry.route.lane.lane(&parts);
                 (lane, entry.dialect, &entry.meters)
             }
-            Found::Methods(dialect, _) => (Lane::Listing, *dialect, &self.wrong_method),
-            Found::Nothing(dialect) => (Lane::Listing, *dialect, &self.unknown),
+            RouteMatch::Methods(dialect, _) => (Lane::Listing, *dialect, &self.wrong_method),
+            RouteMatch::Nothing(dialect) => (Lane::Listing, *dialect, &self.unknown),
         };
         let spans = match &found {
-            Found::Route(entry, spans) => {
+            RouteMatch::Route(entry, spans) => {
                 let plain = entry
                     .escaped
                     .and_then(|name| with_plain_slashes(&parts.uri, spans, name));
@@ -114,15 +114,15 @@ impl Dispatcher {
             }
             _ => ParamSpans::default(),
         };
-        let head = Arc::new(Head { parts, spans });
-        let begun = Begun {
+        let head = Arc::new(RequestHead { parts, spans });
+        let begun = RequestStart {
             head: &head,
             meters,
             journal: self.journal.as_ref(),
             started,
         };
         let deadline = match &found {
-            Found::Route(entry, _) => entry.route.deadline,
+            RouteMatch::Route(entry, _) => entry.route.deadline,
             _ => None,
         };
         let deadline = deadline.unwrap_or(Deadline::of(lane));
@@ -130,7 +130,7 @@ impl Dispatcher {
             .kernel
             .op(lane, Actor::anonymous(), origin, deadline.total());
         let (record, op) = RequestRecord::begin(op, &begun);
-        let request = Taken {
+        let request = AcceptedRequest {
             op: &op,
             head: &head,
             slot: &slot,
@@ -139,12 +139,12 @@ impl Dispatcher {
             deadline,
         };
         let answered = match &found {
-            Found::Route(entry, _) => self.answer(entry, &request).await,
-            Found::Methods(..) => Err(Error::new(
+            RouteMatch::Route(entry, _) => self.answer(entry, &request).await,
+            RouteMatch::Methods(..) => Err(Error::new(
                 Reason::MethodNotAllowed,
                 "the path has no such method",
             )),
-            Found::Nothing(_) => Err(Error::new(
+            RouteMatch::Nothing(_) => Err(Error::new(
                 Reason::NotFound,
                 "nothing is served at this path",
             )),
@@ -167,22 +167,27 @@ impl Dispatcher {
     }
 
     /// The answer that says `error` to a request.
-    fn say(&self, error: &Error, found: &Found<'_>, request: &Taken<'_>) -> Response {
+    fn say(
+        &self,
+        error: &Error,
+        found: &RouteMatch<'_>,
+        request: &AcceptedRequest<'_>,
+    ) -> Response {
         let (dialect, allow) = match found {
             // Whatever is refused with 405 names what is left (RFC 9110 §15.5.6): to look at it.
-            Found::Route(entry, _) => (
+            RouteMatch::Route(entry, _) => (
                 entry.dialect,
                 forbids_changes(error.reason).then(|| self.table.looking_at(&entry.route)),
             ),
-            Found::Methods(dialect, allow) => (*dialect, Some(allow.clone())),
-            Found::Nothing(dialect) => (*dialect, None),
+            RouteMatch::Methods(dialect, allow) => (*dialect, Some(allow.clone())),
+            RouteMatch::Nothing(dialect) => (*dialect, None),
         };
         let context = ErrorContext {
             method: &request.head.parts.method,
             allow,
         };
         error_answer(dialect, error, context, || match found {
-            Found::Route(entry, _) => {
+            RouteMatch::Route(entry, _) => {
                 let wanted = wanted(entry, request.head)?;
                 self.verifier.challenge(request.op, &wanted, error.reason)
             }
@@ -190,7 +195,8 @@ impl Dispatcher {
         })
     }
 
-    /// Answers a request with `error` and looks no further at it: for what cannot be a request of ours.
+    /// Answers a request with `error` and looks no further at it: for what cannot be a request of
+    /// ours.
     pub fn refuse(
         self: &Arc<Self>,
         request: Request<Body>,
@@ -204,8 +210,8 @@ impl Dispatcher {
             .kernel
             .op(Lane::Listing, Actor::anonymous(), origin, None);
         let spans = ParamSpans::default();
-        let head = Arc::new(Head { parts, spans });
-        let begun = Begun {
+        let head = Arc::new(RequestHead { parts, spans });
+        let begun = RequestStart {
             head: &head,
             meters: &self.malformed,
             journal: self.journal.as_ref(),
@@ -224,8 +230,8 @@ impl Dispatcher {
 
     /// Lets a route answer by its deadline, behind a panic barrier. What only reads ends when the
     /// deadline passes; what may change something goes on in its task, and keeps the record.
-    async fn answer(&self, entry: &Entry, request: &Taken<'_>) -> Result<Response> {
-        let watch = Watch {
+    async fn answer(&self, entry: &RouteEntry, request: &AcceptedRequest<'_>) -> Result<Response> {
+        let watch = DeadlineWatch {
             deadline: request.deadline,
             clock: &**self.kernel.clock(),
             started: request.started,
@@ -248,17 +254,21 @@ impl Dispatcher {
         }
     }
 
-    async fn identify_and_handle(&self, entry: &Entry, request: &Taken<'_>) -> Result<Response> {
-        let Taken { op, head, .. } = request;
+    async fn identify_and_handle(
+        &self,
+        entry: &RouteEntry,
+        request: &AcceptedRequest<'_>,
+    ) -> Result<Response> {
+        let AcceptedRequest { op, head, .. } = request;
         let route = &entry.route;
         let actor = match route.access {
-            Access::Open => Actor::anonymous(),
+            RouteAccess::Open => Actor::anonymous(),
             _ => self.verifier.verify(op, &head.parts).await?,
         };
         let identities = Arc::clone(&self.verifier) as Arc<dyn IdentitySource>;
         let op = op.proved_by(identities).acting_as(actor);
-        request.record.goes_on_as(&op);
-        if route.access == Access::Known && op.actor().is_anonymous() {
+        request.record.moves_to_lane(&op);
+        if route.access == RouteAccess::Known && op.actor().is_anonymous() {
             return Err(Error::new(
                 Reason::Unauthenticated,
                 "authentication required",
@@ -273,15 +283,15 @@ impl Dispatcher {
         if matches!(*call.method(), Method::GET | Method::HEAD) {
             (route.handler)(call).await
         } else {
-            self.run_to_its_end(entry, call, request.record).await
+            self.run_to_end(entry, call, request.record).await
         }
     }
 
     /// Runs a handler that may change something in a task of its own, behind a panic barrier of its
     /// own. When the client has gone, the record ends with the task.
-    async fn run_to_its_end(
+    async fn run_to_end(
         &self,
-        entry: &Entry,
+        entry: &RouteEntry,
         call: Call,
         record: &Arc<RequestRecord>,
     ) -> Result<Response> {
@@ -326,7 +336,10 @@ impl Dispatcher {
 }
 
 /// The answer to a request whose deadline has passed.
-fn cut_off(request: &Taken<'_>, source: Option<Arc<dyn std::error::Error + Send + Sync>>) -> Error {
+fn cut_off(
+    request: &AcceptedRequest<'_>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+) -> Error {
     request.record.cut_off();
     let error = Error::new(
         Reason::DeadlinePassed,
@@ -359,7 +372,7 @@ fn head_of(response: Response) -> Response {
 }
 
 /// The headers that every answer has.
-fn sign(response: &mut Response, dialect: &dyn Dialect, op: &Op) {
+fn sign(response: &mut Response, dialect: &dyn ErrorDialect, op: &Op) {
     let headers = response.headers_mut();
     // Whatever is served is what it says that it is, and nothing that a browser makes of it.
     headers.insert(
@@ -374,14 +387,16 @@ fn sign(response: &mut Response, dialect: &dyn Dialect, op: &Op) {
 
 /// What a route's refused request wanted; nothing if no credentials would help. A name that cannot
 /// exist is wanted by nobody.
-fn wanted(entry: &Entry, head: &Head) -> Option<Wanted> {
+fn wanted(entry: &RouteEntry, head: &RequestHead) -> Option<RequestedAccess> {
     Some(match entry.route.access {
-        Access::Open => return None,
-        Access::Act(act) if act.rule().target == Target::Repository => {
+        RouteAccess::Open => return None,
+        RouteAccess::Act(act) if act.rule().target == ActTarget::Repository => {
             let repository = entry.route.repository.parse(|param| head.raw(param));
-            repository.map_or(Wanted::Identity, |name| Wanted::Repository(name, act))
+            repository.map_or(RequestedAccess::Identity, |name| {
+                RequestedAccess::Repository(name, act)
+            })
         }
-        Access::Anyone | Access::Known | Access::Act(_) => Wanted::Identity,
-        Access::Catalog => Wanted::Catalog,
+        RouteAccess::Anyone | RouteAccess::Known | RouteAccess::Act(_) => RequestedAccess::Identity,
+        RouteAccess::Catalog => RequestedAccess::Catalog,
     })
 }

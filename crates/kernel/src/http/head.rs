@@ -5,12 +5,12 @@ use ::http::request::Parts;
 use super::params::ParamSpans;
 
 /// A request's head, and where its parameters stand in the path.
-pub(super) struct Head {
+pub(super) struct RequestHead {
     pub(super) parts: Parts,
     pub(super) spans: ParamSpans,
 }
 
-impl Head {
+impl RequestHead {
     /// A parameter as it stands in the path, or nothing.
     pub(super) fn raw(&self, name: &str) -> &str {
         self.spans.raw(self.parts.uri.path(), name)

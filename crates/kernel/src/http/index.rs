@@ -1,9 +1,9 @@
-//! The index of patterns: a tree by segments from the left, and behind a `{many...}` one by segments
-//! from the right.
+//! The index of patterns: a tree by segments from the left, and behind a `{many...}` one by
+//! segments from the right.
 //!
-//! A lookup takes as many steps as the path has segments that a pattern names, however many patterns
-//! there are, and allocates nothing. At each step a literal is tried before a parameter, and a
-//! parameter before `{many...}`; a way that leads nowhere is gone back.
+//! A lookup takes as many steps as the path has segments that a pattern names, however many
+//! patterns there are, and allocates nothing. At each step a literal is tried before a parameter,
+//! and a parameter before `{many...}`; a way that leads nowhere is gone back.
 
 use std::ops::Range;
 
@@ -33,13 +33,13 @@ impl Node {
 
 /// Patterns by number.
 #[derive(Debug, Clone)]
-pub(super) struct Index {
+pub(super) struct RouteIndex {
     nodes: Vec<Node>,
     /// The names of each pattern's parameters, in the order in which they are met.
     names: Vec<[&'static str; MOST_PARAMS]>,
 }
 
-impl Default for Index {
+impl Default for RouteIndex {
     fn default() -> Self {
         Self {
             nodes: vec![Node::default()],
@@ -48,7 +48,7 @@ impl Default for Index {
     }
 }
 
-impl Index {
+impl RouteIndex {
     /// Adds a pattern, whose number is that of the patterns before it.
     pub(super) fn add(&mut self, pattern: &Pattern) {
         let (before, many, behind) = pattern.split();
@@ -109,8 +109,8 @@ impl Index {
         self.nodes.len() - 1
     }
 
-    /// The number of the most specific pattern that matches `path` (still percent-encoded), and where
-    /// its parameters stand.
+    /// The number of the most specific pattern that matches `path` (still percent-encoded), and
+    /// where its parameters stand.
     pub(super) fn find(&self, path: &str) -> Option<(usize, ParamSpans)> {
         let mut spans = ParamSpans::default();
         let start = path.strip_prefix('/').map(|_| 1);
@@ -189,7 +189,8 @@ mod tests {
 
     use super::*;
 
-    /// Every pattern of `patterns` that matches, tried one way after the other, with its parameters.
+    /// Every pattern of `patterns` that matches, tried one way after the other, with its
+    /// parameters.
     fn naive<'p>(pattern: &'static str, path: &'p str) -> Option<Vec<(&'static str, String)>> {
         fn matched(pattern: &[&'static str], path: &[&str]) -> Option<Vec<(&'static str, String)>> {
             let Some((first, rest)) = pattern.split_first() else {
@@ -217,15 +218,15 @@ mod tests {
         )
     }
 
-    fn index(patterns: &[&'static str]) -> Index {
-        let mut index = Index::default();
+    fn index(patterns: &[&'static str]) -> RouteIndex {
+        let mut index = RouteIndex::default();
         for pattern in patterns {
             index.add(&Pattern::new(pattern).unwrap());
         }
         index
     }
 
-    fn found(index: &Index, path: &str) -> Option<(usize, Vec<(&'static str, String)>)> {
+    fn found(index: &RouteIndex, path: &str) -> Option<(usize, Vec<(&'static str, String)>)> {
         let (found, spans) = index.find(path)?;
         let mut params: Vec<_> = spans.iter().collect();
         params.sort_by_key(|(_, span)| span.start);

@@ -13,10 +13,10 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub(super) struct Meters {
     feature: &'static str,
     route: &'static str,
-    lanes: [OnceLock<Handles>; Lane::ALL.len()],
+    lanes: [OnceLock<MetricHandles>; Lane::ALL.len()],
 }
 
-struct Handles {
+struct MetricHandles {
     requests: [Counter; CLASSES.len()],
     seconds: Histogram,
     sent: Counter,
@@ -24,7 +24,7 @@ struct Handles {
     statements: Counter,
 }
 
-impl Handles {
+impl MetricHandles {
     fn new(meters: &Meters, lane: Lane) -> Self {
         let labels = [
             ("feature", meters.feature),
@@ -49,7 +49,7 @@ impl Handles {
 }
 
 /// What is counted of a request that has ended.
-pub(super) struct Served {
+pub(super) struct RequestOutcome {
     pub(super) lane: Lane,
     pub(super) status: u16,
     pub(super) took: Duration,
@@ -79,11 +79,11 @@ impl Meters {
     }
 
     /// Counts a request that has ended.
-    pub(super) fn count(&self, served: &Served) {
+    pub(super) fn count(&self, served: &RequestOutcome) {
         let Some(place) = self.lanes.get(served.lane.index()) else {
             return;
         };
-        let handles = place.get_or_init(|| Handles::new(self, served.lane));
+        let handles = place.get_or_init(|| MetricHandles::new(self, served.lane));
         let class = usize::from(served.status / 100).clamp(1, CLASSES.len()) - 1;
         if let Some(requests) = handles.requests.get(class) {
             requests.increment(1);

@@ -4,6 +4,7 @@
 //! A handler returns a value or a neutral error; it never renders an error itself, so it cannot
 //! answer in the wrong dialect. Sockets and TLS are not here, and no rule of any protocol.
 
+mod access_log;
 mod answer;
 mod body;
 mod call;
@@ -14,7 +15,6 @@ mod dispatch;
 mod documentation;
 mod head;
 mod index;
-mod journal;
 mod meters;
 mod params;
 mod pattern;
@@ -25,23 +25,23 @@ mod route;
 mod slashes;
 mod table;
 
+pub use access_log::{AccessLog, AccessLogEntry};
 pub use answer::Answer;
 pub use body::{BodyStream, refuse};
 pub use call::Call;
 pub use conditional::{condition, is_known};
 pub use deadline::Deadline;
-pub use dialect::{Dialect, Mount, RenderedError};
+pub use dialect::{DialectMount, ErrorDialect, RenderedError};
 pub use dispatch::Dispatcher;
 pub use documentation::{
     Documentation, ParamDocumentation, ParamPlace, ResponseDocumentation, SchemaOf,
 };
-pub use journal::{Journal, Line};
 pub use params::Query;
 pub use pattern::{Pattern, PatternError};
 pub use plain_text::PlainText;
 pub use repository::RepositoryParams;
-pub use route::{Access, LaneRule, Route, RouteBuilder, RouteWithoutLane};
-pub use table::{RouteName, Table, TableError};
+pub use route::{LaneRule, Route, RouteAccess, RouteBuilder, RouteWithoutLane};
+pub use table::{RouteName, RouteTable, RouteTableError};
 
 /// An answer: head and a body that may stream.
 pub type Response = ::http::Response<axum::body::Body>;

@@ -7,8 +7,8 @@ use seawall_types::{Error, Reason, Result};
 
 use super::pattern::MOST_PARAMS;
 
-/// Where the parameters of a path stand in it, still percent-encoded. It is kept beside the path and
-/// allocates nothing.
+/// Where the parameters of a path stand in it, still percent-encoded. It is kept beside the path
+/// and allocates nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ParamSpans {
     names: [&'static str; MOST_PARAMS],

@@ -1,12 +1,12 @@
 //! Path patterns: `/literal/{one}/{many...}/literal`.
 //!
-//! `{one}` is a segment that is not empty; `{many...}` is one or more segments, and may stand once, at
-//! the end or with literals and parameters behind it. Such a pattern is matched from both ends, so a
-//! repository may legally be called `a/blobs/b`: the last verb of a path is the one that counts
-//! (distribution §2.11). Of two patterns that match one path the more specific one answers: literals
-//! before `{one}` before `{many...}`, segment by segment from the left up to `{many...}`, and behind
-//! it from the right. [`Pattern::conflicts_with`] finds the pairs for which that order would be
-//! arbitrary.
+//! `{one}` is a segment that is not empty; `{many...}` is one or more segments, and may stand once,
+//! at the end or with literals and parameters behind it. Such a pattern is matched from both ends,
+//! so a repository may legally be called `a/blobs/b`: the last verb of a path is the one that
+//! counts (protocol §2.11). Of two patterns that match one path the more specific one answers:
+//! literals before `{one}` before `{many...}`, segment by segment from the left up to `{many...}`,
+//! and behind it from the right. [`Pattern::conflicts_with`] finds the pairs for which that order
+//! would be arbitrary.
 
 use std::cmp::Ordering;
 
@@ -79,7 +79,7 @@ impl Segment {
 
 /// What one segment of a path may be, in a pattern that is stretched to the length of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+enum SegmentClass {
     Literal(&'static str),
     /// Anything but nothing.
     NotEmpty,
@@ -87,7 +87,7 @@ enum Class {
     Any,
 }
 
-impl Class {
+impl SegmentClass {
     fn meets(self, other: Self) -> bool {
         match (self, other) {
             (Self::Literal(one), Self::Literal(other)) => one == other,
@@ -167,8 +167,8 @@ impl Pattern {
         (&self.segments, None, &[])
     }
 
-    /// Whether one path matches both patterns, and the one that is tried first is not the one of which
-    /// every path matches the other, too. Patterns of one text never conflict.
+    /// Whether one path matches both patterns, and the one that is tried first is not the one of
+    /// which every path matches the other, too. Patterns of one text never conflict.
     pub fn conflicts_with(&self, other: &Self) -> bool {
         if self.text == other.text || !self.meets(other) {
             return false;
@@ -202,16 +202,16 @@ impl Pattern {
     }
 
     /// What each segment of a path of `length` segments may be.
-    fn classes(&self, length: usize) -> Option<Vec<Class>> {
+    fn classes(&self, length: usize) -> Option<Vec<SegmentClass>> {
         let span = (length + 1).checked_sub(self.segments.len())?;
         let (_, many, _) = self.split();
         if span == 0 || (many.is_none() && span != 1) {
             return None;
         }
         let class = |segment: &Segment| match *segment {
-            Segment::Literal(literal) => vec![Class::Literal(literal)],
-            Segment::Many(_) if span > 1 => vec![Class::Any; span],
-            Segment::One(_) | Segment::Many(_) => vec![Class::NotEmpty],
+            Segment::Literal(literal) => vec![SegmentClass::Literal(literal)],
+            Segment::Many(_) if span > 1 => vec![SegmentClass::Any; span],
+            Segment::One(_) | Segment::Many(_) => vec![SegmentClass::NotEmpty],
         };
         Some(self.segments.iter().flat_map(class).collect())
     }

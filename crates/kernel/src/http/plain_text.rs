@@ -3,13 +3,13 @@
 use ::http::StatusCode;
 use seawall_types::{Error, Reason};
 
-use super::dialect::{Dialect, RenderedError};
+use super::dialect::{ErrorDialect, RenderedError};
 
 /// One line of text.
 #[derive(Debug, Clone, Copy)]
 pub struct PlainText;
 
-impl Dialect for PlainText {
+impl ErrorDialect for PlainText {
     fn render(&self, error: &Error) -> RenderedError {
         RenderedError {
             status: status(error.reason),

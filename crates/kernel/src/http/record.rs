@@ -4,9 +4,9 @@
 //! The record is the guard of the request's operation, so it lives as long as any part of the work:
 //! the handler, a task that goes on after the client has hung up, SQL that a task of its own brings
 //! to its end, the body of the answer. It is written when the body of the answer is out or dropped.
-//! Where there is no answer, or only one that the deadline brought about, it is written when the last
-//! part of the work has ended, so that it holds what all of it has cost. It must never be held by
-//! what outlives the request.
+//! Where there is no answer, or only one that the deadline brought about, it is written when the
+//! last part of the work has ended, so that it holds what all of it has cost. It must never be held
+//! by what outlives the request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use parking_lot::Mutex;
 use seawall_types::{Error, Reason};
 
 use super::Response;
-use super::head::Head;
-use super::journal::{Journal, Line};
-use super::meters::{Meters, Served};
+use super::access_log::{AccessLog, AccessLogEntry};
+use super::head::RequestHead;
+use super::meters::{Meters, RequestOutcome};
 use crate::lanes::Seat;
 use crate::op::Op;
 
@@ -35,10 +35,10 @@ const PATH_BYTES: usize = 512;
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// What a record needs to know of a request from the beginning.
-pub(super) struct Begun<'a> {
-    pub(super) head: &'a Arc<Head>,
+pub(super) struct RequestStart<'a> {
+    pub(super) head: &'a Arc<RequestHead>,
     pub(super) meters: &'a Arc<Meters>,
-    pub(super) journal: Option<&'a Arc<dyn Journal>>,
+    pub(super) journal: Option<&'a Arc<dyn AccessLog>>,
     /// On the kernel's clock.
     pub(super) started: Duration,
 }
@@ -46,17 +46,17 @@ pub(super) struct Begun<'a> {
 /// What is known of a request while it is under way.
 pub(super) struct RequestRecord {
     meters: Arc<Meters>,
-    journal: Option<Arc<dyn Journal>>,
-    head: Arc<Head>,
+    journal: Option<Arc<dyn AccessLog>>,
+    head: Arc<RequestHead>,
     started: Duration,
-    state: Mutex<State>,
+    state: Mutex<RecordState>,
 }
 
-struct State {
+struct RecordState {
     /// Without its guard, which is this record.
     op: Op,
     seat: Seat,
-    answer: Option<AnswerHead>,
+    answer: Option<ResponseHead>,
     reason: Option<Reason>,
     /// Whether the deadline brought about the answer, so that work may go on behind it.
     is_cut_off: bool,
@@ -67,22 +67,23 @@ struct State {
 
 /// What is known of an answer once its head is there.
 #[derive(Clone, Copy)]
-struct AnswerHead {
+struct ResponseHead {
     status: u16,
     /// How long the request had taken by then.
     first_byte: Duration,
 }
 
 impl RequestRecord {
-    /// Takes a seat in the operation's lane. Gives back the record, and the operation that it guards.
-    pub(super) fn begin(op: Op, begun: &Begun<'_>) -> (Arc<Self>, Op) {
+    /// Takes a seat in the operation's lane. Gives back the record, and the operation that it
+    /// guards.
+    pub(super) fn begin(op: Op, begun: &RequestStart<'_>) -> (Arc<Self>, Op) {
         let seat = op.kernel().lanes().take(op.lane());
         let record = Arc::new(Self {
             meters: Arc::clone(begun.meters),
             journal: begun.journal.map(Arc::clone),
             head: Arc::clone(begun.head),
             started: begun.started,
-            state: Mutex::new(State {
+            state: Mutex::new(RecordState {
                 op: op.clone(),
                 seat,
                 answer: None,
@@ -98,7 +99,7 @@ impl RequestRecord {
     }
 
     /// Notes that the request goes on as `op`, whose actor or lane was not known before.
-    pub(super) fn goes_on_as(&self, op: &Op) {
+    pub(super) fn moves_to_lane(&self, op: &Op) {
         let op = op.unguarded();
         let mut state = self.state.lock();
         state.seat.move_to(op.lane());
@@ -154,12 +155,12 @@ impl RequestRecord {
         {
             let mut state = self.state.lock();
             let now = state.op.kernel().clock().elapsed();
-            state.answer = Some(AnswerHead {
+            state.answer = Some(ResponseHead {
                 status,
                 first_byte: now.saturating_sub(self.started),
             });
         }
-        let recorded = RecordedBody {
+        let recorded = CountedBody {
             body,
             record: Arc::clone(self),
             sent: 0,
@@ -178,7 +179,7 @@ impl RequestRecord {
         }
     }
 
-    fn write(&self, state: &mut State) {
+    fn write(&self, state: &mut RecordState) {
         state.is_written = true;
         let op = &state.op;
         let cost = op.cost().snapshot();
@@ -192,7 +193,7 @@ impl RequestRecord {
             None if std::thread::panicking() => (500, took),
             None => (CLIENT_CLOSED_REQUEST, took),
         };
-        self.meters.count(&Served {
+        self.meters.count(&RequestOutcome {
             lane: op.lane(),
             status,
             took,
@@ -202,7 +203,7 @@ impl RequestRecord {
         let Some(journal) = &self.journal else { return };
         let parts = &self.head.parts;
         let path = parts.uri.path();
-        journal.note(&Line {
+        journal.note(&AccessLogEntry {
             id: &op.origin().request_id,
             lane: op.lane().name(),
             actor: op.actor().name(),
@@ -241,7 +242,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// The body of an answer, counted on its way out.
-struct RecordedBody {
+struct CountedBody {
     body: Body,
     record: Arc<RequestRecord>,
     sent: u64,
@@ -250,7 +251,7 @@ struct RecordedBody {
     whole: bool,
 }
 
-impl HttpBody for RecordedBody {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -279,7 +280,7 @@ impl HttpBody for RecordedBody {
     }
 }
 
-impl Drop for RecordedBody {
+impl Drop for CountedBody {
     fn drop(&mut self) {
         // A reader that knows the length stops asking when all of it is there.
         let whole = self.whole || self.body.is_end_stream() || self.expected == Some(self.sent);

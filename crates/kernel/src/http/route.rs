@@ -49,7 +49,7 @@ impl LaneRule {
 
 /// What a route asks of its caller; it decides the challenge, and the handler does the checking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum RouteAccess {
     /// Nobody is asked who they are; credentials are not even read.
     Open,
     /// Credentials are verified, but none are needed.
@@ -62,7 +62,8 @@ pub enum Access {
     Catalog,
 }
 
-pub(super) type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Response>> + Send + Sync>;
+pub(super) type RouteHandler =
+    Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Response>> + Send + Sync>;
 
 /// One route.
 #[derive(Clone)]
@@ -78,7 +79,7 @@ pub struct Route {
     /// How its lane is found.
     pub lane: LaneRule,
     /// What it asks of its caller.
-    pub access: Access,
+    pub access: RouteAccess,
     /// Which parameters name its repository.
     pub repository: RepositoryParams,
     /// The most bytes of a body that the handler takes whole.
@@ -89,7 +90,7 @@ pub struct Route {
     pub answers_head: bool,
     /// What it says of itself.
     pub documentation: Arc<Documentation>,
-    pub(super) handler: Handler,
+    pub(super) handler: RouteHandler,
 }
 
 macro_rules! methods {
@@ -171,7 +172,7 @@ impl RouteWithoutLane {
             method: self.method,
             path: self.path,
             lane: lane.into(),
-            access: Access::Known,
+            access: RouteAccess::Known,
             repository: RepositoryParams::Whole("name"),
             body_limit: None,
             deadline: None,
@@ -188,7 +189,7 @@ pub struct RouteBuilder {
     method: Method,
     path: &'static str,
     lane: LaneRule,
-    access: Access,
+    access: RouteAccess,
     repository: RepositoryParams,
     body_limit: Option<usize>,
     deadline: Option<Deadline>,
@@ -199,11 +200,11 @@ pub struct RouteBuilder {
 impl RouteBuilder {
     /// It does this; whoever may not is refused with a challenge that asks for it.
     pub fn act(self, act: ActKind) -> Self {
-        self.access(Access::Act(act))
+        self.access(RouteAccess::Act(act))
     }
 
     /// It asks this of its caller.
-    pub fn access(mut self, access: Access) -> Self {
+    pub fn access(mut self, access: RouteAccess) -> Self {
         self.access = access;
         self
     }
@@ -347,8 +348,9 @@ impl RouteBuilder {
 }
 
 impl Route {
-    /// The same route, which asks `switch` each time. Switched off, it answers as if it were not there,
-    /// and says why; where the feature answers from caches, what needs the database is refused.
+    /// The same route, which asks `switch` each time. Switched off, it answers as if it were not
+    /// there, and says why; where the feature answers from caches, what needs the database is
+    /// refused.
     pub fn gated(self, switch: &Switch) -> Self {
         let (handler, switch) = (self.handler, switch.clone());
         let gated = move |mut call: Call| match switch.state() {

@@ -1,10 +1,10 @@
 //! Repository names whose slashes came as escapes: some clients send a name as one segment of the
 //! path.
 //!
-//! `a%2Fb` is `a/b` (distribution §2.12). The route is found before, so an escape never moves a verb,
+//! `a%2Fb` is `a/b` (protocol §2.12). The route is found before, so an escape never moves a verb,
 //! and nothing is decoded twice: of all escapes only this one can stand for a part of a name, and a
-//! name with another one in it stays as it came and is refused. From here on, the log and every answer
-//! see the plain path.
+//! name with another one in it stays as it came and is refused. From here on, the log and every
+//! answer see the plain path.
 
 use std::borrow::Cow;
 
@@ -14,8 +14,8 @@ use seawall_types::name::RepositoryName;
 
 use super::params::ParamSpans;
 
-/// The same address with plain slashes in its parameter `name`, and where its parameters stand then;
-/// nothing if there is no escaped one.
+/// The same address with plain slashes in its parameter `name`, and where its parameters stand
+/// then; nothing if there is no escaped one.
 pub(super) fn with_plain_slashes(
     uri: &Uri,
     spans: &ParamSpans,
@@ -49,11 +49,11 @@ fn slashes(name: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::index::Index;
+    use crate::http::index::RouteIndex;
     use crate::http::pattern::Pattern;
 
     fn named(path: &str) -> Option<(String, String)> {
-        let mut index = Index::default();
+        let mut index = RouteIndex::default();
         index.add(&Pattern::new("/v2/{name...}/manifests/{reference}").unwrap());
         let uri: Uri = path.parse().unwrap();
         let (_, spans) = index.find(uri.path())?;

@@ -1,24 +1,24 @@
 //! The route table: all routes of a process, found by their paths.
 //!
-//! The table is what the access test attacks with every kind of caller, so nothing is served that is
-//! not in it. The order of registration means nothing: the more specific pattern answers, and what
-//! would be ambiguous is refused when the process starts, naming both routes and their features. Once
-//! a pattern matches a path, only its own routes may answer.
+//! The table is what the access test attacks with every kind of caller, so nothing is served that
+//! is not in it. The order of registration means nothing: the more specific pattern answers, and
+//! what would be ambiguous is refused when the process starts, naming both routes and their
+//! features. Once a pattern matches a path, only its own routes may answer.
 
 use std::fmt;
 use std::sync::Arc;
 
 use ::http::Method;
 
-use super::dialect::{Dialect, Mount};
-use super::index::Index;
+use super::dialect::{DialectMount, ErrorDialect};
+use super::index::RouteIndex;
 use super::meters::Meters;
 use super::params::ParamSpans;
 use super::pattern::{Pattern, PatternError};
 use super::plain_text::PlainText;
 use super::repository::RepositoryParams;
-use super::route::{Access, Route};
-use crate::auth::Target;
+use super::route::{Route, RouteAccess};
+use crate::auth::ActTarget;
 
 /// A route as an error names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl fmt::Display for RouteName {
 
 /// Why routes cannot be served together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TableError {
+pub enum RouteTableError {
     /// A path that is no pattern.
     #[error("the path of route {route} is not valid: {source}")]
     Pattern {
@@ -113,10 +113,10 @@ pub enum TableError {
 
 /// A route in its place.
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct RouteEntry {
     pub(super) route: Route,
     pub(super) meters: Arc<Meters>,
-    pub(super) dialect: &'static dyn Dialect,
+    pub(super) dialect: &'static dyn ErrorDialect,
     /// The parameter that is a repository's name, and may have come with escaped slashes.
     pub(super) escaped: Option<&'static str>,
     /// Whether a GET's handler answers HEAD here, so that its body is dropped.
@@ -124,37 +124,37 @@ pub(super) struct Entry {
 }
 
 /// What the table says of a path and a method.
-pub(super) enum Found<'t> {
+pub(super) enum RouteMatch<'t> {
     /// This route, and where the parameters of the path stand.
-    Route(&'t Entry, ParamSpans),
+    Route(&'t RouteEntry, ParamSpans),
     /// The path is known, but only with these methods.
-    Methods(&'static dyn Dialect, String),
+    Methods(&'static dyn ErrorDialect, String),
     /// Nothing is there; this is the dialect of the place.
-    Nothing(&'static dyn Dialect),
+    Nothing(&'static dyn ErrorDialect),
 }
 
 /// All routes of a process.
 #[derive(Clone)]
-pub struct Table {
-    entries: Vec<Entry>,
-    index: Index,
+pub struct RouteTable {
+    entries: Vec<RouteEntry>,
+    index: RouteIndex,
     /// The places of the routes of each pattern.
     patterns: Vec<(Pattern, Vec<usize>)>,
     /// The longest prefix first.
-    mounts: Vec<Mount>,
+    mounts: Vec<DialectMount>,
 }
 
-impl Table {
+impl RouteTable {
     /// A table of `routes`, with the dialects of `mounts`; plain text where nothing is mounted.
     ///
     /// Errors: what cannot be served together, or not at all.
     pub fn new(
         routes: impl IntoIterator<Item = Route>,
-        mounts: impl IntoIterator<Item = Mount>,
-    ) -> Result<Self, TableError> {
+        mounts: impl IntoIterator<Item = DialectMount>,
+    ) -> Result<Self, RouteTableError> {
         let mut table = Self {
             entries: Vec::new(),
-            index: Index::default(),
+            index: RouteIndex::default(),
             patterns: Vec::new(),
             mounts: sorted(mounts.into_iter().collect())?,
         };
@@ -177,15 +177,15 @@ impl Table {
         Ok(table)
     }
 
-    fn add(&mut self, route: &Route, is_head_of_get: bool) -> Result<(), TableError> {
+    fn add(&mut self, route: &Route, is_head_of_get: bool) -> Result<(), RouteTableError> {
         let name = || Box::new(RouteName::of(route));
-        let pattern = Pattern::new(route.path).map_err(|source| TableError::Pattern {
+        let pattern = Pattern::new(route.path).map_err(|source| RouteTableError::Pattern {
             route: name(),
             source,
         })?;
         if let Some(param) = unknown_param(route, &pattern) {
             let route = name();
-            return Err(TableError::UnknownParam { route, param });
+            return Err(RouteTableError::UnknownParam { route, param });
         }
         let escaped = match route.repository {
             RepositoryParams::Whole(name) => Some(name).filter(|name| pattern.is_many(name)),
@@ -198,7 +198,7 @@ impl Table {
                 let kin = places.iter().filter_map(|place| self.entries.get(*place));
                 let mut kin = kin.map(|entry| &entry.route);
                 if let Some(first) = kin.find(|kin| kin.method == route.method) {
-                    return Err(TableError::Twice {
+                    return Err(RouteTableError::Twice {
                         first: Box::new(RouteName::of(first)),
                         second: name(),
                     });
@@ -207,7 +207,7 @@ impl Table {
             }
             None => self.patterns.push((pattern, vec![place])),
         }
-        self.entries.push(Entry {
+        self.entries.push(RouteEntry {
             route: route.clone(),
             meters: Arc::new(Meters::new(route.feature, route.name)),
             dialect: self.dialect_of(route.path),
@@ -217,7 +217,7 @@ impl Table {
         Ok(())
     }
 
-    fn refuse_ambiguous(&self) -> Result<(), TableError> {
+    fn refuse_ambiguous(&self) -> Result<(), RouteTableError> {
         for (count, (pattern, places)) in self.patterns.iter().enumerate() {
             let mut earlier = self.patterns.iter().take(count);
             let Some((_, others)) = earlier.find(|(other, _)| other.conflicts_with(pattern)) else {
@@ -225,7 +225,7 @@ impl Table {
             };
             let first_of = |places: &[usize]| self.entries.get(*places.first()?);
             if let (Some(first), Some(second)) = (first_of(others), first_of(places)) {
-                return Err(TableError::Ambiguous {
+                return Err(RouteTableError::Ambiguous {
                     first: Box::new(RouteName::of(&first.route)),
                     second: Box::new(RouteName::of(&second.route)),
                 });
@@ -239,13 +239,14 @@ impl Table {
         self.entries.iter().map(|entry| &entry.route)
     }
 
-    /// The route that answers, and the parameters of its path as they came: what a request would meet.
+    /// The route that answers, and the parameters of its path as they came: what a request would
+    /// meet.
     pub fn lookup<'p>(
         &self,
         method: &Method,
         path: &'p str,
     ) -> Option<(&Route, Vec<(&'static str, &'p str)>)> {
-        let Found::Route(entry, spans) = self.find(method, path) else {
+        let RouteMatch::Route(entry, spans) = self.find(method, path) else {
             return None;
         };
         let params = spans
@@ -255,7 +256,7 @@ impl Table {
     }
 
     /// The dialect of a path, or of a pattern.
-    pub(super) fn dialect_of(&self, path: &str) -> &'static dyn Dialect {
+    pub(super) fn dialect_of(&self, path: &str) -> &'static dyn ErrorDialect {
         let mut mounts = self.mounts.iter();
         mounts
             .find(|mount| mount.covers(path))
@@ -272,33 +273,33 @@ impl Table {
         methods.join(", ")
     }
 
-    pub(super) fn find(&self, method: &Method, path: &str) -> Found<'_> {
+    pub(super) fn find(&self, method: &Method, path: &str) -> RouteMatch<'_> {
         let found = self.index.find(path);
         let found = found.and_then(|(place, spans)| Some((self.patterns.get(place)?, spans)));
         let Some(((_, places), spans)) = found else {
-            return Found::Nothing(self.dialect_of(path));
+            return RouteMatch::Nothing(self.dialect_of(path));
         };
         let kin = || places.iter().filter_map(|place| self.entries.get(*place));
         if let Some(entry) = kin().find(|entry| entry.route.method == *method) {
-            return Found::Route(entry, spans);
+            return RouteMatch::Route(entry, spans);
         }
         let methods: Vec<&str> = kin().map(|entry| entry.route.method.as_str()).collect();
         let dialect = kin().next().map(|entry| entry.dialect);
-        Found::Methods(dialect.unwrap_or(&PlainText), methods.join(", "))
+        RouteMatch::Methods(dialect.unwrap_or(&PlainText), methods.join(", "))
     }
 }
 
 /// The mounts with the longest prefix first. Errors: a prefix that is none, or is there twice.
-fn sorted(mut mounts: Vec<Mount>) -> Result<Vec<Mount>, TableError> {
+fn sorted(mut mounts: Vec<DialectMount>) -> Result<Vec<DialectMount>, RouteTableError> {
     for (count, mount) in mounts.iter().enumerate() {
         let (prefix, second) = (mount.prefix, mount.feature);
         if !prefix.starts_with('/') || prefix.ends_with('/') {
             let feature = second;
-            return Err(TableError::Prefix { prefix, feature });
+            return Err(RouteTableError::Prefix { prefix, feature });
         }
         let mut earlier = mounts.iter().take(count);
         if let Some(earlier) = earlier.find(|earlier| earlier.prefix == prefix) {
-            return Err(TableError::MountedTwice {
+            return Err(RouteTableError::MountedTwice {
                 prefix,
                 first: earlier.feature,
                 second,
@@ -312,7 +313,7 @@ fn sorted(mut mounts: Vec<Mount>) -> Result<Vec<Mount>, TableError> {
 /// A parameter that the route needs or describes, and its path does not have.
 fn unknown_param(route: &Route, pattern: &Pattern) -> Option<&'static str> {
     let on_repository =
-        matches!(route.access, Access::Act(act) if act.rule().target == Target::Repository);
+        matches!(route.access, RouteAccess::Act(act) if act.rule().target == ActTarget::Repository);
     let named = route.repository.names().filter(|_| on_repository);
     let described = route.documentation.path_params().map(|param| param.name);
     let mut needed = named.chain(described);
@@ -332,9 +333,9 @@ mod tests {
     use crate::http::route::RouteBuilder;
 
     /// Says its own name.
-    struct Named(&'static str);
+    struct NamedShape(&'static str);
 
-    impl Dialect for Named {
+    impl ErrorDialect for NamedShape {
         fn render(&self, _: &Error) -> RenderedError {
             RenderedError {
                 status: StatusCode::IM_A_TEAPOT,
@@ -344,8 +345,8 @@ mod tests {
         }
     }
 
-    static OUTER: Named = Named("outer");
-    static INNER: Named = Named("inner");
+    static OUTER: NamedShape = NamedShape("outer");
+    static INNER: NamedShape = NamedShape("inner");
 
     fn route(feature: &'static str, route: RouteBuilder) -> Route {
         let nothing = |_: Call| std::future::ready(Ok(crate::http::Response::default()));
@@ -360,7 +361,7 @@ mod tests {
     }
 
     fn refusal(routes: Vec<Route>) -> String {
-        Table::new(routes, []).err().unwrap().to_string()
+        RouteTable::new(routes, []).err().unwrap().to_string()
     }
 
     #[test]
@@ -394,7 +395,7 @@ mod tests {
         let builder = get("a", "/{x}/{y}")
             .act(ActKind::Pull)
             .repository_in("x", "y");
-        assert!(Table::new([route("one", builder)], []).is_ok());
+        assert!(RouteTable::new([route("one", builder)], []).is_ok());
         let builder = get("a", "/{x}").path_param("y", "", "");
         assert!(refusal(vec![route("one", builder)]).contains("the parameter \"y\""));
     }
@@ -409,7 +410,7 @@ mod tests {
         for shift in 0..routes.len() {
             let mut routes = routes.to_vec();
             routes.rotate_left(shift);
-            let table = Table::new(routes, []).unwrap();
+            let table = RouteTable::new(routes, []).unwrap();
             for (path, name) in [
                 ("/r/a/b", "all"),
                 ("/r/list", "list"),
@@ -424,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_get_answers_head_unless_it_is_told_not_to_or_another_does() {
-        let table = Table::new(
+        let table = RouteTable::new(
             [
                 route("one", get("get", "/a")),
                 route("one", get("get", "/b")),
@@ -446,13 +447,13 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_that_is_mounted_says_the_errors() {
-        let mount = |prefix, dialect| Mount {
+        let mount = |prefix, dialect| DialectMount {
             prefix,
             feature: "one",
             dialect,
         };
         let mounts = [mount("/x", &OUTER as _), mount("/x/y", &INNER as _)];
-        let table = Table::new([], mounts).unwrap();
+        let table = RouteTable::new([], mounts).unwrap();
         let error = Error::new(seawall_types::Reason::NotFound, "plain");
         let said = |path| table.dialect_of(path).render(&error).body;
         for (path, expected) in [
@@ -468,13 +469,13 @@ mod tests {
         }
         let twice = [mount("/x", &OUTER as _), mount("/x", &INNER as _)];
         assert!(matches!(
-            Table::new([], twice),
-            Err(TableError::MountedTwice { prefix: "/x", .. })
+            RouteTable::new([], twice),
+            Err(RouteTableError::MountedTwice { prefix: "/x", .. })
         ));
         for prefix in ["", "x", "/", "/x/"] {
-            let refused = Table::new([], [mount(prefix, &OUTER as _)]);
+            let refused = RouteTable::new([], [mount(prefix, &OUTER as _)]);
             assert!(
-                matches!(refused, Err(TableError::Prefix { .. })),
+                matches!(refused, Err(RouteTableError::Prefix { .. })),
                 "{prefix}"
             );
         }

@@ -24,13 +24,13 @@ use crate::op::Op;
 
 /// How long a claim lasts, how often it is renewed, and how soon a renewal that failed is repeated.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
+pub(crate) struct ClaimTerms {
     pub(crate) lease: Duration,
     pub(crate) beat: Duration,
     pub(crate) retry: Duration,
 }
 
-impl Default for Terms {
+impl Default for ClaimTerms {
     fn default() -> Self {
         Self {
             lease: Duration::from_mins(1),
@@ -41,21 +41,21 @@ impl Default for Terms {
 }
 
 /// A job that this process has taken.
-pub(super) struct Claim {
+pub(super) struct JobClaim {
     pub(super) id: i64,
     pub(super) payload: String,
     /// How often it has failed in a row.
     pub(super) failures: i64,
     fence: i64,
-    terms: Terms,
+    terms: ClaimTerms,
     clock: Arc<dyn Clock>,
     /// Until when it lasts, in milliseconds of our clock.
     until: AtomicU64,
 }
 
-impl Claim {
+impl JobClaim {
     /// Takes the job `id`, if it is due and free still.
-    pub(super) async fn take(op: &Op, id: i64, terms: Terms) -> Result<Option<Self>> {
+    pub(super) async fn take(op: &Op, id: i64, terms: ClaimTerms) -> Result<Option<Self>> {
         let clock = Arc::clone(op.kernel().clock());
         let begun = clock.elapsed();
         let lease = millis(terms.lease);
@@ -89,8 +89,8 @@ impl Claim {
         self.fence
     }
 
-    /// Runs `work` for as long as the claim lasts; `None` if it was lost, and then `work` has taken no
-    /// step since.
+    /// Runs `work` for as long as the claim lasts; `None` if it was lost, and then `work` has taken
+    /// no step since.
     pub(super) async fn hold<W: Future>(&self, op: &Op, work: W) -> Option<W::Output> {
         let mut work = pin!(work);
         let stepping = poll_fn(|cx| {

@@ -1,13 +1,14 @@
 //! The durable queue: work that outlives a request, enqueued in the transaction that caused it.
 //!
-//! A job is a serialisable struct; a claim carries a lease and a fencing number, so that a job whose
-//! worker died runs again elsewhere and a late worker cannot finish what another has taken. Every
-//! kind names its lane when it is registered. A job must be able to run twice.
+//! A job is a serialisable struct; a claim carries a lease and a fencing number, so that a job
+//! whose worker died runs again elsewhere and a late worker cannot finish what another has taken.
+//! Every kind names its lane when it is registered. A job must be able to run twice.
 //!
-//! No job ever ends by failing: one that fails is put off, longer after each failure in a row, up to
-//! ten minutes. What a release does not know stays for one that does: a kind without a worker here
-//! is never claimed, and a payload of an unknown shape is put off, which counts as no failure. What
-//! a recurring job's row says matters to none: the release that runs it has a payload of its own.
+//! No job ever ends by failing: one that fails is put off, longer after each failure in a row, up
+//! to ten minutes. What a release does not know stays for one that does: a kind without a worker
+//! here is never claimed, and a payload of an unknown shape is put off, which counts as no failure.
+//! What a recurring job's row says matters to none: the release that runs it has a payload of its
+//! own.
 
 mod booking;
 mod claim;
@@ -17,11 +18,11 @@ mod worker;
 mod workers;
 
 pub use queue::{JobState, JobSummary, list, retry, retry_failing};
-pub use worker::{Outcome, Worker};
+pub use worker::{JobOutcome, Worker};
 pub(crate) use workers::revive;
 pub use workers::run;
 #[cfg(test)]
-pub(crate) use {claim::Terms, workers::Workers};
+pub(crate) use {claim::ClaimTerms, workers::Workers};
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The queue as an operator sees it: what waits, what runs, what fails and why, and the means to have
-//! a job tried again before its time.
+//! The queue as an operator sees it: what waits, what runs, what fails and why, and the means to
+//! have a job tried again before its time.
 
 use seawall_meta::args;
 use seawall_types::time::{Millis, as_text};

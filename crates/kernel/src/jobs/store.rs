@@ -32,8 +32,8 @@ seawall_meta::statements! {
         d.insert_ignore(&insert, &["dedup"])
     };
 
-    /// The job of each kind (list 0) that has been due for longest: when, id, kind. Kinds that are not asked
-    /// for cost nothing, however many of them wait.
+    /// The job of each kind (list 0) that has been due for longest: when, id, kind. Kinds that are
+    /// not asked for cost nothing, however many of them wait.
     DUE[n]: |d, n| {
         let of_kind = |k| {
             let longest = Query::select()

@@ -14,14 +14,14 @@ use crate::switch::Switch;
 
 /// What a job's run comes to, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum JobOutcome {
     /// It is done and leaves the queue; a recurring one only waits for its next turn.
     Done,
     /// It is to run again after this time.
     Again(Duration),
 }
 
-type Run = Arc<dyn Fn(Op, &str) -> Option<BoxFuture<'static, Result<Outcome>>> + Send + Sync>;
+type JobRun = Arc<dyn Fn(Op, &str) -> Option<BoxFuture<'static, Result<JobOutcome>>> + Send + Sync>;
 
 /// What runs jobs of one kind.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct Worker {
     pub lane: Lane,
     /// How many jobs of this kind run at once in one process.
     pub(super) at_once: usize,
-    run: Run,
+    run: JobRun,
     /// This release's payload, if the kind is a recurring one.
     recurring: Option<String>,
     /// Whether its feature is on; its jobs wait in the queue otherwise.
@@ -45,10 +45,10 @@ impl Worker {
     where
         J: Job,
         F: Fn(Op, J) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Outcome>> + Send + 'static,
+        R: Future<Output = Result<JobOutcome>> + Send + 'static,
     {
         let run = Arc::new(run);
-        let run: Run = Arc::new(move |op, payload| {
+        let run: JobRun = Arc::new(move |op, payload| {
             let job = serde_json::from_str::<J>(payload).ok()?;
             let run = Arc::clone(&run);
             Some(async move { run(op, job).await }.boxed())
@@ -98,7 +98,7 @@ impl Worker {
         &self,
         op: &Op,
         payload: &str,
-    ) -> Option<BoxFuture<'static, Result<Outcome>>> {
+    ) -> Option<BoxFuture<'static, Result<JobOutcome>>> {
         let own = || (self.run)(op.clone(), self.recurring.as_deref()?);
         (self.run)(op.clone(), payload).or_else(own)
     }

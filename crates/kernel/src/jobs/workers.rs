@@ -1,12 +1,12 @@
-//! The workers of one process: they look for due jobs, claim them, run them in their lanes, and book
-//! the outcomes.
+//! The workers of one process: they look for due jobs, claim them, run them in their lanes, and
+//! book the outcomes.
 //!
 //! One task reads the queue for all of them, so that looking costs the same however many there are:
-//! once a second, and at once when the bell rings, because a job was queued here or a worker has become
-//! free. It never waits for a job. Each lane has so many workers, and each kind takes so many of them
-//! at most, so a job of hours holds up neither another lane nor another kind. A recurring kind, which
-//! is in the queue only once, has a worker of its own: what keeps the house in order waits for no
-//! other job.
+//! once a second, and at once when the bell rings, because a job was queued here or a worker has
+//! become free. It never waits for a job. Each lane has so many workers, and each kind takes so
+//! many of them at most, so a job of hours holds up neither another lane nor another kind. A
+//! recurring kind, which is in the queue only once, has a worker of its own: what keeps the house
+//! in order waits for no other job.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -19,13 +19,13 @@ use parking_lot::Mutex;
 use seawall_limit::{Limit, Limiter, Permit};
 use seawall_meta::{args, list};
 use seawall_types::lane::Lane;
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 use seawall_types::{Error, Reason, Result};
 
 use super::booking::{book, millis};
-use super::claim::{Claim, Terms};
+use super::claim::{ClaimTerms, JobClaim};
 use super::store;
-use super::worker::{Outcome, Worker};
+use super::worker::{JobOutcome, Worker};
 use crate::kernel::Kernel;
 use crate::op::Op;
 
@@ -72,15 +72,15 @@ pub(crate) async fn revive(op: &Op) -> Result<()> {
 /// The workers of a process, by kind.
 pub(crate) struct Workers {
     kernel: Arc<Kernel>,
-    by_kind: HashMap<&'static str, Kind>,
+    by_kind: HashMap<&'static str, KindWorkers>,
     lanes: [Limiter; Lane::ALL.len()],
-    terms: Terms,
+    terms: ClaimTerms,
     /// Kinds of which it was logged that a payload is of an unknown shape.
     told: Mutex<HashSet<&'static str>>,
 }
 
 /// What runs one kind, and how much of it runs.
-struct Kind {
+struct KindWorkers {
     worker: Worker,
     running: Limiter,
 }
@@ -91,13 +91,13 @@ struct Due {
     kind: &'static str,
     _running: Permit,
     _lane: Option<Permit>,
-    _counted: Running,
+    _counted: RunningJob,
 }
 
 /// A job that is counted as running until this is dropped.
-struct Running(Gauge);
+struct RunningJob(Gauge);
 
-impl Running {
+impl RunningJob {
     fn new(kind: &'static str) -> Self {
         let running = gauge!("seawall_jobs_running", "kind" => kind);
         running.increment(1.0);
@@ -105,7 +105,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningJob {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
@@ -115,25 +115,26 @@ impl Workers {
     pub(crate) fn new(kernel: &Arc<Kernel>, workers: Vec<Worker>) -> Self {
         let by_kind = workers.into_iter().map(|worker| {
             let running = Limiter::new(worker.kind, Limit::of(worker.at_once));
-            (worker.kind, Kind { worker, running })
+            (worker.kind, KindWorkers { worker, running })
         });
         Self {
             kernel: Arc::clone(kernel),
             by_kind: by_kind.collect(),
             lanes: Lane::ALL.map(|lane| Limiter::new(lane.name(), Limit::of(WORKERS))),
-            terms: Terms::default(),
+            terms: ClaimTerms::default(),
             told: Mutex::default(),
         }
     }
 
     /// The same with other times, so that a test need not wait for a minute.
     #[cfg(test)]
-    pub(crate) fn with(mut self, terms: Terms) -> Self {
+    pub(crate) fn with(mut self, terms: ClaimTerms) -> Self {
         self.terms = terms;
         self
     }
 
-    /// Begins the due jobs that workers are free for; says whether there may be more to begin at once.
+    /// Begins the due jobs that workers are free for; says whether there may be more to begin at
+    /// once.
     async fn begin(self: &Arc<Self>) -> Result<bool> {
         let mut more = false;
         for due in self.due().await? {
@@ -164,8 +165,8 @@ impl Workers {
         }
     }
 
-    /// The due jobs that workers are free for, one of each kind at most, those first that have waited
-    /// for longest. One read, or none if no worker is free.
+    /// The due jobs that workers are free for, one of each kind at most, those first that have
+    /// waited for longest. One read, or none if no worker is free.
     async fn due(&self) -> Result<Vec<Due>> {
         let free: Vec<_> = self
             .by_kind
@@ -218,18 +219,18 @@ impl Workers {
             kind: kind.worker.kind,
             _running: running,
             _lane: lane,
-            _counted: Running::new(kind.worker.kind),
+            _counted: RunningJob::new(kind.worker.kind),
         })
     }
 
     /// Claims a job and runs it, with a seat in its lane; says whether it was free still.
     async fn run(&self, due: &Due) -> Result<bool> {
-        let Some(Kind { worker, .. }) = self.by_kind.get(due.kind) else {
+        let Some(KindWorkers { worker, .. }) = self.by_kind.get(due.kind) else {
             return Ok(false);
         };
         let op = self.kernel.internal_op(worker.lane, worker.kind);
         // Another process may have been faster.
-        let Some(claim) = Claim::take(&op, due.id, self.terms).await? else {
+        let Some(claim) = JobClaim::take(&op, due.id, self.terms).await? else {
             return Ok(false);
         };
         let _seat = self.kernel.lanes().take(worker.lane);
@@ -259,18 +260,23 @@ impl Workers {
     }
 }
 
-async fn conclude(op: &Op, worker: &Worker, claim: &Claim, outcome: Result<Outcome>) -> Result<()> {
+async fn conclude(
+    op: &Op,
+    worker: &Worker,
+    claim: &JobClaim,
+    outcome: Result<JobOutcome>,
+) -> Result<()> {
     let (id, fence) = (claim.id, claim.fence());
     let ended = if outcome.is_ok() { "done" } else { "failed" };
     counter!("seawall_jobs_total", "kind" => worker.kind, "outcome" => ended).increment(1);
     match outcome {
-        Ok(Outcome::Done) if !worker.is_recurring() => {
+        Ok(JobOutcome::Done) if !worker.is_recurring() => {
             book(op, &store::DONE, args![id, fence]).await?;
         }
         Ok(outcome) => {
             let after = match outcome {
-                Outcome::Again(after) => after,
-                Outcome::Done => LONGEST_BACKOFF,
+                JobOutcome::Again(after) => after,
+                JobOutcome::Done => LONGEST_BACKOFF,
             };
             book(op, &store::AGAIN, args![id, fence, millis(after)]).await?;
         }
@@ -292,7 +298,7 @@ fn backoff(failures: i64) -> Duration {
     delay.min(LONGEST_BACKOFF)
 }
 
-async fn put_off(op: &Op, claim: &Claim) -> Result<bool> {
+async fn put_off(op: &Op, claim: &JobClaim) -> Result<bool> {
     let arguments = args![claim.id, claim.fence(), millis(LONGEST_BACKOFF)];
     book(op, &store::PUT_OFF, arguments).await?;
     Ok(true)

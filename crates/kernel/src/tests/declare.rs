@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 
-use seawall_cache::Got;
+use seawall_cache::Lookup;
 use seawall_types::lane::Lane;
 use seawall_types::{Reason, Result};
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{Process, eventually};
 use crate::catalog::events::UserEnabled;
 use crate::changes::{ByIdAndName, ChangeKind};
-use crate::declare::Clash;
+use crate::declare::DeclarationClash;
 use crate::events::{Event, EventDeclaration, EventKind, EventType};
-use crate::{Cache, CacheShare, Declarations, Feature, Loaded, Op};
+use crate::{CacheShare, Declarations, Feature, LoadedValue, Op, ReadCache};
 
 /// A channel was released, as a feature would say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,11 @@ async fn a_kernel_does_not_open_over_two_declarations_of_one_number() {
     let taken: ChangeKind<ByIdAndName> = ChangeKind::new(4, "channel");
     let clashing = Declarations::new("app_registry").changes(&[taken.declared()]);
     let refused = Process::declaring(clashing).await.err().unwrap();
-    let clash = refused.source().unwrap().downcast_ref::<Clash>().unwrap();
+    let clash = refused
+        .source()
+        .unwrap()
+        .downcast_ref::<DeclarationClash>()
+        .unwrap();
     assert_eq!(
         clash.to_string(),
         "the change kind 4 is declared twice: as repository by kernel and as channel by \
@@ -67,7 +71,7 @@ async fn what_no_crate_declares_is_neither_emitted_nor_cached() {
     assert_eq!(error.reason, Reason::Internal);
     let why = error.source().unwrap().to_string();
     assert_eq!(why, "no crate declares the event channel_released");
-    let cache: Result<Cache<i64, i64>> = process.kernel.cache(CHANNELS);
+    let cache: Result<ReadCache<i64, i64>> = process.kernel.cache(CHANNELS);
     let why = cache.unwrap_err().source().unwrap().to_string();
     assert_eq!(why, "no crate declares the cache channels");
     process.stop().await;
@@ -99,11 +103,11 @@ async fn a_consumer_reads_the_payloads_of_the_type_that_it_asks_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_declared_kind_ends_what_was_cached_of_its_subject_only() {
     let process = Process::declaring(declarations()).await.unwrap();
-    let cache: Cache<i64, i64> = process.kernel.cache(CHANNELS).unwrap();
+    let cache: ReadCache<i64, i64> = process.kernel.cache(CHANNELS).unwrap();
     let op = process.op();
     for repository in [1, 2] {
         let mark = op.mark(&CHANNEL.subject(repository, "stable"));
-        cache.put(&repository, op.position(), Loaded::new(7, [mark]));
+        cache.put(&repository, op.position(), LoadedValue::new(7, [mark]));
     }
     op.transaction((), |tx, _op, ()| {
         Box::pin(async move { Ok(tx.change(CHANNEL.change_of(1, 9, "stable")).await?) })
@@ -112,7 +116,7 @@ async fn a_change_of_a_declared_kind_ends_what_was_cached_of_its_subject_only() 
     .unwrap();
     // Whether the log has been polled lately is no matter here.
     let now = process.kernel.clock().elapsed();
-    assert_eq!(cache.get(&1, now), Got::Miss);
-    assert_ne!(cache.get(&2, now), Got::Miss);
+    assert_eq!(cache.get(&1, now), Lookup::Miss);
+    assert_ne!(cache.get(&2, now), Lookup::Miss);
     process.stop().await;
 }

@@ -10,7 +10,7 @@ use seawall_types::{Error, Reason};
 use super::{Process, eventually, store};
 use crate::catalog::events::UserCreated;
 use crate::events::store::EVENT_INSERT;
-use crate::events::{self, Consumer, Ended, EventType};
+use crate::events::{self, Consumer, DeliveryEnd, EventType};
 use crate::{Feature, maintenance};
 
 /// Of a release to come.
@@ -48,14 +48,14 @@ async fn happens(process: &Process, kind: i64) -> i64 {
     write(process, kind, payload.into()).await
 }
 
-async fn hold(process: &Process, consumer: &Consumer) -> Ended {
+async fn hold(process: &Process, consumer: &Consumer) -> DeliveryEnd {
     let held = events::hold(&process.kernel, consumer);
     let held = tokio::time::timeout(Duration::from_secs(20), held);
     held.await.expect("it stops before something").unwrap()
 }
 
 async fn everybody_has_heard(process: &Process) -> i64 {
-    events::heard_by_all(&process.op()).await.unwrap()
+    events::delivered_to_all(&process.op()).await.unwrap()
 }
 
 fn all(heard: &Heard) -> Vec<i64> {
@@ -70,7 +70,10 @@ async fn a_consumer_stops_before_a_kind_that_it_does_not_know_until_a_release_do
     let last = happens(&process, KNOWN).await;
     let (consumer, heard) = consumer("test");
     for _ in 0..3 {
-        assert_eq!(hold(&process, &consumer).await, Ended::Before(unknown));
+        assert_eq!(
+            hold(&process, &consumer).await,
+            DeliveryEnd::Before(unknown)
+        );
         assert_eq!(all(&heard), [first], "once, and nothing that is behind it");
         assert_eq!(everybody_has_heard(&process).await, unknown - 1);
     }
@@ -82,7 +85,7 @@ async fn a_consumer_stops_before_a_kind_that_it_does_not_know_until_a_release_do
     });
     teaching.await.unwrap();
     let end = happens(&process, UNKNOWN).await;
-    assert_eq!(hold(&process, &consumer).await, Ended::Before(end));
+    assert_eq!(hold(&process, &consumer).await, DeliveryEnd::Before(end));
     assert_eq!(all(&heard), [first, unknown, last]);
     process.stop().await;
 }
@@ -94,7 +97,10 @@ async fn a_known_kind_of_an_unknown_shape_is_waited_for_as_well() {
     let unknown = write(&process, KNOWN, r#"{"kind": {"of": "another"}}"#.into()).await;
     happens(&process, KNOWN).await;
     let (consumer, heard) = consumer("test");
-    assert_eq!(hold(&process, &consumer).await, Ended::Before(unknown));
+    assert_eq!(
+        hold(&process, &consumer).await,
+        DeliveryEnd::Before(unknown)
+    );
     assert_eq!(all(&heard), [first]);
     process.stop().await;
 }
@@ -104,7 +110,7 @@ async fn what_one_consumer_waits_for_is_no_matter_to_another() {
     let process = Process::new().await;
     let unknown = happens(&process, UNKNOWN).await;
     let (early, _) = consumer("early");
-    assert_eq!(hold(&process, &early).await, Ended::Before(unknown));
+    assert_eq!(hold(&process, &early).await, DeliveryEnd::Before(unknown));
     let failing = Consumer::new("failing", Lane::Background, |_op, _events| async {
         Err(Error::new(Reason::Internal, "ill"))
     });
@@ -118,7 +124,7 @@ async fn what_one_consumer_waits_for_is_no_matter_to_another() {
     let end = happens(&process, UNKNOWN).await;
     assert!(events::hold(&process.kernel, &failing).await.is_err());
     let (late, heard) = consumer("late");
-    assert_eq!(hold(&process, &late).await, Ended::Before(end));
+    assert_eq!(hold(&process, &late).await, DeliveryEnd::Before(end));
     assert_eq!(all(&heard), [unknown]);
     process.stop().await;
 }
@@ -131,10 +137,13 @@ async fn an_event_that_no_release_knows_is_passed_over_after_a_day() {
     let last = happens(&process, KNOWN).await;
     let (consumer, heard) = consumer("test");
     process.pass(DAY.saturating_sub(Duration::from_mins(1)));
-    assert_eq!(hold(&process, &consumer).await, Ended::Before(unknown));
+    assert_eq!(
+        hold(&process, &consumer).await,
+        DeliveryEnd::Before(unknown)
+    );
     process.pass(Duration::from_mins(2));
     let end = happens(&process, UNKNOWN).await;
-    assert_eq!(hold(&process, &consumer).await, Ended::Before(end));
+    assert_eq!(hold(&process, &consumer).await, DeliveryEnd::Before(end));
     assert_eq!(all(&heard), [first, last]);
     assert!(
         everybody_has_heard(&process).await >= last,
@@ -148,7 +157,7 @@ async fn a_server_that_was_down_for_days_hears_what_it_missed() {
     let process = Process::new().await;
     let (consumer, _) = consumer("test");
     let first = happens(&process, UNKNOWN).await;
-    assert_eq!(hold(&process, &consumer).await, Ended::Before(first));
+    assert_eq!(hold(&process, &consumer).await, DeliveryEnd::Before(first));
     let op = process.op();
     let teaching = op.transaction(first, |tx, _op, first| {
         let arguments = args![*first, KNOWN];
@@ -190,7 +199,10 @@ async fn a_cursor_is_known_as_followed_before_it_is_first_held() {
     assert_eq!(everybody_has_heard(&process).await, 0);
     let (consumer, _) = consumer("test");
     let unknown = happens(&process, UNKNOWN).await;
-    assert_eq!(hold(&process, &consumer).await, Ended::Before(unknown));
+    assert_eq!(
+        hold(&process, &consumer).await,
+        DeliveryEnd::Before(unknown)
+    );
     process.pass(3 * DAY);
     events::register(&process.op(), vec!["test"]).await.unwrap();
     assert_eq!(everybody_has_heard(&process).await, unknown - 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use seawall_meta::fixture::{Backend, damage};
+use seawall_meta::fixture::{DatabaseBackend, damage};
 use seawall_meta::{Args, Statement, args};
 use seawall_types::lane::Lane;
 use seawall_types::{Error, Reason};
@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 
 use super::{Process, eventually, store};
 use crate::Feature;
-use crate::jobs::{self, Job, Outcome, Schedule, Terms, Worker, Workers};
+use crate::jobs::{self, ClaimTerms, Job, JobOutcome, Schedule, Worker, Workers};
 use crate::start;
 
 /// Longer than any job is put off for, or claimed.
 const LONG: Duration = Duration::from_mins(11);
 
 /// Times that a test can wait for.
-const SOON: Terms = Terms {
+const SOON: ClaimTerms = ClaimTerms {
     lease: Duration::from_mins(1),
     beat: Duration::from_millis(5),
     retry: Duration::from_millis(5),
@@ -110,7 +110,7 @@ fn counting<J: Job>(runs: &Arc<AtomicU64>, fails: &Arc<AtomicBool>) -> Worker {
             if fails.load(Ordering::SeqCst) {
                 return Err(Error::new(Reason::Internal, "the disk is full"));
             }
-            Ok(Outcome::Again(Duration::from_mins(10)))
+            Ok(JobOutcome::Again(Duration::from_mins(10)))
         }
     })
 }
@@ -189,7 +189,7 @@ async fn a_renewal_that_fails_neither_ends_the_job_nor_counts() {
             async move {
                 begun.notify_one();
                 go.notified().await;
-                Ok(Outcome::Done)
+                Ok(JobOutcome::Done)
             }
         }
     });
@@ -240,7 +240,7 @@ async fn a_process_that_stood_still_takes_no_step_of_a_job_it_has_lost() {
                 }
                 op.sql().all(&store::JOBS, args![]).await?;
                 steps.fetch_add(10, Ordering::SeqCst);
-                Ok(Outcome::Again(LONG))
+                Ok(JobOutcome::Again(LONG))
             }
         }
     });
@@ -274,7 +274,7 @@ async fn a_job_that_another_worker_has_taken_over_is_stopped_here() {
                 begun.notify_one();
                 futures::future::pending::<()>().await;
                 drop(stopped);
-                Ok(Outcome::Done)
+                Ok(JobOutcome::Done)
             }
         }
     });
@@ -365,7 +365,7 @@ async fn a_recurring_job_runs_with_the_payload_of_the_release_that_runs_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_processes_one_runs_a_job() {
     let process = Process::new().await;
-    if process.database.backend() == Backend::Sqlite {
+    if process.database.backend() == DatabaseBackend::Sqlite {
         return process.stop().await; // One process has the file.
     }
     let (runs, fails) = (Arc::default(), Arc::default());

@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_meta::Meta;
-use seawall_meta::fixture::{Backend, TestClock, TestDatabase};
+use seawall_meta::fixture::{DatabaseBackend, TestClock, TestDatabase};
 use seawall_types::lane::Lane;
 use seawall_types::{Clock, Tasks};
 
 use crate::clock::SystemRandom;
 use crate::secrets::Secrets;
 use crate::tasks::Tracker;
-use crate::{Declarations, Feature, Kernel, MIGRATIONS, Op, Parts, Settings};
+use crate::{Declarations, Feature, Kernel, KernelParts, MIGRATIONS, Op, Settings};
 
 /// A process over a database of its own.
 struct Process {
@@ -47,7 +47,7 @@ impl Process {
     }
 
     async fn open(settings: Settings, declarations: Declarations) -> seawall_types::Result<Self> {
-        let backend = Backend::chosen().unwrap();
+        let backend = DatabaseBackend::chosen().unwrap();
         let database = TestDatabase::migrated(backend, &[MIGRATIONS])
             .await
             .unwrap();
@@ -63,7 +63,7 @@ impl Process {
         let config = seawall_blob::Config::default();
         let blobs =
             seawall_blob::Blobs::open(&config, place, tasks(), shared(), Arc::clone(&random) as _);
-        let parts = Parts {
+        let parts = KernelParts {
             meta,
             blobs: blobs.await.unwrap(),
             clock: shared(),

@@ -13,23 +13,24 @@ use http_body_util::BodyExt;
 use metrics::LocalRecorderGuard;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
-use seawall_meta::fixture::Standing;
+use seawall_meta::fixture::OpenTransaction;
 use seawall_meta::{Tx, args};
 use seawall_types::lane::Lane;
-use seawall_types::work::Spawn;
+use seawall_types::work::Spawner;
 use seawall_types::{Error, Millis, Reason, Result};
 use tokio::sync::Notify;
 
 use super::{Process, eventually, store};
 use crate::auth::{Identity, IdentitySource, Verifier};
 use crate::http::{
-    Access, Call, Deadline, Dispatcher, Journal, Line, Response, Route, RouteBuilder, Table,
+    AccessLog, AccessLogEntry, Call, Deadline, Dispatcher, Response, Route, RouteAccess,
+    RouteBuilder, RouteTable,
 };
 use crate::{Actor, Op, Origin};
 
 /// What the log says of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+struct RouteEntry {
     route: &'static str,
     status: u16,
     whole: bool,
@@ -37,11 +38,11 @@ struct Entry {
 }
 
 #[derive(Clone, Default)]
-struct Entries(Arc<Mutex<Vec<Entry>>>);
+struct Entries(Arc<Mutex<Vec<RouteEntry>>>);
 
-impl Journal for Entries {
-    fn note(&self, line: &Line<'_>) {
-        self.0.lock().push(Entry {
+impl AccessLog for Entries {
+    fn note(&self, line: &AccessLogEntry<'_>) {
+        self.0.lock().push(RouteEntry {
             route: line.route,
             status: line.status,
             whole: line.whole,
@@ -72,7 +73,7 @@ impl IdentitySource for Stumbling {
 }
 
 /// A process that serves routes which wait until they are let go on.
-struct Served {
+struct RequestOutcome {
     process: Process,
     dispatcher: Arc<Dispatcher>,
     entries: Entries,
@@ -128,7 +129,7 @@ fn fail() -> Result<Response> {
     Err(Error::new(Reason::Conflict, "no"))
 }
 
-impl Served {
+impl RequestOutcome {
     async fn new() -> Self {
         let recorder: &'static PrometheusRecorder =
             Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
@@ -136,7 +137,7 @@ impl Served {
         let process = Process::new().await;
         let gate = Arc::new(Notify::new());
         let entries = Entries::default();
-        let table = Table::new(routes(&gate), []).unwrap();
+        let table = RouteTable::new(routes(&gate), []).unwrap();
         let dispatcher = Dispatcher::new(
             Arc::clone(&process.kernel),
             table,
@@ -194,12 +195,12 @@ impl Served {
             .map_or(0, value)
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    fn entries(&self) -> Vec<RouteEntry> {
         self.entries.0.lock().clone()
     }
 
     /// Waits for the one entry of the log.
-    async fn entry(&self) -> Entry {
+    async fn entry(&self) -> RouteEntry {
         eventually("an entry in the log", async || !self.entries().is_empty()).await;
         let [entry] = self.entries().try_into().unwrap();
         entry
@@ -214,15 +215,15 @@ fn value(line: &str) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-type Handler = fn(Arc<Notify>, Call) -> BoxFuture<'static, Result<Response>>;
+type RouteHandler = fn(Arc<Notify>, Call) -> BoxFuture<'static, Result<Response>>;
 
 fn routes(gate: &Arc<Notify>) -> Vec<Route> {
     let short = |route: RouteBuilder| route.deadline(Deadline::Total(SHORT));
     let stream = |route: RouteBuilder| route.deadline(Deadline::Streaming(None));
     let plain = |route: RouteBuilder| route;
-    let both = |name, path, bounded: fn(RouteBuilder) -> RouteBuilder, handler: Handler| {
+    let both = |name, path, bounded: fn(RouteBuilder) -> RouteBuilder, handler: RouteHandler| {
         [Route::get(name, path), Route::put(name, path)].map(|route| {
-            let route = route.lane(Lane::Interactive).access(Access::Anyone);
+            let route = route.lane(Lane::Interactive).access(RouteAccess::Anyone);
             bounded(route).to(gate, handler)
         })
     };
@@ -257,12 +258,12 @@ fn routes(gate: &Arc<Notify>) -> Vec<Route> {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_during_a_put_is_logged_when_its_work_has_ended() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     served.hang_up(Method::PUT, "/wait").await;
     assert_eq!((served.seats(), served.entries().len()), (1, 0));
     served.gate.notify_one();
     let entry = served.entry().await;
-    let expected = Entry {
+    let expected = RouteEntry {
         route: "wait",
         status: 499,
         whole: false,
@@ -276,7 +277,7 @@ async fn a_client_that_hangs_up_during_a_put_is_logged_when_its_work_has_ended()
 
 #[tokio::test]
 async fn a_client_that_hangs_up_during_a_get_is_logged_and_counted() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     served.hang_up(Method::GET, "/wait").await;
     let entry = served.entry().await;
     assert_eq!((entry.status, entry.reads), (499, 0));
@@ -288,7 +289,7 @@ async fn a_client_that_hangs_up_during_a_get_is_logged_and_counted() {
 #[tokio::test]
 async fn what_goes_on_after_a_client_has_hung_up_keeps_its_seat() {
     for method in [Method::GET, Method::PUT] {
-        let served = Served::new().await;
+        let served = RequestOutcome::new().await;
         served.hang_up(method.clone(), "/leave").await;
         assert_eq!((served.seats(), served.entries().len()), (1, 0));
         served.gate.notify_one();
@@ -307,7 +308,7 @@ async fn what_goes_on_after_a_client_has_hung_up_keeps_its_seat() {
 #[tokio::test]
 async fn a_panic_leaves_one_entry() {
     for method in [Method::GET, Method::PUT] {
-        let served = Served::new().await;
+        let served = RequestOutcome::new().await;
         served.gate.notify_one();
         let answer = served.dispatch(method.clone(), "/fall").await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -317,7 +318,7 @@ async fn a_panic_leaves_one_entry() {
         assert_eq!(served.counted("fall", "5xx"), 1);
         served.process.stop().await;
     }
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     let request = Request::get("/wait").header("authorization", "x");
     let answer = served.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -329,7 +330,7 @@ async fn a_panic_leaves_one_entry() {
 
 #[tokio::test]
 async fn a_panic_after_the_client_has_hung_up_leaves_one_entry() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     served.hang_up(Method::PUT, "/fall").await;
     served.gate.notify_one();
     assert_eq!(served.entry().await.status, 499);
@@ -339,7 +340,7 @@ async fn a_panic_after_the_client_has_hung_up_leaves_one_entry() {
 
 #[tokio::test]
 async fn an_answer_is_logged_once_when_its_body_is_out_or_dropped() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     served.gate.notify_one();
     let answer = served.dispatch(Method::PUT, "/wait").await;
     assert_eq!((served.seats(), served.entries().len()), (1, 0));
@@ -386,7 +387,7 @@ async fn within<T>(answer: impl Future<Output = T>) -> T {
 
 #[tokio::test]
 async fn a_get_that_takes_too_long_is_answered_by_its_deadline_and_ends() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     cut_off(within(served.dispatch(Method::GET, "/late")).await).await;
     assert_eq!(served.entry().await.status, 503);
     served.idle().await;
@@ -400,7 +401,7 @@ async fn a_get_that_takes_too_long_is_answered_by_its_deadline_and_ends() {
 
 #[tokio::test]
 async fn a_change_that_takes_too_long_goes_on_behind_its_answer_and_keeps_its_seat() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     cut_off(within(served.dispatch(Method::PUT, "/late")).await).await;
     assert_eq!((served.seats(), served.entries().len()), (1, 0));
     served.gate.notify_one();
@@ -412,9 +413,9 @@ async fn a_change_that_takes_too_long_goes_on_behind_its_answer_and_keeps_its_se
 
 #[tokio::test]
 async fn a_change_of_a_row_that_another_holds_is_answered_by_its_deadline() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     let url = &served.process.database.url;
-    let standing = Standing::open(url, &[store::HOLD_INSTALLATION])
+    let standing = OpenTransaction::open(url, &[store::HOLD_INSTALLATION])
         .await
         .unwrap();
     cut_off(within(served.dispatch(Method::PUT, "/store")).await).await;
@@ -428,7 +429,7 @@ async fn a_change_of_a_row_that_another_holds_is_answered_by_its_deadline() {
 #[tokio::test]
 async fn the_time_in_which_a_body_is_waited_for_is_not_ours() {
     for method in [Method::GET, Method::PUT] {
-        let served = Served::new().await;
+        let served = RequestOutcome::new().await;
         let piece = async {
             tokio::time::sleep(3 * SHORT).await;
             Ok::<_, std::io::Error>("a piece")
@@ -444,7 +445,7 @@ async fn the_time_in_which_a_body_is_waited_for_is_not_ours() {
 
 #[tokio::test]
 async fn a_route_that_streams_has_no_total() {
-    let served = Served::new().await;
+    let served = RequestOutcome::new().await;
     let mut answer = served.dispatch(Method::PUT, "/stream");
     let waited = tokio::time::timeout(3 * SHORT, &mut answer).await;
     assert!(waited.is_err());

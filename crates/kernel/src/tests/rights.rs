@@ -18,11 +18,12 @@ use seawall_types::permission::{
 use super::Process;
 use super::store::{READABLE, REPOSITORY_IS};
 use crate::auth::{CredentialKind, Identity};
-use crate::catalog::rights::Reader;
+use crate::catalog::rights::CatalogReader;
 use crate::catalog::{listing, store};
-use crate::{Actor, Ceiling, Op, Origin, Settings, Who};
+use crate::{Actor, ActorIdentity, Ceiling, Op, Origin, Settings};
 
-/// So many users; the first is a superuser. As many namespaces are theirs, and as many are nobody's.
+/// So many users; the first is a superuser. As many namespaces are theirs, and as many are
+/// nobody's.
 const USERS: i64 = 4;
 /// So many repositories are in each namespace at most.
 const REPOSITORIES: usize = 3;
@@ -42,7 +43,7 @@ struct NewRepository {
 
 /// What is made: the repositories of each namespace, and the grants.
 #[derive(Debug)]
-struct World {
+struct Fixture {
     namespaces: Vec<Vec<NewRepository>>,
     /// (namespace, user, role)
     on_namespaces: Vec<(usize, i64, i64)>,
@@ -50,7 +51,7 @@ struct World {
     on_repositories: Vec<(usize, usize, i64, i64)>,
 }
 
-fn worlds() -> impl Strategy<Value = World> {
+fn worlds() -> impl Strategy<Value = Fixture> {
     let count = usize::try_from(USERS).unwrap() * 2;
     let states = &RepositoryState::ALL[..3];
     let repository = (
@@ -72,7 +73,7 @@ fn worlds() -> impl Strategy<Value = World> {
         prop::collection::vec((0..count, users.clone(), namespace_role), 0..10),
         prop::collection::vec((0..count, 0..REPOSITORIES, users, role), 0..16),
     )
-        .prop_map(|(namespaces, on_namespaces, on_repositories)| World {
+        .prop_map(|(namespaces, on_namespaces, on_repositories)| Fixture {
             namespaces,
             on_namespaces,
             on_repositories,
@@ -97,7 +98,7 @@ impl Process {
     }
 
     /// Makes a world in an empty database, in which ids are counted from one.
-    async fn make(&self, world: &World) {
+    async fn make(&self, world: &Fixture) {
         for user in 1..=USERS {
             let name = format!("user{user}");
             let arguments = args![PrincipalKind::User.code(), &name, user == 1];
@@ -129,7 +130,8 @@ impl Process {
                 made.push(id);
             }
             ids.push(made);
-            // In these tests the mark may say too much, as it may where a namespace is older than it.
+            // In these tests the mark may say too much, as it may where a namespace is older than
+            // it.
             let arguments = args![place, 1_i64];
             self.execute(&store::NAMESPACE_SHOWS_PUBLIC, arguments)
                 .await;
@@ -163,7 +165,7 @@ impl Process {
             credential_kind: CredentialKind::Password,
         };
         let known = |identity| Actor {
-            who: Who::Principal(Arc::new(identity)),
+            who: ActorIdentity::Principal(Arc::new(identity)),
             ceiling: Ceiling::Unlimited,
         };
         let users = (1..=USERS).map(|id| known(user(id)));
@@ -181,7 +183,7 @@ fn name_of(namespace: i64) -> String {
 }
 
 /// The names of all repositories of a world, each with whether it is one of images.
-fn names(world: &World) -> Vec<(RepositoryName, bool)> {
+fn names(world: &Fixture) -> Vec<(RepositoryName, bool)> {
     let mut names = Vec::new();
     for (place, repositories) in (1..).zip(&world.namespaces) {
         for (number, new) in (1..).zip(repositories) {
@@ -194,7 +196,7 @@ fn names(world: &World) -> Vec<(RepositoryName, bool)> {
 }
 
 /// Checks one world, asked by everybody.
-async fn check(process: &Process, world: &World) {
+async fn check(process: &Process, world: &Fixture) {
     let names = names(world);
     for op in process.callers() {
         let who = op.actor().name().to_owned();
@@ -207,7 +209,7 @@ async fn check(process: &Process, world: &World) {
                 of_kind.insert(name.as_canonical().to_owned());
             }
         }
-        let arguments = Reader::of(&op).args(args![]);
+        let arguments = CatalogReader::of(&op).args(args![]);
         let rows = op.sql().all(&READABLE, arguments).await.unwrap();
         let name = |row: &seawall_meta::Row| {
             let (namespace, path) = (row.text(0).unwrap(), row.text(1).unwrap());

@@ -2,7 +2,7 @@
 
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 use seawall_meta::arg;
-use seawall_meta::fixture::Backend;
+use seawall_meta::fixture::DatabaseBackend;
 
 use crate::catalog::rights::store::{readable, with_grants};
 
@@ -73,15 +73,15 @@ seawall_meta::statements! {
 /// Holds the installation's row, while its transaction stands.
 pub(super) const HOLD_INSTALLATION: &str = "UPDATE installation SET created_at = created_at + 1";
 
-/// What makes the queue refuse each change of a job, and what ends that. On SQLite the table stays: the driver's thread
-/// does not survive a statement whose table has gone since it was prepared.
-pub(super) fn refusal_of_updates(backend: Backend) -> [&'static str; 2] {
+/// What makes the queue refuse each change of a job, and what ends that. On SQLite the table stays:
+/// the driver's thread does not survive a statement whose table has gone since it was prepared.
+pub(super) fn refusal_of_updates(backend: DatabaseBackend) -> [&'static str; 2] {
     match backend {
-        Backend::Sqlite => [
+        DatabaseBackend::Sqlite => [
             "CREATE TRIGGER refusal BEFORE UPDATE ON job BEGIN SELECT RAISE(ABORT, 'refused'); END",
             "DROP TRIGGER refusal",
         ],
-        Backend::Postgres | Backend::Mariadb => [
+        DatabaseBackend::Postgres | DatabaseBackend::Mariadb => [
             "ALTER TABLE job RENAME TO job_away",
             "ALTER TABLE job_away RENAME TO job",
         ],

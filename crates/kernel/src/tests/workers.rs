@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::{Process, eventually};
 use crate::Feature;
-use crate::jobs::{self, Job, Outcome, Schedule, Worker};
+use crate::jobs::{self, Job, JobOutcome, Schedule, Worker};
 
 /// Work that runs until it is let go.
 #[derive(Serialize, Deserialize)]
@@ -45,12 +45,12 @@ async fn enqueue<J: Job>(process: &Process, job: J) {
 
 /// Tells when a job has begun, and lets it end.
 #[derive(Clone)]
-struct Door {
+struct Gate {
     begun: Arc<Semaphore>,
     go: Arc<Semaphore>,
 }
 
-impl Door {
+impl Gate {
     fn new() -> Self {
         Self {
             begun: Arc::new(Semaphore::new(0)),
@@ -68,7 +68,7 @@ impl Door {
                 if stays {
                     door.go.acquire().await.unwrap().forget();
                 }
-                Ok(Outcome::Done)
+                Ok(JobOutcome::Done)
             }
         })
     }
@@ -89,7 +89,7 @@ fn feature(workers: impl IntoIterator<Item = Worker>) -> Feature {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_runs_for_hours_holds_up_no_other_lane() {
     let process = Process::new().await;
-    let (slow, quick) = (Door::new(), Door::new());
+    let (slow, quick) = (Gate::new(), Gate::new());
     let workers = [
         slow.worker::<Mirror>(Lane::Background, true),
         quick.worker::<Errand>(Lane::Interactive, false),
@@ -106,7 +106,7 @@ async fn a_job_that_runs_for_hours_holds_up_no_other_lane() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_has_a_seat_in_its_lane_while_it_runs() {
     let process = Process::new().await;
-    let slow = Door::new();
+    let slow = Gate::new();
     let worker = slow.worker::<Mirror>(Lane::Interactive, true);
     process.start(&[feature([worker])]).await;
     let lanes = Arc::clone(process.kernel.lanes());
@@ -123,7 +123,7 @@ async fn a_job_has_a_seat_in_its_lane_while_it_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_runs_for_hours_holds_up_no_other_kind_of_its_lane() {
     let process = Process::new().await;
-    let (slow, quick) = (Door::new(), Door::new());
+    let (slow, quick) = (Gate::new(), Gate::new());
     let workers = [
         slow.worker::<Mirror>(Lane::Background, true),
         quick.worker::<Errand>(Lane::Background, false),
@@ -142,7 +142,7 @@ async fn a_job_that_runs_for_hours_holds_up_no_other_kind_of_its_lane() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recurring_job_waits_for_no_other_job() {
     let process = Process::new().await;
-    let (slow, again) = (Door::new(), Door::new());
+    let (slow, again) = (Gate::new(), Gate::new());
     let workers = [
         slow.worker::<Mirror>(Lane::Background, true),
         slow.worker::<Scan>(Lane::Background, true),
@@ -162,7 +162,7 @@ async fn a_recurring_job_waits_for_no_other_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_this_process_has_queued_starts_at_once() {
     let process = Process::new().await;
-    let quick = Door::new();
+    let quick = Gate::new();
     let worker = quick.worker::<Errand>(Lane::Background, false);
     process.start(&[feature([worker])]).await;
     let errands = async {

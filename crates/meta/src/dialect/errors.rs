@@ -2,7 +2,7 @@
 
 use sqlx::Error as Driver;
 
-use super::Dialect;
+use super::SqlDialect;
 use crate::error::Error;
 
 /// A classified error and what follows from it.
@@ -26,7 +26,7 @@ impl From<Error> for Failure {
 }
 
 #[derive(Clone, Copy)]
-enum Class {
+enum ErrorClass {
     Unique,
     ForeignKey,
     /// Another transaction stood in the way; a repetition helps.
@@ -41,15 +41,15 @@ enum Class {
 }
 
 /// Puts a driver's error into our words.
-pub(crate) fn classify(dialect: Dialect, error: &Driver) -> Failure {
+pub(crate) fn classify(dialect: SqlDialect, error: &Driver) -> Failure {
     let Driver::Database(database) = error else {
         return transport(error);
     };
     let code = database.code().unwrap_or_default();
     let class = match dialect {
-        Dialect::Sqlite => sqlite(code.parse().unwrap_or(0)),
-        Dialect::Postgres => postgres(&code),
-        Dialect::Mysql => mysql(
+        SqlDialect::Sqlite => sqlite(code.parse().unwrap_or(0)),
+        SqlDialect::Postgres => postgres(&code),
+        SqlDialect::Mysql => mysql(
             database
                 .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
                 .map_or(0, sqlx::mysql::MySqlDatabaseError::number),
@@ -72,84 +72,86 @@ pub(crate) fn already_changed(error: &Driver) -> bool {
 
 fn transport(error: &Driver) -> Failure {
     let class = match error {
-        Driver::Io(_) | Driver::Tls(_) | Driver::Protocol(_) | Driver::WorkerCrashed => Class::Lost,
-        Driver::PoolTimedOut | Driver::PoolClosed => Class::Refused,
+        Driver::Io(_) | Driver::Tls(_) | Driver::Protocol(_) | Driver::WorkerCrashed => {
+            ErrorClass::Lost
+        }
+        Driver::PoolTimedOut | Driver::PoolClosed => ErrorClass::Refused,
         Driver::ColumnDecode { .. } | Driver::Decode(_) | Driver::ColumnIndexOutOfBounds { .. } => {
             return Error::Decode(error.to_string()).into();
         }
         Driver::Configuration(_) => return Error::Configuration(error.to_string()).into(),
-        _ => Class::Other,
+        _ => ErrorClass::Other,
     };
     failure(class, error.to_string())
 }
 
-fn failure(class: Class, text: String) -> Failure {
-    let retry = matches!(class, Class::Conflict);
+fn failure(class: ErrorClass, text: String) -> Failure {
+    let retry = matches!(class, ErrorClass::Conflict);
     // A server that became a standby refuses writes for ever; a new connection may find the new
     // primary.
-    let lost = matches!(class, Class::Lost | Class::ReadOnly);
+    let lost = matches!(class, ErrorClass::Lost | ErrorClass::ReadOnly);
     let error = match class {
-        Class::Unique => Error::Unique(text),
-        Class::ForeignKey => Error::ForeignKey(text),
-        Class::Conflict => Error::Busy(text),
-        Class::Refused | Class::Lost => Error::Unavailable(text),
-        Class::ReadOnly => Error::ReadOnly(text),
-        Class::Full => Error::Full(text),
-        Class::Corrupt => Error::Corrupt(text),
-        Class::Other => Error::Other(text),
+        ErrorClass::Unique => Error::Unique(text),
+        ErrorClass::ForeignKey => Error::ForeignKey(text),
+        ErrorClass::Conflict => Error::Busy(text),
+        ErrorClass::Refused | ErrorClass::Lost => Error::Unavailable(text),
+        ErrorClass::ReadOnly => Error::ReadOnly(text),
+        ErrorClass::Full => Error::Full(text),
+        ErrorClass::Corrupt => Error::Corrupt(text),
+        ErrorClass::Other => Error::Other(text),
     };
     Failure { error, retry, lost }
 }
 
 /// Extended result codes; the low byte is the primary one.
-fn sqlite(code: i32) -> Class {
+fn sqlite(code: i32) -> ErrorClass {
     match (code, code & 0xFF) {
-        (1555 | 2067 | 2579, _) => Class::Unique,
-        (787, _) => Class::ForeignKey,
-        (_, 5 | 6) => Class::Conflict,
-        (_, 8) => Class::ReadOnly,
-        (_, 9) => Class::Refused,
-        (_, 10 | 14) => Class::Lost,
-        (_, 11 | 26) => Class::Corrupt,
-        (_, 13) => Class::Full,
-        _ => Class::Other,
+        (1555 | 2067 | 2579, _) => ErrorClass::Unique,
+        (787, _) => ErrorClass::ForeignKey,
+        (_, 5 | 6) => ErrorClass::Conflict,
+        (_, 8) => ErrorClass::ReadOnly,
+        (_, 9) => ErrorClass::Refused,
+        (_, 10 | 14) => ErrorClass::Lost,
+        (_, 11 | 26) => ErrorClass::Corrupt,
+        (_, 13) => ErrorClass::Full,
+        _ => ErrorClass::Other,
     }
 }
 
-fn postgres(state: &str) -> Class {
+fn postgres(state: &str) -> ErrorClass {
     match state {
-        "23505" => Class::Unique,
-        "23503" | "23001" => Class::ForeignKey,
+        "23505" => ErrorClass::Unique,
+        "23503" | "23001" => ErrorClass::ForeignKey,
         // Serialization failure, deadlock, lock not available in time.
-        "40001" | "40P01" | "55P03" => Class::Conflict,
+        "40001" | "40P01" | "55P03" => ErrorClass::Conflict,
         // A standby, or a primary that became one while we were connected: this connection helps no
         // more.
-        "25006" => Class::ReadOnly,
-        "53100" => Class::Full,
-        "XX001" | "XX002" => Class::Corrupt,
+        "25006" => ErrorClass::ReadOnly,
+        "53100" => ErrorClass::Full,
+        "XX001" | "XX002" => ErrorClass::Corrupt,
         // Statement cancelled by its timeout, too many connections, out of memory.
-        "57014" | "53000" | "53200" | "53300" | "53400" => Class::Refused,
+        "57014" | "53000" | "53200" | "53300" | "53400" => ErrorClass::Refused,
         // Terminated, idle in transaction for too long, shutting down or starting up.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Class::Lost,
-        _ if state.starts_with("08") => Class::Lost,
-        _ => Class::Other,
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => ErrorClass::Lost,
+        _ if state.starts_with("08") => ErrorClass::Lost,
+        _ => ErrorClass::Other,
     }
 }
 
-fn mysql(number: u16) -> Class {
+fn mysql(number: u16) -> ErrorClass {
     match number {
-        1062 | 1586 => Class::Unique,
-        1216 | 1217 | 1451 | 1452 => Class::ForeignKey,
+        1062 | 1586 => ErrorClass::Unique,
+        1216 | 1217 | 1451 | 1452 => ErrorClass::ForeignKey,
         // Record changed since it was read (MariaDB 11), lock wait timeout, deadlock, NOWAIT.
-        1020 | 1205 | 1213 | 3572 => Class::Conflict,
-        1290 | 1792 | 1836 | 3100 => Class::ReadOnly,
-        1021 | 1114 => Class::Full,
-        1034 | 1712 => Class::Corrupt,
+        1020 | 1205 | 1213 | 3572 => ErrorClass::Conflict,
+        1290 | 1792 | 1836 | 3100 => ErrorClass::ReadOnly,
+        1021 | 1114 => ErrorClass::Full,
+        1034 | 1712 => ErrorClass::Corrupt,
         // Too many connections, query interrupted, statement timeouts of both products, out of
         // memory.
-        1037 | 1038 | 1040 | 1041 | 1203 | 1226 | 1317 | 1969 | 3024 => Class::Refused,
+        1037 | 1038 | 1040 | 1041 | 1203 | 1226 | 1317 | 1969 | 3024 => ErrorClass::Refused,
         // Server shutdown, connection killed, idle transaction ended, network errors.
-        1053 | 1077 | 1079 | 1080 | 1152..=1161 | 1927 | 4031 => Class::Lost,
-        _ => Class::Other,
+        1053 | 1077 | 1079 | 1080 | 1152..=1161 | 1927 | 4031 => ErrorClass::Lost,
+        _ => ErrorClass::Other,
     }
 }

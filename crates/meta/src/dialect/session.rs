@@ -3,13 +3,13 @@
 //! Timeouts are the database's own, so that a statement ends there, too, when its caller has gone.
 //! SQLite's settings are connect options (`pools.rs`).
 
-use super::{Dialect, Flavour, seconds};
+use super::{ServerProduct, SqlDialect, seconds};
 use crate::config::Config;
 
-impl Dialect {
+impl SqlDialect {
     /// What a new session of a server is told, one statement each. SQLite's settings are connect
     /// options.
-    pub(crate) fn session(self, config: &Config, flavour: Flavour) -> Vec<String> {
+    pub(crate) fn session(self, config: &Config, flavour: ServerProduct) -> Vec<String> {
         let statement = config.statement_timeout_ms;
         let lock = config.lock_timeout_ms;
         let idle = config.idle_in_transaction_timeout_ms;
@@ -24,7 +24,7 @@ impl Dialect {
             ],
             Self::Mysql => {
                 let lock = seconds(lock);
-                let timeouts = if flavour == Flavour::Mysql {
+                let timeouts = if flavour == ServerProduct::Mysql {
                     format!("max_execution_time = {statement}")
                 } else {
                     let (statement, idle) = (seconds(statement), seconds(idle));
@@ -53,7 +53,9 @@ mod tests {
             lock_timeout_ms: 1,
             ..Config::default()
         };
-        let session = Dialect::Mysql.session(&config, Flavour::MariaDb).join(";");
+        let session = SqlDialect::Mysql
+            .session(&config, ServerProduct::MariaDb)
+            .join(";");
         assert!(
             session.contains("innodb_lock_wait_timeout = 1,"),
             "{session}"

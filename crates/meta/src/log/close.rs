@@ -42,12 +42,12 @@ pub(super) async fn close(meta: &Meta, table: &'static LogTable, ids: &[i64]) {
 }
 
 async fn void(meta: &Meta, table: &'static LogTable, ids: &[i64]) -> Result<(), Error> {
-    void_here(meta, table, ids)
+    close_locally(meta, table, ids)
         .await
         .map_err(|failure| failure.error)
 }
 
-async fn void_here(meta: &Meta, table: &'static LogTable, ids: &[i64]) -> Result<(), Failure> {
+async fn close_locally(meta: &Meta, table: &'static LogTable, ids: &[i64]) -> Result<(), Failure> {
     let shared = &meta.shared;
     let dialect = shared.pools.dialect();
     let rendered = table.void.for_len(dialect, ids.len())?;

@@ -18,7 +18,7 @@ use crate::args::{Args, list};
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 use crate::row::Row;
-use crate::session::{Session, Timed};
+use crate::session::{Session, TimedRows};
 use crate::statement::{SIZES, Statement};
 
 /// Rows read at most per poll, apart from those that fill holes.
@@ -45,7 +45,7 @@ pub struct LogRow {
 
 /// What a poll found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Poll {
+pub struct PollOutcome {
     /// Rows not seen before. Not in the order of their ids when a commit was overtaken.
     pub rows: Vec<LogRow>,
     /// Every id up to this one has been seen: the position to store or to tell others.
@@ -130,19 +130,19 @@ impl Follower {
 
     /// Looks once. An error leaves the position as it was; a database that takes no writes is an
     /// error, since a standby may lag behind what was acknowledged.
-    pub async fn poll(&mut self) -> Result<Poll> {
+    pub async fn poll(&mut self) -> Result<PollOutcome> {
         let found = self.find().await;
         if matches!(found, Err(Error::ReadOnly(_))) {
-            self.meta.shared.saw_standby();
+            self.meta.shared.observe_standby();
         }
         found
     }
 
-    async fn find(&mut self) -> Result<Poll> {
+    async fn find(&mut self) -> Result<PollOutcome> {
         if std::mem::take(&mut self.changed) {
             return Ok(self.history_changed());
         }
-        let mut look = Look {
+        let mut look = PollQuery {
             session: self.session(),
             began: None,
         };
@@ -163,7 +163,7 @@ impl Follower {
         let (page, asked) = look.ask(self.table.page, args).await?;
         if self.apart && !page.is_empty() {
             // Before anything is told of what was found: who reads it then must read it there.
-            self.meta.shared.saw_primary();
+            self.meta.shared.observe_primary();
         }
         // Asked for last, so that it covers whatever was pruned before any of these questions.
         let floor = page.first().map_or(0, |entry| entry.floor);
@@ -187,14 +187,14 @@ impl Follower {
         Ok(poll)
     }
 
-    async fn begin_again(&mut self) -> Result<Poll> {
+    async fn begin_again(&mut self) -> Result<PollOutcome> {
         let floor = self.meta.log_floor(self.table).await?;
         self.restart(floor);
         Ok(self.history_changed())
     }
 
     /// Whether the anchors that the page does not begin with are there.
-    async fn other_anchors(&self, look: &mut Look) -> Result<bool> {
+    async fn other_anchors(&self, look: &mut PollQuery) -> Result<bool> {
         let others: Vec<(i64, i64)> = self
             .anchors
             .iter()
@@ -215,7 +215,7 @@ impl Follower {
     }
 
     /// Rows that fill holes, and whether there may be more of them than one poll takes.
-    async fn fillings(&self, look: &mut Look) -> Result<(Vec<Entry>, bool)> {
+    async fn fillings(&self, look: &mut PollQuery) -> Result<(Vec<Entry>, bool)> {
         let holes: Vec<(i64, i64)> = self.holes.ranges().collect();
         let mut filled = Vec::new();
         for asked in holes.chunks(RANGES) {
@@ -229,7 +229,7 @@ impl Follower {
         Ok((filled, false))
     }
 
-    async fn within(&self, look: &mut Look, ranges: &[(i64, i64)]) -> Result<Vec<Entry>> {
+    async fn within(&self, look: &mut PollQuery, ranges: &[(i64, i64)]) -> Result<Vec<Entry>> {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
@@ -255,7 +255,7 @@ impl Follower {
 
     fn session(&self) -> Session {
         if self.apart {
-            self.meta.session_apart()
+            self.meta.dedicated_session()
         } else {
             self.meta.own_session()
         }
@@ -267,9 +267,9 @@ impl Follower {
         self.holes.clear();
     }
 
-    fn history_changed(&self) -> Poll {
+    fn history_changed(&self) -> PollOutcome {
         let (low_water, high_water) = (self.low_water(), self.highest);
-        Poll {
+        PollOutcome {
             rows: Vec::new(),
             low_water,
             high_water,
@@ -279,7 +279,7 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, anchored: bool, filled: Vec<Entry>, page: Vec<Entry>) -> Poll {
+    fn take(&mut self, anchored: bool, filled: Vec<Entry>, page: Vec<Entry>) -> PollOutcome {
         let now = self.meta.shared.clock.elapsed();
         let more = page.len() > PAGE;
         let mut rows = Vec::new();
@@ -308,7 +308,7 @@ impl Follower {
             self.anchors = anchors;
         }
         let (low_water, high_water) = (self.low_water(), self.highest);
-        Poll {
+        PollOutcome {
             rows,
             low_water,
             high_water,
@@ -338,20 +338,20 @@ impl Follower {
 }
 
 /// The questions of one poll.
-struct Look {
+struct PollQuery {
     session: Session,
     /// Since when there was a connection for the first of them.
     began: Option<Duration>,
 }
 
-impl Look {
+impl PollQuery {
     /// What was found, and since when there was a connection to ask on.
     async fn ask(
         &mut self,
         statement: &'static Statement,
         args: Args,
     ) -> Result<(Vec<Entry>, Duration)> {
-        let Timed { rows, since } = self.session.timed(statement, args).await?;
+        let TimedRows { rows, since } = self.session.timed(statement, args).await?;
         self.began.get_or_insert(since);
         Ok((read(rows)?, since))
     }

@@ -34,7 +34,7 @@ impl Meta {
     /// starts here.
     pub async fn log_floor(&self, table: &'static LogTable) -> Result<i64> {
         let row = self
-            .session_apart()
+            .dedicated_session()
             .optional(&FLOOR, args![table.name])
             .await?;
         row.map_or(Ok(0), |row| row.int(0))

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 
-use super::step::{Item, Release, expand};
+use super::step::{BinaryRelease, OrderedStep, expand};
 use crate::args::Args;
 use crate::bind::arg;
 use crate::connection::Connection;
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::row::Row;
-use crate::shared::Shared;
+use crate::shared::SharedDatabase;
 use crate::statement::Statement;
 use crate::{args, pools, random};
 
@@ -25,13 +25,13 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A row of the history.
-pub(super) struct Booked {
+pub(super) struct AppliedStep {
     pub(super) name: String,
     pub(super) applied: bool,
     checksum: i64,
 }
 
-pub(super) type History = BTreeMap<(String, i64), Booked>;
+pub(super) type MigrationHistory = BTreeMap<(String, i64), AppliedStep>;
 
 const CREATE_HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (owner {name} NOT NULL, \
     number {bigint} NOT NULL, name {name} NOT NULL, applied_at {bigint}, checksum {bigint} NOT NULL, \
@@ -64,9 +64,9 @@ crate::statements! {
 
 /// Applies what is missing, as soon as nobody else does.
 pub(super) async fn apply(
-    shared: &Shared,
-    items: &[Item],
-    release: Release,
+    shared: &SharedDatabase,
+    items: &[OrderedStep],
+    release: BinaryRelease,
 ) -> Result<Vec<String>, Failure> {
     let begun = shared.clock.elapsed();
     loop {
@@ -74,7 +74,7 @@ pub(super) async fn apply(
         let mut connection = pools::connect(&shared.address, &shared.config).await?;
         if lock(&mut connection, shared).await? {
             // The lock is ours: from here on, steps may take as long as their tables are large.
-            connection.be_patient();
+            connection.lift_answer_limit();
             let applied = apply_locked(&mut connection, shared, items, release).await;
             connection.finish().await;
             return applied;
@@ -87,7 +87,7 @@ pub(super) async fn apply(
     }
 }
 
-async fn lock(connection: &mut Connection, shared: &Shared) -> Result<bool, Failure> {
+async fn lock(connection: &mut Connection, shared: &SharedDatabase) -> Result<bool, Failure> {
     let dialect = shared.pools.dialect();
     for setting in dialect.session(&shared.config, shared.server.flavour) {
         connection.command(&setting).await?;
@@ -107,9 +107,9 @@ async fn lock(connection: &mut Connection, shared: &Shared) -> Result<bool, Fail
 
 async fn apply_locked(
     connection: &mut Connection,
-    shared: &Shared,
-    items: &[Item],
-    release: Release,
+    shared: &SharedDatabase,
+    items: &[OrderedStep],
+    release: BinaryRelease,
 ) -> Result<Vec<String>, Failure> {
     let dialect = shared.pools.dialect();
     for table in [CREATE_HISTORY, CREATE_COMPAT] {
@@ -140,8 +140,8 @@ async fn apply_locked(
 /// who wait behind it, and is tried again.
 async fn apply_patiently(
     connection: &mut Connection,
-    shared: &Shared,
-    item: &Item,
+    shared: &SharedDatabase,
+    item: &OrderedStep,
 ) -> Result<bool, Failure> {
     let begun = shared.clock.elapsed();
     let online = item.step.index().is_some();
@@ -166,8 +166,8 @@ async fn apply_patiently(
 /// Applies one step unless it was applied.
 async fn apply_step(
     connection: &mut Connection,
-    shared: &Shared,
-    item: &Item,
+    shared: &SharedDatabase,
+    item: &OrderedStep,
 ) -> Result<bool, Failure> {
     let dialect = shared.pools.dialect();
     let sql = item.step.render(dialect)?;
@@ -224,7 +224,7 @@ async fn apply_step(
 /// no read, and "if not exists" would be content with it.
 async fn drop_unfinished(
     connection: &mut Connection,
-    dialect: Dialect,
+    dialect: SqlDialect,
     index: &str,
 ) -> Result<(), Failure> {
     let Some((question, removal)) = dialect.unfinished_index(index) else {
@@ -239,7 +239,7 @@ async fn drop_unfinished(
 async fn finish_step(
     connection: &mut Connection,
     changed: Result<bool, Failure>,
-    item: &Item,
+    item: &OrderedStep,
 ) -> Result<bool, Failure> {
     match changed {
         Ok(_) => connection.command("COMMIT").await.map(|()| true),
@@ -250,14 +250,14 @@ async fn finish_step(
     }
 }
 
-fn named(failure: Failure, item: &Item) -> Failure {
+fn named(failure: Failure, item: &OrderedStep) -> Failure {
     match failure.error {
         Error::Other(text) => Error::Other(format!("migration {}: {text}", item.label())).into(),
         _ => failure,
     }
 }
 
-async fn now(connection: &mut Connection, dialect: Dialect) -> Result<i64, Failure> {
+async fn now(connection: &mut Connection, dialect: SqlDialect) -> Result<i64, Failure> {
     let rows = connection
         .ask(&format!("SELECT {}", dialect.clock()))
         .await?;
@@ -277,11 +277,11 @@ pub(super) async fn has_history(connection: &mut Connection) -> bool {
 
 pub(super) async fn history(
     connection: &mut Connection,
-    shared: &Shared,
-) -> Result<History, Failure> {
+    shared: &SharedDatabase,
+) -> Result<MigrationHistory, Failure> {
     let rows = fetch(connection, shared, &HISTORY).await?;
     let booked = |row: Row| -> Result<_> {
-        let booked = Booked {
+        let booked = AppliedStep {
             name: row.string(2)?,
             applied: row.opt_int(3)?.is_some(),
             checksum: row.int(4)?,
@@ -291,14 +291,17 @@ pub(super) async fn history(
     Ok(rows.into_iter().map(booked).collect::<Result<_>>()?)
 }
 
-pub(super) async fn oldest(connection: &mut Connection, shared: &Shared) -> Result<i64, Failure> {
+pub(super) async fn oldest(
+    connection: &mut Connection,
+    shared: &SharedDatabase,
+) -> Result<i64, Failure> {
     let rows = fetch(connection, shared, &COMPAT).await?;
     Ok(rows.first().map_or(Ok(0), |row| row.int(0))?)
 }
 
 async fn fetch(
     connection: &mut Connection,
-    shared: &Shared,
+    shared: &SharedDatabase,
     statement: &'static Statement,
 ) -> Result<Vec<Row>, Failure> {
     let rendered = statement.for_len(shared.pools.dialect(), 0)?;
@@ -308,7 +311,7 @@ async fn fetch(
 
 async fn execute(
     connection: &mut Connection,
-    shared: &Shared,
+    shared: &SharedDatabase,
     statement: &'static Statement,
     args: Args,
 ) -> Result<(), Failure> {

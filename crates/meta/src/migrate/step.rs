@@ -1,6 +1,6 @@
 //! Migration steps: their numbers, their text in each dialect, and what a history knows them by.
 
-use crate::dialect::Dialect;
+use crate::dialect::SqlDialect;
 use crate::error::{Error, Result};
 
 /// The steps of one owner (a crate), in order.
@@ -9,12 +9,12 @@ pub struct Migrations {
     /// Whose they are; the prefix of the tables mostly.
     pub owner: &'static str,
     /// In the order of their numbers.
-    pub steps: &'static [Step],
+    pub steps: &'static [MigrationStep],
 }
 
 /// One step.
 #[derive(Debug, Clone, Copy)]
-pub struct Step {
+pub struct MigrationStep {
     /// `NNNN_verb_noun`.
     pub file: &'static str,
     /// One statement with type tokens.
@@ -23,14 +23,14 @@ pub struct Step {
 
 /// Which binary this is, for the check that release N and N+1 may run side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Release {
+pub struct BinaryRelease {
     /// The release number of this binary, counted up by one each release.
     pub number: i64,
     /// The oldest release that can still run on the schema that this binary makes.
     pub admits: i64,
 }
 
-impl Default for Release {
+impl Default for BinaryRelease {
     fn default() -> Self {
         Self {
             number: 1,
@@ -39,7 +39,7 @@ impl Default for Release {
     }
 }
 
-impl Step {
+impl MigrationStep {
     /// The number at the beginning of the file's name.
     pub fn number(&self) -> i64 {
         self.file
@@ -55,7 +55,7 @@ impl Step {
     }
 
     /// The statement in a dialect: comments gone, tokens replaced.
-    pub fn render(&self, dialect: Dialect) -> Result<String> {
+    pub fn render(&self, dialect: SqlDialect) -> Result<String> {
         expand(self.sql, dialect)
             .map_err(|what| Error::Configuration(format!("migration {}: {what}", self.file)))
     }
@@ -92,12 +92,12 @@ const ONLINE: &str = "{online}";
 
 /// One step among those of its owner.
 #[derive(Clone, Copy)]
-pub(super) struct Item {
+pub(super) struct OrderedStep {
     pub(super) owner: &'static str,
-    pub(super) step: Step,
+    pub(super) step: MigrationStep,
 }
 
-impl Item {
+impl OrderedStep {
     pub(super) fn key(&self) -> (String, i64) {
         (self.owner.to_owned(), self.step.number())
     }
@@ -108,7 +108,7 @@ impl Item {
 }
 
 /// Takes comments away and puts types in the place of tokens.
-pub(super) fn expand(sql: &str, dialect: Dialect) -> Result<String, String> {
+pub(super) fn expand(sql: &str, dialect: SqlDialect) -> Result<String, String> {
     let lines = sql
         .lines()
         .map(|line| line.split("--").next().unwrap_or_default());
@@ -149,35 +149,35 @@ mod tests {
         let sql =
             "-- why\nCREATE TABLE t (\n id {id}, -- {nonsense}\n n {name} NOT NULL\n) {table};\n";
         let check = |dialect| expand(sql, dialect).unwrap();
-        assert!(check(Dialect::Sqlite).ends_with("n TEXT NOT NULL\n) STRICT"));
-        assert!(check(Dialect::Postgres).ends_with(')'));
-        assert!(check(Dialect::Mysql).contains("VARBINARY(255) NOT NULL"));
-        assert!(!check(Dialect::Mysql).contains("nonsense"));
+        assert!(check(SqlDialect::Sqlite).ends_with("n TEXT NOT NULL\n) STRICT"));
+        assert!(check(SqlDialect::Postgres).ends_with(')'));
+        assert!(check(SqlDialect::Mysql).contains("VARBINARY(255) NOT NULL"));
+        assert!(!check(SqlDialect::Mysql).contains("nonsense"));
     }
 
     #[test]
     fn small_keyed_tables_and_partial_indexes_are_what_each_database_has() {
         let keyed = |dialect| expand("CREATE TABLE t (a {int}) {keyed}", dialect).unwrap();
-        assert!(keyed(Dialect::Sqlite).ends_with("STRICT, WITHOUT ROWID"));
-        assert!(keyed(Dialect::Postgres).ends_with(')'));
-        assert!(keyed(Dialect::Mysql).contains("InnoDB"));
+        assert!(keyed(SqlDialect::Sqlite).ends_with("STRICT, WITHOUT ROWID"));
+        assert!(keyed(SqlDialect::Postgres).ends_with(')'));
+        assert!(keyed(SqlDialect::Mysql).contains("InnoDB"));
         let given = |dialect| expand("CREATE INDEX i ON t (a, b) {given a}", dialect).unwrap();
-        assert!(given(Dialect::Sqlite).ends_with("(a, b) WHERE a IS NOT NULL"));
-        assert!(given(Dialect::Mysql).ends_with("(a, b)"));
+        assert!(given(SqlDialect::Sqlite).ends_with("(a, b) WHERE a IS NOT NULL"));
+        assert!(given(SqlDialect::Mysql).ends_with("(a, b)"));
         let dropped = |dialect| expand("DROP INDEX i {of t}", dialect).unwrap();
-        assert_eq!(dropped(Dialect::Postgres), "DROP INDEX i");
-        assert_eq!(dropped(Dialect::Mysql), "DROP INDEX i ON t");
+        assert_eq!(dropped(SqlDialect::Postgres), "DROP INDEX i");
+        assert_eq!(dropped(SqlDialect::Mysql), "DROP INDEX i ON t");
     }
 
     #[test]
     fn an_index_is_built_beside_writers_as_each_database_can() {
         let sql = "CREATE INDEX {online} t_by_a ON t (a)";
-        let step = Step {
+        let step = MigrationStep {
             file: "0001_index_t",
             sql,
         };
         assert_eq!(step.index(), Some("t_by_a"));
-        let texts = [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql]
+        let texts = [SqlDialect::Sqlite, SqlDialect::Postgres, SqlDialect::Mysql]
             .map(|dialect| expand(sql, dialect).unwrap());
         assert_eq!(texts[0], "CREATE INDEX IF NOT EXISTS t_by_a ON t (a)");
         assert_eq!(
@@ -188,12 +188,12 @@ mod tests {
             texts[2],
             "CREATE INDEX  t_by_a ON t (a) ALGORITHM=INPLACE LOCK=NONE"
         );
-        assert!(expand("ALTER TABLE t {online} ADD a {int}", Dialect::Sqlite).is_err());
+        assert!(expand("ALTER TABLE t {online} ADD a {int}", SqlDialect::Sqlite).is_err());
     }
 
     #[test]
     fn a_step_may_say_which_text_it_replaces() {
-        let step = Step {
+        let step = MigrationStep {
             file: "0001_fill_t",
             sql: "-- replaces -42\nUPDATE t SET a = 1 WHERE a IS NULL",
         };
@@ -203,14 +203,14 @@ mod tests {
 
     #[test]
     fn malformed_steps_are_refused() {
-        assert!(expand("CREATE TABLE t (a {wat})", Dialect::Sqlite).is_err());
-        assert!(expand("CREATE TABLE t (a {int", Dialect::Sqlite).is_err());
-        assert!(expand("DROP TABLE a; DROP TABLE b", Dialect::Sqlite).is_err());
+        assert!(expand("CREATE TABLE t (a {wat})", SqlDialect::Sqlite).is_err());
+        assert!(expand("CREATE TABLE t (a {int", SqlDialect::Sqlite).is_err());
+        assert!(expand("DROP TABLE a; DROP TABLE b", SqlDialect::Sqlite).is_err());
     }
 
     #[test]
     fn a_step_knows_its_number() {
-        let step = Step {
+        let step = MigrationStep {
             file: "0012_create_thing",
             sql: "",
         };

@@ -1,10 +1,11 @@
-//! What tests get: a database with the migrations applied, empty and of their own, though others had it before.
+//! What tests get: a database with the migrations applied, empty and of their own, though others
+//! had it before.
 
 use std::collections::BTreeSet;
 
 use sea_query::{Expr, Query};
-use seawall_meta::fixture::{Backend, TestDatabase, damage};
-use seawall_meta::{Change, Error, Migrations, Step, args, statements};
+use seawall_meta::fixture::{DatabaseBackend, TestDatabase, damage};
+use seawall_meta::{Change, Error, MigrationStep, Migrations, args, statements};
 
 use crate::Fixture;
 
@@ -12,11 +13,11 @@ use crate::Fixture;
 static NOTES: Migrations = Migrations {
     owner: "notes",
     steps: &[
-        Step {
+        MigrationStep {
             file: "0001_create_book",
             sql: "CREATE TABLE book (name {name} NOT NULL PRIMARY KEY) {table}",
         },
-        Step {
+        MigrationStep {
             file: "0002_create_note",
             sql: "CREATE TABLE note (id {id}, book {name} NOT NULL, \
                   FOREIGN KEY (book) REFERENCES book (name)) {table}",
@@ -58,7 +59,7 @@ async fn use_up(database: TestDatabase, round: u32) {
     damage(&fixture.database.url, &statements).await.unwrap();
 }
 
-async fn every_test_finds_an_empty_database_of_its_own(backend: Backend) {
+async fn every_test_finds_an_empty_database_of_its_own(backend: DatabaseBackend) {
     if !backend.is_available() {
         return;
     }
@@ -72,7 +73,7 @@ async fn every_test_finds_an_empty_database_of_its_own(backend: Backend) {
             use_up(database, round).await;
         }
         // Where databases are not used again, two rounds show it all.
-        if again > 2 || (backend != Backend::Mariadb && round == 1) {
+        if again > 2 || (backend != DatabaseBackend::Mariadb && round == 1) {
             return;
         }
     }
@@ -81,15 +82,15 @@ async fn every_test_finds_an_empty_database_of_its_own(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite() {
-    every_test_finds_an_empty_database_of_its_own(Backend::Sqlite).await;
+    every_test_finds_an_empty_database_of_its_own(DatabaseBackend::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres() {
-    every_test_finds_an_empty_database_of_its_own(Backend::Postgres).await;
+    every_test_finds_an_empty_database_of_its_own(DatabaseBackend::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb() {
-    every_test_finds_an_empty_database_of_its_own(Backend::Mariadb).await;
+    every_test_finds_an_empty_database_of_its_own(DatabaseBackend::Mariadb).await;
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, Query};
-use seawall_meta::fixture::{Backend, TestTasks};
-use seawall_meta::{Config, Error, Expect, Meta, Session, arg, args, statements};
+use seawall_meta::fixture::{DatabaseBackend, TestTasks};
+use seawall_meta::{Config, Error, Expectation, Meta, Session, arg, args, statements};
 use seawall_types::{Clock as _, Context, Lane};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -86,7 +86,7 @@ on_every_database! {
                 matches!(written, Err(Error::Unavailable(_) | Error::Busy(_))),
                 "{written:?}"
             );
-            if !fixture.is(Backend::Sqlite) {
+            if !fixture.is(DatabaseBackend::Sqlite) {
                 let session = within(&fixture, &meta, soon);
                 let read = session.optional(&VALUE, args!["first"]);
                 let read = timeout(LONG, read).await.unwrap();
@@ -125,7 +125,7 @@ on_every_database! {
                 counted.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 // There is no such row, so that it is to be run again.
-                tx.send(&TOUCH, args!["absent"], Expect::ARow).await
+                tx.send(&TOUCH, args!["absent"], Expectation::ARow).await
             })
         });
         assert!(timeout(LONG, written).await.unwrap().is_err());

@@ -1,20 +1,21 @@
 //! What the embedded database promises when the power goes: a commit that returned is on the disk.
 
 use sea_query::{Expr, Query};
-use seawall_meta::fixture::Backend;
+use seawall_meta::fixture::DatabaseBackend;
 use seawall_meta::{Error, args, statements};
 
 use crate::Fixture;
 
 statements! {
-    /// With 2, which is FULL, the log is synced before a commit returns; in this mode 1 would not do.
+    /// With 2, which is FULL, the log is synced before a commit returns; in this mode 1 would not
+    /// do.
     SYNCHRONOUS: |_d| Query::select().expr(Expr::cust("synchronous")).from("pragma_synchronous");
     JOURNAL: |_d| Query::select().expr(Expr::cust("journal_mode")).from("pragma_journal_mode");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_database_syncs_every_commit() {
-    let fixture = Fixture::new(Backend::Sqlite).await;
+    let fixture = Fixture::new(DatabaseBackend::Sqlite).await;
     // The connection that writes is not one of those that read.
     let committed = fixture
         .session()

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, Query};
-use seawall_meta::fixture::Backend;
-use seawall_meta::log::{Follower, Poll};
+use seawall_meta::fixture::DatabaseBackend;
+use seawall_meta::log::{Follower, PollOutcome};
 use seawall_meta::{Args, CHANGES, Change, Error, Statement, arg, args, statements};
 use tokio::sync::Notify;
 
@@ -107,7 +107,7 @@ impl Slow {
     }
 }
 
-fn kinds(poll: &Poll) -> Vec<i64> {
+fn kinds(poll: &PollOutcome) -> Vec<i64> {
     poll.rows.iter().map(|row| row.kind).collect()
 }
 
@@ -129,8 +129,8 @@ on_every_database! {
     async fn rows_arrive_once_and_in_order(fixture: Fixture) {
         let mut follower = fixture.meta.changes(0).await.unwrap();
         let began = follower.poll().await.unwrap();
-        let began = Poll { began: Duration::ZERO, ..began };
-        assert_eq!(began, Poll::default());
+        let began = PollOutcome { began: Duration::ZERO, ..began };
+        assert_eq!(began, PollOutcome::default());
         let first = announce(&fixture, 1).await;
         let second = announce(&fixture, 2).await;
         let poll = follower.poll().await.unwrap();
@@ -166,7 +166,7 @@ on_every_database! {
     }
 
     async fn a_commit_that_was_overtaken_is_seen(fixture: Fixture) {
-        if fixture.is(Backend::Sqlite) {
+        if fixture.is(DatabaseBackend::Sqlite) {
             return; // One writer: nothing overtakes.
         }
         let mut follower = fixture.meta.changes(0).await.unwrap();
@@ -181,7 +181,7 @@ on_every_database! {
     }
 
     async fn a_hole_is_not_closed_while_its_transaction_lives(fixture: Fixture) {
-        if fixture.is(Backend::Sqlite) {
+        if fixture.is(DatabaseBackend::Sqlite) {
             return;
         }
         let mut follower = fixture.meta.changes(0).await.unwrap();
@@ -200,7 +200,7 @@ on_every_database! {
     }
 
     async fn a_hole_that_nobody_fills_is_closed(fixture: Fixture) {
-        if fixture.is(Backend::Sqlite) {
+        if fixture.is(DatabaseBackend::Sqlite) {
             return; // A rollback takes the ids back, too.
         }
         let mut follower = fixture.meta.changes(0).await.unwrap();
@@ -306,7 +306,8 @@ on_every_database! {
             let arguments = arguments.clone();
             Box::pin(async move { tx.execute(statement, arguments).await })
         });
-        // A transaction has taken an id, another one the next, and the reader has seen the second only.
+        // A transaction has taken an id, another one the next, and the reader has seen the second
+        // only.
         run(&DELETE, args![hole]).await.unwrap();
         let last = announce(&fixture, 2).await;
         let mut follower = fixture.meta.changes(0).await.unwrap();

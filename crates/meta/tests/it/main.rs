@@ -19,25 +19,25 @@ mod wal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_meta::fixture::{Backend, TestClock, TestDatabase, TestTasks};
-use seawall_meta::{Meta, Migrations, Session, Step};
+use seawall_meta::fixture::{DatabaseBackend, TestClock, TestDatabase, TestTasks};
+use seawall_meta::{Meta, MigrationStep, Migrations, Session};
 use seawall_types::{Context, Lane};
 
 /// Tables that the tests use.
 pub(crate) static TABLES: Migrations = Migrations {
     owner: "test",
     steps: &[
-        Step {
+        MigrationStep {
             file: "0001_create_test_value",
             sql: "CREATE TABLE test_value (id {id}, number {bigint}, small {int}, name {name}, \
                   wide {text}, narrow {bytes}, digest {digest}, body {blob}) {table}",
         },
-        Step {
+        MigrationStep {
             file: "0002_create_test_name",
             sql: "CREATE TABLE test_name (name {name} NOT NULL PRIMARY KEY, value {bigint} NOT NULL, \
                   changed_at {bigint} NOT NULL) {table}",
         },
-        Step {
+        MigrationStep {
             file: "0003_create_test_child",
             sql: "CREATE TABLE test_child (id {id}, name {name} NOT NULL, \
                   FOREIGN KEY (name) REFERENCES test_name (name)) {table}",
@@ -54,7 +54,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    pub(crate) async fn new(backend: Backend) -> Self {
+    pub(crate) async fn new(backend: DatabaseBackend) -> Self {
         let database = TestDatabase::migrated(backend, &[TABLES]).await.unwrap();
         Self::over(database).await
     }
@@ -76,7 +76,7 @@ impl Fixture {
         self.meta.session(Context::new(Lane::Push))
     }
 
-    pub(crate) fn is(&self, backend: Backend) -> bool {
+    pub(crate) fn is(&self, backend: DatabaseBackend) -> bool {
         self.database.backend() == backend
     }
 }
@@ -103,20 +103,20 @@ macro_rules! on_every_database {
         mod $name {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                super::$name($crate::Fixture::new($crate::Backend::Sqlite).await).await;
+                super::$name($crate::Fixture::new($crate::DatabaseBackend::Sqlite).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                if $crate::Backend::Postgres.is_available() {
-                    super::$name($crate::Fixture::new($crate::Backend::Postgres).await).await;
+                if $crate::DatabaseBackend::Postgres.is_available() {
+                    super::$name($crate::Fixture::new($crate::DatabaseBackend::Postgres).await).await;
                 }
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn mariadb() {
-                if $crate::Backend::Mariadb.is_available() {
-                    super::$name($crate::Fixture::new($crate::Backend::Mariadb).await).await;
+                if $crate::DatabaseBackend::Mariadb.is_available() {
+                    super::$name($crate::Fixture::new($crate::DatabaseBackend::Mariadb).await).await;
                 }
             }
         }

@@ -1,8 +1,10 @@
 //! Migrations are applied once, whoever applies them and wherever it stopped.
 
 use sea_query::{Expr, ExprTrait as _, Query};
-use seawall_meta::fixture::{Backend, TestDatabase};
-use seawall_meta::{Error, Migrations, Migrator, Release, Step, arg, args, statements};
+use seawall_meta::fixture::{DatabaseBackend, TestDatabase};
+use seawall_meta::{
+    BinaryRelease, Error, MigrationStep, Migrations, Migrator, arg, args, statements,
+};
 
 use crate::{Fixture, TABLES, on_every_database};
 
@@ -14,7 +16,7 @@ statements! {
 
 static EDITED: Migrations = Migrations {
     owner: "test",
-    steps: &[Step {
+    steps: &[MigrationStep {
         file: "0001_create_test_value",
         sql: "CREATE TABLE test_value (id {id}) {table}",
     }],
@@ -22,7 +24,7 @@ static EDITED: Migrations = Migrations {
 
 static BROKEN: Migrations = Migrations {
     owner: "broken",
-    steps: &[Step {
+    steps: &[MigrationStep {
         file: "0001_create_broken",
         sql: "CREATE TABLE broken (id {id}, wat WAT(,)) {table}",
     }],
@@ -59,7 +61,7 @@ on_every_database! {
     }
 
     async fn a_crash_before_the_bookkeeping_is_overcome(fixture: Fixture) {
-        if !fixture.is(Backend::Mariadb) {
+        if !fixture.is(DatabaseBackend::Mariadb) {
             return; // There, both are one transaction.
         }
         fixture.session().transaction::<_, Error, _>(|tx| {
@@ -83,7 +85,7 @@ on_every_database! {
 
     async fn the_schema_says_which_binaries_it_admits(fixture: Fixture) {
         let release = |number, admits| {
-            Migrator::new(&fixture.meta, &[TABLES]).release(Release { number, admits })
+            Migrator::new(&fixture.meta, &[TABLES]).release(BinaryRelease { number, admits })
         };
         release(4, 3).apply().await.unwrap();
         release(3, 2).check().await.unwrap();

@@ -4,9 +4,10 @@
 use std::sync::{Arc, Mutex};
 
 use sea_query::{Expr, ExprTrait as _, Func, Query};
-use seawall_meta::fixture::{Backend, damage};
+use seawall_meta::fixture::{DatabaseBackend, damage};
 use seawall_meta::{
-    Backfill, BackfillKey, Error, Migrations, Migrator, Step, arg, arg_limit, args, statements,
+    Backfill, BackfillKey, Error, MigrationStep, Migrations, Migrator, arg, arg_limit, args,
+    statements,
 };
 use tokio::sync::oneshot;
 
@@ -53,7 +54,7 @@ mod mariadb_only {
     }
 }
 
-static INDEX: Step = Step {
+static INDEX: MigrationStep = MigrationStep {
     file: "0004_index_test_name_by_value",
     sql: "CREATE INDEX {online} test_name_by_value ON test_name (value)",
 };
@@ -70,7 +71,7 @@ static WIDENED: Migrations = Migrations {
         TABLES.steps[1],
         TABLES.steps[2],
         INDEX,
-        Step {
+        MigrationStep {
             file: "0005_add_test_name_more",
             sql: "ALTER TABLE test_name ADD COLUMN more {bigint}",
         },
@@ -129,7 +130,7 @@ on_every_database! {
     }
 
     async fn an_index_that_is_not_valid_is_built_anew(fixture: Fixture) {
-        if !fixture.is(Backend::Postgres) {
+        if !fixture.is(DatabaseBackend::Postgres) {
             return; // The others leave none behind.
         }
         write(&fixture, "a").await;
@@ -144,9 +145,9 @@ on_every_database! {
     }
 
     async fn writers_go_on_while_the_schema_changes(fixture: Fixture) {
-        let waiting = if fixture.is(Backend::Postgres) {
+        let waiting = if fixture.is(DatabaseBackend::Postgres) {
             postgres_only::ALL[1]
-        } else if fixture.is(Backend::Mariadb) {
+        } else if fixture.is(DatabaseBackend::Mariadb) {
             mariadb_only::ALL[0]
         } else {
             return; // One writer at a time there.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, Query};
-use seawall_meta::fixture::{Backend, damage};
-use seawall_meta::{Change, Error, Expect, arg, args, statements};
+use seawall_meta::fixture::{DatabaseBackend, damage};
+use seawall_meta::{Change, Error, Expectation, arg, args, statements};
 use tokio::sync::Notify;
 
 use crate::on_every_database;
@@ -26,13 +26,13 @@ on_every_database! {
     async fn what_was_sent_runs_before_what_comes_after_it(fixture: Fixture) {
         let session = fixture.session();
         let done = session.transaction::<_, Error, _>(|tx| Box::pin(async move {
-            tx.send(&INSERT, args!["a", 1], Expect::ARow).await?;
-            tx.send(&ADD, args!["a"], Expect::ARow).await?;
+            tx.send(&INSERT, args!["a", 1], Expectation::ARow).await?;
+            tx.send(&ADD, args!["a"], Expectation::ARow).await?;
             let seen = tx.one(&VALUE, args!["a"]).await?.int(0)?;
-            tx.send(&ADD, args!["a"], Expect::Nothing).await?;
+            tx.send(&ADD, args!["a"], Expectation::Nothing).await?;
             tx.change(Change { kind: 3, ..Change::default() }).await?;
             let added = tx.execute(&ADD, args!["a"]).await?;
-            tx.send(&ADD, args!["a"], Expect::ARow).await?;
+            tx.send(&ADD, args!["a"], Expectation::ARow).await?;
             Ok((seen, added))
         })).await.unwrap();
         assert_eq!(done.value, (2, 1));
@@ -45,9 +45,9 @@ on_every_database! {
     async fn rows_that_nobody_wants_do_not_fail_what_was_committed(fixture: Fixture) {
         let session = fixture.session();
         session.transaction::<_, Error, _>(|tx| Box::pin(async move {
-            tx.send(&INSERT, args!["a", 1], Expect::ARow).await?;
+            tx.send(&INSERT, args!["a", 1], Expectation::ARow).await?;
             // A row that none of our types can take, the last before the commit.
-            tx.send(&HALF, args![], Expect::Nothing).await
+            tx.send(&HALF, args![], Expectation::Nothing).await
         })).await.unwrap();
         let value = session.one(&VALUE, args!["a"]).await.unwrap().int(0).unwrap();
         assert_eq!(value, 1);
@@ -56,10 +56,10 @@ on_every_database! {
     async fn thousands_may_be_sent(fixture: Fixture) {
         let session = fixture.session();
         let done = session.transaction::<_, Error, _>(|tx| Box::pin(async move {
-            tx.send(&INSERT, args!["a", 0], Expect::ARow).await?;
+            tx.send(&INSERT, args!["a", 0], Expectation::ARow).await?;
             tx.change(Change { kind: 3, ..Change::default() }).await?;
             for _ in 0..2000 {
-                tx.send(&ADD, args!["a"], Expect::ARow).await?;
+                tx.send(&ADD, args!["a"], Expectation::ARow).await?;
             }
             Ok(())
         })).await.unwrap();
@@ -71,9 +71,9 @@ on_every_database! {
     async fn what_was_sent_and_fails_fails_the_transaction(fixture: Fixture) {
         let session = fixture.session();
         let failed = session.transaction::<(), Error, _>(|tx| Box::pin(async move {
-            tx.send(&INSERT, args!["a", 1], Expect::Nothing).await?;
-            tx.send(&INSERT, args!["a", 2], Expect::Nothing).await?;
-            tx.send(&INSERT, args!["b", 2], Expect::Nothing).await
+            tx.send(&INSERT, args!["a", 1], Expectation::Nothing).await?;
+            tx.send(&INSERT, args!["a", 2], Expectation::Nothing).await?;
+            tx.send(&INSERT, args!["b", 2], Expectation::Nothing).await
         })).await;
         assert!(failed.as_ref().is_err_and(Error::is_unique), "{failed:?}");
         for name in ["a", "b"] {
@@ -88,9 +88,9 @@ on_every_database! {
         session.transaction::<_, Error, _>(move |tx| {
             let run = counted.fetch_add(1, Ordering::Relaxed);
             Box::pin(async move {
-                tx.send(&INSERT, args!["a", i64::from(run)], Expect::ARow).await?;
+                tx.send(&INSERT, args!["a", i64::from(run)], Expectation::ARow).await?;
                 if run == 0 {
-                    tx.send(&ADD, args!["nobody"], Expect::ARow).await?;
+                    tx.send(&ADD, args!["nobody"], Expectation::ARow).await?;
                 }
                 Ok(())
             })
@@ -105,14 +105,15 @@ on_every_database! {
         session.transaction::<_, Error, _>(|tx| Box::pin(async move {
             tx.execute(&INSERT, args!["there", 0]).await
         })).await.unwrap();
-        // Many at once: on SQLite they share commits. Every other one fails behind its change, and the next has none.
+        // Many at once: on SQLite they share commits. Every other one fails behind its change, and
+        // the next has none.
         let one = |number: i64| {
             let session = fixture.session();
             async move {
                 let ended = session.transaction::<_, Error, _>(move |tx| Box::pin(async move {
                     if number % 2 == 1 {
                         tx.change(Change { kind: 1, ..Change::default() }).await?;
-                        tx.send(&INSERT, args!["there", number], Expect::Nothing).await?;
+                        tx.send(&INSERT, args!["there", number], Expectation::Nothing).await?;
                     }
                     Ok(())
                 })).await;
@@ -130,7 +131,7 @@ on_every_database! {
     }
 
     async fn a_commit_that_fails_fails_all_who_share_it(fixture: Fixture) {
-        if !fixture.is(Backend::Sqlite) {
+        if !fixture.is(DatabaseBackend::Sqlite) {
             return; // Nobody shares one.
         }
         // What is checked at the commit and not before.
@@ -155,7 +156,7 @@ on_every_database! {
             let last = async {
                 begun.notified().await;
                 session.transaction::<_, Error, _>(|tx| {
-                    Box::pin(async move { tx.send(&LATE, args!["nobody"], Expect::ARow).await })
+                    Box::pin(async move { tx.send(&LATE, args!["nobody"], Expectation::ARow).await })
                 }).await
             };
             let (first, last) = tokio::join!(first, last);
@@ -171,7 +172,8 @@ on_every_database! {
     }
 
     async fn what_is_sent_beside_others_takes_nothing_along(fixture: Fixture) {
-        // Many at once: on SQLite they share commits, and what one holds back must not become another's.
+        // Many at once: on SQLite they share commits, and what one holds back must not become
+        // another's.
         let one = |number: i64| {
             let session = fixture.session();
             async move {
@@ -187,12 +189,12 @@ on_every_database! {
                         if number % 6 == 2 {
                             return Ok(());
                         }
-                        tx.send(&INSERT, args![&name, number], Expect::ARow).await?;
+                        tx.send(&INSERT, args![&name, number], Expectation::ARow).await?;
                         tx.change(Change { kind: 1, a: number, ..Change::default() }).await?;
                         match number % 6 {
                             3 => return refused(),
-                            4 => tx.send(&INSERT, args![&name, number], Expect::Nothing).await?,
-                            5 if run == 0 => tx.send(&ADD, args!["nobody"], Expect::ARow).await?,
+                            4 => tx.send(&INSERT, args![&name, number], Expectation::Nothing).await?,
+                            5 if run == 0 => tx.send(&ADD, args!["nobody"], Expectation::ARow).await?,
                             _ => {}
                         }
                         Ok(())

@@ -1,11 +1,14 @@
-//! A database that went silent, stands still or is down costs nobody a wait without end, and no connection for ever.
+//! A database that went silent, stands still or is down costs nobody a wait without end, and no
+//! connection for ever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait as _, Query};
-use seawall_meta::fixture::{Backend, Proxy, Standing, TestClock, TestDatabase, TestTasks};
+use seawall_meta::fixture::{
+    DatabaseBackend, OpenTransaction, TestClock, TestDatabase, TestProxy, TestTasks,
+};
 use seawall_meta::{Change, Config, Error, Meta, arg, args, statements};
 use seawall_types::{Context, Lane};
 use tokio::sync::Notify;
@@ -31,18 +34,18 @@ const MOST: u32 = 4;
 /// A database behind a proxy.
 struct Far {
     meta: Meta,
-    proxy: Proxy,
+    proxy: TestProxy,
     // Last, so that it is dropped after its connections.
     database: TestDatabase,
 }
 
 impl Far {
-    async fn new(backend: Backend, change: impl FnOnce(&mut Config)) -> Option<Self> {
+    async fn new(backend: DatabaseBackend, change: impl FnOnce(&mut Config)) -> Option<Self> {
         if !backend.is_available() {
             return None;
         }
         let database = TestDatabase::migrated(backend, &[TABLES]).await.unwrap();
-        let (proxy, url) = Proxy::before(&database.url).unwrap();
+        let (proxy, url) = TestProxy::before(&database.url).unwrap();
         let mut config = Config {
             max_connections: MOST,
             statement_timeout_ms: 1_000,
@@ -83,25 +86,25 @@ impl Far {
 
 /// Runs a story on each server for which there is one.
 macro_rules! on_every_server {
-    ($(async fn $name:ident($backend:ident: Backend) $body:block)*) => {$(
-        async fn $name($backend: Backend) $body
+    ($(async fn $name:ident($backend:ident: DatabaseBackend) $body:block)*) => {$(
+        async fn $name($backend: DatabaseBackend) $body
 
         mod $name {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                super::$name(crate::Backend::Postgres).await;
+                super::$name(crate::DatabaseBackend::Postgres).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn mariadb() {
-                super::$name(crate::Backend::Mariadb).await;
+                super::$name(crate::DatabaseBackend::Mariadb).await;
             }
         }
     )*};
 }
 
 on_every_server! {
-    async fn a_follower_whose_connection_went_silent_goes_on_with_another(backend: Backend) {
+    async fn a_follower_whose_connection_went_silent_goes_on_with_another(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |_| ()).await else { return };
         let mut follower = far.meta.changes(0).await.unwrap();
         follower.poll().await.unwrap();
@@ -121,12 +124,12 @@ on_every_server! {
         assert_eq!(rows.last().map(|row| row.id), Some(change.get()));
     }
 
-    async fn a_follower_sees_while_every_connection_is_taken(backend: Backend) {
+    async fn a_follower_sees_while_every_connection_is_taken(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |config| {
             config.statement_timeout_ms = 30_000;
             config.acquire_timeout_ms = 60_000;
         }).await else { return };
-        let sleep = if backend == Backend::Postgres { &SLEEP_POSTGRES } else { &SLEEP_MARIADB };
+        let sleep = if backend == DatabaseBackend::Postgres { &SLEEP_POSTGRES } else { &SLEEP_MARIADB };
         let mut follower = far.meta.changes(0).await.unwrap();
         let slept = AtomicU32::new(0);
         let sleepers = futures::future::join_all((0..3 * MOST).map(|_| async {
@@ -152,7 +155,7 @@ on_every_server! {
         assert!(meanwhile < MOST, "it waited for {meanwhile} others");
     }
 
-    async fn silent_connections_cost_no_place_for_ever(backend: Backend) {
+    async fn silent_connections_cost_no_place_for_ever(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |_| ()).await else { return };
         far.crowd().await.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
         far.writes().await.unwrap();
@@ -167,7 +170,7 @@ on_every_server! {
         assert!(far.proxy.open() <= MOST as usize, "{}", far.proxy.open());
     }
 
-    async fn a_commit_whose_answer_never_came_is_told_as_uncertain(backend: Backend) {
+    async fn a_commit_whose_answer_never_came_is_told_as_uncertain(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |_| ()).await else { return };
         let far = Arc::new(far);
         let proxy = Arc::clone(&far);
@@ -184,7 +187,7 @@ on_every_server! {
         assert!(matches!(ended, Err(Error::Uncertain(_))), "{ended:?}");
     }
 
-    async fn a_server_that_stands_still_never_sees_more_than_the_budget(backend: Backend) {
+    async fn a_server_that_stands_still_never_sees_more_than_the_budget(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |_| ()).await else { return };
         far.crowd().await.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
         far.proxy.freeze(true);
@@ -208,7 +211,7 @@ on_every_server! {
         assert!(far.proxy.most_open() <= MOST as usize + 1);
     }
 
-    async fn a_database_that_is_down_is_told_at_once_and_asked_by_one_at_a_time(backend: Backend) {
+    async fn a_database_that_is_down_is_told_at_once_and_asked_by_one_at_a_time(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |config| {
             config.acquire_timeout_ms = 600_000;
         }).await else { return };
@@ -228,7 +231,7 @@ on_every_server! {
         }).await;
     }
 
-    async fn readers_who_hang_up_while_they_wait_leave_the_line(backend: Backend) {
+    async fn readers_who_hang_up_while_they_wait_leave_the_line(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |config| {
             config.max_connections = 2;
             config.acquire_timeout_ms = 60_000;
@@ -264,7 +267,7 @@ on_every_server! {
         assert_eq!(read, 0, "statements that nobody waited for");
     }
 
-    async fn closing_ends_though_the_database_is_silent(backend: Backend) {
+    async fn closing_ends_though_the_database_is_silent(backend: DatabaseBackend) {
         let Some(far) = Far::new(backend, |config| config.statement_timeout_ms = 600_000).await else { return };
         far.reads().await.unwrap();
         far.proxy.freeze(true);
@@ -278,8 +281,10 @@ on_every_server! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_another_program_writes_to_fails_all_who_wait_together() {
-    let fixture = Fixture::new(Backend::Sqlite).await;
-    let holder = Standing::open(&fixture.database.url, &[]).await.unwrap();
+    let fixture = Fixture::new(DatabaseBackend::Sqlite).await;
+    let holder = OpenTransaction::open(&fixture.database.url, &[])
+        .await
+        .unwrap();
     let one = |number: i64| {
         let session = fixture.session();
         async move {
@@ -305,7 +310,7 @@ async fn a_file_that_another_program_writes_to_fails_all_who_wait_together() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_line_of_writers_has_an_end_and_none_stands_in_it_for_ever() {
-    let database = TestDatabase::migrated(Backend::Sqlite, &[TABLES])
+    let database = TestDatabase::migrated(DatabaseBackend::Sqlite, &[TABLES])
         .await
         .unwrap();
     let config = Config {

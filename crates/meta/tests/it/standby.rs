@@ -1,7 +1,7 @@
 //! A server that takes no writes any more is not read from either, on whatever connection.
 
 use sea_query::{Expr, Query};
-use seawall_meta::fixture::{Backend, damage};
+use seawall_meta::fixture::{DatabaseBackend, damage};
 use seawall_meta::{Change, Error, args, statements};
 
 use crate::Fixture;
@@ -31,8 +31,8 @@ async fn announce(fixture: &Fixture) -> Result<(), Error> {
     announced.await.map(drop)
 }
 
-/// What new connections are told: as if the address led to another server. Those that are open live on, as they do on
-/// a primary that was made a standby.
+/// What new connections are told: as if the address led to another server. Those that are open live
+/// on, as they do on a primary that was made a standby.
 async fn lead_to(fixture: &Fixture, standby: bool) {
     let url = &fixture.database.url;
     let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
@@ -56,10 +56,10 @@ async fn disconnect_follower(fixture: &Fixture) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_first_sign_of_a_standby_no_connection_is_used_again() {
-    if !Backend::Postgres.is_available() {
+    if !DatabaseBackend::Postgres.is_available() {
         return;
     }
-    let fixture = Fixture::new(Backend::Postgres).await;
+    let fixture = Fixture::new(DatabaseBackend::Postgres).await;
     let mut follower = fixture.meta.changes(0).await.unwrap();
     announce(&fixture).await.unwrap();
     assert_eq!(follower.poll().await.unwrap().rows.len(), 1);
@@ -87,10 +87,10 @@ async fn at_the_first_sign_of_a_standby_no_connection_is_used_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_a_standby_refuses_is_the_first_sign_as_well() {
-    if !Backend::Postgres.is_available() {
+    if !DatabaseBackend::Postgres.is_available() {
         return;
     }
-    let fixture = Fixture::new(Backend::Postgres).await;
+    let fixture = Fixture::new(DatabaseBackend::Postgres).await;
     announce(&fixture).await.unwrap();
     lead_to(&fixture, true).await;
     fixture.database.disconnect().await.unwrap();

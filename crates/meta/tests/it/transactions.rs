@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_query::{Expr, ExprTrait as _, Query};
-use seawall_meta::fixture::Backend;
+use seawall_meta::fixture::DatabaseBackend;
 use seawall_meta::{Change, Error, arg, args, statements};
 use tokio::sync::Barrier;
 
@@ -22,12 +22,12 @@ statements! {
 
 /// An error type of a caller's own.
 #[derive(Debug)]
-enum Wrong {
+enum TestError {
     Meta(Error),
     Refused,
 }
 
-impl From<Error> for Wrong {
+impl From<Error> for TestError {
     fn from(error: Error) -> Self {
         Self::Meta(error)
     }
@@ -36,21 +36,21 @@ impl From<Error> for Wrong {
 on_every_database! {
     async fn an_error_of_the_body_rolls_back(fixture: Fixture) {
         let session = fixture.session();
-        let refused = session.transaction::<(), Wrong, _>(|tx| Box::pin(async move {
+        let refused = session.transaction::<(), TestError, _>(|tx| Box::pin(async move {
             tx.execute(&INSERT, args!["a", 1]).await?;
-            Err(Wrong::Refused)
+            Err(TestError::Refused)
         })).await;
-        assert!(matches!(refused, Err(Wrong::Refused)));
+        assert!(matches!(refused, Err(TestError::Refused)));
         assert!(session.optional(&VALUE, args!["a"]).await.unwrap().is_none());
     }
 
     async fn a_panic_of_the_body_rolls_back(fixture: Fixture) {
         let session = fixture.session();
-        let panicked = session.transaction::<(), Wrong, _>(|tx| Box::pin(async move {
+        let panicked = session.transaction::<(), TestError, _>(|tx| Box::pin(async move {
             tx.execute(&INSERT, args!["a", 1]).await?;
             panic!("on purpose");
         })).await;
-        assert!(matches!(panicked, Err(Wrong::Meta(Error::Other(_)))), "{panicked:?}");
+        assert!(matches!(panicked, Err(TestError::Meta(Error::Other(_)))), "{panicked:?}");
         assert!(session.optional(&VALUE, args!["a"]).await.unwrap().is_none());
     }
 
@@ -78,11 +78,11 @@ on_every_database! {
         let one = |number: i64| {
             let session = fixture.session();
             async move {
-                let ended = session.transaction::<(), Wrong, _>(move |tx| Box::pin(async move {
+                let ended = session.transaction::<(), TestError, _>(move |tx| Box::pin(async move {
                     let name = format!("number {number}");
                     tx.execute(&INSERT, args![&name, number]).await?;
                     match number % 4 {
-                        1 => return Err(Wrong::Refused),
+                        1 => return Err(TestError::Refused),
                         2 => drop(tx.execute(&INSERT, args![&name, number]).await?),
                         3 => panic!("on purpose"),
                         _ => {}
@@ -150,8 +150,9 @@ on_every_database! {
     }
 
     async fn a_deadlock_is_overcome(fixture: Fixture) {
-        // Two rows locked in opposite orders. SQLite has one writer, where the barrier would never open.
-        let rivals = if fixture.is(Backend::Sqlite) { 1 } else { 2 };
+        // Two rows locked in opposite orders. SQLite has one writer, where the barrier would never
+        // open.
+        let rivals = if fixture.is(DatabaseBackend::Sqlite) { 1 } else { 2 };
         let barrier = Arc::new(Barrier::new(rivals));
         fixture.session().transaction::<_, Error, _>(|tx| Box::pin(async move {
             tx.execute(&INSERT, args!["a", 0]).await?;
@@ -216,7 +217,7 @@ on_every_database! {
     }
 
     async fn a_connection_that_breaks_in_a_transaction_fails_it(fixture: Fixture) {
-        if fixture.is(Backend::Sqlite) {
+        if fixture.is(DatabaseBackend::Sqlite) {
             return; // Nothing to break.
         }
         let database = Arc::new(fixture.database);

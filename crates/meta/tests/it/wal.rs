@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::future::{join, join_all};
 use sea_query::{Expr, Query};
-use seawall_meta::fixture::Backend;
+use seawall_meta::fixture::DatabaseBackend;
 use seawall_meta::{Error, arg, args, statements};
 
 use crate::Fixture;
@@ -38,7 +38,7 @@ statements! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_of_sqlite_is_cut_off_though_readers_overlap() {
-    let fixture = Fixture::new(Backend::Sqlite).await;
+    let fixture = Fixture::new(DatabaseBackend::Sqlite).await;
     let session = fixture.session();
     let named = session.transaction::<_, Error, _>(|tx| {
         Box::pin(async move {

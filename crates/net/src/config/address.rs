@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct Address(SocketAddr);
+pub struct ListenAddress(SocketAddr);
 
-impl Address {
+impl ListenAddress {
     /// The address of the socket.
     pub fn socket(self) -> SocketAddr {
         self.0
@@ -26,19 +26,19 @@ impl Address {
     }
 }
 
-impl Default for Address {
+impl Default for ListenAddress {
     fn default() -> Self {
         Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000))
     }
 }
 
-impl From<SocketAddr> for Address {
+impl From<SocketAddr> for ListenAddress {
     fn from(address: SocketAddr) -> Self {
         Self(address)
     }
 }
 
-impl FromStr for Address {
+impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -61,13 +61,13 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
 }
 
-impl TryFrom<String> for Address {
+impl TryFrom<String> for ListenAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -75,8 +75,8 @@ impl TryFrom<String> for Address {
     }
 }
 
-impl From<Address> for String {
-    fn from(address: Address) -> Self {
+impl From<ListenAddress> for String {
+    fn from(address: ListenAddress) -> Self {
         address.to_string()
     }
 }
@@ -94,7 +94,7 @@ mod tests {
             ("localhost:80", "127.0.0.1:80"),
         ] {
             assert_eq!(
-                text.parse::<Address>().map(|a| a.to_string()),
+                text.parse::<ListenAddress>().map(|a| a.to_string()),
                 Ok(meant.to_owned())
             );
         }
@@ -106,7 +106,7 @@ mod tests {
             "::1:5000",
             "127.0.0.1:99999",
         ] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
         }
     }
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
-    /// For how many seconds the server still takes connections after it has said that it is not ready any more, so that a load
-    /// balancer can notice.
+    /// For how many seconds the server still takes connections after it has said that it is not
+    /// ready any more, so that a load balancer can notice.
     pub delay_seconds: u32,
 
     /// How many seconds running requests are given to end before their connections are closed.

@@ -4,9 +4,9 @@ use http::{HeaderName, HeaderValue, header};
 pub(super) use seawall_kernel::http::{Answer, is_known};
 use seawall_types::{Digest, RepositoryName};
 
-use crate::names::Names;
+use crate::content_headers::ContentHeaders;
 
-/// The digest of the content that the answer is about (distribution §4.2, §5.1).
+/// The digest of the content that the answer is about (protocol §4.2, §5.1).
 pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
 
@@ -17,7 +17,7 @@ const FOREVER_PRIVATE: HeaderValue =
 
 /// Nobody may serve it again without asking.
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
-/// What was pushed is of the type that its pusher said, and no page of ours (distribution §14.16).
+/// What was pushed is of the type that its pusher said, and no page of ours (protocol §14.16).
 pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// Should a browser show it all the same, it may do nothing.
 pub(super) const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
@@ -29,7 +29,7 @@ pub(super) trait ContentAnswer {
 
     /// Says what the content is called, and that what has this name never changes:
     /// `Docker-Content-Digest`, `ETag` and `Cache-Control`.
-    fn immutable(self, names: &Names, public: bool) -> Self;
+    fn immutable(self, names: &ContentHeaders, public: bool) -> Self;
 }
 
 impl ContentAnswer for Answer {
@@ -37,7 +37,7 @@ impl ContentAnswer for Answer {
         self.header(DOCKER_CONTENT_DIGEST, digest.to_string())
     }
 
-    fn immutable(self, names: &Names, public: bool) -> Self {
+    fn immutable(self, names: &ContentHeaders, public: bool) -> Self {
         let keep = if public { FOREVER } else { FOREVER_PRIVATE };
         self.value(DOCKER_CONTENT_DIGEST, names.digest.clone())
             .value(header::ETAG, names.etag.clone())

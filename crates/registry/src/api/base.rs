@@ -1,10 +1,10 @@
 //! `GET /v2/`: whether this is a registry, and whether the caller's credentials are good
-//! (distribution §1.1, §1.3, §1.4).
+//! (protocol §1.1, §1.3, §1.4).
 
 use std::sync::Arc;
 
 use http::{StatusCode, header};
-use seawall_kernel::http::{Access, Call, Response, Route};
+use seawall_kernel::http::{Call, Response, Route, RouteAccess};
 use seawall_kernel::{Actor, Ceiling};
 use seawall_types::{Error, Lane, Reason, Result};
 
@@ -17,7 +17,7 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
         .map(|path| {
             Route::get("base", path)
                 .lane(Lane::Pull)
-                .access(Access::Anyone)
+                .access(RouteAccess::Anyone)
                 .summary(
                     "Says that the registry speaks the protocol, and whether the caller is known.",
                 )

@@ -1,4 +1,4 @@
-//! Blobs over HTTP: pulling whole or in ranges, asking, deleting (distribution §5, §15.5).
+//! Blobs over HTTP: pulling whole or in ranges, asking, deleting (protocol §5, §15.5).
 //!
 //! Bytes go out as they were pushed: never compressed, never with a type that a browser would act
 //! upon (§5.10, §14.16). Once the head is out, a failure breaks the stream (§5.15).
@@ -22,7 +22,7 @@ use super::answer::{Answer, ContentAnswer, NOSNIFF, SANDBOX, is_known};
 use super::multipart::Boundary;
 use crate::Content;
 use crate::acts::{Delete, Pull};
-use crate::blob::{self, Link};
+use crate::blob::{self, BlobLink};
 
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -57,13 +57,13 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
 }
 
 /// The blob that a request asks for, and where it asks.
-struct Wanted {
+struct RequestedBlob {
     repo: Repo<Pull>,
     digest: Digest,
-    link: Arc<Link>,
+    link: Arc<BlobLink>,
 }
 
-impl Wanted {
+impl RequestedBlob {
     /// What the caller may do, and where the blob is.
     async fn find(content: &Content, call: &Call) -> Result<Self> {
         let repo = call.op.repo::<Pull>(&call.name()?).await?;
@@ -94,7 +94,7 @@ impl Wanted {
 }
 
 async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
-    let wanted = Wanted::find(&content, &call).await?;
+    let wanted = RequestedBlob::find(&content, &call).await?;
     if blob::may_promise(&call.op, &wanted.repo) {
         // Seldom gone, and large: see `Op::recall`.
         Box::pin(blob::promise(&call.op, &wanted.repo, &wanted.digest)).await?;
@@ -108,7 +108,7 @@ async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
 }
 
 async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
-    let wanted = Wanted::find(&content, &call).await?;
+    let wanted = RequestedBlob::find(&content, &call).await?;
     if is_known(call.headers(), wanted.etag()) {
         return wanted.answer(StatusCode::NOT_MODIFIED).empty();
     }
@@ -129,7 +129,7 @@ async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
 }
 
 /// Which part of the blob the request is about.
-fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
+fn ranges(call: &Call, wanted: &RequestedBlob) -> RangeAnswer {
     // What is no text is no range that we know, and a condition that we cannot read does not hold.
     let text = |name| {
         call.headers()
@@ -145,7 +145,7 @@ fn ranges(call: &Call, wanted: &Wanted) -> RangeAnswer {
     ByteRanges::parse(range, wanted.link.size())
 }
 
-async fn whole(call: &Call, wanted: &Wanted) -> Result<Response> {
+async fn whole(call: &Call, wanted: &RequestedBlob) -> Result<Response> {
     let BlobFacts { size, place } = wanted.link.facts();
     let mut download = call.op.transfers().open(place, *size, None).await?;
     let answer = wanted.octets(StatusCode::OK, *size);
@@ -155,7 +155,7 @@ async fn whole(call: &Call, wanted: &Wanted) -> Result<Response> {
     }
 }
 
-async fn one_part(call: &Call, wanted: &Wanted, part: ByteRange) -> Result<Response> {
+async fn one_part(call: &Call, wanted: &RequestedBlob, part: ByteRange) -> Result<Response> {
     let BlobFacts { size, place } = wanted.link.facts();
     let (start, end, length) = (part.start, part.end, part.length());
     let download = call
@@ -169,7 +169,7 @@ async fn one_part(call: &Call, wanted: &Wanted, part: ByteRange) -> Result<Respo
         .body(stream(download.stream))
 }
 
-fn several_parts(call: &Call, wanted: &Wanted, parts: Vec<ByteRange>) -> Result<Response> {
+fn several_parts(call: &Call, wanted: &RequestedBlob, parts: Vec<ByteRange>) -> Result<Response> {
     let BlobFacts { size, place } = wanted.link.facts();
     let mut random = [0; 16];
     call.op.kernel().random().fill(&mut random);
@@ -182,7 +182,7 @@ fn several_parts(call: &Call, wanted: &Wanted, parts: Vec<ByteRange>) -> Result<
     answer.body(Body::from_stream(body.inspect_err(broken)))
 }
 
-fn unsatisfiable(call: &Call, wanted: &Wanted) -> Result<Response> {
+fn unsatisfiable(call: &Call, wanted: &RequestedBlob) -> Result<Response> {
     let headers = Answer::new(StatusCode::RANGE_NOT_SATISFIABLE)
         .header(
             header::CONTENT_RANGE,

@@ -1,9 +1,9 @@
-//! `GET /v2/_catalog`: the repositories that the caller may read (distribution §11.7).
+//! `GET /v2/_catalog`: the repositories that the caller may read (protocol §11.7).
 //!
 //! Not part of the OCI specification, but of what clients know. An `n` above the cap is clamped and
-//! the rest linked, as with tags: the other registries' 400 helps nobody. A caller without any token
-//! is challenged first, since docker's kin then fetch an anonymous one, which lists what is public
-//! where the public may be pulled by all.
+//! the rest linked, as with tags: the other registries' 400 helps nobody. A caller without any
+//! token is challenged first, since docker's kin then fetch an anonymous one, which lists what is
+//! public where the public may be pulled by all.
 //!
 //! Few pages are read at once ([`READS`]): whatever the listing of everything costs, it
 //! takes no more connections from pulls than that.
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use http::{StatusCode, header};
 use seawall_kernel::catalog::listing as catalog;
-use seawall_kernel::http::{Access, Call, Response, Route};
-use seawall_limit::{Limit, Refused};
+use seawall_kernel::http::{Call, Response, Route, RouteAccess};
+use seawall_limit::{Limit, LimitError};
 use seawall_types::{Error, Lane, Reason, Result, link};
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
     vec![
         Route::get("catalog", CATALOG)
             .lane(Lane::Listing)
-            .access(Access::Catalog)
+            .access(RouteAccess::Catalog)
             .summary("Lists the repositories that the caller may read.")
             .query_param("n", "The most names to list.", "100")
             .query_param(
@@ -47,7 +47,7 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
 }
 
 #[derive(Serialize)]
-struct Body {
+struct CatalogBody {
     repositories: Vec<String>,
 }
 
@@ -73,11 +73,11 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
     let answer = Answer::new(StatusCode::OK)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CACHE_CONTROL, "no-store");
-    let body = serde_json::to_vec(&Body { repositories }).map_err(Error::internal)?;
+    let body = serde_json::to_vec(&CatalogBody { repositories }).map_err(Error::internal)?;
     answer.next_page(next).whole(&call, body)
 }
 
-fn busy(_: Refused) -> Error {
+fn busy(_: LimitError) -> Error {
     Error::new(Reason::TooMany, "too many listings at the moment").retry_after(RETRY_SECONDS)
 }
 

@@ -1,10 +1,11 @@
 //! The distribution specification's errors: `{"errors":[{"code","message","detail"}]}` (§3).
 //!
 //! The specification's list of codes is closed, and 4xx answers keep to it, also where their status
-//! is not in its table. Answers above 499 use the two words that registries have in common for them.
+//! is not in its table. Answers above 499 use the two words that registries have in common for
+//! them.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use seawall_kernel::http::{Dialect, RenderedError};
+use seawall_kernel::http::{ErrorDialect, RenderedError};
 use seawall_types::{Error, Reason};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,20 +19,20 @@ struct Entry<'a> {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct ErrorBody<'a> {
     errors: Vec<Entry<'a>>,
 }
 
 /// The dialect of everything below `/v2`.
-pub static OCI: Oci = Oci;
+pub static OCI: OciDialect = OciDialect;
 
 /// The distribution specification's way to say errors.
 #[derive(Debug, Clone, Copy)]
-pub struct Oci;
+pub struct OciDialect;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-impl Dialect for Oci {
+impl ErrorDialect for OciDialect {
     fn render(&self, error: &Error) -> RenderedError {
         render(error)
     }
@@ -55,7 +56,7 @@ fn render(error: &Error) -> RenderedError {
         }
         (detail, _) => vec![entry(detail.as_ref())],
     };
-    let body = serde_json::to_string(&Body { errors }).unwrap_or_default();
+    let body = serde_json::to_string(&ErrorBody { errors }).unwrap_or_default();
     RenderedError {
         status,
         content_type: "application/json",

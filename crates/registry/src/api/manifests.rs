@@ -1,4 +1,4 @@
-//! Manifests over HTTP: pulling, asking, pushing, deleting (distribution §4, §9, §15.1–15.2).
+//! Manifests over HTTP: pulling, asking, pushing, deleting (protocol §4, §9, §15.1–15.2).
 //!
 //! What was pushed is what is served, whatever `Accept` says: nothing is ever converted, and a
 //! client that lists too little gets the manifest that its tag means, not a 404 or another one
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{HeaderName, StatusCode, header};
 use seawall_kernel::auth::ActKind;
-use seawall_kernel::events::{Client, Pulled};
+use seawall_kernel::events::{PullClient, PullNotice};
 use seawall_kernel::http::{Call, Response, Route, RouteBuilder, RouteWithoutLane};
 use seawall_kernel::{Op, Repo};
 use seawall_types::manifest::MAX_MANIFEST_BYTES;
@@ -18,9 +18,9 @@ use seawall_types::tag::Tag;
 use seawall_types::{Lane, Reference, Result};
 
 use super::answer::{Answer, ContentAnswer, NO_CACHE, NOSNIFF, SANDBOX, is_known};
-use super::pushed::Pushed;
+use super::pushed::PushHead;
 use crate::acts::{Delete, Pull, Push};
-use crate::manifest::{self, Served, WrongSize};
+use crate::manifest::{self, CachedManifest, SizeMismatch};
 use crate::{Content, tag};
 
 const MANIFEST: &str = "/v2/{name...}/manifests/{reference}";
@@ -61,7 +61,7 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
 }
 
 async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
-    let found = Found::find(&content, &call).await?;
+    let found = RequestedManifest::find(&content, &call).await?;
     if is_known(call.headers(), found.etag()) {
         return found.answer(StatusCode::NOT_MODIFIED).empty();
     }
@@ -69,13 +69,13 @@ async fn head(content: Arc<Content>, call: Call) -> Result<Response> {
 }
 
 async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
-    let found = Found::find(&content, &call).await?;
+    let found = RequestedManifest::find(&content, &call).await?;
     if is_known(call.headers(), found.etag()) {
         return found.answer(StatusCode::NOT_MODIFIED).empty();
     }
     if let Some(namespace) = found.repo.namespace() {
         let repository = found.repo.id();
-        call.op.kernel().watchers().pulled(&Pulled {
+        call.op.kernel().watchers().pulled(&PullNotice {
             namespace,
             repository,
             digest: &found.served.digest,
@@ -88,9 +88,9 @@ async fn get(content: Arc<Content>, call: Call) -> Result<Response> {
 }
 
 /// Who is served, for watchers.
-fn client(op: &Op) -> Client<'_> {
+fn client(op: &Op) -> PullClient<'_> {
     let identity = op.actor().identity();
-    Client {
+    PullClient {
         principal: identity.map(|identity| identity.id),
         credential: identity.map(|identity| identity.credential),
         address: op.origin().address,
@@ -99,13 +99,13 @@ fn client(op: &Op) -> Client<'_> {
 }
 
 /// A manifest that a request asks for, and how it asks.
-struct Found {
+struct RequestedManifest {
     repo: Repo<Pull>,
     reference: Reference,
-    served: Arc<Served>,
+    served: Arc<CachedManifest>,
 }
 
-impl Found {
+impl RequestedManifest {
     /// What the caller may do, and the manifest.
     async fn find(content: &Content, call: &Call) -> Result<Self> {
         let repo = call.op.repo::<Pull>(&call.name()?).await?;
@@ -151,8 +151,8 @@ impl Found {
     }
 }
 
-/// What names something that may be here. No tag has a name outside the grammar, so there is no such
-/// manifest; a digest is malformed or not (§2.5).
+/// What names something that may be here. No tag has a name outside the grammar, so there is no
+/// such manifest; a digest is malformed or not (§2.5).
 fn existing(text: &str) -> Result<Reference> {
     Reference::parse(text).map_err(|error| match error {
         ReferenceError::Tag(_) => manifest::unknown(),
@@ -164,7 +164,7 @@ fn existing(text: &str) -> Result<Reference> {
 async fn put(content: Arc<Content>, call: Call) -> Result<Response> {
     let name = call.name()?;
     let repo = call.op.repo::<Push>(&name).await?;
-    let pushed = Pushed::read(&call)?;
+    let pushed = PushHead::read(&call)?;
     let body = call.whole_body().await?;
     let draft = pushed.judge(body).await?.under(content.config().manifests);
     let mut answer = Answer::new(StatusCode::CREATED)
@@ -188,8 +188,8 @@ async fn put(content: Arc<Content>, call: Call) -> Result<Response> {
     answer.empty()
 }
 
-/// What is said of wrong sizes, however many there are (distribution §3.7, §9.14).
-fn warning(wrong: &[WrongSize]) -> Option<String> {
+/// What is said of wrong sizes, however many there are (protocol §3.7, §9.14).
+fn warning(wrong: &[SizeMismatch]) -> Option<String> {
     let first = wrong.first()?;
     let words = format!(
         "the manifest gives {} bytes for {}, which has {}",

@@ -1,11 +1,11 @@
 //! Several ranges of a blob in one answer: `multipart/byteranges` (RFC 9110 §14.6).
 //!
-//! Clients that pull parts of layers rely on it (distribution §5.7). The parts are read one after
+//! Clients that pull parts of layers rely on it (protocol §5.7). The parts are read one after
 //! the other, so memory does not grow with their number.
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use seawall_blob::{Place, Transfers};
+use seawall_blob::{BlobPlace, Transfers};
 use seawall_types::range::ByteRange;
 
 /// What separates the parts: letters and digits only, for clients that know no others.
@@ -51,7 +51,7 @@ impl Boundary {
     pub(super) fn stream(
         self,
         transfers: Transfers,
-        (place, size): (Place, u64),
+        (place, size): (BlobPlace, u64),
         parts: Vec<ByteRange>,
     ) -> impl Stream<Item = seawall_blob::Result<Bytes>> + Send + 'static {
         let last = Bytes::from(self.last());

@@ -1,4 +1,4 @@
-//! What a PUT of a manifest says in its head, read and judged before its body (distribution §9.5,
+//! What a PUT of a manifest says in its head, read and judged before its body (protocol §9.5,
 //! §9.6, §9.18).
 
 use bytes::Bytes;
@@ -9,17 +9,17 @@ use seawall_types::tag::Tag;
 use seawall_types::{Error, MediaType, Reason, Reference, Result};
 
 use crate::acts::Push;
-use crate::manifest::{Conditions, Draft, Put};
+use crate::manifest::{Conditions, NewManifest, PutManifest};
 
-/// How many tags one push may set: so many of the longest fit into a request line of 8 KiB, of which
-/// 2 KiB are for the rest (§9.5).
+/// How many tags one push may set: so many of the longest fit into a request line of 8 KiB, of
+/// which 2 KiB are for the rest (§9.5).
 const MOST_TAGS: usize = (8192 - 2048) / (4 + 128 + 1);
 
 /// Larger manifests are hashed and parsed where they hold up nobody else.
 const INLINE_BYTES: usize = 64 * 1024;
 
 /// The head of a push.
-pub(super) struct Pushed {
+pub(super) struct PushHead {
     target: Reference,
     /// The tags to set, sorted and each once.
     tags: Vec<Tag>,
@@ -27,7 +27,7 @@ pub(super) struct Pushed {
     conditions: Conditions,
 }
 
-impl Pushed {
+impl PushHead {
     /// Errors: `DigestInvalid`, `TagInvalid`, `UriTooLong`, `ManifestInvalid`, `BadRequest`.
     pub(super) fn read(call: &Call) -> Result<Self> {
         let target = Reference::parse(&call.param("reference")?)?;
@@ -51,12 +51,12 @@ impl Pushed {
     }
 
     /// Judges the body that came with the head.
-    pub(super) async fn judge(&self, body: Bytes) -> Result<Draft> {
+    pub(super) async fn judge(&self, body: Bytes) -> Result<NewManifest> {
         if body.len() <= INLINE_BYTES {
-            return Draft::new(self.content_type.as_ref(), body, &self.target);
+            return NewManifest::new(self.content_type.as_ref(), body, &self.target);
         }
         let (content_type, target) = (self.content_type.clone(), self.target.clone());
-        let judging = move || Draft::new(content_type.as_ref(), body, &target);
+        let judging = move || NewManifest::new(content_type.as_ref(), body, &target);
         tokio::task::spawn_blocking(judging)
             .await
             .map_err(Error::internal)?
@@ -77,9 +77,9 @@ impl Pushed {
     }
 
     /// The push itself.
-    pub(super) fn into_put(self, repo: Repo<Push>, draft: Draft) -> Put {
+    pub(super) fn into_put(self, repo: Repo<Push>, draft: NewManifest) -> PutManifest {
         let by_tag = matches!(self.target, Reference::Tag(_));
-        Put {
+        PutManifest {
             repo,
             draft,
             tags: self.tags,

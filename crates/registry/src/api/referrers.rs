@@ -1,4 +1,4 @@
-//! `GET /v2/<name>/referrers/<digest>` (distribution §10).
+//! `GET /v2/<name>/referrers/<digest>` (protocol §10).
 //!
 //! In the lane of pulls: signatures are asked for in the midst of them (§12.5).
 
@@ -15,7 +15,7 @@ use super::EXAMPLE_DIGEST;
 use super::answer::Answer;
 use crate::Content;
 use crate::acts::Pull;
-use crate::referrer::{self, Page, Wanted};
+use crate::referrer::{self, ReferrerFilter, ReferrerPage};
 
 const REFERRERS: &str = "/v2/{name...}/referrers/{digest}";
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
@@ -43,7 +43,7 @@ async fn list(_: Arc<Content>, call: Call) -> Result<Response> {
     // Ours alone: it stands only in links that this route has given out.
     let last = call.query().get("last").filter(|last| !last.is_empty());
     let after = last.map(Digest::parse).transpose()?;
-    let wanted = Wanted {
+    let wanted = ReferrerFilter {
         subject,
         artifact_type,
         after,
@@ -75,7 +75,7 @@ fn filter(call: &Call) -> Option<String> {
 /// A page of referrers; an empty one for a repository that is not there yet, if the caller could
 /// make it: clients ask before they push anything, and a 404 would mean to them that there is no
 /// such API (§10.2).
-async fn page(call: &Call, name: &RepositoryName, wanted: &Wanted) -> Result<Page> {
+async fn page(call: &Call, name: &RepositoryName, wanted: &ReferrerFilter) -> Result<ReferrerPage> {
     let refusal = match call.op.repo::<Pull>(name).await {
         Ok(repo) => return referrer::page(&call.op, &repo, wanted).await,
         Err(refusal) => refusal,
@@ -90,10 +90,10 @@ async fn page(call: &Call, name: &RepositoryName, wanted: &Wanted) -> Result<Pag
         let words = "the token does not cover this; ask for one with the scope that is named";
         return Err(Error::new(Reason::InsufficientScope, words));
     }
-    Ok(Page::default())
+    Ok(ReferrerPage::default())
 }
 
-fn next(name: &RepositoryName, wanted: &Wanted, last: &Digest) -> String {
+fn next(name: &RepositoryName, wanted: &ReferrerFilter, last: &Digest) -> String {
     let path = format!("/v2/{}/referrers/{}", name.as_written(), wanted.subject);
     let last = last.to_string();
     let mut query = Vec::new();
@@ -130,7 +130,7 @@ mod tests {
     fn the_link_keeps_the_filter() {
         let digest = Digest::of(Algorithm::Sha256, b"");
         let name = RepositoryName::parse("hello").unwrap();
-        let wanted = Wanted {
+        let wanted = ReferrerFilter {
             subject: digest,
             artifact_type: Some("a/b+json".into()),
             after: None,

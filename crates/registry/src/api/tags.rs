@@ -1,4 +1,4 @@
-//! `GET /v2/<name>/tags/list` (distribution §11.1–11.6).
+//! `GET /v2/<name>/tags/list` (protocol §11.1–11.6).
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct TagsBody<'a> {
     name: &'a str,
     tags: Vec<String>,
 }
@@ -49,7 +49,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
     let answer = Answer::new(StatusCode::OK)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CACHE_CONTROL, "no-store");
-    let body = Body {
+    let body = TagsBody {
         name: name.as_written(),
         tags: listed.names,
     };

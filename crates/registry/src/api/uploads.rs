@@ -1,4 +1,4 @@
-//! Uploads over HTTP: opening, status, chunks, the end, cancelling (distribution §6–§8).
+//! Uploads over HTTP: opening, status, chunks, the end, cancelling (protocol §6–§8).
 //!
 //! Whoever may push is asked for first, then what the request says is checked, and only then is
 //! anything made. Content types and unknown parameters are none of this server's business (§6.8,
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::EXAMPLE_DIGEST;
 use super::answer::{Answer, ContentAnswer, blob_location};
 use crate::acts::Push;
-use crate::upload::{self, Chunk, Progress, Refusal, Ticket, UploadRequest};
+use crate::upload::{self, Chunk, StepRefusal, UploadProgress, UploadRequest, UploadToken};
 use crate::{Content, blob};
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -94,7 +94,8 @@ pub(super) fn routes(content: &Arc<Content>) -> Vec<Route> {
 }
 
 /// A PUT without a body, or with a chunk that is not the first, ends an upload whose bytes are here
-/// already: that work is not to be lost. One that brings all the bytes itself is a push like another.
+/// already: that work is not to be lost. One that brings all the bytes itself is a push like
+/// another.
 fn finishing_lane(parts: &Parts) -> Lane {
     let text = |name| {
         parts
@@ -118,16 +119,16 @@ fn finishing_lane(parts: &Parts) -> Lane {
 
 /// What a POST asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Opening<'q> {
+struct StartUpload<'q> {
     mount: Option<Digest>,
     from: Option<&'q str>,
     whole: Option<Digest>,
     algorithm: Option<Algorithm>,
 }
 
-impl<'q> Opening<'q> {
+impl<'q> StartUpload<'q> {
     /// Reads the query. Errors: `DigestInvalid` for a digest or an algorithm that cannot be, or a
-    /// parameter that is there twice (distribution §2.8, §6.20, §8.7).
+    /// parameter that is there twice (protocol §2.8, §6.20, §8.7).
     fn read(call: &'q Call) -> Result<Self> {
         let mount = once(call, "mount")?.map(Digest::parse).transpose()?;
         let whole = once(call, "digest")?.map(Digest::parse).transpose()?;
@@ -160,15 +161,16 @@ fn repeated(name: &str) -> Error {
 /// POST: mounts, takes a whole blob, or opens an upload.
 async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
     let repo = call.op.repo::<Push>(&call.name()?).await?;
-    let opening = Opening::read(&call)?;
+    let opening = StartUpload::read(&call)?;
     if let Some(digest) = &opening.mount
         && blob::mount(&call.op, &repo, digest, opening.from).await?
     {
         return created(repo.name(), digest);
     }
     if let Some(digest) = &opening.whole {
-        let sent = Sent::read(&call, true).await?;
-        // Who sends nothing asks where to send the blob, unless it is the one without bytes (§6.14).
+        let sent = UploadBytes::read(&call, true).await?;
+        // Who sends nothing asks where to send the blob, unless it is the one without bytes
+        // (§6.14).
         if !sent.is_empty || *digest == Digest::of(digest.algorithm(), b"") {
             let bytes = (digest, sent.chunk.declared);
             upload::push_whole(&content, &call.op, &repo, bytes, sent.body).await?;
@@ -176,7 +178,7 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
         }
     }
     let (uuid, ticket) = upload::open(&content, &call.op, &repo, opening.algorithm);
-    let progress = Progress { uuid, offset: 0 };
+    let progress = UploadProgress { uuid, offset: 0 };
     let answer = told(StatusCode::ACCEPTED, repo.name(), progress, &ticket);
     match content.config().uploads.chunk_min_bytes {
         Some(length) => answer.number(OCI_CHUNK_MIN_LENGTH, length).empty(),
@@ -184,9 +186,9 @@ async fn open(content: Arc<Content>, call: Call) -> Result<Response> {
     }
 }
 
-/// GET and HEAD: how far an upload is. Whatever the query says is ignored (distribution §7.10).
+/// GET and HEAD: how far an upload is. Whatever the query says is ignored (protocol §7.10).
 async fn status(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
+    let at = UploadAddress::read(&call).await?;
     let progress = upload::progress(&content, &call.op, at.request()).await?;
     let answer = at.told(&content, &call, (StatusCode::NO_CONTENT, progress));
     answer.empty()
@@ -194,8 +196,8 @@ async fn status(content: Arc<Content>, call: Call) -> Result<Response> {
 
 /// PATCH: a chunk, or a stream of unknown length.
 async fn append(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
-    let Sent { chunk, body, .. } = Sent::read(&call, false).await?;
+    let at = UploadAddress::read(&call).await?;
+    let UploadBytes { chunk, body, .. } = UploadBytes::read(&call, false).await?;
     match upload::append(&content, &call.op, at.request(), chunk, body).await {
         Ok(progress) => {
             let answer = at.told(&content, &call, (StatusCode::ACCEPTED, progress));
@@ -207,13 +209,13 @@ async fn append(content: Arc<Content>, call: Call) -> Result<Response> {
 
 /// PUT: the last bytes, if any, and the digest of all.
 async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
+    let at = UploadAddress::read(&call).await?;
     let missing = || {
         let text = "the parameter digest must name the content; the upload goes on";
         Error::new(Reason::DigestInvalid, text)
     };
     let digest = Digest::parse(at.digest(&call)?.ok_or_else(missing)?)?;
-    let Sent { chunk, body, .. } = Sent::read(&call, false).await?;
+    let UploadBytes { chunk, body, .. } = UploadBytes::read(&call, false).await?;
     let last = (chunk, &digest);
     match upload::finish(&content, &call.op, at.request(), last, body).await {
         Ok(()) => created(at.repo.name(), &digest),
@@ -221,25 +223,25 @@ async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
     }
 }
 
-/// DELETE: whoever may push may give up (distribution §7.11).
+/// DELETE: whoever may push may give up (protocol §7.11).
 async fn cancel(content: Arc<Content>, call: Call) -> Result<Response> {
-    let at = Addressed::read(&call).await?;
+    let at = UploadAddress::read(&call).await?;
     upload::cancel(&content, &call.op, at.request()).await?;
     Answer::new(StatusCode::NO_CONTENT).empty()
 }
 
 /// The upload that a Location names.
-struct Addressed {
+struct UploadAddress {
     repo: Repo<Push>,
     uuid: Uuid,
-    ticket: Option<Ticket>,
+    ticket: Option<UploadToken>,
     /// What a client wrote behind the Location that takes it for one with a query.
     behind: Option<String>,
 }
 
-impl Addressed {
-    /// Reads the last segment of a Location: the upload's id and, behind a dot, its state. All is in
-    /// the path, since there are clients that drop a query or write it anew (distribution §2.9).
+impl UploadAddress {
+    /// Reads the last segment of a Location: the upload's id and, behind a dot, its state. All is
+    /// in the path, since there are clients that drop a query or write it anew (protocol §2.9).
     ///
     /// Errors: `UploadUnknown` for what begins with no UUID.
     async fn read(call: &Call) -> Result<Self> {
@@ -255,7 +257,7 @@ impl Addressed {
         };
         let uuid = Uuid::try_parse(uuid)
             .map_err(|_| Error::new(Reason::UploadUnknown, "no such upload; begin anew"))?;
-        let ticket = state.and_then(|state| Ticket::read(&call.op, (&repo, uuid), state));
+        let ticket = state.and_then(|state| UploadToken::read(&call.op, (&repo, uuid), state));
         Ok(Self {
             repo,
             uuid,
@@ -289,28 +291,28 @@ impl Addressed {
         &self,
         content: &Content,
         call: &Call,
-        (status, progress): (StatusCode, Progress),
+        (status, progress): (StatusCode, UploadProgress),
     ) -> Answer {
-        let issue = || Ticket::issue(content, &call.op, (&self.repo, self.uuid), None);
+        let issue = || UploadToken::issue(content, &call.op, (&self.repo, self.uuid), None);
         let ticket = self.ticket.clone().unwrap_or_else(issue);
         told(status, self.repo.name(), progress, &ticket)
     }
 }
 
-type Body = Chain<Iter<option::IntoIter<Piece>>, BodyStream>;
-type Piece = Result<Bytes, BodyError>;
+type UploadBody = Chain<Iter<option::IntoIter<UploadPiece>>, BodyStream>;
+type UploadPiece = Result<Bytes, BodyError>;
 
 /// What a request sends of an upload.
-struct Sent<'c> {
+struct UploadBytes<'c> {
     chunk: Chunk<'c>,
     /// Whether it is known that nothing comes.
     is_empty: bool,
-    body: Body,
+    body: UploadBody,
 }
 
-impl<'c> Sent<'c> {
+impl<'c> UploadBytes<'c> {
     /// Reads what a request says of its bytes. A range does not count where there are none
-    /// (distribution §7.3): for that, or if it `matters` otherwise, the first byte of a body whose
+    /// (protocol §7.3): for that, or if it `matters` otherwise, the first byte of a body whose
     /// length is not declared is waited for.
     async fn read(call: &'c Call, matters: bool) -> Result<Self> {
         let (content_range, declared) = (
@@ -348,7 +350,7 @@ impl<'c> Sent<'c> {
 }
 
 /// The first piece of a body that has bytes, or why there is none; nothing at its end.
-async fn first_piece(body: &mut BodyStream) -> Option<Piece> {
+async fn first_piece(body: &mut BodyStream) -> Option<UploadPiece> {
     loop {
         match body.next().await {
             Some(Ok(piece)) if piece.is_empty() => {}
@@ -366,9 +368,14 @@ fn created(name: &RepositoryName, digest: &Digest) -> Result<Response> {
 }
 
 /// Where an upload goes on and how far it is. Both ends of the range count, so an empty upload and
-/// one of a single byte look alike: that is what clients know (distribution §7.6).
-fn told(status: StatusCode, name: &RepositoryName, progress: Progress, ticket: &Ticket) -> Answer {
-    let Progress { uuid, offset } = progress;
+/// one of a single byte look alike: that is what clients know (protocol §7.6).
+fn told(
+    status: StatusCode,
+    name: &RepositoryName,
+    progress: UploadProgress,
+    ticket: &UploadToken,
+) -> Answer {
+    let UploadProgress { uuid, offset } = progress;
     let (name, state) = (name.as_written(), ticket.as_str());
     let location = format!("/v2/{name}/blobs/uploads/{uuid}.{state}");
     Answer::new(status)
@@ -382,9 +389,14 @@ fn range(offset: u64) -> String {
 }
 
 /// A refusal; 416 says where the upload is, so that the client goes on from there (§7.7).
-fn refuse(content: &Content, call: &Call, at: &Addressed, refusal: Refusal) -> Result<Response> {
+fn refuse(
+    content: &Content,
+    call: &Call,
+    at: &UploadAddress,
+    refusal: StepRefusal,
+) -> Result<Response> {
     match refusal {
-        Refusal {
+        StepRefusal {
             error,
             at: Some(progress),
         } if error.reason == Reason::RangeInvalid => {
@@ -392,7 +404,7 @@ fn refuse(content: &Content, call: &Call, at: &Addressed, refusal: Refusal) -> R
             let headers = at.told(content, call, told).into_headers()?;
             Ok(call.refuse(&error, headers))
         }
-        Refusal { error, .. } => Err(error),
+        StepRefusal { error, .. } => Err(error),
     }
 }
 

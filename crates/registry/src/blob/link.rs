@@ -10,14 +10,14 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use seawall_kernel::blobs::{self, BLOB, BlobFacts};
 use seawall_kernel::changes::REPOSITORY;
-use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Repo, Weigh};
+use seawall_kernel::{CacheShare, Kernel, LoadedValue, MemorySize, Op, ReadCache, Repo};
 use seawall_meta::args;
 use seawall_types::{Digest, Result};
 
 use super::{store, unknown};
 use crate::acts::Pull;
+use crate::content_headers::ContentHeaders;
 use crate::manifest::DigestKey;
-use crate::names::Names;
 
 /// Blobs up to this many bytes (configs, small layers) are kept in memory.
 pub(crate) const SMALL: u64 = 64 * 1024;
@@ -29,26 +29,26 @@ pub(crate) const BYTES: CacheShare = CacheShare::new("bytes", 20);
 
 /// A link as it was read.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct BlobLink {
     facts: BlobFacts,
-    names: Names,
+    names: ContentHeaders,
 }
 
-impl Weigh for Link {
+impl MemorySize for BlobLink {
     fn weight(&self) -> usize {
         let place = &self.facts.place;
         self.names.weight() + place.location.len() + place.key.len()
     }
 }
 
-impl Link {
+impl BlobLink {
     /// The blob's size, and where its bytes are.
     pub(crate) fn facts(&self) -> &BlobFacts {
         &self.facts
     }
 
     /// Its digest as headers say it.
-    pub(crate) fn names(&self) -> &Names {
+    pub(crate) fn names(&self) -> &ContentHeaders {
         &self.names
     }
 
@@ -61,19 +61,19 @@ impl Link {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Content(Digest);
 
-impl Weigh for Content {
+impl MemorySize for Content {
     fn weight(&self) -> usize {
         0
     }
 }
 
 /// What was read of blobs before.
-pub(crate) struct Links {
-    links: Cache<DigestKey, Option<Arc<Link>>>,
-    bytes: Cache<Content, Bytes>,
+pub(crate) struct LinkCache {
+    links: ReadCache<DigestKey, Option<Arc<BlobLink>>>,
+    bytes: ReadCache<Content, Bytes>,
 }
 
-impl Links {
+impl LinkCache {
     pub(crate) fn new(kernel: &Kernel) -> Result<Self> {
         Ok(Self {
             links: kernel.cache(LINKS)?,
@@ -85,18 +85,18 @@ impl Links {
 /// The size of a blob that this repository serves, and where its bytes are. One read, or none if it
 /// was read before.
 ///
-/// Errors: `BlobUnknown`, whether the blob exists elsewhere or nowhere (distribution §5.3).
+/// Errors: `BlobUnknown`, whether the blob exists elsewhere or nowhere (protocol §5.3).
 pub(crate) async fn find(
     op: &Op,
-    links: &Links,
+    links: &LinkCache,
     repo: &Repo<Pull>,
     digest: &Digest,
-) -> Result<Arc<Link>> {
+) -> Result<Arc<BlobLink>> {
     let repository = repo.id();
     let read = || async {
         let arguments = args![repository, digest];
         let Some(row) = op.sql().optional(&store::VISIBLE, arguments).await? else {
-            return Ok(Loaded::passing(None));
+            return Ok(LoadedValue::passing(None));
         };
         let text = digest.to_string();
         let on = [
@@ -104,11 +104,14 @@ pub(crate) async fn find(
             BLOB.subject(0, &text),
             REPOSITORY.subject(repository.get()),
         ];
-        let link = Arc::new(Link {
+        let link = Arc::new(BlobLink {
             facts: blobs::read(&row, 0)?,
-            names: Names::of(digest)?,
+            names: ContentHeaders::of(digest)?,
         });
-        Ok(Loaded::new(Some(link), on.map(|subject| op.mark(&subject))))
+        Ok(LoadedValue::new(
+            Some(link),
+            on.map(|subject| op.mark(&subject)),
+        ))
     };
     let key = DigestKey(repository, *digest);
     op.recall(&links.links, key, read)
@@ -117,7 +120,12 @@ pub(crate) async fn find(
 }
 
 /// The bytes of a blob of at most [`SMALL`] bytes.
-pub(crate) async fn whole(op: &Op, links: &Links, digest: &Digest, link: &Link) -> Result<Bytes> {
+pub(crate) async fn whole(
+    op: &Op,
+    links: &LinkCache,
+    digest: &Digest,
+    link: &BlobLink,
+) -> Result<Bytes> {
     let key = Content(*digest);
     if let Some(bytes) = links.bytes.get_constant(&key) {
         op.cost().charge_bytes_out(bytes.len() as u64);
@@ -132,7 +140,7 @@ pub(crate) async fn whole(op: &Op, links: &Links, digest: &Digest, link: &Link) 
                 all.extend_from_slice(&piece);
                 Ok(all)
             });
-        Ok(Loaded::new(pieces.await?.freeze(), []))
+        Ok(LoadedValue::new(pieces.await?.freeze(), []))
     };
     op.recall(&links.bytes, key, read).await
 }

@@ -1,16 +1,16 @@
 //! Blobs as a repository shows them: seen only through a link, promised to whoever pushes, taken
 //! out by unlinking.
 //!
-//! A blob is stored once whatever the number of repositories; a row of `repository_blob` lets one of
-//! them serve it. Nothing here may answer for a blob without that row, and nothing removes bytes:
-//! what nobody keeps is for the collector.
+//! A blob is stored once whatever the number of repositories; a row of `repository_blob` lets one
+//! of them serve it. Nothing here may answer for a blob without that row, and nothing removes
+//! bytes: what nobody keeps is for the collector.
 
 mod link;
 mod mount;
 pub(crate) mod store;
 mod walk;
 
-pub(crate) use link::{BYTES, LINKS, Link, Links, SMALL, find, whole};
+pub(crate) use link::{BYTES, BlobLink, LINKS, LinkCache, SMALL, find, whole};
 pub(crate) use mount::mount;
 pub use walk::{linked, walk_links};
 
@@ -32,7 +32,7 @@ pub(crate) fn may_promise(op: &Op, repo: &Repo<Pull>) -> bool {
     !actor.is_anonymous() && actor.ceiling.admits(repo.name(), Action::Push)
 }
 
-/// Keeps what a HEAD says true until the manifest comes, if the caller may push (DESIGN §5.16).
+/// Keeps what a HEAD says true until the manifest comes, if the caller may push (protocol §5.13).
 ///
 /// A puller's HEAD costs nothing here, whatever its token covers. A pusher's costs one read, and
 /// writes only if nothing keeps the blob for this repository much longer.
@@ -98,8 +98,9 @@ pub(crate) async fn is_linked(
     Ok(found.await?.is_some())
 }
 
-/// Lets a repository serve a blob, and keeps it there until its manifest comes; makes the repository
-/// if the caller may. One write if all goes as usual, and one more if the blob is not `fresh`.
+/// Lets a repository serve a blob, and keeps it there until its manifest comes; makes the
+/// repository if the caller may. One write if all goes as usual, and one more if the blob is not
+/// `fresh`.
 ///
 /// Errors: `BlobUnknown` if the blob was collected meanwhile; those of [`Repo::enter`].
 pub(crate) async fn link(
@@ -137,10 +138,10 @@ pub(crate) async fn link(
     Ok(ids)
 }
 
-/// Takes a blob out of a repository (distribution §15.5). Its bytes stay while anybody keeps them.
+/// Takes a blob out of a repository (protocol §15.5). Its bytes stay while anybody keeps them.
 ///
-/// Errors: `BlobUnknown` if the repository does not serve it, `BlobReferenced` if a manifest that is
-/// to be seen there refers to it; those of [`Repo::enter`].
+/// Errors: `BlobUnknown` if the repository does not serve it, `BlobReferenced` if a manifest that
+/// is to be seen there refers to it; those of [`Repo::enter`].
 pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Result<()> {
     op.transaction((repo.clone(), *digest), |tx, op, (repo, digest)| {
         Box::pin(async move {

@@ -1,12 +1,13 @@
-//! Cross-repository mounts (distribution §8): a blob that the caller may read elsewhere is linked
+//! Cross-repository mounts (protocol §8): a blob that the caller may read elsewhere is linked
 //! instead of uploaded.
 //!
-//! For a source that is named, what counts is the permission of the token's subject, since a client's
-//! token often covers only the target. Without one, a token finds only what is public or what it
-//! covers: it was made narrow so that who gets hold of it cannot read everything by digests. A source that the subject may not read is never asked for the blob, so neither answer
+//! For a source that is named, what counts is the permission of the token's subject, since a
+//! client's token often covers only the target. Without one, a token finds only what is public or
+//! what it covers: it was made narrow so that who gets hold of it cannot read everything by
+//! digests. A source that the subject may not read is never asked for the blob, so neither answer
 //! nor time tells what is in it; a mount that cannot be is no error, but an upload.
 
-use seawall_kernel::catalog::rights::Reader;
+use seawall_kernel::catalog::rights::CatalogReader;
 use seawall_kernel::{Ceiling, Op, Repo};
 use seawall_meta::args;
 use seawall_types::permission::{Role, Visibility};
@@ -61,16 +62,16 @@ async fn find_in(op: &Op, digest: &Digest, from: &str) -> Result<Option<u64>> {
     Ok(row.map(|row| row.size(0)).transpose()?)
 }
 
-/// The blob's size, if some repository serves it that the caller may read, and that is public or under
-/// the ceiling. Looks at a bounded number of those that hold it, and so may miss one: the client then
-/// uploads.
+/// The blob's size, if some repository serves it that the caller may read, and that is public or
+/// under the ceiling. Looks at a bounded number of those that hold it, and so may miss one: the
+/// client then uploads.
 async fn find_anywhere(op: &Op, digest: &Digest) -> Result<Option<u64>> {
     let actor = op.actor();
     let limit = match actor.ceiling {
         Ceiling::Unlimited => 1,
         Ceiling::Scopes(_) => store::CANDIDATES,
     };
-    let arguments = Reader::of(op).args(args![digest, limit]);
+    let arguments = CatalogReader::of(op).args(args![digest, limit]);
     for row in op.sql().all(&store::SIZE_ANYWHERE, arguments).await? {
         let name = RepositoryName::from_parts(row.text(1)?, row.text(2)?)?;
         let open = row.int(3)? == Visibility::Public.code();

@@ -21,8 +21,9 @@ seawall_meta::statements! {
         .and_where(Expr::col(("l", "digest")).eq(arg(1)))
         .to_owned();
 
-    /// Whether a blob is kept for a repository for some time yet, or for good: by its own age, or by
-    /// somebody. Arguments: digest, repository, for how long in ms, age in ms that keeps so long.
+    /// Whether a blob is kept for a repository for some time yet, or for good: by its own age, or
+    /// by somebody. Arguments: digest, repository, for how long in ms, age in ms that keeps so
+    /// long.
     KEPT: |d| {
         let keeper = Query::select()
             .column("digest")
@@ -43,8 +44,8 @@ seawall_meta::statements! {
             .to_owned()
     };
 
-    /// Lets a repository serve a blob if a verdict stands, and keeps the repository as it is until the
-    /// transaction ends. Arguments: the verdict's, digest, size.
+    /// Lets a repository serve a blob if a verdict stands, and keeps the repository as it is until
+    /// the transaction ends. Arguments: the verdict's, digest, size.
     LINK: |d| {
         let mut standing = Query::select();
         standing
@@ -83,8 +84,8 @@ seawall_meta::statements! {
         .and_where(Expr::col(("n", "name")).eq(arg(0)))
         .to_owned();
 
-    /// A blob's size, and the repositories that the caller may read and that serve it: those among the
-    /// first few that hold it, so that a blob which everybody has costs no more than another.
+    /// A blob's size, and the repositories that the caller may read and that serve it: those among
+    /// the first few that hold it, so that a blob which everybody has costs no more than another.
     /// Arguments: the reader's, digest, limit.
     SIZE_ANYWHERE: |_d| {
         let holders = Query::select()
@@ -127,8 +128,9 @@ seawall_meta::statements! {
         .limit(arg_limit(2))
         .to_owned();
 
-    /// Which of these digests a repository links; one selection for each, since a list would be looked up by the index on
-    /// digests alone, and some digests are linked everywhere. Arguments: repository, digests.
+    /// Which of these digests a repository links; one selection for each, since a list would be
+    /// looked up by the index on digests alone, and some digests are linked everywhere. Arguments:
+    /// repository, digests.
     LINKED[n]: |_d, n| {
         let one = |k| Query::select()
             .column("digest")

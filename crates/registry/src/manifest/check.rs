@@ -1,24 +1,24 @@
-//! Whether what a manifest refers to is here, and as long as it says (distribution §9.8, §9.14).
+//! Whether what a manifest refers to is here, and as long as it says (protocol §9.8, §9.14).
 //!
 //! References count in the manifest's own repository only: a blob that another repository holds is
 //! as good as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use seawall_kernel::catalog::Verdict;
+use seawall_kernel::catalog::Judgement;
 use seawall_meta::{Row, Tx, args, list};
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::draft::{Draft, Pointer};
+use super::new_manifest::{ManifestEdge, NewManifest};
 use super::{EdgeKind, store};
-use crate::config::{Manifests, Policy};
+use crate::config::{ContentPolicy, ManifestsConfig};
 
 type Sizes = BTreeMap<Digest, u64>;
 
 /// What of a manifest's references is in its repository.
 #[derive(Debug, Default)]
-pub(super) struct References {
+pub(super) struct ResolvedReferences {
     manifests: Sizes,
     blobs: Sizes,
     /// Whether the verdict is known to stand until the transaction ends: the links said so.
@@ -33,10 +33,10 @@ pub(super) struct References {
 /// transaction ends. One statement for an image.
 pub(super) async fn look(
     tx: &mut Tx,
-    verdict: &Verdict,
-    draft: &Draft,
+    verdict: &Judgement,
+    draft: &NewManifest,
     tag: Option<&Tag>,
-) -> Result<References> {
+) -> Result<ResolvedReferences> {
     let (_, repository) = verdict.ids();
     let of = |kinds: &'static [EdgeKind]| {
         let chosen = draft
@@ -64,7 +64,7 @@ pub(super) async fn look(
     let may_be = |column| rows.first().map_or(Ok(1), |row| row.int(column));
     let (tagged, known) = (may_be(2)? != 0, may_be(3)? != 0);
     let (blobs, stands) = (sizes(&rows)?, !rows.is_empty());
-    Ok(References {
+    Ok(ResolvedReferences {
         manifests,
         blobs,
         stands,
@@ -75,7 +75,7 @@ pub(super) async fn look(
 
 /// A size that a manifest gives and the content has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WrongSize {
+pub(crate) struct SizeMismatch {
     /// Of what.
     pub(crate) digest: Digest,
     /// In bytes, by the manifest.
@@ -84,13 +84,13 @@ pub(crate) struct WrongSize {
     pub(crate) real: u64,
 }
 
-impl References {
-    /// The blobs that `draft` will keep alive, if all that it refers to is here, and the sizes in it
-    /// that are wrong.
+impl ResolvedReferences {
+    /// The blobs that `draft` will keep alive, if all that it refers to is here, and the sizes in
+    /// it that are wrong.
     ///
-    /// Errors: `MissingReferences` with every missing digest; `ManifestInvalid` for a wrong size, if
-    /// the rules refuse those.
-    pub(super) fn judge(self, draft: &Draft) -> Result<(Vec<Digest>, Vec<WrongSize>)> {
+    /// Errors: `MissingReferences` with every missing digest; `ManifestInvalid` for a wrong size,
+    /// if the rules refuse those.
+    pub(super) fn judge(self, draft: &NewManifest) -> Result<(Vec<Digest>, Vec<SizeMismatch>)> {
         let wrong = judge(&draft.pointers, &self.manifests, &self.blobs, draft.rules)?;
         Ok((self.blobs.into_keys().collect(), wrong))
     }
@@ -103,12 +103,12 @@ fn sizes(rows: &[Row]) -> Result<Sizes> {
 }
 
 fn judge(
-    pointers: &[Pointer],
+    pointers: &[ManifestEdge],
     manifests: &Sizes,
     blobs: &Sizes,
-    rules: Manifests,
-) -> Result<Vec<WrongSize>> {
-    let size = |pointer: &Pointer| match pointer.kind {
+    rules: ManifestsConfig,
+) -> Result<Vec<SizeMismatch>> {
+    let size = |pointer: &ManifestEdge| match pointer.kind {
         EdgeKind::Config | EdgeKind::Layer => blobs.get(&pointer.digest),
         // An entry of an index may be a blob: so are BuildKit's older caches (§9.8).
         EdgeKind::Child => manifests
@@ -118,8 +118,8 @@ fn judge(
     };
     let mut missing = Vec::new();
     let mut seen = BTreeSet::new();
-    let sparse = |pointer: &Pointer| {
-        rules.sparse_indexes == Policy::Accept && pointer.kind == EdgeKind::Child
+    let sparse = |pointer: &ManifestEdge| {
+        rules.sparse_indexes == ContentPolicy::Accept && pointer.kind == EdgeKind::Child
     };
     for pointer in pointers.iter().filter(|pointer| pointer.required) {
         if size(pointer).is_none() && !sparse(pointer) && seen.insert(pointer.digest) {
@@ -135,14 +135,14 @@ fn judge(
         let Some(real) = size(pointer).filter(|size| **size != pointer.size) else {
             continue;
         };
-        if rules.sizes == Policy::Refuse {
+        if rules.sizes == ContentPolicy::Refuse {
             let words = format!(
                 "the manifest gives {} bytes for {}, which has another size",
                 pointer.size, pointer.digest
             );
             return Err(Error::new(Reason::ManifestInvalid, words));
         }
-        wrong.push(WrongSize {
+        wrong.push(SizeMismatch {
             digest: pointer.digest,
             said: pointer.size,
             real: *real,
@@ -157,9 +157,9 @@ mod tests {
 
     use super::*;
 
-    const AS_SET: Manifests = Manifests {
-        sizes: Policy::Accept,
-        sparse_indexes: Policy::Refuse,
+    const AS_SET: ManifestsConfig = ManifestsConfig {
+        sizes: ContentPolicy::Accept,
+        sparse_indexes: ContentPolicy::Refuse,
         keep_deleted_days: 14,
     };
 
@@ -167,8 +167,8 @@ mod tests {
         Digest::of(Algorithm::Sha256, name.as_bytes())
     }
 
-    fn pointer(kind: EdgeKind, name: &str, required: bool) -> Pointer {
-        Pointer {
+    fn pointer(kind: EdgeKind, name: &str, required: bool) -> ManifestEdge {
+        ManifestEdge {
             kind,
             digest: digest(name),
             size: 7,
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn only_entries_of_an_index_may_be_nowhere_and_only_where_that_is_set() {
-        let sparse = Manifests {
-            sparse_indexes: Policy::Accept,
+        let sparse = ManifestsConfig {
+            sparse_indexes: ContentPolicy::Accept,
             ..AS_SET
         };
         for (kind, taken) in [(EdgeKind::Child, true), (EdgeKind::Layer, false)] {
@@ -225,14 +225,14 @@ mod tests {
 
     #[test]
     fn wrong_sizes_are_told_even_of_what_could_be_missing() {
-        let strict = Manifests {
-            sizes: Policy::Refuse,
+        let strict = ManifestsConfig {
+            sizes: ContentPolicy::Refuse,
             ..AS_SET
         };
         for required in [true, false] {
             let pointers = [pointer(EdgeKind::Layer, "a", required)];
             let judged = |rules| judge(&pointers, &here(&[]), &here(&[("a", 8)]), rules);
-            let wrong = WrongSize {
+            let wrong = SizeMismatch {
                 digest: digest("a"),
                 said: 7,
                 real: 8,

@@ -1,9 +1,9 @@
-//! What a conditional push asks of its target as it is (distribution §9.18).
+//! What a conditional push asks of its target as it is (protocol §9.18).
 
 use seawall_types::condition::ETags;
 use seawall_types::{Digest, Error, Reason, Result};
 
-/// What must be true of the target before it is written (distribution §9.18).
+/// What must be true of the target before it is written (protocol §9.18).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
     /// `If-Match`.

@@ -1,4 +1,4 @@
-//! Deleting a manifest by its digest (distribution §15.2).
+//! Deleting a manifest by its digest (protocol §15.2).
 //!
 //! It is gone at once with all its tags and from its subject's referrers, and refers to nothing any
 //! more; else the deletion of a blob would have to look at all that was deleted before. Its row and
@@ -18,7 +18,7 @@ use super::{store, unknown};
 use crate::acts::Delete;
 use crate::changes::{MANIFEST, TAG};
 use crate::events::ManifestDeleted;
-use crate::tag::{self, Taken};
+use crate::tag::{self, DeletedTags};
 
 /// Above so many tags a single change tells others to drop all they know of the repository.
 const CHANGES: usize = 32;
@@ -66,7 +66,7 @@ async fn announce(
     op: &Op,
     repo: &Repo<Delete>,
     digest: &Digest,
-    tags: Taken,
+    tags: DeletedTags,
 ) -> Result<()> {
     let repository = repo.id().get();
     if tags.names.len() > CHANGES {

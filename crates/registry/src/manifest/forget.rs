@@ -1,11 +1,12 @@
 //! The end of the time machine's window: hidden manifests lose their rows and what they keep.
 //!
-//! The blobs themselves are not touched here: whoever collects garbage sees that nothing keeps them.
+//! The blobs themselves are not touched here: whoever collects garbage sees that nothing keeps
+//! them.
 
 use std::time::Duration;
 
 use seawall_kernel::blobs;
-use seawall_kernel::jobs::{Job, Outcome};
+use seawall_kernel::jobs::{Job, JobOutcome};
 use seawall_kernel::{Op, Result};
 use seawall_meta::args;
 use seawall_types::Digest;
@@ -21,21 +22,25 @@ const BATCH: usize = 200;
 
 /// Forgets manifests that were deleted longer ago than the time machine goes back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Forget {}
+pub(crate) struct ForgetManifests {}
 
-impl Job for Forget {
+impl Job for ForgetManifests {
     const KIND: &'static str = "manifests.forget";
 }
 
-/// Runs [`Forget`] once; every manifest in a transaction of its own.
-pub(crate) async fn forget(op: &Op, window: Duration) -> Result<Outcome> {
+/// Runs [`ForgetManifests`] once; every manifest in a transaction of its own.
+pub(crate) async fn forget(op: &Op, window: Duration) -> Result<JobOutcome> {
     let age = i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4);
     let rows = op.sql().all(&store::FORGETTABLE, args![age, BATCH]).await?;
     for row in &rows {
         one(op, row.id(0)?, row.id(1)?, row.digest(2)?, window).await?;
     }
     let more = rows.len() == BATCH;
-    Ok(Outcome::Again(if more { Duration::ZERO } else { PERIOD }))
+    Ok(JobOutcome::Again(if more {
+        Duration::ZERO
+    } else {
+        PERIOD
+    }))
 }
 
 async fn one(

@@ -1,8 +1,8 @@
-//! Manifests of a repository: reading, storing, deleting, forgetting (distribution §4, §9, §15).
+//! Manifests of a repository: reading, storing, deleting, forgetting (protocol §4, §9, §15).
 //!
 //! A manifest's bytes are stored as pushed and served as stored, never converted. What it refers to
-//! is known from its edges, which have no foreign key: foreign layers, subjects and, where that is set,
-//! entries of an index may name what is not here.
+//! is known from its edges, which have no foreign key: foreign layers, subjects and, where that is
+//! set, entries of an index may name what is not here.
 //!
 //! The hard part is who waits for whom, on databases at READ COMMITTED. Every transaction locks in
 //! this order, so that waiting never goes round in a circle (and where it does, the transaction is
@@ -20,14 +20,14 @@
 //! A child is not locked: deleting one that an index refers to is allowed (§15.6), so it makes no
 //! difference which of the two comes first.
 
+mod cache;
 mod check;
 mod conditions;
 mod delete;
-mod draft;
 mod forget;
+mod new_manifest;
 mod owner;
 mod put;
-mod served;
 pub(crate) mod store;
 mod walk;
 
@@ -36,15 +36,15 @@ use seawall_types::ids::RepositoryId;
 use seawall_types::media_type::MediaType;
 use seawall_types::{Digest, Error, Reason, Result};
 
-pub(crate) use check::WrongSize;
+pub(crate) use cache::{CachedManifest, DigestKey, MANIFESTS, ManifestCache, TAGS, find};
+pub(crate) use check::SizeMismatch;
 pub(crate) use conditions::Conditions;
 pub(crate) use delete::delete;
-pub(crate) use draft::Draft;
-pub(crate) use forget::{FORGET_FIRST, Forget, forget};
+pub(crate) use forget::{FORGET_FIRST, ForgetManifests, forget};
+pub(crate) use new_manifest::NewManifest;
 pub(crate) use owner::{OWNER, owner};
-pub(crate) use put::{Put, put};
-pub(crate) use served::{DigestKey, MANIFESTS, Served, Shelf, TAGS, find};
-pub use walk::{Walked, walk_manifests};
+pub(crate) use put::{PutManifest, put};
+pub use walk::{ManifestRow, walk_manifests};
 
 /// How a manifest refers to something; stored, so numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,9 +53,9 @@ pub enum EdgeKind {
     Config = 1,
     /// A layer of an image.
     Layer = 2,
-    /// An entry of an index: a manifest, or a blob (distribution §9.8).
+    /// An entry of an index: a manifest, or a blob (protocol §9.8).
     Child = 3,
-    /// What the manifest is about, which need not be here (distribution §9.7).
+    /// What the manifest is about, which need not be here (protocol §9.7).
     Subject = 4,
 }
 
@@ -91,8 +91,8 @@ pub(crate) async fn refers_to(
         .is_some())
 }
 
-/// Takes at most `limit` rows of a kind from a repository that is going; says how many there were to
-/// take. Its tags must be gone before.
+/// Takes at most `limit` rows of a kind from a repository that is going; says how many there were
+/// to take. Its tags must be gone before.
 pub(crate) async fn clear(tx: &mut Tx, repository: RepositoryId, limit: u32) -> Result<u64> {
     let edges = tx
         .execute(&store::CLEAR_EDGES, args![repository, limit])

@@ -1,33 +1,33 @@
-//! Storing a manifest and setting its tags: one transaction, all or nothing (distribution §9).
+//! Storing a manifest and setting its tags: one transaction, all or nothing (protocol §9).
 
 use futures::future::BoxFuture;
 use seawall_kernel::blobs::{self, Owner};
 use seawall_kernel::events::Event;
 use seawall_kernel::{Op, Repo};
-use seawall_meta::{Expect, Tx, args, list};
+use seawall_meta::{Expectation, Tx, args, list};
 use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::check::{self, References, WrongSize};
+use super::check::{self, ResolvedReferences, SizeMismatch};
 use super::conditions::Conditions;
-use super::draft::Draft;
+use super::new_manifest::NewManifest;
 use super::store;
 use crate::acts::Push;
 use crate::changes;
 use crate::events::{ManifestPushed, TagMoved};
-use crate::tag::{self, Moved};
+use crate::tag::{self, UpdatedTag};
 
 /// How often a row that others insert and remove at the same time is looked at again.
 const ROUNDS: usize = 4;
 
 /// A manifest on its way into a repository.
 #[derive(Clone)]
-pub(crate) struct Put {
+pub(crate) struct PutManifest {
     /// Where to.
     pub(crate) repo: Repo<Push>,
     /// The manifest.
-    pub(crate) draft: Draft,
+    pub(crate) draft: NewManifest,
     /// The tags that will point to it, sorted and each once.
     pub(crate) tags: Vec<Tag>,
     /// Whether it was pushed by a tag, so that the conditions are about the tag.
@@ -38,7 +38,7 @@ pub(crate) struct Put {
 
 /// How a manifest met what was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Arrival {
+enum StoreOutcome {
     /// It was not there.
     New,
     /// It was hidden, and can be pulled again.
@@ -55,7 +55,7 @@ enum Arrival {
 /// already writes nothing.
 ///
 /// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::enter`].
-pub(crate) async fn put(op: &Op, put: Put) -> Result<Vec<WrongSize>> {
+pub(crate) async fn put(op: &Op, put: PutManifest) -> Result<Vec<SizeMismatch>> {
     for _ in 0..ROUNDS {
         let stored = op.transaction(put.clone(), |tx, op, put| apply(tx, op, put));
         if let Some((ids, wrong)) = stored.await? {
@@ -72,10 +72,14 @@ pub(crate) async fn put(op: &Op, put: Put) -> Result<Vec<WrongSize>> {
 }
 
 /// Where a manifest was put, and which of its sizes are wrong.
-type Done = ((NamespaceId, RepositoryId), Vec<WrongSize>);
+type PutOutcome = ((NamespaceId, RepositoryId), Vec<SizeMismatch>);
 
 /// One transaction; nothing is stored while tags of the manifest are still being deleted.
-fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<Option<Done>>> {
+fn apply<'t>(
+    tx: &'t mut Tx,
+    op: &'t Op,
+    put: &'t PutManifest,
+) -> BoxFuture<'t, Result<Option<PutOutcome>>> {
     Box::pin(async move {
         let (ids, references) = enter(tx, op, put).await?;
         let (namespace, repository) = ids;
@@ -84,22 +88,22 @@ fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<O
         let likely_new = !references.known;
         let (kept, wrong) = references.judge(&put.draft)?;
         let arrival = admit(tx, repository, &put.draft, likely_new).await?;
-        if arrival == Arrival::Going {
+        if arrival == StoreOutcome::Going {
             return Ok(None);
         }
         let about_tag = put.by_tag.then_some(&put.conditions);
         if about_tag.is_none() {
             put.conditions
-                .check((arrival == Arrival::Known).then_some(&digest))?;
+                .check((arrival == StoreOutcome::Known).then_some(&digest))?;
         }
         let mut changes = Vec::new();
-        if arrival != Arrival::Known {
+        if arrival != StoreOutcome::Known {
             let owner = super::owner(namespace, repository, &digest);
             connect(tx, &owner, put, arrival, &kept).await?;
             let (kind, name) = (changes::MANIFEST, digest.to_string());
             changes.push(kind.change_of(repository.get(), 0, &name));
         }
-        let moving = tag::Moving {
+        let moving = tag::TagUpdate {
             repository,
             digest: &digest,
             conditions: about_tag,
@@ -111,7 +115,7 @@ fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<O
             kind.change_of(repository.get(), 0, tag)
         }));
         tx.changes(&changes).await?;
-        if arrival != Arrival::Known || !moved.is_empty() {
+        if arrival != StoreOutcome::Known || !moved.is_empty() {
             announce(tx, op, put, ids, (&moved, &wrong)).await?;
         }
         Ok(Some((ids, wrong)))
@@ -123,8 +127,8 @@ fn apply<'t>(tx: &'t mut Tx, op: &'t Op, put: &'t Put) -> BoxFuture<'t, Result<O
 async fn enter(
     tx: &mut Tx,
     op: &Op,
-    put: &Put,
-) -> Result<((NamespaceId, RepositoryId), References)> {
+    put: &PutManifest,
+) -> Result<((NamespaceId, RepositoryId), ResolvedReferences)> {
     let tag = match put.tags.as_slice() {
         [tag] => Some(tag),
         _ => None,
@@ -147,9 +151,9 @@ async fn enter(
 async fn admit(
     tx: &mut Tx,
     repository: RepositoryId,
-    draft: &Draft,
+    draft: &NewManifest,
     likely_new: bool,
-) -> Result<Arrival> {
+) -> Result<StoreOutcome> {
     let referrer_size = draft.referrer.as_ref().map_or(0, String::len);
     let media_type = draft.media_type.as_str();
     for _ in 0..ROUNDS {
@@ -167,8 +171,9 @@ async fn admit(
             draft.config_media_type.as_deref(),
         ];
         if likely_new {
-            tx.send(&store::INSERT, arguments, Expect::ARow).await?;
-            return Ok(Arrival::New);
+            tx.send(&store::INSERT, arguments, Expectation::ARow)
+                .await?;
+            return Ok(StoreOutcome::New);
         }
         let inserted = tx
             .execute(&store::INSERT, arguments)
@@ -181,7 +186,7 @@ async fn admit(
                 error.into()
             });
         if inserted? > 0 {
-            return Ok(Arrival::New);
+            return Ok(StoreOutcome::New);
         }
         let found = tx
             .optional(&store::SHARE, args![repository, draft.digest])
@@ -190,7 +195,7 @@ async fn admit(
         let Some(row) = found else { continue };
         if row.int(0)? == store::HIDDEN {
             if tag::is_going(tx, repository, &draft.digest).await? {
-                return Ok(Arrival::Going);
+                return Ok(StoreOutcome::Going);
             }
             let arguments = args![
                 repository,
@@ -201,14 +206,14 @@ async fn admit(
                 referrer_size,
             ];
             tx.execute(&store::REVIVE, arguments).await?;
-            return Ok(Arrival::Revived);
+            return Ok(StoreOutcome::Revived);
         }
         if row.text(1)? != media_type {
-            // Two readings of the same bytes are an attack or a mistake (distribution §14.4).
+            // Two readings of the same bytes are an attack or a mistake (protocol §14.4).
             let words = format!("the same bytes are here as {}", row.text(1)?);
             return Err(Error::new(Reason::ManifestInvalid, words));
         }
-        return Ok(Arrival::Known);
+        return Ok(StoreOutcome::Known);
     }
     Err(Error::new(
         Reason::Conflict,
@@ -220,8 +225,8 @@ async fn admit(
 async fn connect(
     tx: &mut Tx,
     owner: &Owner,
-    put: &Put,
-    arrival: Arrival,
+    put: &PutManifest,
+    arrival: StoreOutcome,
     kept: &[Digest],
 ) -> Result<()> {
     let pointers = &put.draft.pointers;
@@ -231,8 +236,9 @@ async fn connect(
         list(pointers.iter().map(|pointer| pointer.kind.code())),
         list(pointers.iter().map(|pointer| pointer.digest)),
     ];
-    tx.send(&store::EDGES, arguments, Expect::Nothing).await?;
-    if arrival == Arrival::Revived {
+    tx.send(&store::EDGES, arguments, Expectation::Nothing)
+        .await?;
+    if arrival == StoreOutcome::Revived {
         // What was still kept until the end of the time machine's window is kept for good again.
         blobs::keep_for(tx, owner, None).await?;
     }
@@ -242,9 +248,9 @@ async fn connect(
 async fn announce(
     tx: &mut Tx,
     op: &Op,
-    put: &Put,
+    put: &PutManifest,
     (namespace, repository): (NamespaceId, RepositoryId),
-    (moved, wrong): (&[Moved], &[WrongSize]),
+    (moved, wrong): (&[UpdatedTag], &[SizeMismatch]),
 ) -> Result<()> {
     let name = put.repo.name();
     let within = |event: Event| {

@@ -24,8 +24,8 @@ seawall_meta::statements! {
     BY_TAG: |d| by_tag(d);
 
     /// Stores a manifest unless it is there. Arguments: repository, digest, media type, size,
-    /// artifact type, subject, referrer, length of referrer, body, size of layers, media type of the
-    /// config.
+    /// artifact type, subject, referrer, length of referrer, body, size of layers, media type of
+    /// the config.
     INSERT: |d| {
         let mut insert = Query::insert();
         insert
@@ -226,7 +226,8 @@ seawall_meta::statements! {
         .limit(arg_limit(2))
         .to_owned();
 
-    /// The manifests of the repositories after one, without their bytes. Arguments: repository, limit.
+    /// The manifests of the repositories after one, without their bytes. Arguments: repository,
+    /// limit.
     DIGESTS_AFTER: |_d| digests()
         .and_where(Expr::col("repository_id").gt(arg(0)))
         .limit(arg_limit(1))

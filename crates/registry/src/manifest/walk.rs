@@ -13,7 +13,7 @@ use super::{EdgeKind, store, stored_type};
 
 /// A manifest as the database holds it.
 #[derive(Debug, Clone)]
-pub struct Walked {
+pub struct ManifestRow {
     /// Its repository, which may be on its way out.
     pub repository: RepositoryId,
     /// The digest under which it is stored.
@@ -30,13 +30,14 @@ pub struct Walked {
 }
 
 /// Up to `limit` manifests after `after`, in the order of (repository, digest), with deleted ones.
-/// An empty page is the end. A manifest has up to 4 MiB, so `limit` decides how much memory it takes.
+/// An empty page is the end. A manifest has up to 4 MiB, so `limit` decides how much memory it
+/// takes.
 pub async fn walk_manifests(
     op: &Op,
     _installation: &Installation<Inspect>,
     after: Option<(RepositoryId, Digest)>,
     limit: u32,
-) -> Result<Vec<Walked>> {
+) -> Result<Vec<ManifestRow>> {
     let sql = op.sql();
     let mut page = Vec::new();
     if let Some((repository, digest)) = after {
@@ -51,7 +52,7 @@ pub async fn walk_manifests(
     }
     let mut walked = Vec::with_capacity(page.len());
     for mut row in page {
-        walked.push(Walked {
+        walked.push(ManifestRow {
             repository: row.id(0)?,
             digest: row.digest(1)?,
             media_type: stored_type(row.text(2)?)?,
@@ -65,7 +66,7 @@ pub async fn walk_manifests(
 }
 
 /// Adds what each manifest refers to: one read for each repository of the page.
-async fn refer(sql: &Session, walked: &mut [Walked]) -> Result<()> {
+async fn refer(sql: &Session, walked: &mut [ManifestRow]) -> Result<()> {
     for group in walked.chunk_by_mut(|a, b| a.repository == b.repository) {
         let Some(repository) = group.first().map(|walked| walked.repository) else {
             continue;

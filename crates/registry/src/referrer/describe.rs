@@ -1,4 +1,4 @@
-//! The descriptor by which a manifest is listed among its subject's referrers (distribution §10.4).
+//! The descriptor by which a manifest is listed among its subject's referrers (protocol §10.4).
 
 use std::collections::BTreeMap;
 

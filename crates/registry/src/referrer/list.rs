@@ -1,8 +1,8 @@
-//! The referrers of a subject, in pages that clients are willing to read (distribution §10.5, §10.6).
+//! The referrers of a subject, in pages that clients are willing to read (protocol §10.5, §10.6).
 //!
 //! A page is bounded by count and by bytes. Short descriptors come with the page's one read; long
-//! ones (annotations may fill a manifest) are fetched by a second read, and only those that the page
-//! has room for. So memory is bounded by a few megabytes, whatever was pushed.
+//! ones (annotations may fill a manifest) are fetched by a second read, and only those that the
+//! page has room for. So memory is bounded by a few megabytes, whatever was pushed.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 3 * 1024 * 1024 + 512 * 1024;
 
 /// Which referrers are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct ReferrerFilter {
     /// What they refer to; it need not exist.
     pub(crate) subject: Digest,
     /// Their artifact type, if only one is of interest.
@@ -32,7 +32,7 @@ pub(crate) struct Wanted {
 
 /// A page of referrers.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct ReferrerPage {
     /// Their descriptors as JSON, in the order of their digests.
     pub(crate) descriptors: Vec<String>,
     /// The last digest of the page, if another page follows.
@@ -47,7 +47,11 @@ struct Entry {
 }
 
 /// A page of the repository's referrers. One read, or two when long descriptors are among them.
-pub(crate) async fn page(op: &Op, repo: &Repo<Pull>, wanted: &Wanted) -> Result<Page> {
+pub(crate) async fn page(
+    op: &Op,
+    repo: &Repo<Pull>,
+    wanted: &ReferrerFilter,
+) -> Result<ReferrerPage> {
     let after = wanted
         .after
         .as_ref()
@@ -79,7 +83,7 @@ pub(crate) async fn page(op: &Op, repo: &Repo<Pull>, wanted: &Wanted) -> Result<
     entries.truncate(taken);
     let next = entries.last().filter(|_| more).map(|entry| entry.digest);
     let descriptors = complete(op, repo, entries).await?;
-    Ok(Page { descriptors, next })
+    Ok(ReferrerPage { descriptors, next })
 }
 
 /// How many descriptors of these sizes fit on a page. One always does, or paging would not end.

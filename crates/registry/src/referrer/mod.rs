@@ -1,4 +1,4 @@
-//! Referrers: what says of itself, by `subject`, that it is about a manifest (distribution §10).
+//! Referrers: what says of itself, by `subject`, that it is about a manifest (protocol §10).
 //!
 //! Every push records the subject, however the manifest came: by digest, by an ordinary tag, or by
 //! a fallback tag `sha256-…`. So nothing is left to be taken up from fallback indexes that clients
@@ -12,4 +12,4 @@ mod describe;
 mod list;
 
 pub(crate) use describe::describe;
-pub(crate) use list::{Page, Wanted, page};
+pub(crate) use list::{ReferrerFilter, ReferrerPage, page};

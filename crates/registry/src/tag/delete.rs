@@ -1,14 +1,14 @@
 //! Deleting tags: one by its name, or all of a manifest that goes.
 //!
-//! A manifest may have a million tags, and they are out of sight at once: a tag of a hidden manifest
-//! resolves to nothing. So the transaction that hides it deletes [`MOST_TAKEN`] of them; if there are
-//! more, it writes a row of `manifest_untagging`, by which lists leave the others out and conditions
-//! do not see them, and a job takes them batch by batch until the row goes as well. What would make
-//! the manifest visible again, a push of the same bytes, removes them first. A push that sets one of
-//! these tags moves it as any other; it has only nothing before.
+//! A manifest may have a million tags, and they are out of sight at once: a tag of a hidden
+//! manifest resolves to nothing. So the transaction that hides it deletes [`MOST_TAKEN`] of them;
+//! if there are more, it writes a row of `manifest_untagging`, by which lists leave the others out
+//! and conditions do not see them, and a job takes them batch by batch until the row goes as well.
+//! What would make the manifest visible again, a push of the same bytes, removes them first. A push
+//! that sets one of these tags moves it as any other; it has only nothing before.
 
 use seawall_kernel::events::Event;
-use seawall_kernel::jobs::{self, Job, Outcome, Schedule};
+use seawall_kernel::jobs::{self, Job, JobOutcome, Schedule};
 use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args, list};
 use seawall_types::ids::{PrincipalId, RepositoryId};
@@ -28,7 +28,7 @@ pub(crate) const MOST_TAKEN: usize = 256;
 /// How many transactions one run of the job, or a push that waits for them, makes.
 const TURNS: usize = 40;
 
-/// Deletes one tag and nothing else (distribution §15.1).
+/// Deletes one tag and nothing else (protocol §15.1).
 ///
 /// Errors: `ManifestUnknown`, `TagImmutable`; those of [`Repo::enter`].
 pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()> {
@@ -67,7 +67,7 @@ pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()
 }
 
 /// Tags that went with their manifest.
-pub(crate) struct Taken {
+pub(crate) struct DeletedTags {
     /// Their names; at most [`MOST_TAKEN`].
     pub(crate) names: Vec<String>,
     /// Whether there are more, which a job will take.
@@ -81,7 +81,7 @@ pub(crate) async fn delete_of(
     tx: &mut Tx,
     op: &Op,
     (repository, digest): (RepositoryId, &Digest),
-) -> Result<Taken> {
+) -> Result<DeletedTags> {
     let pinned = tx
         .optional(&store::IMMUTABLE_OF, args![repository, digest])
         .await?;
@@ -94,7 +94,7 @@ pub(crate) async fn delete_of(
     if taken.more {
         let arguments = args![repository, digest, by.0, by.1];
         tx.execute(&store::GOING_INSERT, arguments).await?;
-        let job = Untag {
+        let job = UntagManifest {
             repository,
             digest: digest.to_string(),
         };
@@ -108,7 +108,7 @@ async fn take(
     tx: &mut Tx,
     (repository, digest): (RepositoryId, &Digest),
     (actor_id, actor): (Option<PrincipalId>, &str),
-) -> Result<Taken> {
+) -> Result<DeletedTags> {
     let arguments = args![repository, digest, MOST_TAKEN + 1];
     let rows = tx.all(&store::OF_MANIFEST, arguments).await?;
     let more = rows.len() > MOST_TAKEN;
@@ -134,7 +134,7 @@ async fn take(
         let arguments = args![repository, digest, list(&names)];
         tx.execute(&store::DELETE_OF, arguments).await?;
     }
-    Ok(Taken { names, more })
+    Ok(DeletedTags { names, more })
 }
 
 /// Whether tags of a hidden manifest are still to be deleted.
@@ -147,8 +147,8 @@ pub(crate) async fn is_going(
     Ok(tx.optional(&store::GOING_LOCK, arguments).await?.is_some())
 }
 
-/// Deletes what is left of the tags of a hidden manifest, in some transactions; says whether all are
-/// gone.
+/// Deletes what is left of the tags of a hidden manifest, in some transactions; says whether all
+/// are gone.
 pub(crate) async fn untag(op: &Op, repository: RepositoryId, digest: &Digest) -> Result<bool> {
     for _ in 0..TURNS {
         let done = op
@@ -178,22 +178,22 @@ pub(crate) async fn untag(op: &Op, repository: RepositoryId, digest: &Digest) ->
 
 /// Deletes the tags of a manifest that had more than one transaction takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Untag {
+pub(crate) struct UntagManifest {
     repository: RepositoryId,
     digest: String,
 }
 
-impl Job for Untag {
+impl Job for UntagManifest {
     const KIND: &'static str = "manifest.untag";
 }
 
-/// Runs [`Untag`].
-pub(crate) async fn untag_job(op: &Op, job: &Untag) -> Result<Outcome> {
+/// Runs [`UntagManifest`].
+pub(crate) async fn untag_job(op: &Op, job: &UntagManifest) -> Result<JobOutcome> {
     let digest = Digest::parse(&job.digest)?;
     let done = untag(op, job.repository, &digest).await?;
     Ok(if done {
-        Outcome::Done
+        JobOutcome::Done
     } else {
-        Outcome::Again(std::time::Duration::ZERO)
+        JobOutcome::Again(std::time::Duration::ZERO)
     })
 }

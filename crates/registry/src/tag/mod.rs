@@ -1,9 +1,9 @@
-//! Tags and their whole history (design 5.17; distribution §9.15, §11, §15.1).
+//! Tags and their whole history (protocol §9.15, §11, §15.1; decision 20).
 //!
 //! A tag points to a live manifest, always: it is set in the transaction that stores or shares the
-//! manifest, and deleted in the one that hides it. Every interval in which a tag pointed to a digest
-//! is a row of history; the tag knows its open one. A deletion is a row, too, one without duration,
-//! so that history says who deleted and when.
+//! manifest, and deleted in the one that hides it. Every interval in which a tag pointed to a
+//! digest is a row of history; the tag knows its open one. A deletion is a row, too, one without
+//! duration, so that history says who deleted and when.
 
 mod delete;
 mod list;
@@ -17,9 +17,11 @@ use seawall_types::{Digest, Error, Reason, Result};
 
 #[cfg(test)]
 pub(crate) use delete::MOST_TAKEN;
-pub(crate) use delete::{Taken, Untag, delete, delete_of, is_going, untag, untag_job};
+pub(crate) use delete::{
+    DeletedTags, UntagManifest, delete, delete_of, is_going, untag, untag_job,
+};
 pub(crate) use list::page;
-pub(crate) use set::{Moved, Moving, set};
+pub(crate) use set::{TagUpdate, UpdatedTag, set};
 
 /// Why a row of history is there; stored, so numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use seawall_kernel::Op;
-use seawall_meta::{Expect, Row, Tx, args, list};
+use seawall_meta::{Expectation, Row, Tx, args, list};
 use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
@@ -16,7 +16,7 @@ const ROUNDS: usize = 4;
 
 /// A tag that was set or moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Moved {
+pub(crate) struct UpdatedTag {
     /// Which one.
     pub(crate) tag: Tag,
     /// What it pointed to before.
@@ -25,7 +25,7 @@ pub(crate) struct Moved {
 
 /// A tag as it is, locked.
 #[derive(Debug, Clone)]
-struct Current {
+struct LockedTag {
     digest: Digest,
     history: i64,
     expires: bool,
@@ -34,7 +34,7 @@ struct Current {
     immutable: bool,
 }
 
-impl Current {
+impl LockedTag {
     fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             digest: row.digest(1)?,
@@ -58,7 +58,7 @@ impl Current {
 
 /// Where tags are to point.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moving<'a> {
+pub(crate) struct TagUpdate<'a> {
     /// The repository.
     pub(crate) repository: RepositoryId,
     /// The manifest, live and held by the transaction.
@@ -76,10 +76,10 @@ pub(crate) struct Moving<'a> {
 pub(crate) async fn set(
     tx: &mut Tx,
     op: &Op,
-    moving: Moving<'_>,
+    moving: TagUpdate<'_>,
     tags: &[Tag],
-) -> Result<Vec<Moved>> {
-    let Moving {
+) -> Result<Vec<UpdatedTag>> {
+    let TagUpdate {
         repository, digest, ..
     } = moving;
     // Whoever finds that it was there after all locks it then.
@@ -96,11 +96,11 @@ pub(crate) async fn set(
         };
         let now = current.remove(tag.as_str());
         let as_it_is = match now {
-            None if moving.likely_new => AsItIs::LikelyNew,
-            now => AsItIs::Locked(now),
+            None if moving.likely_new => TagState::LikelyNew,
+            now => TagState::Locked(now),
         };
         if let Some(before) = set_one(tx, op, spot, as_it_is, moving.conditions).await? {
-            moved.push(Moved {
+            moved.push(UpdatedTag {
                 tag: tag.clone(),
                 before: before.0,
             });
@@ -110,33 +110,33 @@ pub(crate) async fn set(
 }
 
 /// What is known of a tag before it is set.
-enum AsItIs {
+enum TagState {
     /// Locked, or not there when it was looked for.
-    Locked(Option<Current>),
+    Locked(Option<LockedTag>),
     /// Most likely not there; nobody looked.
     LikelyNew,
 }
 
 /// What a tag pointed to before it was moved.
-struct Before(Option<Digest>);
+struct PreviousTarget(Option<Digest>);
 
 async fn set_one(
     tx: &mut Tx,
     op: &Op,
     spot: Spot<'_>,
-    as_it_is: AsItIs,
+    as_it_is: TagState,
     conditions: Option<&Conditions>,
-) -> Result<Option<Before>> {
+) -> Result<Option<PreviousTarget>> {
     let mut current = match as_it_is {
-        AsItIs::Locked(current) => current,
-        AsItIs::LikelyNew => {
+        TagState::Locked(current) => current,
+        TagState::LikelyNew => {
             set_new(tx, op, spot).await?;
-            return Ok(Some(Before(None)));
+            return Ok(Some(PreviousTarget(None)));
         }
     };
     let mut opened = None;
     for _ in 0..ROUNDS {
-        let before = current.as_ref().and_then(Current::seen);
+        let before = current.as_ref().and_then(LockedTag::seen);
         conditions.map_or(Ok(()), |conditions| conditions.check(before.as_ref()))?;
         if current
             .as_ref()
@@ -147,7 +147,7 @@ async fn set_one(
             }
             return Ok(None);
         }
-        if current.as_ref().is_some_and(Current::must_not_move) {
+        if current.as_ref().is_some_and(LockedTag::must_not_move) {
             return Err(immutable());
         }
         let row = if let Some(row) = opened {
@@ -159,13 +159,14 @@ async fn set_one(
         opened = Some(row);
         let arguments = args![spot.repository, spot.tag, spot.digest, row];
         if let Some(current) = &current {
-            tx.send(&store::MOVE, arguments, Expect::ARow).await?;
+            tx.send(&store::MOVE, arguments, Expectation::ARow).await?;
             let ended = args![row, current.history];
-            tx.send(&store::HISTORY_END, ended, Expect::Nothing).await?;
-            return Ok(Some(Before(before)));
+            tx.send(&store::HISTORY_END, ended, Expectation::Nothing)
+                .await?;
+            return Ok(Some(PreviousTarget(before)));
         }
         if tx.execute(&store::INSERT, arguments).await? > 0 {
-            return Ok(Some(Before(None)));
+            return Ok(Some(PreviousTarget(None)));
         }
         // Somebody else set it first. That was a move before ours: the last writer wins.
         current = lock(tx, spot.repository, [spot.tag])
@@ -178,14 +179,14 @@ async fn set_one(
     ))
 }
 
-/// Sets a tag that is not there. If somebody else set it first, the transaction runs again, and looks
-/// for it.
+/// Sets a tag that is not there. If somebody else set it first, the transaction runs again, and
+/// looks for it.
 async fn set_new(tx: &mut Tx, op: &Op, spot: Spot<'_>) -> Result<()> {
     let opened = history(op, spot, Cause::Pushed);
-    tx.send(&store::HISTORY_OPEN, opened, Expect::Nothing)
+    tx.send(&store::HISTORY_OPEN, opened, Expectation::Nothing)
         .await?;
     let arguments = args![spot.repository, spot.tag, spot.digest];
-    tx.send(&store::INSERT_OPEN, arguments, Expect::ARow)
+    tx.send(&store::INSERT_OPEN, arguments, Expectation::ARow)
         .await?;
     Ok(())
 }
@@ -194,13 +195,13 @@ async fn lock<I>(
     tx: &mut Tx,
     repository: RepositoryId,
     tags: I,
-) -> Result<BTreeMap<String, Current>>
+) -> Result<BTreeMap<String, LockedTag>>
 where
     I: IntoIterator,
     I::Item: Into<seawall_meta::Arg>,
 {
     let rows = tx.all(&store::LOCK, args![repository, list(tags)]).await?;
     rows.iter()
-        .map(|row| Ok((row.string(0)?, Current::read(row)?)))
+        .map(|row| Ok((row.string(0)?, LockedTag::read(row)?)))
         .collect()
 }

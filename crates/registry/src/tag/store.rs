@@ -260,7 +260,8 @@ fn going() -> Expr {
     Expr::from(going)
 }
 
-/// When the manifest of the first two arguments, repository and digest, was hidden; now, if it is not.
+/// When the manifest of the first two arguments, repository and digest, was hidden; now, if it is
+/// not.
 fn hidden_at(d: &SqlBuilder) -> Expr {
     let hidden = Query::select()
         .column("hidden_at")

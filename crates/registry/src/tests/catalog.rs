@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use seawall_kernel::auth::{Administer, CredentialKind, Identity};
 use seawall_kernel::catalog::{grants, listing, namespaces, principals, repositories};
-use seawall_kernel::{Actor, Ceiling, Who};
+use seawall_kernel::{Actor, ActorIdentity, Ceiling};
 use seawall_types::ids::{CredentialId, PrincipalId};
 use seawall_types::name::NamespaceName;
 use seawall_types::permission::{NamespaceRole, PrincipalKind, Role, Visibility};
@@ -12,7 +12,7 @@ use seawall_types::permission::{NamespaceRole, PrincipalKind, Role, Visibility};
 use super::*;
 use crate::acts::IMAGE;
 
-impl House {
+impl Fixture {
     async fn user(&self, name: &str) -> Op {
         let parsed = NamespaceName::parse(name).unwrap();
         let op = self.op();
@@ -35,7 +35,7 @@ impl House {
             credential_kind: CredentialKind::Password,
         };
         self.op().acting_as(Actor {
-            who: Who::Principal(Arc::new(identity)),
+            who: ActorIdentity::Principal(Arc::new(identity)),
             ceiling: Ceiling::Unlimited,
         })
     }
@@ -91,7 +91,7 @@ fn sorted(names: impl IntoIterator<Item = (&'static str, &'static str, u32)>) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_size_shows_the_same_names_in_order() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let bob = house.user("bob").await;
     let made = ["a", "b-b", "b0", "big", "c"].map(|name| NamespaceName::parse(name).unwrap());
     let mut ids = Vec::new();
@@ -160,7 +160,7 @@ async fn every_page_size_shows_the_same_names_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_hidden_costs_a_page_nothing() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let bob = house.user("bob").await;
     let z = NamespaceName::parse("zz").unwrap();
     let zz = namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), &z)
@@ -173,7 +173,8 @@ async fn what_is_hidden_costs_a_page_nothing() {
     let mut costs = Vec::new();
     for hidden in [0, 20_000_u32] {
         if hidden > 0 {
-            // As many namespaces, each with a repository, and as many more in that of the public one.
+            // As many namespaces, each with a repository, and as many more in that of the public
+            // one.
             house.namespaces("n", 1000, hidden).await;
             house.repositories("999 + i", "x", hidden).await;
             house.repositories(&zz.to_string(), "h", hidden).await;
@@ -194,7 +195,7 @@ async fn what_is_hidden_costs_a_page_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_public_is_listed_however_it_became_so() {
-    let mut house = House::open().await;
+    let mut house = Fixture::open().await;
     house.blob("layer").await;
     house.name = RepositoryName::parse("ann/other").unwrap();
     house.blob("layer").await;

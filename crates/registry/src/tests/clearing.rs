@@ -5,7 +5,7 @@ use std::time::Duration;
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::namespaces::{self, ClearNamespace};
 use seawall_kernel::catalog::repositories::{self, ClearRepository};
-use seawall_kernel::jobs::Outcome;
+use seawall_kernel::jobs::JobOutcome;
 use seawall_types::name::NamespaceName;
 
 use super::store::{KEPT, LEFT, NAMED};
@@ -14,13 +14,15 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
     // On the servers no statement may take longer; there is no such limit on SQLite.
-    let house = House::with(|config| config.statement_timeout_ms = 200).await;
+    let house = Fixture::with(|config| config.statement_timeout_ms = 200).await;
     house.blob("layer").await;
     let id = house.id().await;
     let digest_of = |number: &str| match house.database.backend() {
-        Backend::Sqlite => format!("unhex(printf('01%064x', {number}))"),
-        Backend::Postgres => format!("decode('01' || lpad(to_hex({number}), 64, '0'), 'hex')"),
-        Backend::Mariadb => format!("UNHEX(CONCAT('01', LPAD(HEX({number}), 64, '0')))"),
+        DatabaseBackend::Sqlite => format!("unhex(printf('01%064x', {number}))"),
+        DatabaseBackend::Postgres => {
+            format!("decode('01' || lpad(to_hex({number}), 64, '0'), 'hex')")
+        }
+        DatabaseBackend::Mariadb => format!("UNHEX(CONCAT('01', LPAD(HEX({number}), 64, '0')))"),
     };
     let (digest, one) = (digest_of("i"), digest_of("1"));
     // A layer that all share, a manifest with very many layers, and promises, which have one owner.
@@ -44,7 +46,7 @@ async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
         .unwrap();
     assert_eq!(left, 49_500);
     let mut runs = 0;
-    while repositories::clear(&op, &job).await.unwrap() != Outcome::Done {
+    while repositories::clear(&op, &job).await.unwrap() != JobOutcome::Done {
         runs += 1;
         assert!(runs < 10, "it does not end");
     }
@@ -53,7 +55,7 @@ async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_goes_step_by_step_and_reads_each_repository_once() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let name = NamespaceName::parse("org").unwrap();
     let id =
         namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), &name)
@@ -80,19 +82,22 @@ async fn a_namespace_goes_step_by_step_and_reads_each_repository_once() {
     let outcome = namespaces::clear(&op, &job).await.unwrap();
     assert_eq!(
         (outcome, named().await),
-        (Outcome::Again(Duration::ZERO), 500)
+        (JobOutcome::Again(Duration::ZERO), 500)
     );
     let outcome = namespaces::clear(&op, &job).await.unwrap();
-    assert!(matches!(outcome, Outcome::Again(pause) if pause > Duration::ZERO));
+    assert!(matches!(outcome, JobOutcome::Again(pause) if pause > Duration::ZERO));
     assert_eq!(named().await, 0);
     // While its repositories go by jobs of their own, a look costs the same however many are left.
     let before = op.cost().snapshot();
     assert!(matches!(
         namespaces::clear(&op, &job).await.unwrap(),
-        Outcome::Again(_)
+        JobOutcome::Again(_)
     ));
     let spent = op.cost().snapshot().since(before);
     assert!(spent.reads <= 2 && spent.writes == 0, "{spent:?}");
     house.empty(id).await;
-    assert_eq!(namespaces::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(
+        namespaces::clear(&op, &job).await.unwrap(),
+        JobOutcome::Done
+    );
 }

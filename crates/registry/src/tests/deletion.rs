@@ -5,7 +5,7 @@ use std::time::Duration;
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::namespaces;
 use seawall_kernel::catalog::repositories::{self, ClearRepository};
-use seawall_kernel::jobs::Outcome;
+use seawall_kernel::jobs::JobOutcome;
 use seawall_types::Reason;
 
 use super::store::PROMISED;
@@ -13,7 +13,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_manifest_takes_its_tags_and_comes_back_whole() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 2).await;
     let digest = house.push(&image, "v1").await.unwrap();
     house.push(&image, "v2").await.unwrap();
@@ -40,7 +40,7 @@ async fn a_deleted_manifest_takes_its_tags_and_comes_back_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_is_held_by_what_can_be_pulled() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let digest = house.push(&image, "v1").await.unwrap();
     let layer: Digest = image["layers"][0]["digest"]
@@ -59,7 +59,7 @@ async fn a_blob_is_held_by_what_can_be_pulled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_manifest_refers_to_nothing_until_it_is_pushed_again() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 2).await;
     let digest = house.push(&image, "v1").await.unwrap();
     let references = async || {
@@ -77,7 +77,7 @@ async fn a_deleted_manifest_refers_to_nothing_until_it_is_pushed_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_long_ago_is_forgotten() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
     let gone = house.push(&a, "v1").await.unwrap();
     let stays = house.push(&b, "v2").await.unwrap();
@@ -91,7 +91,7 @@ async fn what_was_deleted_long_ago_is_forgotten() {
     manifest::forget(&house.op(), window).await.unwrap();
     assert_eq!(walk().await.len(), 2);
     let outcome = manifest::forget(&house.op(), Duration::ZERO).await.unwrap();
-    assert!(matches!(outcome, Outcome::Again(after) if after > Duration::ZERO));
+    assert!(matches!(outcome, JobOutcome::Again(after) if after > Duration::ZERO));
     let left = walk().await;
     assert_eq!(left.len(), 1);
     assert_eq!(
@@ -107,7 +107,7 @@ async fn what_was_deleted_long_ago_is_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_deleted_is_kept_by_the_databases_clock() {
     let clock = TestClock::new();
-    let house = House::at(Arc::clone(&clock), |_| {}).await;
+    let house = Fixture::at(Arc::clone(&clock), |_| {}).await;
     let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
     house.push(&a, "v1").await.unwrap();
     // This process is far ahead, and has not looked at the database's clock since.
@@ -135,7 +135,7 @@ async fn what_is_deleted_is_kept_by_the_databases_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn walking_meets_every_manifest_once() {
-    let mut house = House::open().await;
+    let mut house = Fixture::open().await;
     for path in ["ann/one", "ann/two"] {
         house.name = RepositoryName::parse(path).unwrap();
         for image in ["a", "b", "c"] {
@@ -164,7 +164,7 @@ async fn walking_meets_every_manifest_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_repository_leaves_nothing() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     for image in ["a", "b"] {
         house
             .push(&house.image(image, 3).await, image)
@@ -178,7 +178,10 @@ async fn a_deleted_repository_leaves_nothing() {
     let repo = op.repo::<Administer>(&house.name).await.unwrap();
     repositories::delete(&op, &repo).await.unwrap();
     let job = ClearRepository { repository: id };
-    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(
+        repositories::clear(&op, &job).await.unwrap(),
+        JobOutcome::Done
+    );
     assert!(
         manifest::walk_manifests(&op, &op.installation().unwrap(), None, 10)
             .await
@@ -194,7 +197,10 @@ async fn a_deleted_repository_leaves_nothing() {
     );
     assert!(op.sql().all(&KEPT, args![id]).await.unwrap().is_empty());
     // A second run finds nothing to do.
-    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(
+        repositories::clear(&op, &job).await.unwrap(),
+        JobOutcome::Done
+    );
     // The name is free.
     house.push(&house.image("a", 1).await, "v1").await.unwrap();
 }
@@ -209,7 +215,7 @@ async fn ensure(op: &Op, repo: &Repo<Push>) -> std::result::Result<(), Reason> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_began_before_a_deletion_does_not_end_after_it() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     house.blob("layer").await;
     let op = house.op();
     let begun = op.repo::<Push>(&house.name).await.unwrap();
@@ -220,7 +226,10 @@ async fn what_began_before_a_deletion_does_not_end_after_it() {
     let job = ClearRepository {
         repository: repo.id(),
     };
-    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(
+        repositories::clear(&op, &job).await.unwrap(),
+        JobOutcome::Done
+    );
     assert_eq!(ensure(&op, &begun).await, Err(Reason::NameUnknown));
     // Who begins now pushes to a new repository of that name.
     let again = op.repo::<Push>(&house.name).await.unwrap();
@@ -229,7 +238,7 @@ async fn what_began_before_a_deletion_does_not_end_after_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_made_in_a_namespace_that_is_going() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     house.blob("layer").await;
     let op = house.op();
     let new = RepositoryName::parse("ann/new").unwrap();
@@ -247,7 +256,7 @@ async fn nothing_is_made_in_a_namespace_that_is_going() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_push_and_a_deletion_at_once_leave_nothing_behind() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     for round in 0..6 {
         let image = house.image(&format!("round {round}"), 2).await;
         let op = house.op();
@@ -273,7 +282,10 @@ async fn a_push_and_a_deletion_at_once_leave_nothing_behind() {
         let job = ClearRepository {
             repository: repo.id(),
         };
-        assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
+        assert_eq!(
+            repositories::clear(&op, &job).await.unwrap(),
+            JobOutcome::Done
+        );
         let rows = op.sql().all(&KEPT, args![repo.id()]).await.unwrap();
         assert!(rows.is_empty());
         house.blob("next").await;
@@ -282,7 +294,7 @@ async fn a_push_and_a_deletion_at_once_leave_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_out_is_promised_no_more() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     // What is new is promised by its age; what comes again, by a row.
     house.blob("a").await;
     house.blob("b").await;

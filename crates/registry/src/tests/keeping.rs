@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use seawall_kernel::blobs::PageEnd;
+use seawall_kernel::blobs::PageCursor;
 use seawall_kernel::catalog::repositories;
-use seawall_kernel::jobs::Outcome;
+use seawall_kernel::jobs::JobOutcome;
 use seawall_types::Reason;
 use seawall_types::media_type::OCI_NONDISTRIBUTABLE;
 
@@ -16,10 +16,10 @@ use crate::keeper;
 type Name = (Digest, i64, i64, Vec<u8>);
 
 /// All that manifests name, read in pages of `limit` manifests.
-async fn named(house: &House, limit: u32) -> BTreeSet<Name> {
+async fn named(house: &Fixture, limit: u32) -> BTreeSet<Name> {
     let keeper = keeper();
     let mut names = BTreeSet::new();
-    let mut after: Option<PageEnd> = None;
+    let mut after: Option<PageCursor> = None;
     loop {
         let page = keeper.page(&house.op(), after, limit).await.unwrap();
         for named in page.blobs {
@@ -35,7 +35,7 @@ async fn named(house: &House, limit: u32) -> BTreeSet<Name> {
 }
 
 /// Every row of `blob_ref` that stays for good.
-async fn kept(house: &House) -> BTreeSet<Name> {
+async fn kept(house: &Fixture) -> BTreeSet<Name> {
     let rows = house.op().sql().all(&REFS, args![]).await.unwrap();
     let read = |row: &Row| {
         let key = row.bytes(3).unwrap().to_vec();
@@ -47,7 +47,7 @@ async fn kept(house: &House) -> BTreeSet<Name> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_blob_that_manifests_name_is_kept_for_them() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     assert!(named(&house, 10).await.is_empty());
     // Two images with a layer in common, one of them under two tags, and an index of both.
     let shared = house.blob("shared").await;
@@ -90,7 +90,7 @@ async fn every_blob_that_manifests_name_is_kept_for_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_repository_names_ends_before_what_it_keeps() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     for name in ["one", "two"] {
         let image = house.image(name, 2).await;
         house.push(&image, name).await.unwrap();
@@ -102,15 +102,15 @@ async fn what_a_repository_names_ends_before_what_it_keeps() {
     assert!(named(&house, 10).await.is_subset(&kept(&house).await));
     let job = serde_json::from_value(json!({ "repository": repository })).unwrap();
     let outcome = repositories::clear(&house.op(), &job).await.unwrap();
-    assert!(matches!(outcome, Outcome::Done));
+    assert!(matches!(outcome, JobOutcome::Done));
     assert!(named(&house, 10).await.is_empty() && kept(&house).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_no_page_had_is_refused() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     for end in ["", "7", "x/sha256:a", "7/sha256:a"] {
-        let (keeper, after) = (keeper(), Some(PageEnd::new(end)));
+        let (keeper, after) = (keeper(), Some(PageCursor::new(end)));
         let error = keeper.page(&house.op(), after, 1).await.unwrap_err();
         assert_eq!(error.reason, Reason::Internal, "{end}");
     }

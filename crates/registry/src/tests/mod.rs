@@ -16,12 +16,12 @@ mod untagging;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use seawall_blob::{Blobs, Place, Stored};
+use seawall_blob::{BlobPlace, Blobs, StoredBlob};
 use seawall_kernel::clock::{SystemClock, SystemRandom};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
-use seawall_kernel::{Kernel, Op, Parts, Repo, Settings};
-use seawall_meta::fixture::{Backend, TestClock, TestDatabase, TestTasks};
+use seawall_kernel::{Kernel, KernelParts, Op, Repo, Settings};
+use seawall_meta::fixture::{DatabaseBackend, TestClock, TestDatabase, TestTasks};
 use seawall_meta::{Meta, Row, Statement, args};
 use seawall_types::media_type::{OCI_INDEX, OCI_MANIFEST};
 use seawall_types::tag::Tag;
@@ -32,19 +32,19 @@ use serde_json::{Value, json};
 
 use self::store::{EVENTS, HISTORY, KEPT};
 use crate::acts::{Delete, Pull, Push};
-use crate::manifest::{self, Conditions, Draft, Put};
+use crate::manifest::{self, Conditions, NewManifest, PutManifest};
 use crate::{blob, tag};
 
 /// A registry on a database of its own, and a repository to push to.
-pub(super) struct House {
+pub(super) struct Fixture {
     pub(super) kernel: Arc<Kernel>,
-    pub(super) shelf: manifest::Shelf,
+    pub(super) shelf: manifest::ManifestCache,
     pub(super) name: RepositoryName,
     _directory: tempfile::TempDir,
     database: TestDatabase,
 }
 
-impl House {
+impl Fixture {
     pub(super) async fn open() -> Self {
         Self::with(|_| {}).await
     }
@@ -60,7 +60,7 @@ impl House {
         change: impl FnOnce(&mut seawall_meta::Config),
     ) -> Self {
         let migrations = [seawall_kernel::MIGRATIONS, crate::MIGRATIONS];
-        let backend = Backend::chosen().unwrap();
+        let backend = DatabaseBackend::chosen().unwrap();
         let database = TestDatabase::migrated(backend, &migrations).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let tracker = Tracker::new();
@@ -79,7 +79,7 @@ impl House {
         let data = database.directory();
         let meta = Meta::open(&config, data, TestTasks::tasks(), time).await;
         let meta = meta.unwrap();
-        let parts = Parts {
+        let parts = KernelParts {
             meta,
             blobs: blobs.await.unwrap(),
             clock,
@@ -92,7 +92,7 @@ impl House {
         };
         let kernel = Kernel::open(parts).await.unwrap();
         Self {
-            shelf: manifest::Shelf::new(&kernel).unwrap(),
+            shelf: manifest::ManifestCache::new(&kernel).unwrap(),
             kernel,
             name: RepositoryName::parse("ann/app").unwrap(),
             _directory: directory,
@@ -119,11 +119,11 @@ impl House {
     /// Links a blob of these bytes to the repository; nobody looks for the bytes here.
     pub(super) async fn blob(&self, bytes: &str) -> Value {
         let digest = Digest::of(Algorithm::Sha256, bytes.as_bytes());
-        let place = Place {
+        let place = BlobPlace {
             location: "local".into(),
             key: format!("00/{}", digest.hex()),
         };
-        let stored = Stored {
+        let stored = StoredBlob {
             digest,
             size: bytes.len() as u64,
             place,
@@ -159,7 +159,7 @@ impl House {
     pub(super) async fn push_on(&self, op: &Op, manifest: &Value, target: &str) -> Result<Digest> {
         let target = Reference::parse(target)?;
         let body = Bytes::from(manifest.to_string());
-        let draft = Draft::new(None, body, &target)?;
+        let draft = NewManifest::new(None, body, &target)?;
         let digest = *draft.digest();
         let tags = match &target {
             Reference::Tag(tag) => vec![tag.clone()],
@@ -170,7 +170,7 @@ impl House {
         let conditions = Conditions::default();
         manifest::put(
             op,
-            Put {
+            PutManifest {
                 repo,
                 draft,
                 tags,

@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_immutable_tag_neither_moves_nor_goes() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let digest = house.push(&image, "v1").await.unwrap();
     let (op, id) = (house.op(), house.id().await);
@@ -31,7 +31,7 @@ async fn an_immutable_tag_neither_moves_nor_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifests_row_says_how_large_its_layers_are_and_what_its_config_is() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 2).await;
     let sizes = image["layers"].as_array().unwrap().iter();
     let sum: i64 = sizes.map(|layer| layer["size"].as_i64().unwrap()).sum();

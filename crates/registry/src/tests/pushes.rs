@@ -8,7 +8,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_takes_few_statements_and_a_repetition_writes_nothing() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 10).await;
     let op = house.op();
     let before = op.cost().snapshot();
@@ -31,7 +31,7 @@ async fn an_image_takes_few_statements_and_a_repetition_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cold_pull_takes_two_reads() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let digest = house.push(&house.image("a", 1).await, "v1").await.unwrap();
     for reference in ["v1".to_owned(), digest.to_string()] {
         let op = house.op();
@@ -49,7 +49,7 @@ async fn a_cold_pull_takes_two_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_moves_and_its_history_stays() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
     let first = house.push(&a, "v1").await.unwrap();
     let second = house.push(&b, "v1").await.unwrap();
@@ -82,7 +82,7 @@ async fn a_tag_moves_and_its_history_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_is_named_and_nothing_is_written() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let config = house.blob("config").await;
     let absent = |name: &str| {
         let digest = Digest::of(Algorithm::Sha256, name.as_bytes());
@@ -101,7 +101,7 @@ async fn what_is_missing_is_named_and_nothing_is_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_has_manifests_and_blobs_for_children() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let digest = house.push(&image, "v1").await.unwrap();
     let mut children = index(&[&image]);
@@ -116,21 +116,21 @@ async fn an_index_has_manifests_and_blobs_for_children() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_digest_has_one_media_type() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let mut image = house.image("a", 1).await;
     image.as_object_mut().unwrap().remove("mediaType");
     let body = Bytes::from(image.to_string());
     let target = Reference::parse("v1").unwrap();
     let push = async |media_type: &str| {
         let media_type = seawall_types::MediaType::parse(media_type).unwrap();
-        let draft = Draft::new(Some(&media_type), body.clone(), &target)?;
+        let draft = NewManifest::new(Some(&media_type), body.clone(), &target)?;
         let op = house.op();
         let repo = op.repo::<Push>(&house.name).await?;
         let tags = vec![Tag::parse("v1").unwrap()];
         let conditions = Conditions::default();
         manifest::put(
             &op,
-            Put {
+            PutManifest {
                 repo,
                 draft,
                 tags,
@@ -148,18 +148,18 @@ async fn one_digest_has_one_media_type() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_tags_come_at_once_and_conditions_hold() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let op = house.op();
     let text = image.to_string();
     let digest = Digest::of(Algorithm::Sha512, text.as_bytes());
     let target = Reference::from(digest);
     let put = async |tags: Vec<Tag>, conditions: Conditions| {
-        let draft = Draft::new(None, Bytes::from(text.clone()), &target)?;
+        let draft = NewManifest::new(None, Bytes::from(text.clone()), &target)?;
         let repo = op.repo::<Push>(&house.name).await?;
         manifest::put(
             &op,
-            Put {
+            PutManifest {
                 repo,
                 draft,
                 tags,
@@ -193,7 +193,7 @@ async fn many_tags_come_at_once_and_conditions_hold() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_that_is_not_here_cannot_be_kept() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     house.blob("to make the repository").await;
     let op = house.op();
     let repo = op.repo::<Push>(&house.name).await.unwrap();

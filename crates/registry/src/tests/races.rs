@@ -9,7 +9,7 @@ const ROUNDS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pushes_of_one_tag_leave_one_open_row_of_history() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let mut images = Vec::new();
     for name in 0..6 {
         images.push(house.image(&name.to_string(), 1).await);
@@ -27,7 +27,7 @@ async fn pushes_of_one_tag_leave_one_open_row_of_history() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_same_image_under_many_tags_at_once() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 3).await;
     let tags: Vec<String> = (0..8).map(|number| format!("v{number}")).collect();
     let pushed = join_all(tags.iter().map(|tag| house.push(&image, tag))).await;
@@ -40,7 +40,7 @@ async fn the_same_image_under_many_tags_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_manifest_and_the_deletion_of_its_blob_never_both_succeed() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     for round in 0..ROUNDS {
         let image = house.image(&format!("round {round}"), 2).await;
         let layer: Digest = image["layers"][1]["digest"]
@@ -77,7 +77,7 @@ async fn a_manifest_and_the_deletion_of_its_blob_never_both_succeed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_tag_never_points_to_a_manifest_that_is_gone() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
     let digest = house.push(&a, "v1").await.unwrap();
     for _ in 0..ROUNDS {

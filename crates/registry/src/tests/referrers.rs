@@ -1,15 +1,15 @@
 //! Referrers of a subject.
 
 use super::*;
-use crate::referrer::{self, Page, Wanted};
+use crate::referrer::{self, ReferrerFilter, ReferrerPage};
 
-async fn referrers(house: &House, wanted: &Wanted) -> Page {
+async fn referrers(house: &Fixture, wanted: &ReferrerFilter) -> ReferrerPage {
     referrer::page(&house.op(), &house.pull().await, wanted)
         .await
         .unwrap()
 }
 
-fn digests(page: &Page) -> Vec<String> {
+fn digests(page: &ReferrerPage) -> Vec<String> {
     let read = |text: &String| {
         let descriptor: Value = serde_json::from_str(text).unwrap();
         descriptor["digest"].as_str().unwrap().to_owned()
@@ -19,7 +19,7 @@ fn digests(page: &Page) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn referrers_are_listed_filtered_and_gone_at_once() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     // The subject need not be there.
     let subject = Digest::of(Algorithm::Sha256, b"subject");
@@ -28,13 +28,13 @@ async fn referrers_are_listed_filtered_and_gone_at_once() {
     let sbom = about(&image, &subject);
     let signed = house.push(&signature, "v1").await.unwrap();
     let listed = house.push(&sbom, "v2").await.unwrap();
-    let all = Wanted {
+    let all = ReferrerFilter {
         subject,
         artifact_type: None,
         after: None,
     };
     assert_eq!(referrers(&house, &all).await.descriptors.len(), 2);
-    let only = |artifact_type: &str| Wanted {
+    let only = |artifact_type: &str| ReferrerFilter {
         artifact_type: Some(artifact_type.to_owned()),
         ..all.clone()
     };
@@ -53,7 +53,7 @@ async fn referrers_are_listed_filtered_and_gone_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn long_annotations_make_short_pages() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let subject = house.push(&image, "v1").await.unwrap();
     let mut expected = Vec::new();
@@ -67,7 +67,7 @@ async fn long_annotations_make_short_pages() {
     }
     expected.sort();
     let mut found = Vec::new();
-    let mut wanted = Wanted {
+    let mut wanted = ReferrerFilter {
         subject,
         artifact_type: None,
         after: None,

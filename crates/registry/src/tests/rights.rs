@@ -1,7 +1,7 @@
 //! What is deleted or mounted counts the right and the state of that moment, and what has expired
 //! is no condition's target.
 
-use seawall_kernel::auth::{Actor, Administer, Ceiling, CredentialKind, Identity, Who};
+use seawall_kernel::auth::{Actor, ActorIdentity, Administer, Ceiling, CredentialKind, Identity};
 use seawall_kernel::catalog::events::RepositoryDeleted;
 use seawall_kernel::catalog::{grants, listing, principals, repositories};
 use seawall_kernel::events::EventType;
@@ -12,7 +12,7 @@ use seawall_types::{NamespaceName, Reason};
 use super::store::{BECOME, CLOSE, EXPIRE};
 use super::*;
 
-impl House {
+impl Fixture {
     /// A user with a role on the repository, and what they do.
     async fn member(&self, name: &str, role: Role) -> Op {
         let op = self.op();
@@ -33,7 +33,7 @@ impl House {
         };
         self.set_role(name, Some(role)).await;
         op.acting_as(Actor {
-            who: Who::Principal(Arc::new(identity)),
+            who: ActorIdentity::Principal(Arc::new(identity)),
             ceiling: Ceiling::Unlimited,
         })
     }
@@ -70,7 +70,7 @@ async fn deletions(op: &Op, repo: &Repo<Delete>, image: &Value, digest: &Digest)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_counts_the_right_and_the_state_of_its_moment() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let digest = house.push(&image, "v1").await.unwrap();
     let bob = house.member("bob", Role::Write).await;
@@ -95,7 +95,7 @@ async fn a_deletion_counts_the_right_and_the_state_of_its_moment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mount_counts_the_right_of_its_moment() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let layer = house.blob("layer").await;
     let digest: Digest = layer["digest"].as_str().unwrap().parse().unwrap();
     let bob = house.member("bob", Role::Write).await;
@@ -110,7 +110,7 @@ async fn a_mount_counts_the_right_of_its_moment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_of_another_kind_is_missing_to_all_that_is_done_to_images() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     house.push(&image, "v1").await.unwrap();
     let (id, opened) = (house.id().await, house.deleting().await);
@@ -140,7 +140,7 @@ async fn a_repository_of_another_kind_is_missing_to_all_that_is_done_to_images()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_repository_is_deleted_once() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     house.blob("layer").await;
     let (op, repo) = (house.op(), house.owned().await);
     let both = [(); 2].map(|()| Box::pin(repositories::delete(&op, &repo)));
@@ -155,15 +155,15 @@ async fn a_repository_is_deleted_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_that_has_expired_is_no_target_of_a_condition() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
     let digest = house.push(&a, "v1").await.unwrap();
     let repository = house.id().await;
     let conditional = async |conditions: Conditions| {
         let op = house.op();
         let target = Reference::parse("v1").unwrap();
-        let draft = Draft::new(None, Bytes::from(b.to_string()), &target).unwrap();
-        let put = Put {
+        let draft = NewManifest::new(None, Bytes::from(b.to_string()), &target).unwrap();
+        let put = PutManifest {
             repo: op.repo::<Push>(&house.name).await.unwrap(),
             draft,
             tags: vec![Tag::parse("v1").unwrap()],

@@ -6,7 +6,7 @@ use seawall_meta::fixture::damage;
 use seawall_types::RepositoryId;
 use seawall_types::ids::NamespaceId;
 
-use super::House;
+use super::Fixture;
 
 seawall_meta::statements! {
     /// Arguments: repository, tag.
@@ -118,7 +118,8 @@ seawall_meta::statements! {
         .to_owned();
 }
 
-/// A selection of the numbers from 1 to `last` (at most 100,000) as `i`, which every database takes.
+/// A selection of the numbers from 1 to `last` (at most 100,000) as `i`, which every database
+/// takes.
 fn numbers(last: u32) -> String {
     let digit = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \
                  UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
@@ -130,7 +131,7 @@ fn numbers(last: u32) -> String {
     )
 }
 
-impl House {
+impl Fixture {
     /// Runs statements as they stand, with foreign keys switched off.
     async fn seed(&self, statements: &[String]) {
         damage(&self.database.url, statements).await.unwrap();
@@ -169,7 +170,8 @@ impl House {
         .await;
     }
 
-    /// Private repositories `<prefix>1000001` and so on in the namespace that `namespace` (an expression of `i`) says.
+    /// Private repositories `<prefix>1000001` and so on in the namespace that `namespace` (an
+    /// expression of `i`) says.
     pub(super) async fn repositories(&self, namespace: &str, prefix: &str, count: u32) {
         self.seed(&[format!(
             "INSERT INTO repository (namespace_id, name, kind, visibility, state, generation, created_at) \

@@ -8,13 +8,13 @@ use super::*;
 const MANY: usize = 2 * tag::MOST_TAKEN + 10;
 
 /// Pushes an image under very many tags at once.
-async fn push_many(house: &House, image: &Value) -> Digest {
+async fn push_many(house: &Fixture, image: &Value) -> Digest {
     let digest = house.push(image, "t0000").await.unwrap();
     let op = house.op();
     let target = Reference::parse(&digest.to_string()).unwrap();
-    let draft = Draft::new(None, Bytes::from(image.to_string()), &target).unwrap();
+    let draft = NewManifest::new(None, Bytes::from(image.to_string()), &target).unwrap();
     let tags = (0..MANY).map(|number| Tag::parse(&format!("t{number:04}")).unwrap());
-    let put = Put {
+    let put = PutManifest {
         repo: op.repo::<Push>(&house.name).await.unwrap(),
         draft,
         tags: tags.collect(),
@@ -25,19 +25,19 @@ async fn push_many(house: &House, image: &Value) -> Digest {
     digest
 }
 
-async fn listed(house: &House) -> Vec<String> {
+async fn listed(house: &Fixture) -> Vec<String> {
     let op = house.op();
     let repo = op.repo(&house.name).await.unwrap();
     tag::page(&op, &repo, "", 1000).await.unwrap().names
 }
 
-async fn left(house: &House) -> usize {
+async fn left(house: &Fixture) -> usize {
     house.rows(&TAGS, None).await.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_with_very_many_tags_takes_them_out_of_sight_at_once() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
     let digest = push_many(&house, &a).await;
     assert_eq!(listed(&house).await.len(), MANY);
@@ -80,7 +80,7 @@ async fn a_manifest_with_very_many_tags_takes_them_out_of_sight_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_bytes_come_back_without_the_tags_that_went() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let digest = push_many(&house, &image).await;
     house.delete(&digest).await.unwrap();
@@ -95,8 +95,8 @@ async fn the_same_bytes_come_back_without_the_tags_that_went() {
 async fn a_repository_that_goes_meanwhile_leaves_nothing_of_them() {
     use seawall_kernel::auth::Administer;
     use seawall_kernel::catalog::repositories::{self, ClearRepository};
-    use seawall_kernel::jobs::Outcome;
-    let house = House::open().await;
+    use seawall_kernel::jobs::JobOutcome;
+    let house = Fixture::open().await;
     let image = house.image("a", 1).await;
     let digest = push_many(&house, &image).await;
     house.delete(&digest).await.unwrap();
@@ -106,7 +106,10 @@ async fn a_repository_that_goes_meanwhile_leaves_nothing_of_them() {
     let job = ClearRepository {
         repository: repo.id(),
     };
-    assert_eq!(repositories::clear(&op, &job).await.unwrap(), Outcome::Done);
+    assert_eq!(
+        repositories::clear(&op, &job).await.unwrap(),
+        JobOutcome::Done
+    );
     assert!(tag::untag(&op, repo.id(), &digest).await.unwrap());
     assert!(
         op.sql()

@@ -5,14 +5,14 @@ use futures::Stream;
 use seawall_blob::BodyError;
 use seawall_kernel::Op;
 
-use super::book;
+use super::checkpoint;
 use super::session::{self, Chunk, UploadRequest};
-use super::state::{Progress, Refusal, Session};
+use super::state::{StepRefusal, UploadProgress, UploadSession};
 use crate::Content;
 
 /// Appends a chunk to the caller's upload; the first one that brings bytes gives it a row.
 ///
-/// What came of a body that broke is kept, and the row says exactly how much (distribution §7.13).
+/// What came of a body that broke is kept, and the row says exactly how much (protocol §7.13).
 /// Errors: `Conflict` while another request works on the upload (§7.14), those of
 /// [`Chunk::fit`], `UploadUnknown`, `TooMany`, `TooLarge`, `SizeInvalid`, `Timeout`, `ClientGone`.
 pub(crate) async fn append<B>(
@@ -21,7 +21,7 @@ pub(crate) async fn append<B>(
     request: UploadRequest<'_>,
     chunk: Chunk<'_>,
     body: B,
-) -> Result<Progress, Refusal>
+) -> Result<UploadProgress, StepRefusal>
 where
     B: Stream<Item = Result<Bytes, BodyError>> + Send,
 {
@@ -33,7 +33,7 @@ where
         .fit(session.state.offset(), largest)
         .map_err(|error| session.refuse(error))?;
     if !session.row {
-        book::within_limit(content, op).await?;
+        checkpoint::within_limit(content, op).await?;
     }
     let state = session.state.clone();
     let appended = match transfers.append(&hold, state, body, limit).await {
@@ -44,9 +44,10 @@ where
         appended => appended?,
     };
     if appended.received > 0 {
-        let booked = book::state(content, op, (request.repo, &session), &appended.state).await;
-        // Bytes that are not booked must not be taken for those of a row: one that is gone, that has
-        // moved, or that may yet come if nobody knows how its transaction ended.
+        let booked =
+            checkpoint::state(content, op, (request.repo, &session), &appended.state).await;
+        // Bytes that are not booked must not be taken for those of a row: one that is gone, that
+        // has moved, or that may yet come if nobody knows how its transaction ended.
         if !session.row && booked.is_err() || matches!(booked, Ok(false)) {
             session::discard(op, &hold, &appended.state).await;
         }
@@ -54,7 +55,7 @@ where
             return Err(session::unknown().into());
         }
     }
-    let session = Session {
+    let session = UploadSession {
         state: appended.state,
         row: session.row || appended.received > 0,
         ..session

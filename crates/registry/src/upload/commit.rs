@@ -2,9 +2,9 @@
 //!
 //! The order is what makes an acknowledged push survive: the bytes are verified, synced and renamed
 //! to a place of their own; then one transaction makes them a blob, links it into the repository,
-//! promises it to the pusher and removes the upload. If that transaction certainly failed, the upload
-//! gets its bytes back and is as it was, or, if it never had a row, they go: its client has them all.
-//! If nobody knows, they stay where they are, named by a row or not.
+//! promises it to the pusher and removes the upload. If that transaction certainly failed, the
+//! upload gets its bytes back and is as it was, or, if it never had a row, they go: its client has
+//! them all. If nobody knows, they stay where they are, named by a row or not.
 
 #[cfg(test)]
 mod tests;
@@ -13,35 +13,36 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
-use seawall_blob::{BodyError, Finished, Hold, Place, Stored};
+use seawall_blob::{BlobPlace, BodyError, FinishOutcome, StoredBlob, UploadLock};
 use seawall_kernel::{Op, Repo, blobs};
 use seawall_meta::args;
 use seawall_types::{Digest, Error, NamespaceId, Reason, RepositoryId, Result};
 use uuid::Uuid;
 
 use super::session::{self, Chunk, UploadRequest};
-use super::state::{Refusal, Session};
+use super::state::{StepRefusal, UploadSession};
 use super::store;
 use crate::acts::Push;
 use crate::{Content, blob};
 
 /// A PUT waits for the request before it, if that is about to end: of two that race, the second is
-/// then told what the first has made of the upload (distribution §7.15).
+/// then told what the first has made of the upload (protocol §7.15).
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The largest blob, in bytes, of which the copy that was here is read again when it is pushed again:
-/// a fraction of a second, where all of it has just come over the network.
+/// The largest blob, in bytes, of which the copy that was here is read again when it is pushed
+/// again: a fraction of a second, where all of it has just come over the network.
 const READ_AGAIN: u64 = 64 << 20;
 
-/// How often a commit is tried if the collector takes the blob from under it, or its end is unknown.
+/// How often a commit is tried if the collector takes the blob from under it, or its end is
+/// unknown.
 const ATTEMPTS: u32 = 3;
 
 /// Ends the caller's upload with the last bytes, if there are any, and makes it a blob.
 ///
 /// A body that breaks leaves the upload as it was before: a client that sends the whole body again
 /// succeeds. So does one whose commit failed. A digest that does not match ends the upload
-/// (distribution §6.11).
+/// (protocol §6.11).
 /// Errors: as of [`append`](super::append()), and `DigestMismatch`.
 pub(crate) async fn finish<B>(
     content: &Content,
@@ -49,7 +50,7 @@ pub(crate) async fn finish<B>(
     request: UploadRequest<'_>,
     (chunk, digest): (Chunk<'_>, &Digest),
     body: B,
-) -> Result<(), Refusal>
+) -> Result<(), StepRefusal>
 where
     B: Stream<Item = Result<Bytes, BodyError>> + Send,
 {
@@ -62,10 +63,10 @@ where
     let (state, transfers) = (session.state.clone(), op.transfers());
     let finished = transfers.append_and_finish(&hold, state, body, limit, digest);
     match finished.await {
-        Ok(Finished::Stored(stored)) => {
+        Ok(FinishOutcome::Stored(stored)) => {
             Ok(commit_ended(content, op, request.repo, (&hold, stored), &session).await?)
         }
-        Ok(Finished::Unfinished(appended)) => {
+        Ok(FinishOutcome::Unfinished(appended)) => {
             if !session.row {
                 session::discard(op, &hold, &appended.state).await;
             }
@@ -80,7 +81,7 @@ async fn give_up(
     content: &Content,
     op: &Op,
     request: UploadRequest<'_>,
-    (hold, session, digest): (&Hold, &Session, &Digest),
+    (hold, session, digest): (&UploadLock, &UploadSession, &Digest),
     error: seawall_blob::Error,
 ) -> Result<()> {
     match &error {
@@ -111,8 +112,8 @@ async fn commit_ended(
     content: &Content,
     op: &Op,
     repo: &Repo<Push>,
-    (hold, stored): (&Hold, Stored),
-    session: &Session,
+    (hold, stored): (&UploadLock, StoredBlob),
+    session: &UploadSession,
 ) -> Result<()> {
     let uuid = session.uuid;
     if !content.ended().claim(uuid) {
@@ -138,7 +139,7 @@ async fn commit_ended(
 }
 
 /// Gives an upload its bytes back; whether it has them.
-async fn taken_back(op: &Op, hold: &Hold, place: &Place) -> bool {
+async fn taken_back(op: &Op, hold: &UploadLock, place: &BlobPlace) -> bool {
     let back = op.transfers().take_back(hold, place).await;
     back.inspect_err(|error| {
         tracing::error!(%place, %error, "an upload that could not be committed is lost");
@@ -146,7 +147,7 @@ async fn taken_back(op: &Op, hold: &Hold, place: &Place) -> bool {
     .is_ok()
 }
 
-async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<Hold> {
+async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<UploadLock> {
     let clock = op.kernel().clock();
     let until = clock.elapsed() + PATIENCE;
     loop {
@@ -163,7 +164,7 @@ async fn hold_patiently(op: &Op, uuid: Uuid) -> Result<Hold> {
 pub(super) struct Failed {
     pub(super) error: Error,
     /// The bytes, if it is certain that no row names them.
-    pub(super) bytes: Option<Stored>,
+    pub(super) bytes: Option<StoredBlob>,
 }
 
 /// Makes stored bytes a blob of the repository, and ends the upload that they came from, as it was
@@ -174,7 +175,7 @@ pub(super) struct Failed {
 pub(super) async fn commit(
     op: &Op,
     repo: &Repo<Push>,
-    stored: Stored,
+    stored: StoredBlob,
     ended: Option<(Uuid, u64)>,
 ) -> Result<(), Failed> {
     let (mut attempt, mut doubtful) = (1, false);
@@ -210,7 +211,7 @@ pub(super) async fn commit(
 /// The blob was here before, at `place`: says which of the two copies is to go. It is ours, unless
 /// the other is not whole or cannot be read; then ours takes its place, so that a push heals what a
 /// disk lost.
-async fn settle(op: &Op, stored: Stored, place: Place) -> Result<Place> {
+async fn settle(op: &Op, stored: StoredBlob, place: BlobPlace) -> Result<BlobPlace> {
     if is_whole(op, &stored, &place).await {
         return Ok(stored.place);
     }
@@ -224,9 +225,9 @@ async fn settle(op: &Op, stored: Stored, place: Place) -> Result<Place> {
     Ok(if moved { place } else { ours })
 }
 
-/// Whether what was here before is what has come now. A large one is not read to the end: its client
-/// waits.
-async fn is_whole(op: &Op, stored: &Stored, place: &Place) -> bool {
+/// Whether what was here before is what has come now. A large one is not read to the end: its
+/// client waits.
+async fn is_whole(op: &Op, stored: &StoredBlob, place: &BlobPlace) -> bool {
     let transfers = op.transfers();
     match transfers.stat(place).await {
         Ok(stat) if stat.size != stored.size => false,
@@ -239,14 +240,14 @@ async fn is_whole(op: &Op, stored: &Stored, place: &Place) -> bool {
     }
 }
 
-/// The one transaction: the repository's ids and the place that the blob is served from. A `doubtful`
-/// one may have been committed before.
+/// The one transaction: the repository's ids and the place that the blob is served from. A
+/// `doubtful` one may have been committed before.
 async fn record(
     op: &Op,
     repo: &Repo<Push>,
-    (stored, doubtful): (&Stored, bool),
+    (stored, doubtful): (&StoredBlob, bool),
     ended: Option<(Uuid, u64)>,
-) -> Result<((NamespaceId, RepositoryId), Place)> {
+) -> Result<((NamespaceId, RepositoryId), BlobPlace)> {
     let ended = ended.map(|(uuid, generation)| (uuid.to_string(), generation));
     op.transaction(
         (repo.clone(), stored.clone(), ended, doubtful),
@@ -269,7 +270,7 @@ async fn record(
 }
 
 /// Removes bytes that no row names. If that fails, they only take room.
-pub(super) async fn remove(op: &Op, place: &Place) {
+pub(super) async fn remove(op: &Op, place: &BlobPlace) {
     if let Err(error) = op.transfers().delete(place).await {
         tracing::warn!(%place, %error, "bytes that no row names cannot be removed");
     }

@@ -3,8 +3,8 @@
 //! A ticket outlives the upload that it was written for, so the process remembers which uploads are
 //! over: a replayed or racing request then finds none, as it did when every upload had a row. The
 //! memory is bounded, and is neither kept nor shared: where it has nothing to say, a ticket begins
-//! with an empty upload of its owner's again, where they may push anyhow. Nothing that was committed
-//! changes by that, and nothing that was thrown away comes back.
+//! with an empty upload of its owner's again, where they may push anyhow. Nothing that was
+//! committed changes by that, and nothing that was thrown away comes back.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ const MOST: usize = 65_536;
 
 /// Uploads that are over.
 #[derive(Debug, Default)]
-pub(crate) struct Ended(Mutex<Inner>);
+pub(crate) struct EndedUploads(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -24,7 +24,7 @@ struct Inner {
     order: VecDeque<Uuid>,
 }
 
-impl Ended {
+impl EndedUploads {
     /// Ends an upload; says whether it was not over before. Of all who try, one is told so.
     pub(super) fn claim(&self, uuid: Uuid) -> bool {
         let mut inner = self.inner();
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn an_upload_ends_once_and_a_claim_can_be_taken_back() {
-        let ended = Ended::default();
+        let ended = EndedUploads::default();
         let uuid = Uuid::from_u128(1);
         assert!(ended.claim(uuid) && ended.has(uuid) && !ended.claim(uuid));
         ended.release(uuid);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded() {
-        let ended = Ended::default();
+        let ended = EndedUploads::default();
         for number in 0..=MOST as u128 {
             ended.claim(Uuid::from_u128(number));
         }

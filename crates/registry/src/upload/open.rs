@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use futures::Stream;
-use seawall_blob::{BodyError, Finished};
+use seawall_blob::{BodyError, FinishOutcome};
 use seawall_kernel::{Op, Repo};
 use seawall_types::{Algorithm, Digest, Result, time};
 use uuid::Uuid;
 
 use super::session::{self, Chunk};
-use super::{Ticket, commit};
+use super::{UploadToken, commit};
 use crate::Content;
 use crate::acts::Push;
 
@@ -19,9 +19,12 @@ pub(crate) fn open(
     op: &Op,
     repo: &Repo<Push>,
     algorithm: Option<Algorithm>,
-) -> (Uuid, Ticket) {
+) -> (Uuid, UploadToken) {
     let uuid = time::uuid(op.kernel().random());
-    (uuid, Ticket::issue(content, op, (repo, uuid), algorithm))
+    (
+        uuid,
+        UploadToken::issue(content, op, (repo, uuid), algorithm),
+    )
 }
 
 /// Takes a whole blob in one request; no row is written before its bytes are durable and verified.
@@ -52,7 +55,7 @@ where
         .append_and_finish(&hold, state.clone(), body, limit, digest)
         .await
     {
-        Ok(Finished::Stored(stored)) => {
+        Ok(FinishOutcome::Stored(stored)) => {
             let committed = commit::commit(op, repo, stored, None).await;
             let Err(failed) = committed else {
                 return Ok(());
@@ -62,7 +65,7 @@ where
             }
             Err(failed.error)
         }
-        Ok(Finished::Unfinished(appended)) => {
+        Ok(FinishOutcome::Unfinished(appended)) => {
             session::discard(op, &hold, &appended.state).await;
             session::refusal_of(appended.outcome, largest)
         }

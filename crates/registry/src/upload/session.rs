@@ -1,14 +1,14 @@
 //! An upload between two requests: whose it is, how far it is, what a chunk must be to fit.
 
-use seawall_blob::{AppendLimit, BodyError, Hold, Outcome, UploadState};
+use seawall_blob::{AppendLimit, BodyError, BodyOutcome, UploadLock, UploadState};
 use seawall_kernel::{Op, Repo};
 use seawall_meta::args;
 use seawall_types::range::ContentRange;
 use seawall_types::{Error, PrincipalId, Reason, Result};
 use uuid::Uuid;
 
-use super::state::{Progress, Session, remove_row};
-use super::{Ticket, book, store};
+use super::state::{UploadProgress, UploadSession, remove_row};
+use super::{UploadToken, checkpoint, store};
 use crate::Content;
 use crate::acts::Push;
 
@@ -20,7 +20,7 @@ pub(crate) struct UploadRequest<'a> {
     /// Which one.
     pub(crate) uuid: Uuid,
     /// The ticket that came with it, if one did.
-    pub(crate) ticket: Option<&'a Ticket>,
+    pub(crate) ticket: Option<&'a UploadToken>,
 }
 
 /// The caller's upload in this repository. One read.
@@ -28,12 +28,12 @@ pub(crate) struct UploadRequest<'a> {
 /// Whether there is a row only the database can say, and only by the upload's id: what this process
 /// knows of the repository may be older than the row. To change the upload, see [`find_held`].
 /// Errors: `UploadUnknown`, also for another repository's upload or another principal's
-/// (distribution §7.17, §14.6); `UploadInvalid` for one that a later release has written.
+/// (protocol §7.17, §14.6); `UploadInvalid` for one that a later release has written.
 pub(super) async fn find(
     content: &Content,
     op: &Op,
     request: UploadRequest<'_>,
-) -> Result<Session> {
+) -> Result<UploadSession> {
     if content.ended().has(request.uuid) {
         return Err(unknown());
     }
@@ -44,7 +44,7 @@ pub(super) async fn find(
 }
 
 /// The upload as its row says, if it has one. Errors: as [`find`].
-pub(super) async fn booked(op: &Op, request: UploadRequest<'_>) -> Result<Option<Session>> {
+pub(super) async fn booked(op: &Op, request: UploadRequest<'_>) -> Result<Option<UploadSession>> {
     let UploadRequest { repo, uuid, .. } = request;
     let arguments = args![uuid.to_string()];
     let Some(row) = op.sql().optional(&store::FIND, arguments).await? else {
@@ -65,51 +65,51 @@ pub(super) async fn booked(op: &Op, request: UploadRequest<'_>) -> Result<Option
         ));
     }
     let row = true;
-    Ok(Some(Session { uuid, state, row }))
+    Ok(Some(UploadSession { uuid, state, row }))
 }
 
 /// The caller's upload for a request that holds it and is going to change it. One read, and a write
 /// if bytes are here that are not booked.
 ///
-/// Such bytes are what a failed or broken step left, and are going to be written over. Their booking
-/// may be on its way still: so the row moves on first, and what was begun before finds it moved.
-/// Errors: as [`find`], and `Conflict` if it was such a booking that came first.
+/// Such bytes are what a failed or broken step left, and are going to be written over. Their
+/// booking may be on its way still: so the row moves on first, and what was begun before finds it
+/// moved. Errors: as [`find`], and `Conflict` if it was such a booking that came first.
 pub(super) async fn find_held(
     content: &Content,
     op: &Op,
-    hold: &Hold,
+    hold: &UploadLock,
     request: UploadRequest<'_>,
-) -> Result<Session> {
+) -> Result<UploadSession> {
     let session = find(content, op, request).await?;
     let behind = |length| !session.row || length > session.state.offset();
     if !hold.length().is_some_and(behind) {
         return Ok(session);
     }
     let renewed = session.state.renewed();
-    if !book::state(content, op, (request.repo, &session), &renewed).await? {
+    if !checkpoint::state(content, op, (request.repo, &session), &renewed).await? {
         return Err(if session.row {
-            book::overtaken()
+            checkpoint::overtaken()
         } else {
             unknown()
         });
     }
     let (state, row) = (renewed, true);
-    Ok(Session {
+    Ok(UploadSession {
         state,
         row,
         ..session
     })
 }
 
-/// The same for a request that may bring a whole blob: where no byte is here it needs no read. There
-/// is nothing that could be written over, and what it makes of its bytes alone is verified by them
-/// alone. If they are not the whole, there may be a row all the same: then it is asked for.
+/// The same for a request that may bring a whole blob: where no byte is here it needs no read.
+/// There is nothing that could be written over, and what it makes of its bytes alone is verified by
+/// them alone. If they are not the whole, there may be a row all the same: then it is asked for.
 pub(super) async fn find_to_finish(
     content: &Content,
     op: &Op,
-    (hold, chunk): (&Hold, &Chunk<'_>),
+    (hold, chunk): (&UploadLock, &Chunk<'_>),
     request: UploadRequest<'_>,
-) -> Result<Session> {
+) -> Result<UploadSession> {
     let fresh = request.ticket.is_some() && hold.length().is_none() && chunk.may_be_first();
     if fresh && !content.ended().has(request.uuid) {
         return begun(op, request);
@@ -118,12 +118,12 @@ pub(super) async fn find_to_finish(
 }
 
 /// An upload of which nothing is known but its ticket.
-fn begun(op: &Op, request: UploadRequest<'_>) -> Result<Session> {
+fn begun(op: &Op, request: UploadRequest<'_>) -> Result<UploadSession> {
     let UploadRequest { uuid, ticket, .. } = request;
     let ticket = ticket.ok_or_else(unknown)?;
     let state = op.transfers().begin(uuid, ticket.algorithm);
     let row = false;
-    Ok(Session { uuid, state, row })
+    Ok(UploadSession { uuid, state, row })
 }
 
 /// How far the caller's upload is (end-13). One read.
@@ -131,7 +131,7 @@ pub(crate) async fn progress(
     content: &Content,
     op: &Op,
     request: UploadRequest<'_>,
-) -> Result<Progress> {
+) -> Result<UploadProgress> {
     let session = find(content, op, request).await?;
     Ok(session.progress())
 }
@@ -139,7 +139,7 @@ pub(crate) async fn progress(
 /// Ends the caller's upload and removes its bytes (end-14).
 ///
 /// It does not wait for a request that is working on the upload: that one finds the upload ended
-/// or its row gone when it wants to book its bytes, and removes them itself.
+/// or its row gone when it wants to record its progress, and removes them itself.
 pub(crate) async fn cancel(content: &Content, op: &Op, request: UploadRequest<'_>) -> Result<()> {
     let session = find(content, op, request).await?;
     if !content.ended().claim(session.uuid) {
@@ -162,7 +162,12 @@ pub(crate) async fn cancel(content: &Content, op: &Op, request: UploadRequest<'_
 }
 
 /// Removes an upload that can never become a blob.
-pub(super) async fn end(content: &Content, op: &Op, hold: &Hold, session: &Session) -> Result<()> {
+pub(super) async fn end(
+    content: &Content,
+    op: &Op,
+    hold: &UploadLock,
+    session: &UploadSession,
+) -> Result<()> {
     content.ended().claim(session.uuid);
     if session.row {
         remove_row(op, session.uuid).await?;
@@ -173,7 +178,12 @@ pub(super) async fn end(content: &Content, op: &Op, hold: &Hold, session: &Sessi
 
 /// Ends an upload here whose row tells of bytes that are not here. Without a file they may be where
 /// another replica is, so that the row stays, if only for the sweep.
-pub(super) async fn lose(content: &Content, op: &Op, hold: &Hold, session: &Session) -> Result<()> {
+pub(super) async fn lose(
+    content: &Content,
+    op: &Op,
+    hold: &UploadLock,
+    session: &UploadSession,
+) -> Result<()> {
     if hold.length().is_some() {
         return end(content, op, hold, session).await;
     }
@@ -182,7 +192,7 @@ pub(super) async fn lose(content: &Content, op: &Op, hold: &Hold, session: &Sess
 }
 
 /// Removes the bytes of an upload that has no row. If that fails, the sweep finds them.
-pub(super) async fn discard(op: &Op, hold: &Hold, state: &UploadState) {
+pub(super) async fn discard(op: &Op, hold: &UploadLock, state: &UploadState) {
     if let Err(error) = op.transfers().abort(hold, state).await {
         tracing::warn!(upload = %state.id(), %error, "an ended upload's bytes stay for the sweep");
     }
@@ -206,7 +216,7 @@ impl Chunk<'_> {
 
     /// What the bytes must be to fit an upload of `offset` bytes that may have at most `largest`.
     ///
-    /// Errors: `RangeInvalid` if they belong elsewhere (distribution §7.7, §7.9), `SizeInvalid` if
+    /// Errors: `RangeInvalid` if they belong elsewhere (protocol §7.7, §7.9), `SizeInvalid` if
     /// the request contradicts itself (§7.8), `TooLarge`.
     pub(super) fn fit(&self, offset: u64, largest: u64) -> Result<AppendLimit> {
         let range = self.content_range.map(ContentRange::parse).transpose()?;
@@ -242,16 +252,16 @@ pub(super) fn largest(content: &Content) -> u64 {
 }
 
 /// The answer to a body that did not end as it should; `Complete` is no error.
-pub(super) fn refusal_of(outcome: Outcome, largest: u64) -> Result<()> {
+pub(super) fn refusal_of(outcome: BodyOutcome, largest: u64) -> Result<()> {
     match outcome {
-        Outcome::Complete => Ok(()),
-        Outcome::TooLarge | Outcome::Broken(BodyError::TooLarge) => Err(too_large(largest)),
-        Outcome::LengthMismatch => Err(length_mismatch()),
-        Outcome::Broken(error @ BodyError::TooSlow) => {
+        BodyOutcome::Complete => Ok(()),
+        BodyOutcome::TooLarge | BodyOutcome::Broken(BodyError::TooLarge) => Err(too_large(largest)),
+        BodyOutcome::LengthMismatch => Err(length_mismatch()),
+        BodyOutcome::Broken(error @ BodyError::TooSlow) => {
             let text = "the body stood still for too long";
             Err(Error::new(Reason::Timeout, text).with_source(error))
         }
-        Outcome::Broken(error) => {
+        BodyOutcome::Broken(error) => {
             let text = "the body ended before it was complete";
             Err(Error::new(Reason::ClientGone, text).with_source(error))
         }

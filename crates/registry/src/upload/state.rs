@@ -10,7 +10,7 @@ use super::store;
 
 /// How far an upload is, as its client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub(crate) struct UploadProgress {
     /// The upload.
     pub(crate) uuid: Uuid,
     /// The number of durable bytes.
@@ -19,44 +19,44 @@ pub(crate) struct Progress {
 
 /// Why a step was refused.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct StepRefusal {
     /// The reason.
     pub(crate) error: Error,
     /// How far the upload is, where it is known and lives on: a client resumes from there.
-    pub(crate) at: Option<Progress>,
+    pub(crate) at: Option<UploadProgress>,
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for StepRefusal {
     fn from(error: Error) -> Self {
         Self { error, at: None }
     }
 }
 
-impl From<seawall_blob::Error> for Refusal {
+impl From<seawall_blob::Error> for StepRefusal {
     fn from(error: seawall_blob::Error) -> Self {
         Error::from(error).into()
     }
 }
 
 /// An upload as its row says, or, before its first byte, as its ticket does.
-pub(super) struct Session {
+pub(super) struct UploadSession {
     pub(super) uuid: Uuid,
     pub(super) state: UploadState,
     /// Whether it has a row.
     pub(super) row: bool,
 }
 
-impl Session {
-    pub(super) fn progress(&self) -> Progress {
-        Progress {
+impl UploadSession {
+    pub(super) fn progress(&self) -> UploadProgress {
+        UploadProgress {
             uuid: self.uuid,
             offset: self.state.offset(),
         }
     }
 
     /// Refuses a step and leaves the upload as it is.
-    pub(super) fn refuse(&self, error: Error) -> Refusal {
-        Refusal {
+    pub(super) fn refuse(&self, error: Error) -> StepRefusal {
+        StepRefusal {
             error,
             at: Some(self.progress()),
         }

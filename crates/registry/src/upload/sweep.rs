@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use seawall_blob::UploadState;
 use seawall_kernel::Op;
-use seawall_kernel::jobs::{Job, Outcome};
+use seawall_kernel::jobs::{Job, JobOutcome};
 use seawall_meta::{Tx, args, list};
 use seawall_types::{Millis, RepositoryId, Result};
 use serde::{Deserialize, Serialize};
@@ -22,17 +22,17 @@ const SWEEP_AGAIN: Duration = Duration::from_hours(1);
 const BATCH: u32 = 100;
 const MOST_BATCHES: u32 = 1000;
 
-/// The job that removes expired uploads (distribution §7.20). It has no input: it reconciles.
+/// The job that removes expired uploads (protocol §7.20). It has no input: it reconciles.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Sweep {}
+pub(crate) struct SweepUploads {}
 
-impl Job for Sweep {
+impl Job for SweepUploads {
     const KIND: &'static str = "uploads.sweep";
 }
 
-/// Removes uploads without a request for longer than the expiry, by the database's clock, then files
-/// that no row names and nobody has touched for as long.
-pub(crate) async fn sweep(content: &Content, op: &Op) -> Result<Outcome> {
+/// Removes uploads without a request for longer than the expiry, by the database's clock, then
+/// files that no row names and nobody has touched for as long.
+pub(crate) async fn sweep(content: &Content, op: &Op) -> Result<JobOutcome> {
     let expiry = content.config().uploads.expiry();
     let rows = expire(op, expiry).await?;
     let swept = sweep_files(op, expiry).await?;
@@ -43,7 +43,7 @@ pub(crate) async fn sweep(content: &Content, op: &Op) -> Result<Outcome> {
             "expired uploads are removed"
         );
     }
-    Ok(Outcome::Again(SWEEP_AGAIN))
+    Ok(JobOutcome::Again(SWEEP_AGAIN))
 }
 
 async fn expire(op: &Op, expiry: Duration) -> Result<u64> {
@@ -87,7 +87,7 @@ async fn expire_one(op: &Op, uuid: &str, state: &[u8], age: i64) -> Result<bool>
     Ok(gone)
 }
 
-async fn sweep_files(op: &Op, expiry: Duration) -> Result<seawall_blob::Swept> {
+async fn sweep_files(op: &Op, expiry: Duration) -> Result<seawall_blob::SweepOutcome> {
     let transfers = op.transfers();
     let mut idle: HashSet<Uuid> = transfers.idle_uploads(expiry).await?.into_iter().collect();
     let names: Vec<String> = idle.iter().map(Uuid::to_string).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::Common;
+use super::CommonOptions;
 use crate::compose;
 use crate::config::HEAD;
 use crate::terminal::Terminal;
@@ -27,7 +27,7 @@ pub enum ConfigCommand {
 
 impl ConfigCommand {
     /// Does it.
-    pub fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
+    pub fn run(&self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
         match self {
             Self::Example => terminal.write(&compose::layout()?.example(HEAD)?)?,
             Self::Schema => {
@@ -35,7 +35,7 @@ impl ConfigCommand {
                 terminal.say(schema)?;
             }
             Self::Check { file } => {
-                let common = Common {
+                let common = CommonOptions {
                     config: file.clone().or_else(|| common.config.clone()),
                     ..common.clone()
                 };

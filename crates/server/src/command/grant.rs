@@ -1,4 +1,5 @@
-//! `seawall grant`: a grant is on a repository (read, write, admin) or on a namespace (creator, admin).
+//! `seawall grant`: a grant is on a repository (read, write, admin) or on a namespace (creator,
+//! admin).
 
 use anyhow::{Result, bail};
 use clap::builder::PossibleValue;
@@ -8,8 +9,8 @@ use seawall_kernel::catalog::grants;
 use seawall_types::permission::{NamespaceRole, Role};
 use seawall_types::{NamespaceName, RepositoryName};
 
-use super::{Common, Output};
-use crate::desk::Desk;
+use super::{CommonOptions, OutputOptions};
+use crate::command_context::CommandContext;
 use crate::terminal::Terminal;
 
 /// Manage who may do what.
@@ -29,12 +30,12 @@ pub struct GrantAdd {
     /// Who gets it.
     pub user: NamespaceName,
     /// What it is and where.
-    pub grant: Grant,
+    pub grant: RoleGrant,
 }
 
 /// A role with the place where it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grant {
+pub enum RoleGrant {
     /// On a repository.
     Repository(RepositoryName, Role),
     /// On a namespace.
@@ -53,7 +54,7 @@ struct GrantAddWords {
 
     /// Where it holds.
     #[command(flatten)]
-    place: Place,
+    place: GrantPlace,
 }
 
 /// All roles.
@@ -99,7 +100,7 @@ impl TryFrom<GrantAddWords> for GrantAdd {
                         ));
                     }
                 };
-                Grant::Repository(repository, role)
+                RoleGrant::Repository(repository, role)
             }
             (None, Some(namespace)) => {
                 let role = match words.role {
@@ -111,7 +112,7 @@ impl TryFrom<GrantAddWords> for GrantAdd {
                         ));
                     }
                 };
-                Grant::Namespace(namespace, role)
+                RoleGrant::Namespace(namespace, role)
             }
             _ => return Err(refuse("give either a repository or --namespace")),
         };
@@ -151,7 +152,7 @@ pub struct GrantRemove {
 
     /// Where it holds.
     #[command(flatten)]
-    pub place: Place,
+    pub place: GrantPlace,
 }
 
 /// List grants.
@@ -159,17 +160,17 @@ pub struct GrantRemove {
 pub struct GrantList {
     /// Where they hold.
     #[command(flatten)]
-    pub place: Place,
+    pub place: GrantPlace,
 
     /// How to write the list.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
 }
 
 /// Where a grant holds: exactly one of the two.
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
-pub struct Place {
+pub struct GrantPlace {
     /// The repository
     pub repository: Option<RepositoryName>,
 
@@ -180,34 +181,34 @@ pub struct Place {
 
 impl GrantCommand {
     /// Does it.
-    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
-        Desk::work(common, terminal, async |desk| self.act(desk).await).await
+    pub async fn run(&self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
+        CommandContext::work(common, terminal, async |context| self.act(context).await).await
     }
 
-    async fn act(&self, desk: &Desk) -> Result<()> {
+    async fn act(&self, context: &CommandContext) -> Result<()> {
         match self {
-            Self::Add(add) => add.act(desk).await,
-            Self::Remove(remove) => remove.act(desk).await,
-            Self::List(list) => list.act(desk).await,
+            Self::Add(add) => add.act(context).await,
+            Self::Remove(remove) => remove.act(context).await,
+            Self::List(list) => list.act(context).await,
         }
     }
 }
 
 impl GrantAdd {
-    async fn act(&self, desk: &Desk) -> Result<()> {
-        let (op, user) = (&desk.op, &self.user);
+    async fn act(&self, context: &CommandContext) -> Result<()> {
+        let (op, user) = (&context.op, &self.user);
         match &self.grant {
-            Grant::Repository(name, role) => {
-                let repo = desk.repo(name).await?;
+            RoleGrant::Repository(name, role) => {
+                let repo = context.repo(name).await?;
                 grants::on_repository(op, &repo, user.as_str(), Some(*role)).await?;
-                Ok(desk
+                Ok(context
                     .terminal
                     .say(format_args!("granted {role} on {name} to {user}"))?)
             }
-            Grant::Namespace(name, role) => {
-                let namespace = desk.namespace(name).await?;
+            RoleGrant::Namespace(name, role) => {
+                let namespace = context.namespace(name).await?;
                 grants::on_namespace(op, &namespace, user.as_str(), Some(*role)).await?;
-                Ok(desk.terminal.say(format_args!(
+                Ok(context.terminal.say(format_args!(
                     "granted {role} on the namespace {name} to {user}"
                 ))?)
             }
@@ -216,20 +217,20 @@ impl GrantAdd {
 }
 
 impl GrantRemove {
-    async fn act(&self, desk: &Desk) -> Result<()> {
-        let (op, user) = (&desk.op, &self.user);
+    async fn act(&self, context: &CommandContext) -> Result<()> {
+        let (op, user) = (&context.op, &self.user);
         match self.place.target()? {
-            Target::Repository(name) => {
-                let repo = desk.repo(name).await?;
+            GrantTarget::Repository(name) => {
+                let repo = context.repo(name).await?;
                 grants::on_repository(op, &repo, user.as_str(), None).await?;
-                Ok(desk
+                Ok(context
                     .terminal
                     .say(format_args!("removed the grant on {name} from {user}"))?)
             }
-            Target::Namespace(name) => {
-                let namespace = desk.namespace(name).await?;
+            GrantTarget::Namespace(name) => {
+                let namespace = context.namespace(name).await?;
                 grants::on_namespace(op, &namespace, user.as_str(), None).await?;
-                Ok(desk.terminal.say(format_args!(
+                Ok(context.terminal.say(format_args!(
                     "removed the grant on the namespace {name} from {user}"
                 ))?)
             }
@@ -238,35 +239,36 @@ impl GrantRemove {
 }
 
 impl GrantList {
-    async fn act(&self, desk: &Desk) -> Result<()> {
-        let op = &desk.op;
+    async fn act(&self, context: &CommandContext) -> Result<()> {
+        let op = &context.op;
         let listed = match self.place.target()? {
-            Target::Repository(name) => {
-                let repo = desk.repo(name).await?;
+            GrantTarget::Repository(name) => {
+                let repo = context.repo(name).await?;
                 grants::list_on_repository(op, &repo).await?
             }
-            Target::Namespace(name) => {
-                let namespace = desk.namespace(name).await?;
+            GrantTarget::Namespace(name) => {
+                let namespace = context.namespace(name).await?;
                 grants::list_on_namespace(op, &namespace).await?
             }
         };
         let row = |grant: &grants::Grant| vec![grant.principal.clone(), grant.role.to_owned()];
-        desk.terminal
+        context
+            .terminal
             .list(self.output, &listed, (&["USER", "ROLE"], row))
     }
 }
 
 /// Where a grant holds.
-enum Target<'a> {
+enum GrantTarget<'a> {
     Repository(&'a RepositoryName),
     Namespace(&'a NamespaceName),
 }
 
-impl Place {
-    fn target(&self) -> Result<Target<'_>> {
+impl GrantPlace {
+    fn target(&self) -> Result<GrantTarget<'_>> {
         match (&self.repository, &self.namespace) {
-            (Some(name), None) => Ok(Target::Repository(name)),
-            (None, Some(name)) => Ok(Target::Namespace(name)),
+            (Some(name), None) => Ok(GrantTarget::Repository(name)),
+            (None, Some(name)) => Ok(GrantTarget::Namespace(name)),
             _ => bail!("give either a repository or --namespace"),
         }
     }

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use seawall_kernel::jobs::{self, JobSummary};
 use serde::Serialize;
 
-use super::{Common, Output};
-use crate::desk::Desk;
+use super::{CommonOptions, OutputOptions};
+use crate::command_context::CommandContext;
 use crate::terminal::Terminal;
 
 /// Look after the queue of jobs.
@@ -23,7 +23,7 @@ pub enum JobsCommand {
 pub struct JobsList {
     /// How to write the list.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
 }
 
 /// Have jobs tried again.
@@ -48,8 +48,8 @@ struct ListedJob {
 }
 
 impl ListedJob {
-    fn of(desk: &Desk, job: JobSummary) -> Self {
-        let worker = desk.house.worker_of(&job.kind);
+    fn of(context: &CommandContext, job: JobSummary) -> Self {
+        let worker = context.house.worker_of(&job.kind);
         Self {
             job,
             feature: worker.map(|(feature, _)| feature),
@@ -60,17 +60,17 @@ impl ListedJob {
 
 impl JobsCommand {
     /// Does it.
-    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
-        Desk::work(common, terminal, async |desk| self.act(desk).await).await
+    pub async fn run(&self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
+        CommandContext::work(common, terminal, async |context| self.act(context).await).await
     }
 
-    async fn act(&self, desk: &Desk) -> Result<()> {
+    async fn act(&self, context: &CommandContext) -> Result<()> {
         match self {
             Self::List(list) => {
-                let listed = jobs::list(&desk.op, &desk.installation()?).await?;
+                let listed = jobs::list(&context.op, &context.installation()?).await?;
                 let listed: Vec<_> = listed
                     .into_iter()
-                    .map(|job| ListedJob::of(desk, job))
+                    .map(|job| ListedJob::of(context, job))
                     .collect();
                 let head = [
                     "ID",
@@ -95,15 +95,16 @@ impl JobsCommand {
                         job.last_error.clone().unwrap_or_default(),
                     ]
                 };
-                desk.terminal.list(list.output, &listed, (&head, row))?;
+                context.terminal.list(list.output, &listed, (&head, row))?;
             }
             Self::Retry(JobsRetry { id: Some(id), .. }) => {
-                jobs::retry(&desk.op, &desk.installation()?, *id).await?;
-                desk.terminal.say(format_args!("job {id} is due now"))?;
+                jobs::retry(&context.op, &context.installation()?, *id).await?;
+                context.terminal.say(format_args!("job {id} is due now"))?;
             }
             Self::Retry(JobsRetry { id: None, .. }) => {
-                let due = jobs::retry_failing(&desk.op, &desk.installation()?).await?;
-                desk.terminal
+                let due = jobs::retry_failing(&context.op, &context.installation()?).await?;
+                context
+                    .terminal
                     .say(format_args!("{due} failing jobs are due now"))?;
             }
         }

@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Common, Output};
-use crate::compose::{self, Ground};
+use super::{CommonOptions, OutputOptions};
+use crate::compose::{self, Runtime};
 use crate::terminal::Terminal;
 
 /// Bring the database's schema up to date.
@@ -16,21 +16,21 @@ pub enum MigrateCommand {
     /// Apply all steps; servers of this release and of the one before it may go on running
     Apply,
     /// List the steps and whether each was applied
-    Status(Output),
+    Status(OutputOptions),
 }
 
 /// One step as it is listed.
 #[derive(Debug, Serialize)]
-struct Step {
+struct ListedStep {
     step: String,
     state: &'static str,
 }
 
 impl MigrateCommand {
     /// Does it.
-    pub async fn run(self, common: &Common, terminal: Terminal) -> Result<()> {
+    pub async fn run(self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
         let config = common.load(None)?;
-        let ground = Ground::machine();
+        let ground = Runtime::machine();
         crate::lock::make_private(&config.data)?;
         let meta = compose::open_meta(&config, &config.data, &ground).await?;
         let migrator = compose::migrator(&meta);
@@ -58,9 +58,13 @@ impl MigrateCommand {
                     (status.unknown, "of a later release"),
                 ]
                 .into_iter()
-                .flat_map(|(steps, state)| steps.into_iter().map(move |step| Step { step, state }))
+                .flat_map(|(steps, state)| {
+                    steps
+                        .into_iter()
+                        .map(move |step| ListedStep { step, state })
+                })
                 .collect();
-                let row = |step: &Step| vec![step.step.clone(), step.state.to_owned()];
+                let row = |step: &ListedStep| vec![step.step.clone(), step.state.to_owned()];
                 terminal.list(output, &steps, (&["STEP", "STATE"], row))?;
             }
         }

@@ -1,6 +1,8 @@
-//! The command line: what can be said, and the words of help. What each command does is in the module of its name.
+//! The command line: what can be said, and the words of help. What each command does is in the
+//! module of its name.
 //!
-//! Exit codes: 0 if all went well, 1 if it failed or damage was found, 2 if the command line itself was wrong.
+//! Exit codes: 0 if all went well, 1 if it failed or damage was found, 2 if the command line itself
+//! was wrong.
 
 pub mod config;
 pub mod grant;
@@ -20,11 +22,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use seawall_config::ConfigError;
 
 use crate::compose;
-use crate::config::{Address, Config, Sources};
+use crate::config::{Config, ListenAddress, ServerSources};
 
 /// A container registry in one binary.
 ///
-/// Without any configuration, `seawall serve` keeps everything under ./data and listens on 127.0.0.1:5000.
+/// Without any configuration, `seawall serve` keeps everything under ./data and listens on
+/// 127.0.0.1:5000.
 #[derive(Debug, Parser)]
 #[command(name = "seawall", version = version::SHORT, propagate_version = false)]
 #[command(arg_required_else_help = true, infer_subcommands = false)]
@@ -35,12 +38,12 @@ pub struct CommandLine {
 
     /// What every command takes.
     #[command(flatten)]
-    pub common: Common,
+    pub common: CommonOptions,
 }
 
 /// What every command takes.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Common {
+pub struct CommonOptions {
     /// The configuration file (YAML); every key may also be given as SEAWALL__SECTION__KEY
     #[arg(
         long,
@@ -64,14 +67,15 @@ pub struct Common {
     pub data: Option<PathBuf>,
 }
 
-impl Common {
-    /// Loads the configuration that these name, over it the environment, over that `--data` and `--listen`.
-    pub fn load(&self, listen: Option<Address>) -> Result<Config, ConfigError> {
+impl CommonOptions {
+    /// Loads the configuration that these name, over it the environment, over that `--data` and
+    /// `--listen`.
+    pub fn load(&self, listen: Option<ListenAddress>) -> Result<Config, ConfigError> {
         let text = |text: std::ffi::OsString| text.into_string().ok();
         // A variable that is no text cannot be one of ours.
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
-        let sources = Sources {
+        let sources = ServerSources {
             file: self
                 .config
                 .clone()
@@ -96,7 +100,7 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the registry
-    Serve(serve::Serve),
+    Serve(serve::ServeCommand),
     /// Check or write a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -119,14 +123,14 @@ pub enum Command {
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
     /// Check that every blob is there and is what its digest says
-    Verify(verify::Verify),
+    Verify(verify::VerifyCommand),
     /// Show the version and what it was built from
-    Version(version::Version),
+    Version(version::VersionCommand),
 }
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// Columns, for people.
     #[default]
     Table,
@@ -136,7 +140,7 @@ pub enum Format {
 
 /// The option of all commands that write lists.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct Output {
+pub struct OutputOptions {
     /// How to write the list
     #[arg(
         short = 'o',
@@ -145,7 +149,7 @@ pub struct Output {
         default_value_t,
         visible_alias = "output"
     )]
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
 #[cfg(test)]

@@ -7,15 +7,15 @@ use seawall_kernel::catalog::namespaces::{self, NamespaceSummary};
 use seawall_types::NamespaceName;
 use seawall_types::permission::NamespaceRole;
 
-use super::{Common, Output};
-use crate::desk::Desk;
+use super::{CommonOptions, OutputOptions};
+use crate::command_context::CommandContext;
 use crate::terminal::Terminal;
 
 /// Manage namespaces.
 #[derive(Debug, Clone, Subcommand)]
 pub enum NamespaceCommand {
     /// List the namespaces
-    List(Output),
+    List(OutputOptions),
     /// Add a namespace that is no user's: an organization
     Add(NamespaceAdd),
     /// Delete a namespace with all its repositories
@@ -46,16 +46,16 @@ pub struct NamespaceDelete {
 
 impl NamespaceCommand {
     /// Does it.
-    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
-        Desk::work(common, terminal, async |desk| self.act(desk).await).await
+    pub async fn run(&self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
+        CommandContext::work(common, terminal, async |context| self.act(context).await).await
     }
 
-    async fn act(&self, desk: &Desk) -> Result<()> {
+    async fn act(&self, context: &CommandContext) -> Result<()> {
         match self {
             Self::List(output) => {
-                let listed = namespaces::list(&desk.op, &desk.installation()?).await?;
+                let listed = namespaces::list(&context.op, &context.installation()?).await?;
                 let head = ["NAME", "KIND", "OWNER", "CREATED"];
-                desk.terminal.list(
+                context.terminal.list(
                     *output,
                     &listed,
                     (&head, |namespace: &NamespaceSummary| {
@@ -71,22 +71,24 @@ impl NamespaceCommand {
                 )?;
             }
             Self::Add(add) => {
-                let installation = desk.installation()?;
-                namespaces::create_organization(&desk.op, &installation, &add.name).await?;
+                let installation = context.installation()?;
+                namespaces::create_organization(&context.op, &installation, &add.name).await?;
                 if let Some(owner) = &add.owner {
-                    let namespace = desk.namespace(&add.name).await?;
+                    let namespace = context.namespace(&add.name).await?;
                     let (owner, role) = (owner.as_str(), Some(NamespaceRole::Admin));
-                    grants::on_namespace(&desk.op, &namespace, owner, role).await?;
+                    grants::on_namespace(&context.op, &namespace, owner, role).await?;
                 }
-                desk.terminal
+                context
+                    .terminal
                     .say(format_args!("namespace {} added", add.name))?;
             }
             Self::Delete(delete) => {
                 let question = format!("Delete {} and every repository in it?", delete.name);
-                desk.confirm(delete.yes, &question)?;
-                let namespace = desk.namespace(&delete.name).await?;
-                namespaces::delete_organization(&desk.op, &namespace).await?;
-                desk.terminal
+                context.confirm(delete.yes, &question)?;
+                let namespace = context.namespace(&delete.name).await?;
+                namespaces::delete_organization(&context.op, &namespace).await?;
+                context
+                    .terminal
                     .say(format_args!("namespace {} deleted", delete.name))?;
             }
         }

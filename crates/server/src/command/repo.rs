@@ -6,8 +6,8 @@ use seawall_kernel::catalog::repositories::{self, RepositorySummary};
 use seawall_types::permission::Visibility;
 use seawall_types::{NamespaceName, RepositoryName};
 
-use super::{Common, Output};
-use crate::desk::Desk;
+use super::{CommonOptions, OutputOptions};
+use crate::command_context::CommandContext;
 use crate::terminal::Terminal;
 
 /// Manage repositories.
@@ -29,7 +29,7 @@ pub struct RepoList {
 
     /// How to write the list.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
 }
 
 /// Change a repository's visibility.
@@ -74,14 +74,14 @@ pub struct RepoDelete {
 
 impl RepoCommand {
     /// Does it.
-    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
-        Desk::work(common, terminal, async |desk| self.act(desk).await).await
+    pub async fn run(&self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
+        CommandContext::work(common, terminal, async |context| self.act(context).await).await
     }
 
-    async fn act(&self, desk: &Desk) -> Result<()> {
+    async fn act(&self, context: &CommandContext) -> Result<()> {
         match self {
             Self::List(list) => {
-                let mut listed = repositories::list(&desk.op, &desk.installation()?).await?;
+                let mut listed = repositories::list(&context.op, &context.installation()?).await?;
                 if let Some(namespace) = &list.namespace {
                     let within = |name: &str| {
                         name.split_once('/')
@@ -90,7 +90,7 @@ impl RepoCommand {
                     listed.retain(|repository| within(&repository.name));
                 }
                 let head = ["NAME", "VISIBILITY", "KIND", "STATE", "CREATED"];
-                desk.terminal.list(
+                context.terminal.list(
                     list.output,
                     &listed,
                     (&head, |repository: &RepositorySummary| {
@@ -105,21 +105,23 @@ impl RepoCommand {
                 )?;
             }
             Self::Visibility(change) => {
-                let repo = desk.repo(&change.name).await?;
+                let repo = context.repo(&change.name).await?;
                 let visibility = Visibility::from(change.visibility);
-                repositories::set_visibility(&desk.op, &repo, visibility).await?;
+                repositories::set_visibility(&context.op, &repo, visibility).await?;
                 let words = visibility.as_str();
-                desk.terminal
+                context
+                    .terminal
                     .say(format_args!("repository {} is {words}", change.name))?;
             }
             Self::Delete(delete) => {
-                let repo = desk.repo(&delete.name).await?;
-                desk.confirm(
+                let repo = context.repo(&delete.name).await?;
+                context.confirm(
                     delete.yes,
                     &format!("Delete {} with all its tags?", delete.name),
                 )?;
-                repositories::delete(&desk.op, &repo).await?;
-                desk.terminal
+                repositories::delete(&context.op, &repo).await?;
+                context
+                    .terminal
                     .say(format_args!("repository {} deleted", delete.name))?;
             }
         }

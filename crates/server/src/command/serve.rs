@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use crate::config::Address;
+use crate::config::ListenAddress;
 
 /// Run the registry until SIGTERM or Ctrl-C.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Serve {
+pub struct ServeCommand {
     /// The address to listen on, whatever the configuration says, such as 0.0.0.0:5000
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<Address>,
+    pub listen: Option<ListenAddress>,
 }

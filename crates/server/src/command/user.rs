@@ -7,9 +7,9 @@ use seawall_kernel::auth::{Administer, ManageCredentials};
 use seawall_kernel::catalog::principals::UserSummary;
 use seawall_types::{CredentialId, NamespaceName, Secret};
 
-use super::{Common, Output};
-use crate::desk::Desk;
-use crate::first::{ADMIN, FirstPassword};
+use super::{CommonOptions, OutputOptions};
+use crate::command_context::CommandContext;
+use crate::first_password::{ADMIN, FirstPassword};
 use crate::terminal::Terminal;
 
 /// Manage users.
@@ -20,11 +20,11 @@ pub enum UserCommand {
     /// Give a user a new password
     Passwd(UserPasswd),
     /// List the users
-    List(Output),
+    List(OutputOptions),
     /// Let a user log in no more, and refuse the tokens that the user has
-    Disable(UserName),
+    Disable(UserArgument),
     /// Let a disabled user log in again
-    Enable(UserName),
+    Enable(UserArgument),
     /// Delete a user for good
     Delete(UserDelete),
     /// Manage the refresh tokens that a user's programs hold
@@ -49,7 +49,7 @@ pub struct TokenList {
 
     /// How to write the list.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
 }
 
 /// End refresh tokens.
@@ -103,7 +103,7 @@ pub struct PasswordSource {
 
 /// One user.
 #[derive(Debug, Clone, Args)]
-pub struct UserName {
+pub struct UserArgument {
     /// The user
     pub name: NamespaceName,
 }
@@ -121,63 +121,70 @@ pub struct UserDelete {
 
 impl UserCommand {
     /// Does it.
-    pub async fn run(&self, common: &Common, terminal: Terminal) -> Result<()> {
-        Desk::work(common, terminal, async |desk| self.act(desk).await).await
+    pub async fn run(&self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
+        CommandContext::work(common, terminal, async |context| self.act(context).await).await
     }
 
-    async fn act(&self, desk: &Desk) -> Result<()> {
-        let (directory, op) = (&desk.house.directory, &desk.op);
+    async fn act(&self, context: &CommandContext) -> Result<()> {
+        let (directory, op) = (&context.house.directory, &context.op);
         match self {
             Self::Add(add) => {
-                let password = add.password.read(desk.terminal)?;
+                let password = add.password.read(context.terminal)?;
                 let user = NewUser {
                     name: add.name.clone(),
                     password,
                     superuser: add.admin,
                 };
-                let installation = desk.installation::<Administer>()?;
+                let installation = context.installation::<Administer>()?;
                 let made = directory.create_user(op, &installation, user).await?;
-                desk.terminal.say(format_args!("user {} added", add.name))?;
-                show(desk.terminal, made)?;
+                context
+                    .terminal
+                    .say(format_args!("user {} added", add.name))?;
+                show(context.terminal, made)?;
             }
             Self::Passwd(passwd) => {
-                let password = passwd.password.read(desk.terminal)?;
-                let user = desk.user::<ManageCredentials>(&passwd.name).await?;
+                let password = passwd.password.read(context.terminal)?;
+                let user = context.user::<ManageCredentials>(&passwd.name).await?;
                 let made = directory.set_password(op, &user, password).await?;
-                desk.terminal
+                context
+                    .terminal
                     .say(format_args!("user {} has a new password", passwd.name))?;
-                forget_first(desk, &passwd.name);
-                show(desk.terminal, made)?;
+                remove_first_password(context, &passwd.name);
+                show(context.terminal, made)?;
             }
-            Self::List(output) => list(desk, *output).await?,
+            Self::List(output) => list(context, *output).await?,
             Self::Disable(named) => {
-                let user = desk.user::<Administer>(&named.name).await?;
+                let user = context.user::<Administer>(&named.name).await?;
                 directory.set_enabled(op, &user, false).await?;
-                desk.terminal
+                context
+                    .terminal
                     .say(format_args!("user {} disabled", named.name))?;
             }
             Self::Enable(named) => {
-                let user = desk.user::<Administer>(&named.name).await?;
+                let user = context.user::<Administer>(&named.name).await?;
                 directory.set_enabled(op, &user, true).await?;
-                desk.terminal
+                context
+                    .terminal
                     .say(format_args!("user {} enabled", named.name))?;
             }
             Self::Delete(delete) => {
                 let question = format!("Delete {} and all repositories of that user?", delete.name);
-                desk.confirm(delete.yes, &question)?;
-                let user = desk.user::<Administer>(&delete.name).await?;
+                context.confirm(delete.yes, &question)?;
+                let user = context.user::<Administer>(&delete.name).await?;
                 directory.delete_user(op, &user).await?;
-                forget_first(desk, &delete.name);
-                desk.terminal
+                remove_first_password(context, &delete.name);
+                context
+                    .terminal
                     .say(format_args!("user {} deleted", delete.name))?;
             }
-            Self::Tokens(UserTokens::List(list)) => list_tokens(desk, list).await?,
+            Self::Tokens(UserTokens::List(list)) => list_tokens(context, list).await?,
             Self::Tokens(UserTokens::Revoke(TokenRevoke { name, id, .. })) => {
                 let id = id.map(CredentialId::from);
-                let user = desk.user::<ManageCredentials>(name).await?;
+                let user = context.user::<ManageCredentials>(name).await?;
                 directory.revoke_refresh_tokens(op, &user, id).await?;
                 let which = id.map_or_else(|| "all".to_owned(), |id| id.to_string());
-                desk.terminal
+                context
+                    .terminal
                     .say(format_args!("refresh tokens of {name} revoked: {which}"))?;
             }
         }
@@ -185,13 +192,16 @@ impl UserCommand {
     }
 }
 
-async fn list(desk: &Desk, output: Output) -> Result<()> {
-    let installation = desk.installation()?;
-    let users = desk.house.directory.list_users(&desk.op, &installation);
+async fn list(context: &CommandContext, output: OutputOptions) -> Result<()> {
+    let installation = context.installation()?;
+    let users = context
+        .house
+        .directory
+        .list_users(&context.op, &installation);
     let users = users.await?;
     let word = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     let head = ["NAME", "ADMIN", "ENABLED", "CREATED"];
-    desk.terminal.list(
+    context.terminal.list(
         output,
         &users,
         (&head, |user: &UserSummary| {
@@ -206,23 +216,24 @@ async fn list(desk: &Desk, output: Output) -> Result<()> {
 }
 
 /// Removes the file that holds the first administrator's password, which is not good any more.
-fn forget_first(desk: &Desk, name: &NamespaceName) {
-    let first = FirstPassword::of(&desk.data);
+fn remove_first_password(context: &CommandContext, name: &NamespaceName) {
+    let first = FirstPassword::of(&context.data);
     if name.as_str() == ADMIN
         && let Err(error) = first.remove()
     {
         let path = first.path().display();
-        desk.terminal
-            .complain(format_args!("{path} cannot be removed: {error}"));
+        context
+            .terminal
+            .write_error(format_args!("{path} cannot be removed: {error}"));
     }
 }
 
-async fn list_tokens(desk: &Desk, list: &TokenList) -> Result<()> {
-    let directory = &desk.house.directory;
-    let user = desk.user(&list.name).await?;
-    let tokens = directory.list_refresh_tokens(&desk.op, &user).await?;
+async fn list_tokens(context: &CommandContext, list: &TokenList) -> Result<()> {
+    let directory = &context.house.directory;
+    let user = context.user(&list.name).await?;
+    let tokens = directory.list_refresh_tokens(&context.op, &user).await?;
     let head = ["ID", "CLIENT", "CREATED", "ENDS", "LAST USED"];
-    desk.terminal.list(
+    context.terminal.list(
         list.output,
         &tokens,
         (&head, |token: &RefreshToken| {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::{Format, Output};
+use super::{OutputFormat, OutputOptions};
 use crate::terminal::Terminal;
 
 /// The version alone.
@@ -20,18 +20,18 @@ pub const COMPILER: &str = env!("SEAWALL_RUSTC");
 
 /// Show the version and what it was built from.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct Version {
+pub struct VersionCommand {
     /// How to write it.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
 }
 
-impl Version {
+impl VersionCommand {
     /// Does it.
     pub fn run(self, terminal: Terminal) -> Result<()> {
         match self.output.format {
-            Format::Table => terminal.say(Long)?,
-            Format::Json => {
+            OutputFormat::Table => terminal.say(LongVersion)?,
+            OutputFormat::Json => {
                 let commit = (!COMMIT.is_empty()).then_some(COMMIT);
                 terminal.say(json!({"version": SHORT, "commit": commit, "rustc": COMPILER}))?;
             }
@@ -41,9 +41,9 @@ impl Version {
 }
 
 /// All of it in one line.
-struct Long;
+struct LongVersion;
 
-impl fmt::Display for Long {
+impl fmt::Display for LongVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "seawall {SHORT}")?;
         if !COMMIT.is_empty() {

@@ -1,7 +1,7 @@
 //! Addresses as they are written in a configuration: of networks, and of the registry itself.
 //!
-//! Each type takes what people write and says what it expected otherwise. Nothing is resolved by name: a configuration means
-//! the same on every machine.
+//! Each type takes what people write and says what it expected otherwise. Nothing is resolved by
+//! name: a configuration means the same on every machine.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -43,7 +43,8 @@ impl fmt::Display for Network {
     }
 }
 
-/// The address under which clients reach the registry: a scheme, a host and perhaps a port, nothing behind them.
+/// The address under which clients reach the registry: a scheme, a host and perhaps a port, nothing
+/// behind them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -55,12 +56,14 @@ impl PublicUrl {
         &self.0
     }
 
-    /// The scheme and the host, with the port if it is not the scheme's own: `https://registry.example.com`.
+    /// The scheme and the host, with the port if it is not the scheme's own:
+    /// `https://registry.example.com`.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.0.scheme(), self.host())
     }
 
-    /// The host, with the port if it is not the scheme's own: what clients write before a repository's name.
+    /// The host, with the port if it is not the scheme's own: what clients write before a
+    /// repository's name.
     pub fn host(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         match self.0.port() {
@@ -84,7 +87,8 @@ impl FromStr for PublicUrl {
             let rest = url.query().is_none() && url.fragment().is_none() && url.path() == "/";
             web && rest && url.username().is_empty() && url.password().is_none()
         };
-        // The text itself stays out of the message: an address with a password in it would end in the log.
+        // The text itself stays out of the message: an address with a password in it would end in
+        // the log.
         let expected = "expected http:// or https:// and a host, with nothing behind them (https://registry.example.com)";
         Url::parse(text)
             .ok()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use seawall_config::{ConfigError, Layout, Problem};
 
-use super::{Address, Config, Listener};
+use super::{Config, ListenAddress, Listener};
 
 /// What the example begins with.
 pub const HEAD: &str = "\
@@ -16,7 +16,7 @@ pub const HEAD: &str = "\
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub struct ServerSources {
     /// The YAML file.
     pub file: Option<PathBuf>,
     /// All environment variables, or those that matter.
@@ -24,19 +24,19 @@ pub struct Sources {
     /// `--data` or SEAWALL_DATA.
     pub data: Option<PathBuf>,
     /// `--listen`.
-    pub listen: Option<Address>,
+    pub listen: Option<ListenAddress>,
 }
 
 /// Loads and checks a configuration whose sections are those of `layout`.
-pub fn load(layout: &Layout<Config>, sources: Sources) -> Result<Config, ConfigError> {
-    let Sources {
+pub fn load(layout: &Layout<Config>, sources: ServerSources) -> Result<Config, ConfigError> {
+    let ServerSources {
         file,
         environment,
         data,
         listen,
     } = sources;
     layout.load(
-        &seawall_config::Sources { file, environment },
+        &seawall_config::ConfigSources { file, environment },
         |config: &mut Config| {
             if let Some(data) = data {
                 config.data = data;
@@ -47,8 +47,9 @@ pub fn load(layout: &Layout<Config>, sources: Sources) -> Result<Config, ConfigE
     )
 }
 
-/// `--listen` moves the one configured listener; among several it would be unclear which, and TLS could get lost.
-fn listen_on(config: &mut Config, address: Address) -> Option<Problem> {
+/// `--listen` moves the one configured listener; among several it would be unclear which, and TLS
+/// could get lost.
+fn listen_on(config: &mut Config, address: ListenAddress) -> Option<Problem> {
     match config.listeners.as_mut_slice() {
         [] => config.listeners.push(Listener { address, tls: None }),
         [one] => one.address = address,

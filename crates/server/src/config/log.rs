@@ -1,19 +1,19 @@
 //! The section `log`.
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Section};
+use seawall_config::{RuleViolation, Section};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 /// The log, which goes to standard error.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
+pub struct LogConfig {
     /// How a line is written: auto is text on a terminal and json elsewhere.
     pub format: LogFormat,
 
-    /// What is written: `error`, `warn`, `info`, `debug` or `trace`, also by part, such as `info,seawall_kernel=debug`. The one
-    /// line per request has the part `request`.
+    /// What is written: `error`, `warn`, `info`, `debug` or `trace`, also by part, such as
+    /// `info,seawall_kernel=debug`. The one line per request has the part `request`.
     pub level: String,
 }
 
@@ -30,7 +30,7 @@ pub enum LogFormat {
     Text,
 }
 
-impl Default for Log {
+impl Default for LogConfig {
     fn default() -> Self {
         Self {
             format: LogFormat::Auto,
@@ -39,7 +39,7 @@ impl Default for Log {
     }
 }
 
-impl Log {
+impl LogConfig {
     /// The filter that `level` describes.
     pub fn filter(&self) -> Result<EnvFilter, String> {
         EnvFilter::builder()
@@ -49,8 +49,8 @@ impl Log {
     }
 }
 
-impl Section for Log {
-    fn validate(&self) -> Vec<Invalid> {
+impl Section for LogConfig {
+    fn validate(&self) -> Vec<RuleViolation> {
         // A single unknown word is a valid filter (a target switched to trace), which nobody means.
         let word = !self.level.is_empty() && self.level.chars().all(char::is_alphanumeric);
         let known = ["off", "error", "warn", "info", "debug", "trace"];
@@ -58,7 +58,7 @@ impl Section for Log {
         if !unknown && self.filter().is_ok() && !self.level.is_empty() {
             return Vec::new();
         }
-        vec![Invalid::new(
+        vec![RuleViolation::new(
             "level",
             "expected error, warn, info, debug or trace, or a list such as info,hyper=debug",
         )]

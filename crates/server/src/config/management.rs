@@ -3,24 +3,24 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, SecretKey, Section};
-use seawall_net::config::Address;
+use seawall_config::{RuleViolation, SecretKey, Section};
+use seawall_net::config::ListenAddress;
 use seawall_types::Secret;
 use seawall_types::basic::Credentials;
 use serde::{Deserialize, Serialize};
 
-/// Who is told of `/metrics`, and more than the status by `/health/ready`. Without any of these keys it is this machine: who asks
-/// for localhost or 127.0.0.1, and not through a proxy.
+/// Who is told of `/metrics`, and more than the status by `/health/ready`. Without any of these
+/// keys it is this machine: who asks for localhost or 127.0.0.1, and not through a proxy.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Management {
-    /// The address of a listener of its own, plain HTTP, for whoever reaches it. With it, `/health/live`, `/health/ready` and
-    /// `/metrics` are served there and nowhere else.
+pub struct ManagementConfig {
+    /// The address of a listener of its own, plain HTTP, for whoever reaches it. With it,
+    /// `/health/live`, `/health/ready` and `/metrics` are served there and nowhere else.
     #[schemars(extend("examples" = ["127.0.0.1:5001"]))]
-    pub address: Option<Address>,
+    pub address: Option<ListenAddress>,
 
-    /// A token of at least 16 letters; who sends it as `Authorization: Bearer` is told everything on the registry's own listeners,
-    /// too.
+    /// A token of at least 16 letters; who sends it as `Authorization: Bearer` is told everything
+    /// on the registry's own listeners, too.
     #[serde(serialize_with = "seawall_config::hidden")]
     #[schemars(with = "Option<String>")]
     pub token: Option<Secret>,
@@ -31,8 +31,8 @@ pub struct Management {
 
 const LEAST_TOKEN: usize = 16;
 
-impl Section for Management {
-    fn validate(&self) -> Vec<Invalid> {
+impl Section for ManagementConfig {
+    fn validate(&self) -> Vec<RuleViolation> {
         let Some(token) = self.token.as_ref().map(Secret::expose) else {
             return Vec::new();
         };
@@ -40,7 +40,7 @@ impl Section for Management {
             return Vec::new();
         }
         let expected = "expected at least 16 letters, digits and any of -._~+/";
-        vec![Invalid::new("token", expected)]
+        vec![RuleViolation::new("token", expected)]
     }
 
     fn secrets(&mut self) -> Vec<SecretKey<'_>> {

@@ -1,9 +1,10 @@
-//! The configuration of the program: its own keys, and the sections of the crates that it is made of.
+//! The configuration of the program: its own keys, and the sections of the crates that it is made
+//! of.
 //!
-//! A section is the `Config` of the crate that acts on it, with its documentation, defaults and rules
-//! ([`seawall_config::Section`]); only what the process itself does is kept here: listeners, proxies,
-//! the end, the log. The sections of features are not named here: each comes with its feature, and its
-//! value is found in [`Config::features`].
+//! A section is the `Config` of the crate that acts on it, with its documentation, defaults and
+//! rules ([`seawall_config::Section`]); only what the process itself does is kept here: listeners,
+//! proxies, the end, the log. The sections of features are not named here: each comes with its
+//! feature, and its value is found in [`Config::features`].
 
 pub mod address;
 mod load;
@@ -15,38 +16,40 @@ mod tests;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use seawall_config::{Invalid, Root, SecretKey, Section, Values};
+use seawall_config::{RootSection, RuleViolation, SecretKey, Section, SectionValues};
 use serde::{Deserialize, Serialize};
 
-pub use load::{HEAD, Sources, load};
-pub use log::{Log, LogFormat};
-pub use management::Management;
-pub use seawall_net::config::{Address, Limits, Listener, Shutdown, Tls};
+pub use load::{HEAD, ServerSources, load};
+pub use log::{LogConfig, LogFormat};
+pub use management::ManagementConfig;
+pub use seawall_net::config::{Limits, ListenAddress, Listener, Shutdown, TlsFiles};
 
 use address::{Network, PublicUrl};
 
 /// All that can be configured.
 ///
-/// Relative paths are taken from the directory in which the process was started, where a key does not say otherwise.
+/// Relative paths are taken from the directory in which the process was started, where a key does
+/// not say otherwise.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The directory of everything that Seawall keeps by itself: the embedded database, local blobs, the installation's
-    /// secret. `--data` and SEAWALL_DATA come before this key.
+    /// The directory of everything that Seawall keeps by itself: the embedded database, local
+    /// blobs, the installation's secret. `--data` and SEAWALL_DATA come before this key.
     pub data: PathBuf,
 
     /// Where the registry listens. Several addresses may be given, each with or without TLS.
     pub listeners: Vec<Listener>,
 
     /// Who is told of `/metrics`, and more than the status by `/health/ready`.
-    pub management: Management,
+    pub management: ManagementConfig,
 
-    /// The address under which clients reach the registry, such as `https://registry.example.com`. Without it the Host of each
-    /// request is used.
+    /// The address under which clients reach the registry, such as `https://registry.example.com`.
+    /// Without it the Host of each request is used.
     pub public_url: Option<PublicUrl>,
 
-    /// Networks whose `X-Forwarded-*` and `Forwarded` headers are believed, such as `10.0.0.0/8`. Where a proxy sends both,
-    /// `X-Forwarded-For` counts; a proxy that speaks only `Forwarded` must remove `X-Forwarded-For` from what it passes on.
+    /// Networks whose `X-Forwarded-*` and `Forwarded` headers are believed, such as `10.0.0.0/8`.
+    /// Where a proxy sends both, `X-Forwarded-For` counts; a proxy that speaks only `Forwarded`
+    /// must remove `X-Forwarded-For` from what it passes on.
     #[schemars(extend("examples" = [["10.0.0.0/8", "fd00::/8"]]))]
     pub trusted_proxies: Vec<Network>,
 
@@ -60,19 +63,19 @@ pub struct Config {
     pub cache: seawall_kernel::CacheConfig,
 
     /// What may be done without having been granted it first.
-    pub access: seawall_kernel::Access,
+    pub access: seawall_kernel::AccessSettings,
 
     /// The tokens that clients get from `/v2/auth`.
     pub tokens: seawall_accounts::Config,
 
     /// Uploads of blobs.
-    pub uploads: seawall_registry::Uploads,
+    pub uploads: seawall_registry::UploadsConfig,
 
     /// Manifests: which are taken that say what is not so here, and how long deleted ones are kept.
-    pub manifests: seawall_registry::Manifests,
+    pub manifests: seawall_registry::ManifestsConfig,
 
     /// Lists of tags and repositories.
-    pub listings: seawall_registry::Listings,
+    pub listings: seawall_registry::ListingsConfig,
 
     /// Limits of connections and requests.
     pub limits: Limits,
@@ -81,11 +84,11 @@ pub struct Config {
     pub shutdown: Shutdown,
 
     /// The log, which goes to standard error.
-    pub log: Log,
+    pub log: LogConfig,
 
     /// The sections of features, by their names.
     #[serde(skip)]
-    pub features: Values,
+    pub features: SectionValues,
 }
 
 impl Default for Config {
@@ -93,30 +96,33 @@ impl Default for Config {
         Self {
             data: PathBuf::from("./data"),
             listeners: vec![Listener::default()],
-            management: Management::default(),
+            management: ManagementConfig::default(),
             public_url: None,
             trusted_proxies: Vec::new(),
             database: seawall_meta::Config::default(),
             storage: seawall_blob::Config::default(),
             cache: seawall_kernel::CacheConfig::default(),
-            access: seawall_kernel::Access::default(),
+            access: seawall_kernel::AccessSettings::default(),
             tokens: seawall_accounts::Config::default(),
-            uploads: seawall_registry::Uploads::default(),
-            manifests: seawall_registry::Manifests::default(),
-            listings: seawall_registry::Listings::default(),
+            uploads: seawall_registry::UploadsConfig::default(),
+            manifests: seawall_registry::ManifestsConfig::default(),
+            listings: seawall_registry::ListingsConfig::default(),
             limits: Limits::default(),
             shutdown: Shutdown::default(),
-            log: Log::default(),
-            features: Values::default(),
+            log: LogConfig::default(),
+            features: SectionValues::default(),
         }
     }
 }
 
 impl Section for Config {
-    fn validate(&self) -> Vec<Invalid> {
+    fn validate(&self) -> Vec<RuleViolation> {
         let mut found = Vec::new();
         if self.data.as_os_str().is_empty() {
-            found.push(Invalid::new("data", "expected the path of a directory"));
+            found.push(RuleViolation::new(
+                "data",
+                "expected the path of a directory",
+            ));
         }
         found.extend(self.listeners_twice());
         for (name, rules) in [
@@ -132,7 +138,7 @@ impl Section for Config {
             ("limits", self.limits.validate()),
             ("log", self.log.validate()),
         ] {
-            found.extend(Invalid::under(name, rules));
+            found.extend(RuleViolation::under(name, rules));
         }
         found
     }
@@ -144,17 +150,20 @@ impl Section for Config {
     }
 }
 
-impl Root for Config {
-    fn values(&mut self) -> &mut Values {
+impl RootSection for Config {
+    fn values(&mut self) -> &mut SectionValues {
         &mut self.features
     }
 }
 
 impl Config {
     /// There is a listener, and no two with one address.
-    fn listeners_twice(&self) -> Vec<Invalid> {
+    fn listeners_twice(&self) -> Vec<RuleViolation> {
         if self.listeners.is_empty() {
-            return vec![Invalid::new("listeners", "expected at least one listener")];
+            return vec![RuleViolation::new(
+                "listeners",
+                "expected at least one listener",
+            )];
         }
         let repeated = |index: usize, listener: &Listener| {
             let earlier = self.listeners.iter().take(index);
@@ -164,7 +173,9 @@ impl Config {
         let listeners = self.listeners.iter().enumerate();
         listeners
             .filter(|(index, listener)| repeated(*index, listener))
-            .map(|(index, _)| Invalid::new(format!("listeners[{index}].address"), "is given twice"))
+            .map(|(index, _)| {
+                RuleViolation::new(format!("listeners[{index}].address"), "is given twice")
+            })
             .collect()
     }
 }

@@ -21,10 +21,10 @@ fn from_text(text: &str, environment: &[(&str, &str)]) -> Result<Config, String>
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     load(
         &layout(),
-        Sources {
+        ServerSources {
             file: Some(path.clone()),
             environment: environment.collect(),
-            ..Sources::default()
+            ..ServerSources::default()
         },
     )
     .map_err(|error| {
@@ -45,7 +45,7 @@ fn refused(text: &str, environment: &[(&str, &str)], expected: &str) {
 
 #[test]
 fn nothing_given_is_the_default() {
-    let config = load(&layout(), Sources::default()).unwrap();
+    let config = load(&layout(), ServerSources::default()).unwrap();
     assert_eq!(config.listeners[0].address.to_string(), "127.0.0.1:5000");
     assert_eq!(config.data, PathBuf::from("./data"));
     assert!(from_text("", &[]).is_ok());
@@ -193,11 +193,11 @@ fn the_command_line_comes_last() {
     let listen = |listeners: &str| {
         load(
             &layout(),
-            Sources {
+            ServerSources {
                 environment: vec![("SEAWALL__LISTENERS".to_owned(), listeners.to_owned())],
                 data: Some(PathBuf::from("/d")),
                 listen: Some("127.0.0.1:1".parse().unwrap()),
-                ..Sources::default()
+                ..ServerSources::default()
             },
         )
     };

@@ -1,7 +1,8 @@
 //! How a line looks: one JSON object, or text for people.
 //!
-//! It is written by hand and not with tracing-subscriber's own formats, because the time comes from the process's clock and a text
-//! from outside must neither end a line nor paint a terminal. The line per request does not come this way.
+//! It is written by hand and not with tracing-subscriber's own formats, because the time comes from
+//! the process's clock and a text from outside must neither end a line nor paint a terminal. The
+//! line per request does not come this way.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -244,10 +245,11 @@ pub(super) fn is_plain(value: &str) -> bool {
     !value.is_empty() && !value.contains([' ', '"', '='])
 }
 
-/// Whether a letter does more than to stand there: moves the cursor, turns the direction of what follows, joins itself to the letter
-/// before it, or is not seen at all.
+/// Whether a letter does more than to stand there: moves the cursor, turns the direction of what
+/// follows, joins itself to the letter before it, or is not seen at all.
 fn is_active(letter: char) -> bool {
-    // What is not printable is written by its number, which takes more than a backslash and a letter.
+    // What is not printable is written by its number, which takes more than a backslash and a
+    // letter.
     letter.is_control() || (!letter.is_ascii() && letter.escape_debug().len() > 2)
 }
 

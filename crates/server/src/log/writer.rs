@@ -1,9 +1,10 @@
 //! Writes lines in a thread of its own, behind a bounded buffer.
 //!
-//! A terminal that was stopped with Ctrl-S, or a log collector that does not read, must not hold up requests. So when the buffer
-//! is full, the newest lines are dropped, whatever their level; they are counted in `seawall_log_lines_dropped_total`, and a
-//! line says how many they were as soon as there is room again. Lines are gathered for some milliseconds and written at once, since
-//! waking the thread costs more than most lines.
+//! A terminal that was stopped with Ctrl-S, or a log collector that does not read, must not hold up
+//! requests. So when the buffer is full, the newest lines are dropped, whatever their level; they
+//! are counted in `seawall_log_lines_dropped_total`, and a line says how many they were as soon as
+//! there is room again. Lines are gathered for some milliseconds and written at once, since waking
+//! the thread costs more than most lines.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -45,7 +46,7 @@ impl Shared {
 
 /// Where lines go.
 #[derive(Clone)]
-pub(super) struct Queue(Arc<Shared>);
+pub(super) struct LineQueue(Arc<Shared>);
 
 /// The writing thread. Dropping it waits, for a bounded time, until all is written.
 pub struct LogWriter(Arc<Shared>);
@@ -54,9 +55,9 @@ pub struct LogWriter(Arc<Shared>);
 pub(super) fn start(
     out: impl Write + Send + 'static,
     json: bool,
-) -> io::Result<(Queue, LogWriter)> {
+) -> io::Result<(LineQueue, LogWriter)> {
     let shared = Arc::new(Shared::default());
-    let work = Work {
+    let work = WriterState {
         out,
         json,
         shared: Arc::clone(&shared),
@@ -64,24 +65,24 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("seawall-log".to_owned())
         .spawn(move || work.run())?;
-    Ok((Queue(Arc::clone(&shared)), LogWriter(shared)))
+    Ok((LineQueue(Arc::clone(&shared)), LogWriter(shared)))
 }
 
 /// What the writing thread works with.
-struct Work<W> {
+struct WriterState<W> {
     out: W,
     json: bool,
     shared: Arc<Shared>,
 }
 
-impl<W: Write> Work<W> {
+impl<W: Write> WriterState<W> {
     fn run(mut self) {
         let mut bytes = Vec::new();
         loop {
             let (dropped, ending) = self.gather(&mut bytes);
             // Errors cannot be logged, and a log that nobody takes is no reason to stop.
             let _ = self.out.write_all(&bytes);
-            self.confess(dropped);
+            self.report_dropped(dropped);
             bytes.clear();
             if ending {
                 break;
@@ -105,7 +106,7 @@ impl<W: Write> Work<W> {
         (std::mem::take(&mut buffer.dropped), buffer.ending)
     }
 
-    fn confess(&mut self, dropped: u64) {
+    fn report_dropped(&mut self, dropped: u64) {
         if dropped == 0 {
             return;
         }
@@ -119,7 +120,7 @@ impl<W: Write> Work<W> {
     }
 }
 
-impl Queue {
+impl LineQueue {
     /// Takes one whole line.
     pub(super) fn push(&self, line: &[u8]) {
         let mut buffer = self.0.lock();
@@ -139,7 +140,7 @@ impl Queue {
     }
 }
 
-impl Write for Queue {
+impl Write for LineQueue {
     /// The subscriber gives one whole line at a time.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);
@@ -151,7 +152,7 @@ impl Write for Queue {
     }
 }
 
-impl<'a> MakeWriter<'a> for Queue {
+impl<'a> MakeWriter<'a> for LineQueue {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -197,7 +198,8 @@ mod tests {
         let out = Slow::default();
         let (mut queue, writer) = start(out.clone(), true).unwrap();
         let held = out.0.lock().unwrap();
-        // The thread is busy with a first line that it cannot get rid of; from here on nothing leaves the buffer.
+        // The thread is busy with a first line that it cannot get rid of; from here on nothing
+        // leaves the buffer.
         queue.write_all(b"first\n").unwrap();
         while !queue.0.lock().bytes.is_empty() {
             std::thread::yield_now();

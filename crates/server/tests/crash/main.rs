@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use seawall_kernel::clock::SystemRandom;
-use seawall_meta::fixture::{Backend, TestDatabase};
-use seawall_testkit::crash::{Installation, Lab, Plan};
+use seawall_meta::fixture::{DatabaseBackend, TestDatabase};
+use seawall_testkit::crash::{Lab, LabInstallation, LabPlan};
 use seawall_types::Random;
 
 /// How often the server is killed when nobody says how often.
@@ -34,15 +34,15 @@ fn fresh_seed() -> u64 {
 
 /// The embedded database is in the data directory; others are made on the servers for tests.
 async fn database() -> Option<TestDatabase> {
-    match Backend::chosen().unwrap() {
-        Backend::Sqlite => None,
+    match DatabaseBackend::chosen().unwrap() {
+        DatabaseBackend::Sqlite => None,
         other => Some(TestDatabase::create(other).await.unwrap()),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledged_push_survives_kills() {
-    let plan = Plan {
+    let plan = LabPlan {
         seed: number("SEAWALL_SEED").unwrap_or_else(fresh_seed),
         kills: number("SEAWALL_KILLS").unwrap_or(KILLS),
         clients: CLIENTS,
@@ -51,7 +51,7 @@ async fn an_acknowledged_push_survives_kills() {
     let url = database.as_ref().map(|database| database.url.as_str());
     let directory = tempfile::tempdir().unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_seawall"));
-    let installation = Installation::new(binary, directory.path(), url).unwrap();
+    let installation = LabInstallation::new(binary, directory.path(), url).unwrap();
     if database.is_some() {
         let output = installation.run(&["migrate", "apply"]).unwrap();
         assert!(output.status.success(), "{output:?}");

@@ -1,7 +1,7 @@
 //! Who may do what: namespaces, visibility, grants, states.
 
 use seawall_kernel::catalog::{grants, namespaces};
-use seawall_testkit::{Image, TestApp};
+use seawall_testkit::{TestApp, TestImage};
 use seawall_types::name::NamespaceName;
 use seawall_types::permission::{NamespaceRole, Role, Visibility};
 
@@ -9,7 +9,7 @@ use seawall_types::permission::{NamespaceRole, Role, Visibility};
 async fn users_push_to_their_own_namespace_and_nowhere_else() {
     let app = TestApp::new().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     ann.push("ann/deep/er/app", "v1", &image).await;
     for name in ["ann/app", "ann/new", "nobody/x", "hello", "library/hello"] {
@@ -24,7 +24,7 @@ async fn an_administrator_pushes_anywhere_and_makes_organizations() {
     let app = TestApp::new().await;
     let admin = app.admin();
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     admin.push("ann/gift", "v1", &image).await;
     ann.pull("ann/gift", "v1", &image).await;
     admin.push("neworg/app", "v1", &image).await;
@@ -62,7 +62,7 @@ async fn making_namespaces_and_repositories_on_push_can_be_switched_off() {
 async fn a_one_part_name_is_in_the_library() {
     let app = TestApp::new().await;
     let admin = app.admin();
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let opened = admin
         .post("/v2/hello/blobs/uploads/")
         .send()
@@ -100,7 +100,7 @@ async fn a_one_part_name_is_in_the_library() {
 async fn grants_count_from_the_next_request_on() {
     let app = TestApp::new().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     bob.get("/v2/ann/app/manifests/v1")
         .send()
@@ -118,7 +118,7 @@ async fn grants_count_from_the_next_request_on() {
         .refused(403, "DENIED");
     let token = bob.token_for(&["repository:ann/app:pull"]).await;
     app.grant("ann/app", "bob", Role::Write).await;
-    bob.push("ann/app", "v2", &Image::new(2, 1)).await;
+    bob.push("ann/app", "v2", &TestImage::new(2, 1)).await;
     bob.delete("/v2/ann/app/manifests/v2")
         .send()
         .await
@@ -178,7 +178,7 @@ async fn an_organization_has_creators_and_admins() {
     )
     .await
     .unwrap();
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("team/app", "v1", &image).await;
     bob.pull("team/app", "v1", &image).await;
     bob.delete("/v2/team/app/manifests/v1")
@@ -192,7 +192,7 @@ async fn an_organization_has_creators_and_admins() {
 async fn what_a_push_makes_is_private_until_it_is_opened() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let nobody = app.anonymous();
     nobody
@@ -231,8 +231,8 @@ async fn a_creator_owns_what_they_make() {
     )
     .await
     .unwrap();
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("team/mine", "v1", &image).await;
-    ann.push("team/mine", "v2", &Image::new(2, 1)).await;
+    ann.push("team/mine", "v2", &TestImage::new(2, 1)).await;
     app.finish().await;
 }

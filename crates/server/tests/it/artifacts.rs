@@ -1,7 +1,7 @@
-//! What is pushed as a manifest in the wild, and what is refused (distribution §9, §12).
+//! What is pushed as a manifest in the wild, and what is refused (protocol §9, §12).
 
 use http::Method;
-use seawall_testkit::{Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage};
 use seawall_types::digest::{Algorithm, Digest};
 use serde_json::{Value, json};
 
@@ -31,11 +31,11 @@ async fn round_trip(ann: &Client, kind: &str, manifest: &Value) {
 fn image(kind: &str, config: (&str, &[u8]), layers: &[(&str, &[u8])]) -> Value {
     let layers: Vec<_> = layers
         .iter()
-        .map(|(kind, bytes)| Image::descriptor(kind, bytes))
+        .map(|(kind, bytes)| TestImage::descriptor(kind, bytes))
         .collect();
     json!({
         "schemaVersion": 2, "mediaType": kind,
-        "config": Image::descriptor(config.0, config.1), "layers": layers,
+        "config": TestImage::descriptor(config.0, config.1), "layers": layers,
     })
 }
 
@@ -107,9 +107,9 @@ async fn types_of_configs_and_layers_are_nobodys_business() {
 async fn an_index_lists_whatever_is_here() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let child = Image::new(1, 1);
+    let child = TestImage::new(1, 1);
     ann.push("ann/app", "child", &child).await;
-    let mut entry = Image::descriptor(IMAGE, &child.manifest());
+    let mut entry = TestImage::descriptor(IMAGE, &child.manifest());
     let with =
         |entries: Value| json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
     round_trip(&ann, INDEX, &with(json!([entry, entry]))).await;
@@ -129,7 +129,7 @@ async fn an_index_lists_whatever_is_here() {
 async fn the_type_is_said_by_the_head_or_by_the_body() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v0", &image).await;
     let body = image.manifest();
     let mut silent: Value = serde_json::from_slice(&body).unwrap();
@@ -191,7 +191,7 @@ async fn the_type_is_said_by_the_head_or_by_the_body() {
 async fn schema_one_and_bytes_that_are_no_text_are_refused() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v0", &image).await;
     let one = json!({
         "schemaVersion": 1, "name": "ann/app", "tag": "v1", "architecture": "amd64",
@@ -232,7 +232,7 @@ async fn schema_one_and_bytes_that_are_no_text_are_refused() {
 async fn tags_tell_case_apart_and_keep_the_digest_they_were_pushed_with() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let (one, two) = (Image::new(1, 1), Image::new(2, 1));
+    let (one, two) = (TestImage::new(1, 1), TestImage::new(2, 1));
     ann.push("ann/app", "Latest", &one).await;
     ann.push("ann/app", "latest", &two).await;
     ann.pull("ann/app", "Latest", &one).await;
@@ -263,7 +263,7 @@ async fn tags_tell_case_apart_and_keep_the_digest_they_were_pushed_with() {
 async fn a_condition_that_cannot_be_read_is_refused() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let digest = ann.push("ann/app", "v1", &image).await;
     let put = |path: String, name: &str, value: &str| {
         let put = ann.put(&path).header("content-type", IMAGE);
@@ -292,7 +292,7 @@ async fn a_condition_that_cannot_be_read_is_refused() {
 async fn who_may_not_push_hears_so_before_the_body_is_read() {
     let app = TestApp::new().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     let upload = ann.open_upload("ann/app").await;
     for (method, path) in [
         (Method::PUT, "/v2/ann/app/manifests/v1".to_owned()),
@@ -300,7 +300,7 @@ async fn who_may_not_push_hears_so_before_the_body_is_read() {
             Method::POST,
             format!(
                 "/v2/ann/app/blobs/uploads/?digest={}",
-                Image::new(1, 1).digest()
+                TestImage::new(1, 1).digest()
             ),
         ),
         (Method::PATCH, upload.clone()),
@@ -328,7 +328,7 @@ async fn who_may_not_push_hears_so_before_the_body_is_read() {
 async fn a_tag_that_moves_is_never_missing() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let images = [Image::new(1, 1), Image::new(2, 1)];
+    let images = [TestImage::new(1, 1), TestImage::new(2, 1)];
     for image in &images {
         ann.push("ann/app", "latest", image).await;
     }

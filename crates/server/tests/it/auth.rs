@@ -1,11 +1,11 @@
-//! Logging in: challenges, tokens, refresh tokens (distribution §13).
+//! Logging in: challenges, tokens, refresh tokens (protocol §13).
 
 use std::time::Duration;
 
-use seawall_testkit::{Answer, Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage, TestResponse};
 use serde_json::Value;
 
-fn challenge(answer: &Answer) -> &str {
+fn challenge(answer: &TestResponse) -> &str {
     answer.header("www-authenticate")
 }
 
@@ -59,7 +59,7 @@ async fn the_door_names_the_token_service() {
 async fn the_challenge_names_what_the_route_needs() {
     let app = TestApp::new().await;
     let nobody = app.anonymous();
-    let digest = Image::new(1, 1).digest();
+    let digest = TestImage::new(1, 1).digest();
     let upload = "/v2/ann/app/blobs/uploads/00000000-0000-4000-8000-000000000000";
     for (request, scope) in [
         (
@@ -121,7 +121,7 @@ async fn a_configured_address_is_the_realm() {
 async fn a_token_lets_through_what_it_names_and_no_more() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     ann.push("ann/other", "v1", &image).await;
     let pull = ann.token_for(&["repository:ann/app:pull"]).await;
@@ -145,7 +145,7 @@ async fn a_token_lets_through_what_it_names_and_no_more() {
             "repository:ann/app:pull,push%20repository:ann/other:pull",
         ])
         .await;
-    both.push("ann/app", "v2", &Image::new(2, 1)).await;
+    both.push("ann/app", "v2", &TestImage::new(2, 1)).await;
     both.pull("ann/other", "v1", &image).await;
     both.delete("/v2/ann/app/manifests/v2")
         .send()
@@ -163,7 +163,7 @@ async fn a_token_lets_through_what_it_names_and_no_more() {
 async fn less_than_was_asked_for_is_no_error() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     app.set_visibility("ann/app", seawall_types::permission::Visibility::Public)
         .await;
     let bob = app.user("bob").await;
@@ -233,7 +233,7 @@ async fn a_wrong_password_is_refused_everywhere() {
 async fn nobody_in_particular_gets_a_token_for_what_is_public() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/open", "v1", &image).await;
     ann.push("ann/closed", "v1", &image).await;
     app.set_visibility("ann/open", seawall_types::permission::Visibility::Public)
@@ -267,7 +267,7 @@ async fn nobody_in_particular_gets_a_token_for_what_is_public() {
 async fn anonymous_access_can_be_switched_off() {
     let app = TestApp::with(|config| config.access.anonymous_pull = false).await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/open", "v1", &image).await;
     app.set_visibility("ann/open", seawall_types::permission::Visibility::Public)
         .await;
@@ -285,7 +285,7 @@ async fn anonymous_access_can_be_switched_off() {
 async fn a_password_is_exchanged_by_form() {
     let app = TestApp::with(|config| config.tokens.refresh_tokens = true).await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let nobody = app.anonymous();
     let fields = "grant_type=password&service=x&client_id=test&access_type=offline&username=ann\
@@ -304,7 +304,7 @@ async fn a_password_is_exchanged_by_form() {
     );
     let body = form(&nobody, &fields).send().await.expect(200).json();
     let token = nobody.with_token(body["access_token"].as_str().unwrap());
-    token.push("ann/app", "v2", &Image::new(2, 1)).await;
+    token.push("ann/app", "v2", &TestImage::new(2, 1)).await;
     // A refresh token is no token.
     nobody
         .with_token(refresh)
@@ -347,7 +347,7 @@ async fn a_login_leaves_a_refresh_token_only_where_they_are_switched_on() {
 async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
     let app = TestApp::with(|config| config.tokens.refresh_tokens = true).await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     let token = ann.token_for(&["repository:ann/app:pull"]).await;
     let login = "/v2/auth?offline_token=true&service=x&client_id=docker";
     let refresh = ann.get(login).send().await.expect(200).json();
@@ -459,7 +459,7 @@ async fn what_is_no_credential_is_refused() {
 async fn what_cannot_be_a_token_reads_what_is_public_and_does_nothing_else() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/open", "v1", &image).await;
     ann.push("ann/closed", "v1", &image).await;
     let public = seawall_types::permission::Visibility::Public;

@@ -1,4 +1,4 @@
-//! Pushing a blob whole and pulling it back, with ranges and conditions (distribution §5 and §6).
+//! Pushing a blob whole and pulling it back, with ranges and conditions (protocol §5 and §6).
 
 use seawall_testkit::{TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};

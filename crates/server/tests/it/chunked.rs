@@ -1,4 +1,4 @@
-//! Pushing a blob in pieces: the state machine of distribution §7, with its accidents.
+//! Pushing a blob in pieces: the state machine of protocol §7, with its accidents.
 
 use bytes::Bytes;
 use futures::StreamExt;

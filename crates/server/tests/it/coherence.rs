@@ -1,5 +1,5 @@
-//! What was remembered is never told after it has changed: pushes, deletions, grants and reads in any
-//! order, by one caller and by several at once.
+//! What was remembered is never told after it has changed: pushes, deletions, grants and reads in
+//! any order, by one caller and by several at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::grants;
-use seawall_testkit::{Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage};
 use seawall_types::lane::Lane;
 use seawall_types::name::RepositoryName;
 use seawall_types::permission::{Role, Visibility};
@@ -23,7 +23,7 @@ const IMAGES: usize = 3;
 
 /// Something that changes what readers are to be told.
 #[derive(Debug, Clone)]
-enum Step {
+enum ListedStep {
     Push(usize, u64),
     DeleteTag(usize),
     DeleteManifest(u64),
@@ -33,17 +33,17 @@ enum Step {
     DeleteBlob(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ListedStep> {
     let tag = 0..TAGS.len();
     let image = 0..IMAGES as u64;
     prop_oneof![
-        4 => (tag.clone(), image.clone()).prop_map(|(tag, image)| Step::Push(tag, image)),
-        2 => tag.prop_map(Step::DeleteTag),
-        2 => image.clone().prop_map(Step::DeleteManifest),
-        2 => any::<bool>().prop_map(Step::Grant),
-        1 => any::<bool>().prop_map(Step::Open),
-        1 => any::<bool>().prop_map(Step::Disable),
-        1 => image.prop_map(Step::DeleteBlob),
+        4 => (tag.clone(), image.clone()).prop_map(|(tag, image)| ListedStep::Push(tag, image)),
+        2 => tag.prop_map(ListedStep::DeleteTag),
+        2 => image.clone().prop_map(ListedStep::DeleteManifest),
+        2 => any::<bool>().prop_map(ListedStep::Grant),
+        1 => any::<bool>().prop_map(ListedStep::Open),
+        1 => any::<bool>().prop_map(ListedStep::Disable),
+        1 => image.prop_map(ListedStep::DeleteBlob),
     ]
 }
 
@@ -58,8 +58,8 @@ struct Model {
     disabled: bool,
 }
 
-fn image(seed: u64) -> Image {
-    Image::new(100 + seed, 1)
+fn image(seed: u64) -> TestImage {
+    TestImage::new(100 + seed, 1)
 }
 
 /// The layer that only this image has.
@@ -69,26 +69,26 @@ fn layer(seed: u64) -> seawall_types::Digest {
 }
 
 impl Model {
-    async fn take(&mut self, app: &TestApp, ann: &Client, step: &Step) {
+    async fn take(&mut self, app: &TestApp, ann: &Client, step: &ListedStep) {
         match *step {
-            Step::Push(tag, seed) => {
+            ListedStep::Push(tag, seed) => {
                 ann.push(REPOSITORY, TAGS[tag], &image(seed)).await;
                 self.tags.insert(tag, seed);
                 self.manifests[place(seed)] = true;
                 self.blobs[place(seed)] = true;
             }
-            Step::DeleteTag(tag) => {
+            ListedStep::DeleteTag(tag) => {
                 let there = self.tags.remove(&tag).is_some();
                 let path = format!("/v2/{REPOSITORY}/manifests/{}", TAGS[tag]);
                 delete(ann, &path, if there { 202 } else { 404 }).await;
             }
-            Step::DeleteManifest(seed) => {
+            ListedStep::DeleteManifest(seed) => {
                 let there = std::mem::take(&mut self.manifests[place(seed)]);
                 self.tags.retain(|_, of| *of != seed);
                 let path = format!("/v2/{REPOSITORY}/manifests/{}", image(seed).digest());
                 delete(ann, &path, if there { 202 } else { 404 }).await;
             }
-            Step::DeleteBlob(seed) => {
+            ListedStep::DeleteBlob(seed) => {
                 let path = format!("/v2/{REPOSITORY}/blobs/{}", layer(seed));
                 let status = match (self.blobs[place(seed)], self.manifests[place(seed)]) {
                     (false, _) => 404,
@@ -98,13 +98,13 @@ impl Model {
                 delete(ann, &path, status).await;
                 self.blobs[place(seed)] &= self.manifests[place(seed)];
             }
-            Step::Grant(given) => {
+            ListedStep::Grant(given) => {
                 if given != self.granted {
                     grant(app, given).await;
                 }
                 self.granted = given;
             }
-            Step::Open(open) => {
+            ListedStep::Open(open) => {
                 let to = if open {
                     Visibility::Public
                 } else {
@@ -113,7 +113,7 @@ impl Model {
                 app.set_visibility(REPOSITORY, to).await;
                 self.open = open;
             }
-            Step::Disable(disabled) => {
+            ListedStep::Disable(disabled) => {
                 let bob = "bob".parse().unwrap();
                 let op = app.operator();
                 let directory = &app.house.directory;
@@ -196,7 +196,7 @@ async fn grant(app: &TestApp, given: bool) {
 }
 
 /// Stories of steps, the same in each run.
-fn stories(count: usize, steps: usize) -> Vec<Vec<Step>> {
+fn stories(count: usize, steps: usize) -> Vec<Vec<ListedStep>> {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let story = prop::collection::vec(step(), steps);

@@ -1,8 +1,8 @@
-//! Deleting tags, manifests, blobs, repositories and namespaces (distribution §15).
+//! Deleting tags, manifests, blobs, repositories and namespaces (protocol §15).
 
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::{namespaces, repositories};
-use seawall_testkit::{Image, TestApp};
+use seawall_testkit::{TestApp, TestImage};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::name::RepositoryName;
 
@@ -10,7 +10,7 @@ use seawall_types::name::RepositoryName;
 async fn deleting_a_tag_leaves_the_manifest() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "one", &image).await;
     ann.push("ann/app", "two", &image).await;
     ann.delete("/v2/ann/app/manifests/one")
@@ -35,7 +35,7 @@ async fn deleting_a_tag_leaves_the_manifest() {
 async fn deleting_a_manifest_takes_its_tags_and_it_can_be_pushed_again() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let (image, other) = (Image::new(1, 1), Image::new(2, 1));
+    let (image, other) = (TestImage::new(1, 1), TestImage::new(2, 1));
     ann.push("ann/app", "one", &image).await;
     ann.push("ann/app", "two", &image).await;
     ann.push("ann/app", "three", &other).await;
@@ -73,7 +73,7 @@ async fn deleting_a_manifest_takes_its_tags_and_it_can_be_pushed_again() {
 async fn a_blob_that_is_referred_to_stays() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
     let path = format!("/v2/ann/app/blobs/{layer}");
@@ -96,7 +96,7 @@ async fn what_was_never_pushed_cannot_be_deleted() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     ann.push_blob("ann/app", b"x").await;
-    let digest = Image::new(7, 1).digest();
+    let digest = TestImage::new(7, 1).digest();
     for path in ["manifests/none".to_owned(), format!("manifests/{digest}")] {
         let delete = ann.delete(&format!("/v2/ann/app/{path}")).send().await;
         delete.refused(404, "MANIFEST_UNKNOWN");
@@ -135,12 +135,12 @@ async fn an_upload_does_not_pass_to_the_next_repository_of_its_name() {
 async fn deleting_an_index_leaves_its_children() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let child = Image::new(1, 1);
+    let child = TestImage::new(1, 1);
     ann.push("ann/app", "child", &child).await;
     let kind = "application/vnd.oci.image.index.v1+json";
     let body = serde_json::json!({
         "schemaVersion": 2, "mediaType": kind,
-        "manifests": [Image::descriptor(child.media_type(), &child.manifest())],
+        "manifests": [TestImage::descriptor(child.media_type(), &child.manifest())],
     });
     let digest = ann
         .push_manifest("ann/app", "multi", kind, body.to_string().as_bytes())
@@ -157,7 +157,7 @@ async fn deleting_an_index_leaves_its_children() {
 async fn a_deleted_repository_is_gone_at_once_and_its_name_is_free() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     ann.push("ann/app", "v1", &image).await;
     let op = app.operator();
     let name = RepositoryName::parse("ann/app").unwrap();
@@ -167,7 +167,7 @@ async fn a_deleted_repository_is_gone_at_once_and_its_name_is_free() {
         .send()
         .await
         .refused(404, "NAME_UNKNOWN");
-    let again = Image::new(2, 1);
+    let again = TestImage::new(2, 1);
     ann.push("ann/app", "v1", &again).await;
     app.eventually("the old rows are cleared", || async {
         repositories::clearing(&app.operator(), &app.operator().installation().unwrap())
@@ -184,7 +184,7 @@ async fn a_deleted_repository_is_gone_at_once_and_its_name_is_free() {
 async fn a_deleted_organization_takes_everything_with_it() {
     let app = TestApp::new().await;
     let admin = app.admin();
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     for name in ["team/one", "team/two"] {
         admin.push(name, "v1", &image).await;
     }
@@ -217,12 +217,12 @@ async fn a_deleted_organization_takes_everything_with_it() {
 async fn an_index_goes_on_naming_a_child_that_was_deleted() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let child = Image::new(1, 1);
+    let child = TestImage::new(1, 1);
     let digest = ann.push("ann/app", "child", &child).await;
     let kind = "application/vnd.oci.image.index.v1+json";
     let body = serde_json::json!({
         "schemaVersion": 2, "mediaType": kind,
-        "manifests": [Image::descriptor(child.media_type(), &child.manifest())],
+        "manifests": [TestImage::descriptor(child.media_type(), &child.manifest())],
     });
     let body = body.to_string();
     ann.push_manifest("ann/app", "multi", kind, body.as_bytes())
@@ -244,7 +244,7 @@ async fn an_index_goes_on_naming_a_child_that_was_deleted() {
 async fn a_refused_deletion_says_what_is_left_to_do() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
     let path = format!("/v2/ann/app/blobs/{layer}");
@@ -287,11 +287,11 @@ async fn a_push_that_began_before_the_deletion_ends_with_nothing() {
             1 => ann.post(&format!("/v2/ann/app/blobs/uploads/?digest={digest}")),
             _ => {
                 let put = ann.put("/v2/ann/app/manifests/v1");
-                put.header("content-type", Image::new(1, 0).media_type())
+                put.header("content-type", TestImage::new(1, 0).media_type())
             }
         };
         let body: futures::stream::BoxStream<'static, _> = if round == 2 {
-            let manifest = Image::new(1, 0).manifest();
+            let manifest = TestImage::new(1, 0).manifest();
             Box::pin(futures::StreamExt::map(
                 body,
                 move |piece: Result<bytes::Bytes, _>| {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use seawall::health::Health;
 use seawall::serve;
 use seawall_net::lifecycle::Lifecycle;
-use seawall_testkit::{Answer, Client, Fault, FaultyFiles, Image, Operation, TestApp, blob_of};
+use seawall_testkit::{
+    Client, Fault, FaultyFiles, FileOperation, TestApp, TestImage, TestResponse, blob_of,
+};
 use seawall_types::digest::{Algorithm, Digest};
 
 const EIO: i32 = 5;
@@ -20,7 +22,7 @@ struct Stage {
     app: TestApp,
     files: Arc<FaultyFiles>,
     ann: Client,
-    image: Image,
+    image: TestImage,
     health: Health,
 }
 
@@ -29,7 +31,7 @@ impl Stage {
         let files = Arc::new(FaultyFiles::new());
         let app = TestApp::on(files.clone()).await;
         let ann = app.user("ann").await;
-        let image = Image::new(1, 2);
+        let image = TestImage::new(1, 2);
         ann.push(NAME, "v1", &image).await;
         let health = serve::checks(Health::new(&Lifecycle::new()), &app.house.kernel);
         health.started();
@@ -43,7 +45,7 @@ impl Stage {
     }
 
     /// From now on, all operations of this kind fail.
-    fn fail(&self, operation: Operation, errno: i32) {
+    fn fail(&self, operation: FileOperation, errno: i32) {
         self.files.fail(Fault {
             operation,
             nth: 1,
@@ -52,8 +54,8 @@ impl Stage {
         });
     }
 
-    /// Fails the test unless the server is ready for pulls and says this of its disk within a few looks, of which only
-    /// some go as far as an fsync.
+    /// Fails the test unless the server is ready for pulls and says this of its disk within a few
+    /// looks, of which only some go as far as an fsync.
     async fn says(&self, word: &str) {
         let mut said = String::new();
         for _ in 0..5 {
@@ -74,18 +76,18 @@ impl Stage {
         self.ann.pull(NAME, "v1", &self.image).await;
     }
 
-    async fn single(&self, bytes: &[u8]) -> Answer {
+    async fn single(&self, bytes: &[u8]) -> TestResponse {
         let digest = digest(bytes);
         let path = format!("/v2/{NAME}/blobs/uploads/?digest={digest}");
         self.ann.post(&path).body(bytes.to_vec()).send().await
     }
 
-    async fn append(&self, upload: &str, bytes: &[u8]) -> Answer {
+    async fn append(&self, upload: &str, bytes: &[u8]) -> TestResponse {
         self.ann.patch(upload).body(bytes.to_vec()).send().await
     }
 
     /// Sends the last bytes of an upload that has `whole` then.
-    async fn finish(&self, upload: &str, bytes: &[u8], whole: &[u8]) -> Answer {
+    async fn finish(&self, upload: &str, bytes: &[u8], whole: &[u8]) -> TestResponse {
         let path = format!("{upload}?digest={}", digest(whole));
         self.ann.put(&path).body(bytes.to_vec()).send().await
     }
@@ -105,7 +107,7 @@ fn digest(bytes: &[u8]) -> Digest {
 
 /// Fails the test unless this says clearly that it is the server's trouble, and when to come back.
 #[track_caller]
-fn put_off(answer: Answer, status: u16) {
+fn put_off(answer: TestResponse, status: u16) {
     let answer = answer.refused(status, "UNAVAILABLE");
     let seconds: u32 = answer.header("retry-after").parse().unwrap();
     assert!(seconds > 0);
@@ -118,7 +120,7 @@ async fn a_full_disk_puts_pushes_off_and_serves_pulls() {
     let (small, large) = (blob_of(1, 900), blob_of(2, 1_500_000));
     let upload = stage.ann.open_upload(NAME).await;
     stage.append(&upload, &large[..1000]).await.expect(202);
-    stage.fail(Operation::Write, ENOSPC);
+    stage.fail(FileOperation::Write, ENOSPC);
 
     for bytes in [&small, &large] {
         put_off(stage.single(bytes).await, 507);
@@ -149,9 +151,9 @@ async fn a_full_disk_puts_pushes_off_and_serves_pulls() {
 async fn a_disk_that_fills_up_when_names_are_made_is_full_as_well() {
     let stage = Stage::new().await;
     for (number, operation) in [
-        Operation::Create,
-        Operation::MakeDirectory,
-        Operation::Rename,
+        FileOperation::Create,
+        FileOperation::MakeDirectory,
+        FileOperation::Rename,
     ]
     .into_iter()
     .enumerate()
@@ -160,7 +162,7 @@ async fn a_disk_that_fills_up_when_names_are_made_is_full_as_well() {
         stage.fail(operation, ENOSPC);
         // A directory is made for a first blob under its key only.
         let refused = stage.single(&bytes).await;
-        if operation != Operation::MakeDirectory || refused.status != 201 {
+        if operation != FileOperation::MakeDirectory || refused.status != 201 {
             put_off(refused, 507);
             assert!(!stage.shows(&bytes).await);
         }
@@ -176,11 +178,11 @@ async fn a_disk_that_fills_up_when_names_are_made_is_full_as_well() {
 async fn a_failing_disk_puts_pushes_off_and_serves_pulls() {
     let stage = Stage::new().await;
     let operations = [
-        Operation::Create,
-        Operation::Write,
-        Operation::Fsync,
-        Operation::Rename,
-        Operation::FsyncDirectory,
+        FileOperation::Create,
+        FileOperation::Write,
+        FileOperation::Fsync,
+        FileOperation::Rename,
+        FileOperation::FsyncDirectory,
     ];
     for (number, operation) in operations.into_iter().enumerate() {
         let bytes = blob_of(number as u64 + 20, 600_000);
@@ -208,12 +210,12 @@ async fn a_disk_that_turns_read_only_puts_pushes_off_and_serves_pulls() {
     let upload = stage.ann.open_upload(NAME).await;
     stage.append(&upload, &bytes[..1000]).await.expect(202);
     for operation in [
-        Operation::Create,
-        Operation::Write,
-        Operation::SetSize,
-        Operation::Rename,
-        Operation::Remove,
-        Operation::MakeDirectory,
+        FileOperation::Create,
+        FileOperation::Write,
+        FileOperation::SetSize,
+        FileOperation::Rename,
+        FileOperation::Remove,
+        FileOperation::MakeDirectory,
     ] {
         stage.fail(operation, EROFS);
     }
@@ -243,7 +245,7 @@ async fn an_fsync_that_failed_is_not_tried_again() {
     let bytes = blob_of(30, 3000);
     let upload = stage.ann.open_upload(NAME).await;
     stage.append(&upload, &bytes[..1000]).await.expect(202);
-    stage.files.fail_nth(Operation::Fsync, 1, EIO);
+    stage.files.fail_nth(FileOperation::Fsync, 1, EIO);
     put_off(stage.append(&upload, &bytes[1000..2000]).await, 503);
     // Whatever is asked for now: the bytes that were acknowledged are not to be trusted any more.
     let finish = stage.finish(&upload, &bytes[1000..], &bytes).await;
@@ -255,7 +257,7 @@ async fn an_fsync_that_failed_is_not_tried_again() {
     // The same at the end of an upload.
     let upload = stage.ann.open_upload(NAME).await;
     stage.append(&upload, &bytes[..1000]).await.expect(202);
-    stage.files.fail_nth(Operation::Fsync, 1, EIO);
+    stage.files.fail_nth(FileOperation::Fsync, 1, EIO);
     put_off(stage.finish(&upload, &bytes[1000..], &bytes).await, 503);
     let finish = stage.finish(&upload, &bytes[1000..], &bytes).await;
     finish.refused(404, "BLOB_UPLOAD_UNKNOWN");

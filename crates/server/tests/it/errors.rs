@@ -1,7 +1,7 @@
-//! Bad input gets the specification's error, quickly, and leaves no trace (distribution §2, §3).
+//! Bad input gets the specification's error, quickly, and leaves no trace (protocol §2, §3).
 
 use http::Method;
-use seawall_testkit::{Image, TestApp, blob_of};
+use seawall_testkit::{TestApp, TestImage, blob_of};
 
 /// What is asked, and what it is refused with.
 const REFUSED: &[(Method, &str, u16, &str)] = &[
@@ -97,7 +97,7 @@ const REFUSED: &[(Method, &str, u16, &str)] = &[
 async fn every_error_under_v2_speaks_the_specification() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     for (method, path, status, code) in REFUSED {
         let answer = ann
             .request(method.clone(), path)
@@ -129,7 +129,7 @@ async fn limits_hold_for_names_tags_and_queries() {
     let long = "a".repeat(300);
     let get = ann.get(&format!("/v2/ann/{long}/tags/list")).send().await;
     get.refused(400, "NAME_INVALID");
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     ann.push("ann/app", &"t".repeat(128), &image).await;
     for tag in [
         &"t".repeat(129),
@@ -256,7 +256,7 @@ async fn the_front_page_is_for_people() {
 async fn every_name_of_the_grammar_is_a_repository() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let long = "a".repeat(251);
     for name in [
         "a",

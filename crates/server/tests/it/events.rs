@@ -4,15 +4,15 @@ use seawall_kernel::catalog::events::RepositoryCreated;
 use seawall_kernel::events::EventType;
 use seawall_registry::acts::Pull;
 use seawall_registry::events::{ManifestPushed, TagDeleted, TagMoved};
-use seawall_testkit::{Image, TestApp};
+use seawall_testkit::{TestApp, TestImage};
 use seawall_types::name::RepositoryName;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_and_deletions_are_in_the_activity_log() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
-    ann.push("ann/app", "v1", &Image::new(2, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(2, 1)).await;
     ann.delete("/v2/ann/app/manifests/v1")
         .send()
         .await
@@ -56,7 +56,7 @@ async fn pushes_and_deletions_are_in_the_activity_log() {
 async fn pulls_are_counted_without_a_write_in_the_request() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     for _ in 0..5 {
         ann.pull("ann/app", "v1", &image).await;
@@ -88,7 +88,7 @@ async fn switched_off_all_else_goes_on() {
     })
     .await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     ann.pull("ann/app", "v1", &image).await;
     assert!(

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use seawall::compose::{self, Core};
+use seawall::compose::{self, CoreServices};
 use seawall::health::Health;
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::repositories;
 use seawall_kernel::{Declarations, FeaturePlan, FeatureState, Switch};
 use seawall_net::lifecycle::Lifecycle;
-use seawall_testkit::notes::{self, Seen};
-use seawall_testkit::{Image, TestApp};
+use seawall_testkit::notes::{self, NoteCounters};
+use seawall_testkit::{TestApp, TestImage};
 use seawall_types::RepositoryName;
 
-async fn with_notes() -> (TestApp, Arc<Seen>) {
-    let seen = Arc::new(Seen::default());
+async fn with_notes() -> (TestApp, Arc<NoteCounters>) {
+    let seen = Arc::new(NoteCounters::default());
     let app = TestApp::with_feature(notes::plan(&seen), |config| {
         // What is told here of its cache needs one, also where all others forget.
         config.cache.bytes = 16 << 20;
@@ -33,7 +33,7 @@ fn switch(app: &TestApp) -> &Switch {
 async fn a_feature_brings_all_of_its_own() {
     let (app, seen) = with_notes().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 3);
+    let image = TestImage::new(1, 3);
     ann.push("ann/app", "v1", &image).await;
     let blobs = image.blobs();
     let digests = blobs.iter().map(|blob| {
@@ -84,7 +84,7 @@ async fn a_feature_brings_all_of_its_own() {
 async fn a_feature_is_switched_within_the_process() {
     let (app, seen) = with_notes().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     let layer = ann.push_blob("ann/app", &image.layers[0]).await;
     ann.push("ann/app", "v1", &image).await;
     let write = format!("/notes/ann/app?digest={layer}");
@@ -141,11 +141,11 @@ async fn the_health_of_a_feature_is_shown_while_it_is_on() {
 
 #[test]
 fn features_that_clash_are_refused_at_the_start() {
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(NoteCounters::default());
     let mut plans = compose::plans();
     plans.push(notes::plan(&seen));
     assert!(compose::layout_of(&plans).is_ok());
-    let clash = |plans: &[FeaturePlan<Core>]| {
+    let clash = |plans: &[FeaturePlan<CoreServices>]| {
         let all = plans.iter().fold(Declarations::default(), |all, plan| {
             all.merge(plan.declarations().clone())
         });
@@ -162,7 +162,7 @@ fn features_that_clash_are_refused_at_the_start() {
 #[test]
 fn the_section_of_a_feature_is_read_from_the_file() {
     let mut plans = compose::plans();
-    plans.push(notes::plan(&Arc::new(Seen::default())));
+    plans.push(notes::plan(&Arc::new(NoteCounters::default())));
     let layout = compose::layout_of(&plans).unwrap();
     let config = layout.parse("FILE", "notes: {max_listed: 7}").unwrap();
     let notes: notes::Config = config.features.get("notes");

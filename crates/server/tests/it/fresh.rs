@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use seawall_meta::fixture::{Backend, occupy};
-use seawall_testkit::{Client, Image, TestApp};
+use seawall_meta::fixture::{DatabaseBackend, occupy};
+use seawall_testkit::{Client, TestApp, TestImage};
 use seawall_types::permission::Visibility;
 
 const REPOSITORY: &str = "ann/open";
@@ -13,7 +13,7 @@ const PATH: &str = "/v2/ann/open/manifests/v1";
 
 /// A server of two connections on a database that can be kept busy.
 async fn small() -> Option<TestApp> {
-    if Backend::chosen().unwrap() == Backend::Sqlite {
+    if DatabaseBackend::chosen().unwrap() == DatabaseBackend::Sqlite {
         return None;
     }
     let app = TestApp::with(|config| config.database.max_connections = 2).await;
@@ -22,7 +22,7 @@ async fn small() -> Option<TestApp> {
         return None;
     }
     let ann = app.user("ann").await;
-    ann.push(REPOSITORY, "v1", &Image::new(1, 1)).await;
+    ann.push(REPOSITORY, "v1", &TestImage::new(1, 1)).await;
     app.set_visibility(REPOSITORY, Visibility::Public).await;
     Some(app)
 }
@@ -42,7 +42,7 @@ async fn warm_pulls_ask_nothing_and_many_who_ask_at_once_ask_once_while_all_conn
     let Some(app) = small().await else {
         return;
     };
-    let backend = Backend::chosen().unwrap();
+    let backend = DatabaseBackend::chosen().unwrap();
     let (done, sleeps) = (AtomicBool::new(false), Arc::new(AtomicU64::new(0)));
     let sleeping = || async {
         while !done.load(Ordering::Acquire) {
@@ -60,7 +60,8 @@ async fn warm_pulls_ask_nothing_and_many_who_ask_at_once_ask_once_while_all_conn
             pull(app.anonymous()).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // A look may be late on a busy machine, which costs a few statements; before, each pull had some.
+        // A look may be late on a busy machine, which costs a few statements; before, each pull had
+        // some.
         let asked = spent(&app);
         assert!(asked <= 30, "100 warm pulls had {asked} statements");
         // Everybody comes at once for what has just changed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seawall_testkit::{Image, TestApp, blob_of};
+use seawall_testkit::{TestApp, TestImage, blob_of};
 
 /// After so many hang-ups every connection must still be good for a whole push.
 const CALLERS: u64 = 150;
@@ -11,14 +11,14 @@ const CALLERS: u64 = 150;
 async fn hung_up_callers_leave_no_transaction_open() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "base", &Image::new(1, 2)).await;
+    ann.push("ann/app", "base", &TestImage::new(1, 2)).await;
     let pause = |seed: u64| {
         Duration::from_micros(blob_of(seed, 8).iter().map(|b| u64::from(*b)).sum::<u64>() * 12)
     };
     let callers = (0..CALLERS).map(|i| {
         let ann = ann.clone();
         async move {
-            let image = Image::new(100 + i, 1);
+            let image = TestImage::new(100 + i, 1);
             let work = async {
                 let name = format!("ann/app{}", i % 7);
                 for blob in image.blobs() {
@@ -45,7 +45,7 @@ async fn hung_up_callers_leave_no_transaction_open() {
     })
     .await;
     // As many writers at once as there are connections, and more.
-    let image = Image::new(9999, 3);
+    let image = TestImage::new(9999, 3);
     let names: Vec<_> = (0..12).map(|i| format!("ann/after{i}")).collect();
     futures::future::join_all(names.iter().map(|name| ann.push(name, "v1", &image))).await;
     app.finish().await;

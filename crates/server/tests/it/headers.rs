@@ -1,12 +1,12 @@
 //! What answers say of themselves, whoever asks and however: heads, conditions, negotiation
-//! (distribution §1, §4, §5, §12).
+//! (protocol §1, §4, §5, §12).
 
-use seawall_testkit::{Answer, Client, Image, TestApp, blob_of};
+use seawall_testkit::{Client, TestApp, TestImage, TestResponse, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::permission::Visibility;
 
 /// GET and HEAD of one path, which must say the same.
-async fn both(client: &Client, path: &str) -> Answer {
+async fn both(client: &Client, path: &str) -> TestResponse {
     let got = client.get(path).send().await.expect(200);
     let head = client.head(path).send().await.expect(200);
     assert_eq!(head.headers, got.headers, "{path}");
@@ -18,7 +18,7 @@ async fn both(client: &Client, path: &str) -> Answer {
 async fn head_says_what_get_says() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let digest = image.digest();
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
@@ -68,7 +68,7 @@ async fn nothing_is_ever_compressed() {
     // What would compress well.
     let layer = vec![b'a'; 200_000];
     let digest = ann.push_blob("ann/app", &layer).await;
-    let mut image = Image::new(1, 0);
+    let mut image = TestImage::new(1, 0);
     image.layers = vec![layer.clone()];
     ann.push("ann/app", "v1", &image).await;
     for accepted in [
@@ -94,12 +94,12 @@ async fn nothing_is_ever_compressed() {
 async fn whatever_is_accepted_gets_what_was_pushed() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let list = "application/vnd.docker.distribution.manifest.list.v2+json";
     let body = serde_json::json!({
         "schemaVersion": 2, "mediaType": list,
-        "manifests": [Image::descriptor(image.media_type(), &image.manifest())],
+        "manifests": [TestImage::descriptor(image.media_type(), &image.manifest())],
     });
     let body = body.to_string();
     ann.push_manifest("ann/app", "list", list, body.as_bytes())
@@ -138,7 +138,7 @@ async fn whatever_is_accepted_gets_what_was_pushed() {
 async fn what_may_be_cached_says_for_whom_and_how_long() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
     let by_digest = [
@@ -170,7 +170,7 @@ async fn what_may_be_cached_says_for_whom_and_how_long() {
 async fn who_has_it_is_told_so_and_sent_nothing() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let digest = ann.push("ann/app", "v1", &image).await;
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
     for (path, etag) in [
@@ -212,7 +212,7 @@ async fn who_has_it_is_told_so_and_sent_nothing() {
 async fn what_is_asked_beside_the_point_is_ignored() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
     let extras = "?ns=docker.io&foo=bar&&flag&a%20b=c%2Fd&ns=x";
@@ -255,7 +255,7 @@ async fn what_is_asked_beside_the_point_is_ignored() {
 async fn a_digest_may_be_escaped_once_and_only_once() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
     let (once, twice) = (

@@ -1,9 +1,9 @@
 //! What the sender of a request might hope for: paths that leave the store, lines that become
-//! headers, numbers that become memory, pages that become scripts (distribution §14).
+//! headers, numbers that become memory, pages that become scripts (protocol §14).
 
 use http::{HeaderMap, Method};
 use seawall_kernel::http::Pattern;
-use seawall_testkit::{Answer, Client, Image, TestApp, blob_of};
+use seawall_testkit::{Client, TestApp, TestImage, TestResponse, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::permission::Visibility;
 use serde_json::Value;
@@ -59,7 +59,7 @@ fn everything(app: &TestApp) -> Vec<String> {
 async fn no_parameter_of_any_route_is_a_path() {
     let app = TestApp::new().await;
     let admin = app.admin();
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     admin.push("ann/app", "v1", &image).await;
     let before = everything(&app);
     let known = |param: &str| match param {
@@ -100,7 +100,7 @@ async fn no_parameter_of_any_route_is_a_path() {
 async fn no_parameter_of_a_query_is_a_path() {
     let app = TestApp::new().await;
     let admin = app.admin();
-    admin.push("ann/app", "v1", &Image::new(1, 1)).await;
+    admin.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     let before = everything(&app);
     let digest = Digest::of(Algorithm::Sha256, b"x");
     for elsewhere in ELSEWHERE {
@@ -141,7 +141,7 @@ const LINES: &[&str] = &[
 ];
 
 /// Fails the test if anything of [`LINES`] became a header, or could be read as one.
-fn untouched(answer: &Answer) {
+fn untouched(answer: &TestResponse) {
     assert!(answer.status.as_u16() < 500, "{answer:?}");
     assert!(!answer.has("set-cookie"), "{answer:?}");
     for (name, value) in &answer.headers {
@@ -163,7 +163,7 @@ fn untouched(answer: &Answer) {
 async fn nothing_that_was_sent_becomes_a_header() {
     let app = TestApp::new().await;
     let admin = app.admin();
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let digest = admin.push("ann/app", "v1", &image).await;
     admin.push("ann/app", "v2", &image).await;
     let quick = |method: Method, path: String| {
@@ -213,7 +213,7 @@ async fn nothing_that_was_sent_becomes_a_header() {
 async fn numbers_of_pages_buy_nothing() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let digest = ann.push("ann/app", "v1", &image).await;
     let lists = [
         "/v2/ann/app/tags/list".to_owned(),
@@ -258,7 +258,7 @@ async fn numbers_of_pages_buy_nothing() {
 async fn one_digest_has_one_type() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let digest = ann.push("ann/app", "v1", &image).await;
     let push = |kind: &'static str, bytes: Vec<u8>| {
         let put = ann.put("/v2/ann/app/manifests/v1");
@@ -323,7 +323,7 @@ async fn a_stored_page_is_never_a_page() {
 async fn other_origins_are_told_nothing() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     app.set_visibility("ann/app", Visibility::Public).await;
     let allows = |headers: &HeaderMap| {
@@ -355,7 +355,7 @@ async fn other_origins_are_told_nothing() {
 }
 
 /// Pushes under what a client claims; says the digest that is told in return.
-async fn claiming(client: &Client, image: &Image, claim: &Digest) -> Digest {
+async fn claiming(client: &Client, image: &TestImage, claim: &Digest) -> Digest {
     let put = client.put("/v2/ann/app/manifests/v1");
     let put = put.header("content-type", IMAGE);
     let put = put.header("docker-content-digest", &claim.to_string());
@@ -366,7 +366,7 @@ async fn claiming(client: &Client, image: &Image, claim: &Digest) -> Digest {
 async fn the_server_computes_every_digest_that_it_names() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v0", &image).await;
     let claim = Digest::of(Algorithm::Sha256, b"something else");
     assert_eq!(claiming(&ann, &image, &claim).await, image.digest());

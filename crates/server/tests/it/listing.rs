@@ -1,6 +1,6 @@
-//! Tags and the catalog, in pages (distribution §11).
+//! Tags and the catalog, in pages (protocol §11).
 
-use seawall_testkit::{Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage};
 use seawall_types::permission::{Role, Visibility};
 use serde_json::json;
 
@@ -27,7 +27,7 @@ async fn pages(client: &Client, first: &str, key: &str) -> Vec<Vec<String>> {
 async fn tags_are_listed_in_order_and_in_pages() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     for tag in ["b", "B", "a", "10", "9", "_x", "a.b", "a-b"] {
         ann.push("ann/app", tag, &image).await;
     }
@@ -73,7 +73,7 @@ async fn a_repository_without_tags_lists_none() {
     ann.push_blob("ann/app", b"x").await;
     let listed = ann.get("/v2/ann/app/tags/list").send().await.expect(200);
     assert_eq!(listed.json(), json!({ "name": "ann/app", "tags": [] }));
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     ann.push("ann/app", &image.digest().to_string(), &image)
         .await;
     let listed = ann.get("/v2/ann/app/tags/list").send().await.expect(200);
@@ -85,7 +85,7 @@ async fn a_repository_without_tags_lists_none() {
 async fn the_catalog_shows_each_caller_what_they_may_read() {
     let app = TestApp::new().await;
     let (ann, bob, admin) = (app.user("ann").await, app.user("bob").await, app.admin());
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     for name in ["ann/private", "ann/public", "ann/shared", "ann/z/deep"] {
         ann.push(name, "v1", &image).await;
     }
@@ -144,7 +144,7 @@ async fn the_catalog_shows_each_caller_what_they_may_read() {
 async fn a_page_is_never_larger_than_the_servers_own() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     ann.push("ann/app", "t0000", &image).await;
     let tags: Vec<_> = (0..1010).map(|i| format!("t{i:04}")).collect();
     for some in tags.chunks(46) {

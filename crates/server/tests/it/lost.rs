@@ -1,7 +1,7 @@
 //! Bytes that a disk has lost: nobody is served wrong ones, and a push brings them back.
 
-use seawall::examine::orphans;
-use seawall_testkit::{Image, TestApp, blob_of};
+use seawall::verify::orphans;
+use seawall_testkit::{TestApp, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 
 /// The files of all stored blobs.
@@ -25,7 +25,7 @@ fn files(app: &TestApp) -> Vec<std::path::PathBuf> {
 async fn a_push_heals_what_was_lost() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let mut image = Image::new(1, 0);
+    let mut image = TestImage::new(1, 0);
     image.layers = vec![blob_of(1, 150_000)];
     ann.push("ann/app", "v1", &image).await;
     let digest = Digest::of(Algorithm::Sha256, &image.layers[0]);

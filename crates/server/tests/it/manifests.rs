@@ -1,6 +1,6 @@
-//! Pushing and pulling manifests (distribution §4 and §9).
+//! Pushing and pulling manifests (protocol §4 and §9).
 
-use seawall_testkit::{Client, Image, TestApp, blob_of};
+use seawall_testkit::{Client, TestApp, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use serde_json::{Value, json};
 
@@ -9,7 +9,12 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
-async fn put(client: &Client, reference: &str, kind: &str, body: &str) -> seawall_testkit::Answer {
+async fn put(
+    client: &Client,
+    reference: &str,
+    kind: &str,
+    body: &str,
+) -> seawall_testkit::TestResponse {
     let put = client.put(&format!("/v2/ann/app/manifests/{reference}"));
     put.header("content-type", kind)
         .body(body.to_owned())
@@ -20,7 +25,7 @@ async fn put(client: &Client, reference: &str, kind: &str, body: &str) -> seawal
 fn index_of(children: &[(&str, &[u8])]) -> Value {
     let children: Vec<_> = children
         .iter()
-        .map(|(kind, bytes)| Image::descriptor(kind, bytes))
+        .map(|(kind, bytes)| TestImage::descriptor(kind, bytes))
         .collect();
     json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": children })
 }
@@ -29,7 +34,7 @@ fn index_of(children: &[(&str, &[u8])]) -> Value {
 async fn a_manifest_comes_back_as_the_very_bytes() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     for blob in image.blobs() {
         ann.push_blob("ann/app", &blob).await;
     }
@@ -69,7 +74,7 @@ async fn a_manifest_comes_back_as_the_very_bytes() {
 async fn the_digest_that_is_named_must_be_the_digest() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let body = String::from_utf8(image.manifest()).unwrap();
     let digest = image.digest();
@@ -98,7 +103,7 @@ async fn the_digest_that_is_named_must_be_the_digest() {
 async fn all_missing_blobs_are_named_at_once() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 3);
+    let image = TestImage::new(1, 3);
     ann.push_blob("ann/app", &image.layers[0]).await;
     let body = String::from_utf8(image.manifest()).unwrap();
     let answer = put(&ann, "v1", IMAGE, &body)
@@ -131,7 +136,7 @@ async fn all_missing_blobs_are_named_at_once() {
 async fn an_index_names_manifests_or_blobs_that_are_here() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let (one, two) = (Image::new(1, 1), Image::new(2, 1));
+    let (one, two) = (TestImage::new(1, 1), TestImage::new(2, 1));
     ann.push("ann/app", &one.digest().to_string(), &one).await;
     let cache = b"{\"cache\":true}";
     let body = index_of(&[
@@ -165,7 +170,7 @@ async fn an_index_names_manifests_or_blobs_that_are_here() {
 async fn ambiguous_and_broken_documents_are_refused() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let good: Value = serde_json::from_slice(&image.manifest()).unwrap();
     let with = |key: &str, value: Value| {
@@ -223,9 +228,9 @@ async fn ambiguous_and_broken_documents_are_refused() {
 async fn foreign_layers_need_not_be_here() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     let foreign = |kind: &str, urls: Value| {
-        let mut layer = Image::descriptor(kind, b"elsewhere");
+        let mut layer = TestImage::descriptor(kind, b"elsewhere");
         layer["urls"] = urls;
         let image = image.clone().saying("layers", json!([layer]));
         String::from_utf8(image.manifest()).unwrap()
@@ -250,7 +255,7 @@ async fn foreign_layers_need_not_be_here() {
 async fn one_push_sets_many_tags() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v0", &image).await;
     let digest = image.digest();
     let push = |query: &str| {
@@ -291,12 +296,12 @@ async fn one_push_sets_many_tags() {
 async fn conditions_guard_a_tag() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let (one, two) = (Image::new(1, 1), Image::new(2, 1));
+    let (one, two) = (TestImage::new(1, 1), TestImage::new(2, 1));
     for image in [&one, &two] {
         ann.push("ann/app", &image.digest().to_string(), image)
             .await;
     }
-    let push = |image: &Image, name: &str, value: &str| {
+    let push = |image: &TestImage, name: &str, value: &str| {
         let put = ann
             .put("/v2/ann/app/manifests/v1")
             .header("content-type", IMAGE);
@@ -322,7 +327,7 @@ async fn conditions_guard_a_tag() {
 async fn of_many_pushes_to_one_tag_one_is_last_and_all_succeed() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let images: Vec<_> = (1..=8).map(|seed| Image::new(seed, 1)).collect();
+    let images: Vec<_> = (1..=8).map(|seed| TestImage::new(seed, 1)).collect();
     let pushes = images
         .iter()
         .map(|image| ann.push("ann/app", "latest", image));
@@ -348,7 +353,7 @@ async fn data_in_a_descriptor_must_be_its_bytes() {
     use base64::Engine;
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v0", &image).await;
     let mut manifest: Value = serde_json::from_slice(&image.manifest()).unwrap();
     let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
@@ -370,7 +375,7 @@ async fn a_large_manifest_is_taken_up_to_the_limit() {
     let notes: serde_json::Map<_, _> = (0..390)
         .map(|i| (format!("note{i}"), "x".repeat(10_000).into()))
         .collect();
-    let image = Image::new(1, 1).saying("annotations", notes.into());
+    let image = TestImage::new(1, 1).saying("annotations", notes.into());
     assert!(image.manifest().len() > 3_900_000);
     ann.push("ann/app", "big", &image).await;
     ann.pull("ann/app", "big", &image).await;

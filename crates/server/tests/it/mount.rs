@@ -1,4 +1,4 @@
-//! Mounting a blob from another repository (distribution §8).
+//! Mounting a blob from another repository (protocol §8).
 
 use seawall_testkit::{Client, TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};

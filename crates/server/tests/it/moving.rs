@@ -1,16 +1,17 @@
-//! Content that exists elsewhere comes here as it is, also where it says what is not so (distribution §9.8, §9.14).
+//! Content that exists elsewhere comes here as it is, also where it says what is not so (protocol
+//! §9.8, §9.14).
 
 use seawall_kernel::events::EventType;
-use seawall_registry::Policy;
+use seawall_registry::ContentPolicy;
 use seawall_registry::events::ManifestPushed;
-use seawall_testkit::{Answer, Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage, TestResponse};
 use seawall_types::digest::{Algorithm, Digest};
 use serde_json::{Value, json};
 
 const IMAGE: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-async fn put(client: &Client, tag: &str, kind: &str, body: &Value) -> Answer {
+async fn put(client: &Client, tag: &str, kind: &str, body: &Value) -> TestResponse {
     let put = client.put(&format!("/v2/ann/app/manifests/{tag}"));
     let put = put.header("content-type", kind).body(body.to_string());
     put.send().await
@@ -26,7 +27,7 @@ fn list(entries: &[Value]) -> Value {
 
 /// A descriptor of what is here, with another size.
 fn sized(kind: &str, bytes: &[u8], size: usize) -> Value {
-    let mut descriptor = Image::descriptor(kind, bytes);
+    let mut descriptor = TestImage::descriptor(kind, bytes);
     descriptor["size"] = size.into();
     descriptor
 }
@@ -38,8 +39,8 @@ const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 async fn prepared(ann: &Client) -> (Value, Value, Value) {
     ann.push_blob("ann/app", b"{}").await;
     ann.push_blob("ann/app", b"a layer").await;
-    let config = Image::descriptor(CONFIG, b"{}");
-    let good = image(&config, &[Image::descriptor(LAYER, b"a layer")]);
+    let config = TestImage::descriptor(CONFIG, b"{}");
+    let good = image(&config, &[TestImage::descriptor(LAYER, b"a layer")]);
     let one_more = sized(LAYER, b"a layer", 8);
     let odd = image(&config, &[one_more.clone(), one_more]);
     let child = sized(IMAGE, good.to_string().as_bytes(), 1);
@@ -97,7 +98,7 @@ async fn wrong_sizes_are_taken_with_a_warning() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_sizes_are_refused_where_that_is_set() {
-    let app = TestApp::with(|config| config.manifests.sizes = Policy::Refuse).await;
+    let app = TestApp::with(|config| config.manifests.sizes = ContentPolicy::Refuse).await;
     let ann = app.user("ann").await;
     let (good, odd, listed) = prepared(&ann).await;
     put(&ann, "good", IMAGE, &good).await.expect(201);
@@ -110,13 +111,13 @@ async fn wrong_sizes_are_refused_where_that_is_set() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_of_what_is_elsewhere_is_taken_where_that_is_set() {
-    for (policy, status) in [(Policy::Refuse, 400), (Policy::Accept, 201)] {
+    for (policy, status) in [(ContentPolicy::Refuse, 400), (ContentPolicy::Accept, 201)] {
         let app = TestApp::with(|config| config.manifests.sparse_indexes = policy).await;
         let ann = app.user("ann").await;
         let (good, ..) = prepared(&ann).await;
         put(&ann, "good", IMAGE, &good).await.expect(201);
-        let here = Image::descriptor(IMAGE, good.to_string().as_bytes());
-        let sparse = list(&[here, Image::descriptor(IMAGE, b"elsewhere")]);
+        let here = TestImage::descriptor(IMAGE, good.to_string().as_bytes());
+        let sparse = list(&[here, TestImage::descriptor(IMAGE, b"elsewhere")]);
         let answer = put(&ann, "list", LIST, &sparse).await.expect(status);
         if status == 400 {
             assert_eq!(answer.code(), "MANIFEST_BLOB_UNKNOWN");
@@ -125,8 +126,8 @@ async fn an_index_of_what_is_elsewhere_is_taken_where_that_is_set() {
             assert_eq!(pulled.body, sparse.to_string().as_bytes());
         }
         // Layers have to be here all the same.
-        let config = Image::descriptor(CONFIG, b"{}");
-        let hollow = image(&config, &[Image::descriptor(LAYER, b"elsewhere")]);
+        let config = TestImage::descriptor(CONFIG, b"{}");
+        let hollow = image(&config, &[TestImage::descriptor(LAYER, b"elsewhere")]);
         let answer = put(&ann, "hollow", IMAGE, &hollow).await;
         answer.refused(400, "MANIFEST_BLOB_UNKNOWN");
         app.finish().await;

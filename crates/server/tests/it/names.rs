@@ -1,7 +1,7 @@
-//! Names as clients send them: one segment of the path, its slashes as escapes (distribution §2.12).
+//! Names as clients send them: one segment of the path, its slashes as escapes (protocol §2.12).
 
 use http::Method;
-use seawall_testkit::{Image, TestApp};
+use seawall_testkit::{TestApp, TestImage};
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -9,7 +9,7 @@ const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 async fn a_name_may_come_as_one_segment() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     for name in ["ann%2Fdeep%2fapp", "ann/deep%2Fapp"] {
         ann.push(name, "v1", &image).await;
         ann.pull(name, "v1", &image).await;
@@ -40,7 +40,7 @@ async fn a_right_is_one_however_the_name_is_sent() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     let bob = app.user("bob").await;
-    ann.push("ann/app", "v1", &Image::new(1, 0)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 0)).await;
     let asked = [
         (Method::GET, "/v2/ann%2Fapp/manifests/v1"),
         (Method::GET, "/v2/ann%2fapp/tags/list"),

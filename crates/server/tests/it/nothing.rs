@@ -1,8 +1,8 @@
-//! Everything about nothing: what is legal for something is tried with zero bytes, zero entries and empty values. What
-//! the protocol leaves open is answered as CNCF Distribution does.
+//! Everything about nothing: what is legal for something is tried with zero bytes, zero entries and
+//! empty values. What the protocol leaves open is answered as CNCF Distribution does.
 
 use http::Method;
-use seawall_testkit::{Answer, Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage, TestResponse};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::permission::Visibility;
 use serde_json::{Value, json};
@@ -12,7 +12,8 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 const MANIFEST: &str = "/v2/ann/app/manifests/v1";
 
-/// A document with the members of `more`; those that are null there are null here, and "gone" is absent.
+/// A document with the members of `more`; those that are null there are null here, and "gone" is
+/// absent.
 fn with(document: &Value, more: &Value) -> String {
     let mut document = document.clone();
     for (key, value) in more.as_object().unwrap() {
@@ -25,7 +26,7 @@ fn with(document: &Value, more: &Value) -> String {
     document.to_string()
 }
 
-async fn put(client: &Client, kind: Option<&str>, body: &str) -> Answer {
+async fn put(client: &Client, kind: Option<&str>, body: &str) -> TestResponse {
     let mut put = client.put("/v2/ann/app/manifests/v1").body(body.to_owned());
     if let Some(kind) = kind {
         put = put.header("content-type", kind);
@@ -39,9 +40,9 @@ async fn manifests_of_nothing() {
     let ann = app.user("ann").await;
     ann.push_blob("ann/app", b"{}").await;
     ann.push_blob("ann/app", b"").await;
-    let config = Image::descriptor(EMPTY, b"{}");
+    let config = TestImage::descriptor(EMPTY, b"{}");
     let image = json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": [] });
-    let zero = Image::descriptor("application/x.zero", b"");
+    let zero = TestImage::descriptor("application/x.zero", b"");
     let layer = |more: Value| {
         let layer: Value = serde_json::from_str(&with(&zero, &more)).unwrap();
         json!({ "layers": [layer] })
@@ -103,10 +104,10 @@ async fn indexes_of_nothing_and_bodies_of_none() {
     let ann = app.user("ann").await;
     ann.push_blob("ann/app", b"{}").await;
     ann.push_blob("ann/app", b"").await;
-    let config = Image::descriptor(EMPTY, b"{}");
+    let config = TestImage::descriptor(EMPTY, b"{}");
     let image = json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": [] });
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] });
-    let zero = Image::descriptor("application/x.zero", b"");
+    let zero = TestImage::descriptor("application/x.zero", b"");
     let indexes = [
         (json!({}), 201),
         (json!({ "manifests": null }), 201),
@@ -208,7 +209,7 @@ async fn lists_of_nothing() {
         ],
     )
     .await;
-    let config = Image::descriptor(EMPTY, b"{}");
+    let config = TestImage::descriptor(EMPTY, b"{}");
     ann.push_blob("ann/app", b"{}").await;
     let image = json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config });
     put(&ann, Some(IMAGE), &image.to_string()).await.expect(201);
@@ -253,8 +254,8 @@ async fn referrers_of_nothing() {
         ann.push_blob("ann/app", b"{}").await;
     }
     // One whose subject is the digest of nothing, and which says nothing of itself.
-    let subject = Image::descriptor(IMAGE, b"");
-    let config = Image::descriptor(EMPTY, b"{}");
+    let subject = TestImage::descriptor(IMAGE, b"");
+    let config = TestImage::descriptor(EMPTY, b"{}");
     let about = json!({
         "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": [], "subject": subject,
         "annotations": {}, "artifactType": "",
@@ -272,7 +273,7 @@ async fn referrers_of_nothing() {
 async fn headers_and_parameters_that_say_nothing() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 0)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 0)).await;
     app.set_visibility("ann/app", Visibility::Public).await;
     asked(
         &ann,
@@ -309,7 +310,7 @@ async fn headers_and_parameters_that_say_nothing() {
         ],
     )
     .await;
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     let put = |path: String, header: Option<&'static str>| {
         let mut put = ann.put(&path).header("content-type", IMAGE);
         if let Some(name) = header {

@@ -1,11 +1,11 @@
 //! What answers give away to those who may not know: that a repository is there, that a blob is,
-//! that an upload is (distribution §8.5, §14.6–14.8).
+//! that an upload is (protocol §8.5, §14.6–14.8).
 
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, Method};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use seawall_testkit::{Answer, Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage, TestResponse};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::permission::Role;
 
@@ -22,7 +22,7 @@ const METHODS: [Method; 7] = [
 
 /// All that an answer says, but for what differs by itself: when it was given, and its number.
 /// `name` is how the question called the repository; it stands for any other.
-fn said(answer: &Answer, name: &str) -> (u16, Vec<(String, String)>, String) {
+fn said(answer: &TestResponse, name: &str) -> (u16, Vec<(String, String)>, String) {
     let plain = |text: &str| text.replace(name, "NAME");
     let mut headers: Vec<_> = answer
         .headers
@@ -50,7 +50,7 @@ fn without_upload(headers: &HeaderMap) -> HeaderMap {
 async fn what_is_hidden_answers_as_what_is_missing_by_every_method() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let layer = Digest::of(Algorithm::Sha256, &image.layers[0]);
     let upload = ann.open_upload("ann/app").await;
@@ -126,7 +126,8 @@ async fn a_mount_tells_nothing_of_what_one_may_not_read() {
             assert_eq!(mount(digest, from).await, expected, "{digest}{from}");
         }
     }
-    // Naming the digest is no way to the bytes: they must be sent, all of them, and be the right ones.
+    // Naming the digest is no way to the bytes: they must be sent, all of them, and be the right
+    // ones.
     let location = bob.open_upload("bob/app").await;
     let put = bob.put(&format!("{location}?digest={secret}"));
     put.send().await.refused(400, "DIGEST_INVALID");
@@ -139,7 +140,7 @@ async fn a_mount_tells_nothing_of_what_one_may_not_read() {
         let blob = bob.request(method, &format!("/v2/bob/app/blobs/{secret}"));
         blob.send().await.refused(404, "BLOB_UNKNOWN");
     }
-    let manifest = Image::new(3, 0).saying("layers", serde_json::json!([{
+    let manifest = TestImage::new(3, 0).saying("layers", serde_json::json!([{
         "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": secret.to_string(), "size": 12
     }]));
     bob.push_blob("bob/app", &manifest.config).await;
@@ -151,7 +152,7 @@ async fn a_mount_tells_nothing_of_what_one_may_not_read() {
 }
 
 /// Everything that can be tried on an upload.
-async fn tried(client: &Client, location: &str) -> Vec<Answer> {
+async fn tried(client: &Client, location: &str) -> Vec<TestResponse> {
     let digest = Digest::of(Algorithm::Sha256, b"abc");
     vec![
         client.get(location).send().await,
@@ -179,7 +180,8 @@ async fn an_upload_is_its_makers_alone() {
     let bobs = bob
         .token_for(&["repository:ann/app:pull,push,delete"])
         .await;
-    // Whoever is not its maker, and its maker elsewhere, hear what they would of one that is not there.
+    // Whoever is not its maker, and its maker elsewhere, hear what they would of one that is not
+    // there.
     for (client, location) in [
         (&bob, &location),
         (&bobs, &location),

@@ -1,4 +1,4 @@
-//! How clients push blobs, well and badly: bodies, types, digests, lengths, time (distribution §6
+//! How clients push blobs, well and badly: bodies, types, digests, lengths, time (protocol §6
 //! to §8).
 
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::store;
 type Piece = Result<Bytes, std::io::Error>;
 
 /// A body that the test writes while it is sent.
-pub(crate) struct Written {
+pub(crate) struct SentBody {
     /// Done when the server first reads of it: then the request has passed the door.
     pub(crate) begun: oneshot::Receiver<()>,
     pen: mpsc::UnboundedSender<Piece>,
 }
 
-impl Written {
+impl SentBody {
     pub(crate) fn with(request: Request) -> (Self, Request) {
         let (ring, begun) = oneshot::channel();
         let (pen, pieces) = mpsc::unbounded();
@@ -283,7 +283,7 @@ async fn a_length_that_is_not_true_commits_nothing() {
     }
     // More than any blob may have is refused before a byte of it comes.
     let location = ann.open_upload("ann/app").await;
-    let (_written, patch) = Written::with(ann.patch(&location));
+    let (_written, patch) = SentBody::with(ann.patch(&location));
     let patch = patch.header("content-length", "1000000000000000");
     patch.send().await.refused(413, "SIZE_INVALID");
     app.finish().await;
@@ -330,7 +330,7 @@ async fn a_token_may_end_while_a_layer_is_under_way() {
     let ann = app.user("ann").await;
     let token = ann.token_for(&["repository:ann/app:pull,push"]).await;
     let location = token.open_upload("ann/app").await;
-    let (mut written, patch) = Written::with(token.patch(&location));
+    let (mut written, patch) = SentBody::with(token.patch(&location));
     let writing = async {
         (&mut written.begun).await.unwrap();
         written.write("first");
@@ -355,7 +355,7 @@ async fn an_upload_that_is_cancelled_under_way_takes_no_more() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     let location = ann.open_upload("ann/app").await;
-    let (mut written, patch) = Written::with(ann.patch(&location));
+    let (mut written, patch) = SentBody::with(ann.patch(&location));
     let cancelling = async {
         (&mut written.begun).await.unwrap();
         written.write(blob_of(1, 700_000));
@@ -394,11 +394,12 @@ async fn bytes_are_booked_only_where_the_upload_still_is() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     let url = app.config().database.url.as_ref().unwrap().expose();
-    // What a replica would do that does not see our locks, or whoever cancels: nothing is where it was read.
+    // What a replica would do that does not see our locks, or whoever cancels: nothing is where it
+    // was read.
     for meanwhile in [store::NEXT_GENERATION, store::ONE_MORE, store::CANCELLED] {
         let location = ann.open_upload("ann/app").await;
         ann.patch(&location).body("first").send().await.expect(202);
-        let (mut written, patch) = Written::with(ann.patch(&location));
+        let (mut written, patch) = SentBody::with(ann.patch(&location));
         let moving = async {
             (&mut written.begun).await.unwrap();
             damage(url, &[meanwhile.to_owned()]).await.unwrap();

@@ -1,17 +1,17 @@
-//! Subjects and referrers (distribution §10).
+//! Subjects and referrers (protocol §10).
 
-use seawall_testkit::{Client, Image, TestApp};
+use seawall_testkit::{Client, TestApp, TestImage};
 use seawall_types::digest::Digest;
 use serde_json::{Value, json};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const SBOM: &str = "application/spdx+json";
 
-fn referring(seed: u64, subject: &Image, kind: &str) -> Image {
-    Image::new(seed, 1)
+fn referring(seed: u64, subject: &TestImage, kind: &str) -> TestImage {
+    TestImage::new(seed, 1)
         .saying(
             "subject",
-            Image::descriptor(subject.media_type(), &subject.manifest()),
+            TestImage::descriptor(subject.media_type(), &subject.manifest()),
         )
         .saying("artifactType", kind.into())
         .saying(
@@ -24,7 +24,7 @@ async fn list(
     client: &Client,
     subject: &Digest,
     query: &str,
-) -> (Vec<Value>, seawall_testkit::Answer) {
+) -> (Vec<Value>, seawall_testkit::TestResponse) {
     let path = format!("/v2/ann/app/referrers/{subject}{query}");
     let answer = client.get(&path).send().await.expect(200);
     assert_eq!(answer.header("content-type"), INDEX);
@@ -40,7 +40,7 @@ async fn list(
 async fn what_refers_to_an_image_is_listed() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     // Asked before anything is here, and pushed before its subject.
     assert!(list(&ann, &image.digest(), "").await.0.is_empty());
     let sbom = referring(2, &image, SBOM);
@@ -88,7 +88,7 @@ async fn what_refers_to_an_image_is_listed() {
 async fn a_deleted_referrer_is_gone_and_others_outlive_their_subject() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let (one, two) = (referring(2, &image, SBOM), referring(3, &image, SBOM));
     ann.push("ann/app", "one", &one).await;
@@ -111,19 +111,19 @@ async fn a_deleted_referrer_is_gone_and_others_outlive_their_subject() {
 async fn an_index_refers_as_well_with_a_type_of_its_own_only() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let index = json!({
         "schemaVersion": 2, "mediaType": INDEX, "manifests": [],
-        "subject": Image::descriptor(image.media_type(), &image.manifest()),
+        "subject": TestImage::descriptor(image.media_type(), &image.manifest()),
     });
     let body = index.to_string();
     ann.push_manifest("ann/app", "index", INDEX, body.as_bytes())
         .await;
     // An image without a type of its own has its configuration's.
-    let plain = Image::new(4, 1).saying(
+    let plain = TestImage::new(4, 1).saying(
         "subject",
-        Image::descriptor(image.media_type(), &image.manifest()),
+        TestImage::descriptor(image.media_type(), &image.manifest()),
     );
     ann.push("ann/app", "plain", &plain).await;
     let (found, _) = list(&ann, &image.digest(), "").await;
@@ -140,7 +140,7 @@ async fn an_index_refers_as_well_with_a_type_of_its_own_only() {
 async fn many_referrers_come_in_pages() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     // Large enough that they do not fit into one answer.
     for seed in 0..5 {
@@ -213,7 +213,7 @@ async fn the_list_is_there_whatever_is_asked_about() {
 async fn every_push_of_a_referrer_names_its_subject() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let mut signature = referring(2, &image, SBOM);
     for subject in [
         image.digest(),
@@ -241,12 +241,12 @@ async fn every_push_of_a_referrer_names_its_subject() {
     }
     let plain = ann.put(&format!(
         "/v2/ann/app/manifests/{}",
-        Image::new(3, 0).digest()
+        TestImage::new(3, 0).digest()
     ));
-    ann.push_blob("ann/app", &Image::new(3, 0).config).await;
+    ann.push_blob("ann/app", &TestImage::new(3, 0).config).await;
     let plain = plain.header("content-type", image.media_type());
     let done = plain
-        .body(Image::new(3, 0).manifest())
+        .body(TestImage::new(3, 0).manifest())
         .send()
         .await
         .expect(201);
@@ -258,7 +258,7 @@ async fn every_push_of_a_referrer_names_its_subject() {
 async fn referrers_stay_in_their_repository_and_fallback_tags_are_tags() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     let signature = referring(2, &image, SBOM);
     for name in ["ann/app", "ann/other"] {
         ann.push(name, "v1", &image).await;
@@ -269,12 +269,12 @@ async fn referrers_stay_in_their_repository_and_fallback_tags_are_tags() {
     let fallback = image.digest().to_string().replace(':', "-");
     let index = json!({
         "schemaVersion": 2, "mediaType": INDEX,
-        "manifests": [Image::descriptor(signature.media_type(), &signature.manifest())],
+        "manifests": [TestImage::descriptor(signature.media_type(), &signature.manifest())],
     });
     let body = index.to_string();
     ann.push_manifest("ann/app", &fallback, INDEX, body.as_bytes())
         .await;
-    ann.push("ann/app", &format!("{fallback}.sig"), &Image::new(5, 1))
+    ann.push("ann/app", &format!("{fallback}.sig"), &TestImage::new(5, 1))
         .await;
     assert_eq!(list(&ann, &image.digest(), "").await.0.len(), 1);
     let got = ann.get(&format!("/v2/ann/app/manifests/{fallback}"));

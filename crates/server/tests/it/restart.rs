@@ -1,13 +1,13 @@
 //! What was acknowledged is there after a restart, and nothing needs a repair.
 
-use seawall_testkit::{Image, TestApp, blob_of};
+use seawall_testkit::{TestApp, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_survives_a_restart_and_an_upload_goes_on_after_it() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 3);
+    let image = TestImage::new(1, 3);
     ann.push("ann/app", "v1", &image).await;
     let bytes = blob_of(9, 20_000);
     let location = ann.open_upload("ann/app").await;
@@ -94,7 +94,7 @@ async fn an_end_that_was_not_heard_of_can_be_said_again() {
 async fn tokens_given_before_a_restart_are_good_after_it() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(2, 1);
+    let image = TestImage::new(2, 1);
     ann.push("ann/app", "v1", &image).await;
     let token = ann
         .token_for(&["repository:ann/app:pull"])
@@ -113,7 +113,7 @@ async fn tokens_given_before_a_restart_are_good_after_it() {
 async fn what_one_replica_accepts_the_other_serves() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(3, 2);
+    let image = TestImage::new(3, 2);
     let (house, beside) = app.beside().await;
     let there = beside.with_password("ann", "correct horse battery staple");
     let location = ann.open_upload("ann/app").await;

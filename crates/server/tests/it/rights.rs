@@ -4,7 +4,7 @@
 //! remembers is struck before the rest of the body comes.
 
 use futures::future::join_all;
-use seawall::compose::House;
+use seawall::compose::App;
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::events::NamespaceCreated;
 use seawall_kernel::catalog::{grants, namespaces, repositories};
@@ -12,7 +12,7 @@ use seawall_kernel::events::EventType;
 use seawall_kernel::{Op, Repo};
 use seawall_meta::fixture::damage;
 use seawall_registry::events::ManifestPushed;
-use seawall_testkit::{Answer, Client, Image, Request, TestApp, blob_of};
+use seawall_testkit::{Client, Request, TestApp, TestImage, TestResponse, blob_of};
 use seawall_types::Secret;
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::lane::Lane;
@@ -20,17 +20,17 @@ use seawall_types::media_type::OCI_INDEX;
 use seawall_types::name::{NamespaceName, RepositoryName};
 use seawall_types::permission::{NamespaceRole, Role};
 
-use crate::pushing::Written;
+use crate::pushing::SentBody;
 use crate::store;
 
 /// An index that needs nothing of the repository.
 const NOTHING: &str = r#"{"schemaVersion":2,"manifests":[]}"#;
 
-fn operator(house: &House) -> Op {
+fn operator(house: &App) -> Op {
     house.kernel.internal_op(Lane::Control, "test")
 }
 
-async fn opened(house: &House, name: &str) -> Repo<Administer> {
+async fn opened(house: &App, name: &str) -> Repo<Administer> {
     let name = RepositoryName::parse(name).unwrap();
     operator(house).repo(&name).await.unwrap()
 }
@@ -59,7 +59,7 @@ impl End {
     ];
 
     /// Ends the right of `user` in `name`, by another process.
-    async fn come(self, app: &TestApp, house: &House, user: &str, name: &str) {
+    async fn come(self, app: &TestApp, house: &App, user: &str, name: &str) {
         let op = operator(house);
         let known = NamespaceName::parse(user).unwrap();
         match self {
@@ -111,8 +111,12 @@ impl End {
 }
 
 /// Sends a request whose body ends after `meanwhile`.
-async fn held_back(request: Request, body: &[u8], meanwhile: impl Future<Output = ()>) -> Answer {
-    let (mut written, request) = Written::with(request);
+async fn held_back(
+    request: Request,
+    body: &[u8],
+    meanwhile: impl Future<Output = ()>,
+) -> TestResponse {
+    let (mut written, request) = SentBody::with(request);
     let half = body.len() / 2;
     let writing = async {
         (&mut written.begun).await.unwrap();
@@ -157,7 +161,7 @@ async fn a_right_that_ends_while_a_body_comes_ends_the_push() {
     let app = TestApp::new().await;
     let (house, _) = app.beside().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     for (round, end) in End::ALL.into_iter().enumerate() {
         let (user, name) = (format!("bob{round}"), format!("ann/app{round}"));
         let bob = app.user(&user).await;
@@ -169,7 +173,7 @@ async fn a_right_that_ends_while_a_body_comes_ends_the_push() {
         let (begun, mut all): (Vec<_>, Vec<_>) = ways
             .into_iter()
             .map(|(request, body)| {
-                let (written, request) = Written::with(request);
+                let (written, request) = SentBody::with(request);
                 ((written, body), request)
             })
             .unzip();
@@ -188,7 +192,8 @@ async fn a_right_that_ends_while_a_body_comes_ends_the_push() {
         let (answers, ()) = futures::join!(sending, writing);
         let (status, code) = end.answer();
         for answer in answers {
-            // The job that clears the repository begins at once, and may have taken the upload first.
+            // The job that clears the repository begins at once, and may have taken the upload
+            // first.
             let cleared = matches!(end, End::RepositoryDeleted)
                 && answer.status == 404
                 && answer.code() == "BLOB_UPLOAD_UNKNOWN";
@@ -211,7 +216,7 @@ async fn a_right_that_was_given_anew_meanwhile_lets_the_push_pass() {
     let app = TestApp::new().await;
     let (house, _) = app.beside().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     app.grant("ann/app", "bob", Role::Write).await;
     for (request, body) in ways(&bob, "ann/app").await {
         let more = async {
@@ -262,7 +267,7 @@ async fn what_a_namespace_grants_ends_what_is_under_way_as_well() {
         .await
         .unwrap();
     }
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("team/app", "v1", &image).await;
     let mut requests = ways(&bob, "team/app").await;
     // One more, in a repository that is not there and that an admin could make.
@@ -330,7 +335,7 @@ async fn a_creator_does_not_join_a_repository_that_another_has_made_meanwhile() 
     }
     let bytes = blob_of(7, 2000);
     let digest = Digest::of(Algorithm::Sha256, &bytes);
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     for (round, way) in ["manifest", "blob", "chunk"].into_iter().enumerate() {
         let name = format!("team/app{round}");
         let (request, body) = match way {
@@ -379,7 +384,7 @@ async fn all_that_a_creator_pushes_at_once_into_a_new_repository_passes() {
         let bytes = blob_of(seed, 1000);
         let digest = Digest::of(Algorithm::Sha256, &bytes);
         let path = format!("/v2/team/new/blobs/uploads/?digest={digest}");
-        let (written, request) = Written::with(ann.post(&path));
+        let (written, request) = SentBody::with(ann.post(&path));
         begun.push((written, bytes));
         sending.push(request.send());
     }
@@ -395,7 +400,7 @@ async fn all_that_a_creator_pushes_at_once_into_a_new_repository_passes() {
     for answer in answers {
         answer.expect(201);
     }
-    ann.push("team/new", "v1", &Image::new(1, 1)).await;
+    ann.push("team/new", "v1", &TestImage::new(1, 1)).await;
     app.finish().await;
 }
 

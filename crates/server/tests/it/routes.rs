@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use seawall_kernel::auth::{Needs, Target};
-use seawall_kernel::http::{Access, RepositoryParams, Route};
-use seawall_testkit::{Client, Image, TestApp};
+use seawall_kernel::auth::{ActTarget, Requirement};
+use seawall_kernel::http::{RepositoryParams, Route, RouteAccess};
+use seawall_testkit::{Client, TestApp, TestImage};
 use seawall_types::permission::Role;
 
-/// A path that the route serves, in Ann's private repository: with what is there, where the test knows
-/// it, and else with the route's own examples.
-fn concrete(route: &Route, image: &Image) -> String {
+/// A path that the route serves, in Ann's private repository: with what is there, where the test
+/// knows it, and else with the route's own examples.
+fn concrete(route: &Route, image: &TestImage) -> String {
     let (namespace, name) = match route.repository {
         RepositoryParams::Whole(name) => (None, name),
         RepositoryParams::Parts { namespace, name } => (Some(namespace), name),
@@ -27,7 +27,7 @@ fn concrete(route: &Route, image: &Image) -> String {
 }
 
 /// Whether a caller may get past the door of a route; what the route then finds is another matter.
-fn admitted(access: Access, caller: &str) -> bool {
+fn admitted(access: RouteAccess, caller: &str) -> bool {
     let rank = |role: &str| match role {
         "reader" => 1,
         "writer" => 2,
@@ -35,11 +35,13 @@ fn admitted(access: Access, caller: &str) -> bool {
         _ => 0,
     };
     match access {
-        Access::Open | Access::Anyone => true,
-        Access::Known | Access::Catalog => caller != "anonymous",
-        Access::Act(act) => match act.rule().needs {
-            Needs::Role(role) => rank(caller) >= role.code(),
-            Needs::NamespaceRole(_) | Needs::Oneself | Needs::Superuser => caller == "admin",
+        RouteAccess::Open | RouteAccess::Anyone => true,
+        RouteAccess::Known | RouteAccess::Catalog => caller != "anonymous",
+        RouteAccess::Act(act) => match act.rule().needs {
+            Requirement::Role(role) => rank(caller) >= role.code(),
+            Requirement::NamespaceRole(_) | Requirement::Oneself | Requirement::Superuser => {
+                caller == "admin"
+            }
         },
     }
 }
@@ -63,7 +65,7 @@ async fn callers(app: &TestApp) -> BTreeMap<&'static str, Client> {
 async fn every_route_lets_in_whom_its_access_names_and_nobody_else() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let callers = callers(&app).await;
     let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
@@ -86,7 +88,7 @@ async fn every_route_lets_in_whom_its_access_names_and_nobody_else() {
                 );
             } else if !admitted(route.access, caller) {
                 assert!(matches!(status, 403 | 404), "{what}");
-            } else if !matches!(route.access, Access::Open | Access::Anyone) {
+            } else if !matches!(route.access, RouteAccess::Open | RouteAccess::Anyone) {
                 assert!(!matches!(status, 401 | 403), "{what}");
                 assert!(status < 500, "{what}");
             }
@@ -103,12 +105,12 @@ async fn every_route_lets_in_whom_its_access_names_and_nobody_else() {
 async fn a_stranger_cannot_tell_a_private_repository_from_a_missing_one() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let stranger = app.user("stranger").await;
     let routes: Vec<_> = app.dispatcher().table().iter().cloned().collect();
     for route in routes.iter().filter(
-        |route| matches!(route.access, Access::Act(act) if act.rule().target == Target::Repository),
+        |route| matches!(route.access, RouteAccess::Act(act) if act.rule().target == ActTarget::Repository),
     ) {
         for client in [&stranger, &app.anonymous()] {
             let path = concrete(route, &image);

@@ -1,11 +1,11 @@
 //! A body that always brings a little is ended all the same, and nothing that came is lost
-//! (distribution §7.13, §14.17).
+//! (protocol §7.13, §14.17).
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use seawall_testkit::{Image, TestApp, blob_of};
+use seawall_testkit::{TestApp, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,7 +27,7 @@ async fn a_trickling_upload_is_ended_and_goes_on_where_it_was() {
     let slow = ann.patch(&location).stream(trickle).send();
     let neighbour = async {
         for seed in 2..5 {
-            let image = Image::new(seed, 1);
+            let image = TestImage::new(seed, 1);
             bob.push("bob/app", "v1", &image).await;
             bob.pull("bob/app", "v1", &image).await;
         }
@@ -75,7 +75,7 @@ async fn a_trickling_manifest_is_ended_as_well() {
     })
     .await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let trickle = futures::stream::repeat(Bytes::from_static(b" ")).then(|piece| async {
         tokio::time::sleep(Duration::from_millis(20)).await;

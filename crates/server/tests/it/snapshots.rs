@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use seawall_testkit::{Answer, Image, TestApp, blob_of};
+use seawall_testkit::{TestApp, TestImage, TestResponse, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::permission::Visibility;
 use serde_json::{Value, json};
 
 /// An answer as it is snapshotted: what differs from run to run is masked.
-fn seen(answer: &Answer) -> Value {
+fn seen(answer: &TestResponse) -> Value {
     let mask = |name: &str, value: &str| match name {
         "x-request-id" | "date" | "docker-upload-uuid" => "[…]".to_owned(),
         "location" => masked(value),
@@ -49,7 +49,7 @@ fn masked(location: &str) -> String {
 async fn the_errors() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let token = ann.token_for(&["repository:ann/app:pull"]).await;
     let none = Digest::of(Algorithm::Sha256, b"none");
@@ -59,7 +59,7 @@ async fn the_errors() {
         put.header("content-type", image.media_type())
             .body(body.to_owned())
     };
-    let dangling = Image::new(2, 1).manifest();
+    let dangling = TestImage::new(2, 1).manifest();
     let dangling = String::from_utf8(dangling).unwrap();
     let asked = [
         ("unauthenticated", app.anonymous().get("/v2/")),
@@ -114,14 +114,14 @@ async fn the_errors() {
 async fn the_listings() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     for name in ["ann/app", "ann/other"] {
         for tag in ["v2", "v10", "latest"] {
             ann.push(name, tag, &image).await;
         }
     }
     let subject = json!({ "mediaType": image.media_type(), "digest": image.digest().to_string(), "size": image.manifest().len() });
-    let signature = Image::new(2, 1)
+    let signature = TestImage::new(2, 1)
         .saying("subject", subject)
         .saying("artifactType", json!("application/vnd.example.signature"))
         .saying("annotations", json!({ "org.example.by": "ann" }));
@@ -164,7 +164,7 @@ async fn the_listings() {
 async fn manifests_and_blobs() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let text = b"a layer, as far as the registry can tell".to_vec();
     let digest = ann.push_blob("ann/app", &text).await;
@@ -235,7 +235,7 @@ async fn uploads() {
     }
     let cancelled = ann.open_upload("ann/app").await;
     answers.push(("cancel 204", seen(&ann.delete(&cancelled).send().await)));
-    let image = Image::new(1, 0);
+    let image = TestImage::new(1, 0);
     ann.push_blob("ann/app", &image.config).await;
     let put = ann
         .put("/v2/ann/app/manifests/v1")
@@ -252,7 +252,7 @@ async fn uploads() {
 async fn the_token_and_the_front_page() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     app.set_visibility("ann/app", Visibility::Public).await;
     let token = ann.get("/v2/auth?service=x&scope=repository:ann/app:pull,push");
     let mut token = seen(&token.send().await.expect(200));

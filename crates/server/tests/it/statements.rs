@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use seawall::compose;
-use seawall_meta::Dialect;
-use seawall_testkit::{Client, Image, Request, TestApp};
+use seawall_meta::SqlDialect;
+use seawall_testkit::{Client, Request, TestApp, TestImage};
 use seawall_types::permission::{Role, Visibility};
 use seawall_types::{Algorithm, Digest};
 
@@ -28,7 +28,7 @@ async fn every_statement_is_prepared_by_this_database() {
 /// So that a change of a statement shows as the change of its text on each database.
 #[test]
 fn the_text_of_every_statement_is_the_one_in_the_snapshots() {
-    for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql] {
+    for dialect in [SqlDialect::Sqlite, SqlDialect::Postgres, SqlDialect::Mysql] {
         let mut crates: BTreeMap<&str, String> = BTreeMap::new();
         for statement in compose::statements() {
             let module = statement.module();
@@ -64,7 +64,7 @@ async fn spent(app: &TestApp, request: Request) -> (u64, u64) {
 }
 
 /// Requests for all that a pull is made of, by tag and by digest, whole and in part.
-fn pulls(client: &Client, name: &str, image: &Image) -> Vec<Request> {
+fn pulls(client: &Client, name: &str, image: &TestImage) -> Vec<Request> {
     let manifests = ["v1".to_owned(), image.digest().to_string()]
         .map(|reference| format!("/v2/{name}/manifests/{reference}"));
     let blobs: Vec<_> = image
@@ -87,7 +87,7 @@ async fn a_warm_pull_and_a_warm_token_ask_the_database_nothing() {
     }
     let ann = app.user("ann").await;
     app.user("bob").await;
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     ann.push("ann/app", "v1", &image).await;
     ann.push("ann/open", "v1", &image).await;
     app.grant("ann/app", "bob", Role::Read).await;
@@ -124,7 +124,7 @@ async fn a_warm_pull_and_a_warm_token_ask_the_database_nothing() {
 async fn no_request_of_a_cold_pull_reads_more_than_three_times_or_writes() {
     let app = TestApp::with(|config| config.cache.bytes = 0).await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     ann.push("ann/app", "v1", &image).await;
     let pulling = ann.token_for(&["repository:ann/app:pull"]).await;
     for client in [&ann, &pulling] {
@@ -176,6 +176,6 @@ async fn names_in_a_namespace_that_is_known_to_be_absent_ask_nothing() {
     // Until somebody makes it.
     let absent = app.user("absent").await;
     let token = absent.token_for(&["repository:absent/a:pull,push"]).await;
-    token.push("absent/a", "v1", &Image::new(1, 1)).await;
+    token.push("absent/a", "v1", &TestImage::new(1, 1)).await;
     app.finish().await;
 }

@@ -1,16 +1,16 @@
-//! The token service, question by question (distribution §13.2, §13.3).
+//! The token service, question by question (protocol §13.2, §13.3).
 
 use http::Method;
-use seawall_testkit::{Answer, Client, Image, Request, TestApp};
+use seawall_testkit::{Client, Request, TestApp, TestImage, TestResponse};
 use seawall_types::permission::{Role, Visibility};
 use serde_json::{Value, json};
 
 /// What a token says that it may be used for.
-fn access(answer: &Answer) -> Value {
+fn access(answer: &TestResponse) -> Value {
     claims(answer)["access"].clone()
 }
 
-fn claims(answer: &Answer) -> Value {
+fn claims(answer: &TestResponse) -> Value {
     use base64::Engine;
     let token = answer.json()["token"].as_str().unwrap().to_owned();
     let part = token.split('.').nth(1).unwrap();
@@ -24,7 +24,7 @@ fn repository(name: &str, actions: &[&str]) -> Value {
     json!({ "type": "repository", "name": name, "actions": actions })
 }
 
-async fn asked(client: &Client, query: &str) -> Answer {
+async fn asked(client: &Client, query: &str) -> TestResponse {
     let path = format!("/v2/auth?{query}");
     client.get(&path).send().await.expect(200)
 }
@@ -92,7 +92,7 @@ async fn scopes_are_asked_for_in_every_way_that_is_in_use() {
 async fn a_challenge_is_answered_as_it_stands() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     // Deleting comes last: there is nothing to pull after it.
     for (method, path) in [
@@ -118,7 +118,7 @@ async fn nobody_gets_what_is_public_to_pull_and_nothing_else() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     for name in ["ann/open", "ann/closed"] {
-        ann.push(name, "v1", &Image::new(1, 1)).await;
+        ann.push(name, "v1", &TestImage::new(1, 1)).await;
     }
     app.set_visibility("ann/open", Visibility::Public).await;
     let query = "scope=repository:ann/open:pull,push,delete,*%20repository:ann/closed:pull%20\
@@ -137,7 +137,7 @@ async fn nobody_gets_what_is_public_to_pull_and_nothing_else() {
 async fn everything_is_what_one_may_do() {
     let app = TestApp::new().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     let all = "scope=repository:ann/app:*";
     assert_eq!(access(&asked(&bob, all).await), json!([]));
     for (role, actions) in [

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::channel::mpsc;
-use seawall_meta::fixture::Standing;
+use seawall_meta::fixture::OpenTransaction;
 use seawall_testkit::{TestApp, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 
@@ -94,7 +94,7 @@ async fn an_end_that_was_put_off_can_be_said_again_and_leaves_nothing_behind() {
         ];
         futures::future::join_all(all.map(seawall_testkit::Request::send))
     };
-    let standing = Standing::open(url, &[store::LOCK_UPLOADS, store::LOCK_REPOSITORIES]);
+    let standing = OpenTransaction::open(url, &[store::LOCK_UPLOADS, store::LOCK_REPOSITORIES]);
     let standing = standing.await.unwrap();
     for answer in ends().await {
         let answer = answer.refused(503, "UNAVAILABLE");

@@ -1,4 +1,4 @@
-//! The protocol over a real connection, byte by byte: what only the wire shows (distribution §6.9,
+//! The protocol over a real connection, byte by byte: what only the wire shows (protocol §6.9,
 //! §6.10, §12.4).
 
 use std::net::SocketAddr;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use seawall::config::{Limits, Listener, Shutdown};
-use seawall::front::Front;
-use seawall::proxy::Trusted;
+use seawall::frontend::Frontend;
+use seawall::proxy::TrustedProxies;
 use seawall_kernel::clock::{SystemClock, SystemRandom};
 use seawall_net::lifecycle::Lifecycle;
 use seawall_net::{Serve, Server};
-use seawall_testkit::{Image, TestApp, blob_of};
+use seawall_testkit::{TestApp, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,9 +23,9 @@ where
     F: FnOnce(SocketAddr) -> R,
     R: Future<Output = ()>,
 {
-    let front = Front::new(
+    let front = Frontend::new(
         Arc::clone(app.dispatcher()),
-        Trusted::new([]),
+        TrustedProxies::new([]),
         &SystemRandom,
     );
     let service: Arc<dyn Serve> = Arc::new(front);
@@ -46,7 +46,7 @@ where
 }
 
 /// One connection, spoken by hand.
-struct Line {
+struct RawConnection {
     stream: TcpStream,
     read: Vec<u8>,
 }
@@ -66,7 +66,7 @@ impl Told {
     }
 }
 
-impl Line {
+impl RawConnection {
     async fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let read = Vec::new();
@@ -135,9 +135,9 @@ impl Line {
 async fn the_words_of_header_names_begin_with_capitals() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    let digest = ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    let digest = ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     listening(&app, |address| async move {
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         line.ask("GET /v2/", None, "").await;
         let bare = line.told(false).await;
         line.ask("HEAD /v2/ann/app/manifests/v1", Some("ann"), "")
@@ -185,23 +185,23 @@ async fn who_asks_first_is_answered_first() {
             ("POST /v2/ann/app/blobs/uploads/".to_owned(), big, 401),
             ("PUT /v2/ann/app/tags/list".to_owned(), big, 405),
         ] {
-            let mut stranger = Line::to(address).await;
+            let mut stranger = RawConnection::to(address).await;
             stranger.ask(&line, None, more).await;
             assert_eq!(stranger.told(false).await.status, status, "{line}");
         }
         let too_large = "Content-Length: 4194305\r\nExpect: 100-continue\r\n";
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         line.ask("PUT /v2/ann/app/manifests/v1", Some("ann"), too_large)
             .await;
         assert_eq!(line.told(false).await.status, 413);
         let skewed = "Content-Range: 5-50004\r\nContent-Length: 50000\r\nExpect: 100-continue\r\n";
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         line.ask(&format!("PATCH {location}"), Some("ann"), skewed)
             .await;
         let told = line.told(false).await;
         assert_eq!((told.status, told.header("range")), (416, Some("0-0")));
         // Whoever may push is told to go on, and then sends.
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         line.ask(&put(&digest, &location), Some("ann"), big).await;
         assert_eq!(line.told(false).await.status, 100);
         line.send(&bytes).await;
@@ -218,9 +218,9 @@ async fn who_asks_first_is_answered_first() {
 async fn a_connection_outlives_what_is_refused_on_it() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     listening(&app, async |address| {
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         for _ in 0..3 {
             // All of the body is written before the answer is read, as many clients do.
             line.ask(
@@ -273,7 +273,7 @@ async fn lengths_are_what_the_wire_says() {
             "0x5",
             "",
         ] {
-            let mut line = Line::to(address).await;
+            let mut line = RawConnection::to(address).await;
             let length = format!("Content-Length: {length}\r\n");
             line.ask(&put(&digest, &location), Some("ann"), &length)
                 .await;
@@ -281,21 +281,21 @@ async fn lengths_are_what_the_wire_says() {
             while line.more().await {}
             assert!(line.read.starts_with(b"HTTP/1.1 400 "), "{length}");
         }
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         let huge = "Content-Length: 9000000000000000000\r\n";
         line.ask(&format!("PATCH {location}"), Some("ann"), huge)
             .await;
         assert_eq!(line.told(false).await.status, 413);
         // A body that is cut off commits nothing, and its session takes the next.
         let cut = ann.open_upload("ann/app").await;
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         let five = "Content-Length: 5\r\n";
         line.ask(&put(&digest, &cut), Some("ann"), five).await;
         line.send("hel").await;
         drop(line);
         let again = ann.put(&format!("{cut}?digest={digest}")).body("hello");
         again.send().await.expect(201);
-        let mut line = Line::to(address).await;
+        let mut line = RawConnection::to(address).await;
         let chunked = "Transfer-Encoding: chunked\r\n";
         line.ask(&format!("PATCH {location}"), Some("ann"), chunked)
             .await;
@@ -323,7 +323,7 @@ async fn lengths_are_what_the_wire_says() {
 async fn what_is_too_long_for_http_is_refused_by_it() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     listening(&app, async |address| {
         for (line, more, status) in [
             (
@@ -338,7 +338,7 @@ async fn what_is_too_long_for_http_is_refused_by_it() {
             ),
             ("GET /v2/".to_owned(), "X: y\r\n".repeat(200), "431 "),
         ] {
-            let mut refused = Line::to(address).await;
+            let mut refused = RawConnection::to(address).await;
             refused.ask(&line, None, &more).await;
             while refused.more().await {}
             let told = String::from_utf8_lossy(&refused.read).into_owned();
@@ -349,7 +349,7 @@ async fn what_is_too_long_for_http_is_refused_by_it() {
         let tags: Vec<_> = (0..46)
             .map(|i| format!("tag={}{i}", "t".repeat(120)))
             .collect();
-        let image = Image::new(1, 1);
+        let image = TestImage::new(1, 1);
         let line = format!(
             "PUT /v2/ann/app/manifests/{}?{}",
             image.digest(),
@@ -361,7 +361,7 @@ async fn what_is_too_long_for_http_is_refused_by_it() {
             body.len(),
             image.media_type()
         );
-        let mut pushed = Line::to(address).await;
+        let mut pushed = RawConnection::to(address).await;
         pushed.ask(&line, Some("ann"), &more).await;
         pushed.send(body).await;
         assert_eq!(pushed.told(false).await.status, 201);

@@ -1,6 +1,6 @@
 //! Commands: lists, exit codes, what is asked before something is lost.
 
-use seawall_testkit::{Image, Site};
+use seawall_testkit::{Site, TestImage};
 use serde_json::{Value, json};
 
 use crate::{PASSWORD, add_user, site};
@@ -66,7 +66,7 @@ async fn lists_are_tables_for_people_and_json_for_programs() {
         .await
         .expect(0);
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     let granted = site.run(&["grant", "add", "bob", "write", "ann/app"]).await;
     let said = granted.expect(0).out;
     assert_eq!(said, "granted write on ann/app to bob\n");
@@ -133,7 +133,7 @@ async fn what_is_lost_must_be_confirmed() {
     add_user(&site, "ann").await;
     site.run(&["namespace", "add", "org"]).await.expect(0);
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     for command in [
         ["repo", "delete", "ann/app"],
         ["namespace", "delete", "org"],

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use seawall_meta::fixture::damage;
-use seawall_testkit::{Image, Site, blob_of};
+use seawall_testkit::{Site, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use serde_json::Value;
 
@@ -50,9 +50,9 @@ async fn every_damaged_blob_is_listed_and_an_orphan_apart() {
     let server = site.serve().await;
     add_user(&site, "ann").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    let image = Image::new(1, 3);
+    let image = TestImage::new(1, 3);
     ann.push("ann/app", "v1", &image).await;
-    ann.push("ann/other", "v1", &Image::new(2, 1)).await;
+    ann.push("ann/other", "v1", &TestImage::new(2, 1)).await;
     let whole = report(&site, 0).await;
     assert_eq!(counts(&whole), (0, 0), "{whole}");
     assert_eq!(
@@ -112,7 +112,7 @@ async fn every_damaged_blob_is_listed_and_an_orphan_apart() {
         Digest::of(Algorithm::Sha256, &image.layers[2])
     ));
     assert!(pull.send().await.status.is_server_error());
-    ann.pull("ann/other", "v1", &Image::new(2, 1)).await;
+    ann.pull("ann/other", "v1", &TestImage::new(2, 1)).await;
     server.stop().await;
 }
 
@@ -128,12 +128,12 @@ async fn what_rows_contradict_is_listed() {
         (3, "ann/whole"),
         (4, "ann/dangling"),
     ] {
-        ann.push(name, "v1", &Image::new(seed, 1)).await;
+        ann.push(name, "v1", &TestImage::new(seed, 1)).await;
     }
     server.stop().await;
-    let unlinked = Digest::of(Algorithm::Sha256, &Image::new(1, 1).layers[0]);
-    let bitten = Image::new(2, 1).digest();
-    let dangling = Digest::of(Algorithm::Sha256, &Image::new(4, 1).layers[0]);
+    let unlinked = Digest::of(Algorithm::Sha256, &TestImage::new(1, 1).layers[0]);
+    let bitten = TestImage::new(2, 1).digest();
+    let dangling = Digest::of(Algorithm::Sha256, &TestImage::new(4, 1).layers[0]);
     let url = site.database_url();
     let statements = [
         store::unlink(&url, &unlinked),
@@ -171,7 +171,11 @@ async fn a_size_that_differs_is_listed_wherever_it_differs() {
     let server = site.serve().await;
     add_user(&site, "ann").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    let (rows, files, gone) = (Image::new(1, 1), Image::new(2, 1), Image::new(3, 1));
+    let (rows, files, gone) = (
+        TestImage::new(1, 1),
+        TestImage::new(2, 1),
+        TestImage::new(3, 1),
+    );
     for (image, name) in [
         (&rows, "ann/rows"),
         (&files, "ann/files"),
@@ -180,7 +184,7 @@ async fn a_size_that_differs_is_listed_wherever_it_differs() {
         ann.push(name, "v1", image).await;
     }
     server.stop().await;
-    let digest = |image: &Image| Digest::of(Algorithm::Sha256, &image.layers[0]);
+    let digest = |image: &TestImage| Digest::of(Algorithm::Sha256, &image.layers[0]);
     let url = site.database_url();
     let statements = [
         store::resize_blob(&url, &digest(&rows), 1000),
@@ -202,7 +206,7 @@ async fn a_size_that_differs_is_listed_wherever_it_differs() {
             "{what}: {why}: {found}"
         );
     };
-    let named = |name: &str, image: &Image| format!("{name}@{}", image.digest());
+    let named = |name: &str, image: &TestImage| format!("{name}@{}", image.digest());
     let stored = |found, wanted| format!("{found} bytes are stored where {wanted} should be");
     says(digest(&rows).to_string(), stored(512, 1000));
     says(digest(&files).to_string(), stored(513, 512));

@@ -1,9 +1,9 @@
-//! A real file system that fills up or turns read-only under a running server: pushes are put off clearly, pulls go
-//! on, and it works again by itself.
+//! A real file system that fills up or turns read-only under a running server: pushes are put off
+//! clearly, pulls go on, and it works again by itself.
 
 use std::time::Duration;
 
-use seawall_testkit::{Answer, Client, Image, ServerProcess, blob_of};
+use seawall_testkit::{Client, ServerProcess, TestImage, TestResponse, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use tokio::time::{sleep, timeout};
 
@@ -15,7 +15,7 @@ fn digest(bytes: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, bytes)
 }
 
-async fn single(ann: &Client, bytes: &[u8]) -> Answer {
+async fn single(ann: &Client, bytes: &[u8]) -> TestResponse {
     let path = format!("/v2/{NAME}/blobs/uploads/?digest={}", digest(bytes));
     ann.post(&path).body(bytes.to_vec()).send().await
 }
@@ -30,7 +30,7 @@ async fn shows(ann: &Client, bytes: &[u8]) -> bool {
 
 /// Fails the test unless this says clearly that it is the server's trouble, and when to come back.
 #[track_caller]
-fn put_off(answer: Answer, status: u16) {
+fn put_off(answer: TestResponse, status: u16) {
     let answer = answer.refused(status, "UNAVAILABLE");
     let seconds: u32 = answer.header("retry-after").parse().unwrap();
     assert!(seconds > 0);
@@ -63,7 +63,7 @@ async fn a_file_system_that_is_full_puts_pushes_off_and_serves_pulls() {
     }
     let server = site.serve().await;
     let ann = server.admin();
-    let (image, other) = (Image::new(1, 2), Image::new(2, 2));
+    let (image, other) = (TestImage::new(1, 2), TestImage::new(2, 2));
     ann.push(NAME, "v1", &image).await;
     let (small, large) = (blob_of(1, 900), blob_of(2, 3_000_000));
     let upload = ann.open_upload(NAME).await;
@@ -110,7 +110,7 @@ async fn storage_that_turns_read_only_puts_pushes_off_and_serves_pulls() {
     }
     let server = site.serve().await;
     let ann = server.admin();
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     ann.push(NAME, "v1", &image).await;
     let (small, large) = (blob_of(1, 900), blob_of(2, 3_000_000));
     let upload = ann.open_upload(NAME).await;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use seawall_testkit::{Answer, Client, Image, ServerProcess, Wire};
+use seawall_testkit::{Client, ServerProcess, TestImage, TestResponse, Wire};
 
 use crate::site;
 
@@ -18,7 +18,7 @@ async fn several_listeners_serve_the_same() {
     let addresses = server.addresses().to_vec();
     assert_eq!(addresses.len(), 3, "{}", server.banner());
     assert_eq!(addresses[1].is_ipv6(), ipv6);
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     server.admin().push("admin/app", "v1", &image).await;
     let authorization = server.admin().authorization;
     // All addresses of the machine are both kinds.
@@ -152,7 +152,7 @@ const SAID: [(&str, &str); 4] = [
     ("x-request-id", "from-the-proxy"),
 ];
 
-async fn through(server: &ServerProcess, from: [u8; 4], path: &str) -> Answer {
+async fn through(server: &ServerProcess, from: [u8; 4], path: &str) -> TestResponse {
     let wire = Wire::to(server.address()).from(IpAddr::from(from));
     let request = Client::over(wire).get(path);
     let request = SAID.iter().fold(request, |request, (name, value)| {

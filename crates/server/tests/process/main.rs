@@ -1,7 +1,8 @@
-//! Stories of operators: the binary itself as a process, with its sockets, signals, files and commands.
+//! Stories of operators: the binary itself as a process, with its sockets, signals, files and
+//! commands.
 //!
-//! What the protocol says is tested in process, in the other binary; here is what only a process has.
-//! `SEAWALL_TEST_DB` says on which database.
+//! What the protocol says is tested in process, in the other binary; here is what only a process
+//! has. `SEAWALL_TEST_DB` says on which database.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,12 +1,14 @@
-//! What the process holds for clients that are many and slow, or many and gone: bounded, in figures.
+//! What the process holds for clients that are many and slow, or many and gone: bounded, in
+//! figures.
 //!
-//! The figures are those of an unoptimised build, on whatever machine runs the test; the bounds leave room.
+//! The figures are those of an unoptimised build, on whatever machine runs the test; the bounds
+//! leave room.
 
 use std::fs;
 use std::path::Path;
 
 use seawall_net::raise_open_files;
-use seawall_testkit::{Client, Image, ServerProcess, blob_of};
+use seawall_testkit::{Client, ServerProcess, TestImage, blob_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
@@ -90,7 +92,7 @@ async fn a_thousand_slow_clients_cost_little_and_delay_nobody() {
     let server = site.serve().await;
     add_user(&site, "ann").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     ann.push("ann/app", "v1", &image).await;
     ann.pull("ann/app", "v1", &image).await;
     let start = resident(&server);
@@ -114,7 +116,7 @@ async fn a_thousand_slow_clients_cost_little_and_delay_nobody() {
         grew(&what, before, &server, 192 << 10);
     }
     grew("1,000 slow clients", start, &server, 192 << 10);
-    ann.push("ann/app", "v2", &Image::new(2, 2)).await;
+    ann.push("ann/app", "v2", &TestImage::new(2, 2)).await;
     drop(crowd);
     server.stop().await;
 }

@@ -1,6 +1,6 @@
 //! What operators see: one line and one count for each request, and never a secret.
 
-use seawall_testkit::{Image, blob_of};
+use seawall_testkit::{TestImage, blob_of};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -82,7 +82,7 @@ async fn no_line_has_a_secret() {
     let server = site.serve().await;
     add_user(&site, "ann").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let token = ann.token_for(&["repository:ann/app:pull,push"]).await;
     token.pull("ann/app", "v1", &image).await;
@@ -141,7 +141,7 @@ async fn requests_are_counted_by_route_and_lane() {
     let site = site().await;
     let server = site.serve().await;
     let admin = server.admin();
-    admin.push("admin/app", "v1", &Image::new(1, 2)).await;
+    admin.push("admin/app", "v1", &TestImage::new(1, 2)).await;
     for _ in 0..3 {
         admin
             .get("/v2/admin/app/manifests/v1")

@@ -1,13 +1,13 @@
-//! A database server that went silent or stands still: the process goes on by itself as soon as it can, and ends when it
-//! is told to.
+//! A database server that went silent or stands still: the process goes on by itself as soon as it
+//! can, and ends when it is told to.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use seawall_meta::fixture::{Backend, Proxy};
-use seawall_testkit::{Client, Image, ServerProcess, Site};
+use seawall_meta::fixture::{DatabaseBackend, TestProxy};
+use seawall_testkit::{Client, ServerProcess, Site, TestImage};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -19,11 +19,11 @@ const URL: &str = "SEAWALL__DATABASE__URL";
 /// Connections that the process may have.
 const MOST: usize = 4;
 
-async fn ready(site: &Site) -> (ServerProcess, Client, Image) {
+async fn ready(site: &Site) -> (ServerProcess, Client, TestImage) {
     let server = site.serve().await;
     add_user(site, "ann").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     ann.push("ann/app", "v1", &image).await;
     ann.pull("ann/app", "v1", &image).await;
     (server, ann, image)
@@ -58,7 +58,7 @@ async fn when_its_connections_went_silent_pulls_are_warm_again_soon_and_it_ends_
     if site.is_embedded() {
         return;
     }
-    let (proxy, url) = Proxy::before(&site.database_url()).unwrap();
+    let (proxy, url) = TestProxy::before(&site.database_url()).unwrap();
     site.set(URL, &url);
     let (mut server, ann, image) = ready(&site).await;
     proxy.swallow();
@@ -142,8 +142,8 @@ impl Servers {
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).await.unwrap();
         let (postgres, mariadb) = line.trim().split_once(' ').unwrap();
-        let url = match Backend::chosen().unwrap() {
-            Backend::Postgres => postgres,
+        let url = match DatabaseBackend::chosen().unwrap() {
+            DatabaseBackend::Postgres => postgres,
             _ => mariadb,
         };
         let address = url.rsplit_once('@').unwrap().1;

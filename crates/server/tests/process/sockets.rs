@@ -1,6 +1,6 @@
 //! Clients that break off, over real sockets.
 
-use seawall_testkit::{Client, Image, ServerProcess, Wire, blob_of};
+use seawall_testkit::{Client, ServerProcess, TestImage, Wire, blob_of};
 use seawall_types::digest::Digest;
 use tokio::time::{Duration, sleep};
 
@@ -67,7 +67,7 @@ async fn clients_that_hang_up_leave_the_server_healthy() {
     let ann = server.anonymous().with_password("ann", PASSWORD);
     let layer = blob_of(1, 2 << 20);
     let digest = ann.push_blob("ann/app", &layer).await;
-    let image = Image::new(1, 1);
+    let image = TestImage::new(1, 1);
     ann.push("ann/app", "v1", &image).await;
     let before = resident(&server);
     let hang_ups = (0..CLIENTS).map(|i| hang_up(i, &ann, &digest, server.wire()));
@@ -80,7 +80,7 @@ async fn clients_that_hang_up_leave_the_server_healthy() {
         .await
         .expect(200);
     ann.pull("ann/app", "v1", &image).await;
-    ann.push("ann/after", "v1", &Image::new(2, 2)).await;
+    ann.push("ann/after", "v1", &TestImage::new(2, 2)).await;
     grew("200 clients that hung up", before, &server, 64 << 10);
     // The one that asks is the only one left.
     let mut left = open_connections(&server).await;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use seawall_testkit::{Image, blob_of};
+use seawall_testkit::{TestImage, blob_of};
 
 use crate::site;
 
@@ -30,7 +30,7 @@ async fn the_first_start_makes_an_administrator_and_the_second_does_not() {
     }
     // Neither of them is a terminal, and both may be kept.
     assert!(!server.log().contains(password) && !banner.contains(password));
-    let image = Image::new(1, 2);
+    let image = TestImage::new(1, 2);
     server.admin().push("admin/hello", "latest", &image).await;
     server.stop().await;
 

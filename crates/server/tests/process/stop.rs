@@ -1,10 +1,10 @@
-//! How a server ends: gently when it is told to, at once when it is told twice, and without loss when
-//! nobody asks it.
+//! How a server ends: gently when it is told to, at once when it is told twice, and without loss
+//! when nobody asks it.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
-use seawall_testkit::{Image, ServerProcess, Site, blob_of};
+use seawall_testkit::{ServerProcess, Site, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use tokio::time::{Instant, sleep};
 
@@ -127,7 +127,7 @@ async fn a_server_that_was_killed_has_lost_nothing_that_it_confirmed() {
     let server = site.serve().await;
     add_user(&site, "ann").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);
-    let images = [Image::new(1, 3), Image::new(2, 2)];
+    let images = [TestImage::new(1, 3), TestImage::new(2, 2)];
     ann.push("ann/app", "v1", &images[0]).await;
     ann.push("ann/other", "v1", &images[1]).await;
     let layer = blob_of(9, 4 << 20);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seawall_testkit::{Client, Image, ServerProcess, Site};
+use seawall_testkit::{Client, ServerProcess, Site, TestImage};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{PASSWORD, add_user, site};
@@ -10,7 +10,8 @@ use crate::{PASSWORD, add_user, site};
 /// What is promised.
 const PROMISE: Duration = Duration::from_secs(1);
 
-/// On a machine that has no time for us at all, a few answers are waited for, whatever the clock says.
+/// On a machine that has no time for us at all, a few answers are waited for, whatever the clock
+/// says.
 const ANSWERS: u32 = 6;
 
 /// Fails the test unless the answer has this status within the promised time.
@@ -42,7 +43,7 @@ async fn two_users() -> (Site, ServerProcess, Client, Client) {
     add_user(&site, "bob").await;
     let ann = server.anonymous().with_password("ann", PASSWORD);
     let bob = server.anonymous().with_password("bob", PASSWORD);
-    ann.push("ann/app", "v1", &Image::new(1, 1)).await;
+    ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     // All that the server may hold in memory of the two, it holds.
     ann.get(MANIFEST).send().await.expect(200);
     bob.get(MANIFEST).send().await.expect(404);
@@ -131,7 +132,7 @@ async fn grants_and_visibility_hold_at_once() {
     soon(&ann, MANIFEST, 404).await;
     soon(&ann, "/v2/ann/app/tags/list", 404).await;
     // The name is free again, and what was deleted does not come back with it.
-    ann.push("ann/app", "v2", &Image::new(2, 1)).await;
+    ann.push("ann/app", "v2", &TestImage::new(2, 1)).await;
     ann.get(MANIFEST).send().await.expect(404);
     server.stop().await;
 }
@@ -145,6 +146,6 @@ async fn a_new_user_can_push_at_once() {
     cid.get("/v2/").send().await.expect(401);
     add_user(&site, "cid").await;
     soon(&cid, "/v2/", 200).await;
-    cid.push("cid/app", "v1", &Image::new(3, 1)).await;
+    cid.push("cid/app", "v1", &TestImage::new(3, 1)).await;
     server.stop().await;
 }

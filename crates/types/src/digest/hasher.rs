@@ -1,5 +1,5 @@
 //! Hashing bytes as they stream by, in one pass for one or both algorithms, with a state that can
-//! be saved and taken up by another process (DESIGN §7).
+//! be saved and taken up by another process (decision 13).
 //!
 //! The saved state holds the unhashed tail of the input (less than one block), so it is as
 //! confidential as the content.
@@ -141,11 +141,12 @@ impl Hasher {
     }
 }
 
-/// No stream is so long: more blocks are damage, and the hash function would overflow counting their bits.
+/// No stream is so long: more blocks are damage, and the hash function would overflow counting
+/// their bits.
 const MAX_BLOCKS: u128 = 1 << 53;
 
-/// Reads the state of one algorithm off the front, if it is there at all. The number of blocks that it has seen is at
-/// `count`, little-endian.
+/// Reads the state of one algorithm off the front, if it is there at all. The number of blocks that
+/// it has seen is at `count`, little-endian.
 fn resume_one<H: SerializableState>(
     present: bool,
     bytes: &[u8],

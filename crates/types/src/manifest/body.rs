@@ -11,7 +11,8 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use super::strict::{
-    At, Keep, Members, Object, Reading, Skip, Text, TextMap, Texts, Whole, shorten,
+    Cursor, IntegerSeed, Members, ObjectSeed, Pass, SkipSeed, StringListSeed, StringMapSeed,
+    StringSeed, ValueSeed, shorten,
 };
 use super::{Descriptor, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind};
 use crate::digest::Digest;
@@ -42,7 +43,7 @@ fn kind_of(media_type: &MediaType) -> Result<ManifestKind, ManifestError> {
 
 /// A member that is absent, null, or there.
 #[derive(Default)]
-enum Given<T> {
+enum Presence<T> {
     #[default]
     Absent,
     /// What Go writes for a list that was never made; an empty one to every reader.
@@ -50,8 +51,8 @@ enum Given<T> {
     There(T),
 }
 
-impl<T: Default> Given<T> {
-    /// The value; a list that is missing has no entries (distribution §9.8).
+impl<T: Default> Presence<T> {
+    /// The value; a list that is missing has no entries (protocol §9.8).
     fn or_empty(self) -> T {
         match self {
             Self::Absent | Self::Null => T::default(),
@@ -66,13 +67,13 @@ impl<T: Default> Given<T> {
 
 /// The members of a manifest of either kind, as written.
 #[derive(Default)]
-struct Body<'de> {
+struct ManifestMembers<'de> {
     schema_version: Option<u64>,
     media_type: Option<Cow<'de, str>>,
     artifact_type: Option<Cow<'de, str>>,
     config: Option<Descriptor>,
-    layers: Given<Vec<Descriptor>>,
-    manifests: Given<Vec<Descriptor>>,
+    layers: Presence<Vec<Descriptor>>,
+    manifests: Presence<Vec<Descriptor>>,
     subject: Option<Descriptor>,
     annotations: BTreeMap<String, String>,
     fs_layers: bool,
@@ -80,7 +81,7 @@ struct Body<'de> {
     signatures: bool,
 }
 
-impl<'de> Members<'de> for Body<'de> {
+impl<'de> Members<'de> for ManifestMembers<'de> {
     const WHAT: &'static str = "a manifest object";
     const KNOWN: &'static [&'static str] = &[
         "schemaVersion",
@@ -99,29 +100,29 @@ impl<'de> Members<'de> for Body<'de> {
     fn take<A: MapAccess<'de>>(
         &mut self,
         key: &'static str,
-        at: At<'_>,
+        at: Cursor<'_>,
         map: &mut A,
     ) -> Result<(), A::Error> {
         match key {
-            "schemaVersion" => self.schema_version = map.next_value_seed(Whole)?,
-            "mediaType" => self.media_type = map.next_value_seed(Text)?,
-            "artifactType" => self.artifact_type = map.next_value_seed(Text)?,
-            "config" => self.config = map.next_value_seed(One(at))?,
-            "layers" => self.layers = map.next_value_seed(Many(at))?,
-            "manifests" => self.manifests = map.next_value_seed(Many(at))?,
-            "subject" => self.subject = map.next_value_seed(One(at))?,
-            "annotations" => self.annotations = map.next_value_seed(TextMap(at))?,
-            "fsLayers" => self.fs_layers = map.next_value_seed(Skip(at))?,
-            "history" => self.history = map.next_value_seed(Skip(at))?,
-            "signatures" => self.signatures = map.next_value_seed(Skip(at))?,
-            _ => drop(map.next_value_seed(Skip(at))?),
+            "schemaVersion" => self.schema_version = map.next_value_seed(IntegerSeed)?,
+            "mediaType" => self.media_type = map.next_value_seed(StringSeed)?,
+            "artifactType" => self.artifact_type = map.next_value_seed(StringSeed)?,
+            "config" => self.config = map.next_value_seed(DescriptorSeed(at))?,
+            "layers" => self.layers = map.next_value_seed(DescriptorListSeed(at))?,
+            "manifests" => self.manifests = map.next_value_seed(DescriptorListSeed(at))?,
+            "subject" => self.subject = map.next_value_seed(DescriptorSeed(at))?,
+            "annotations" => self.annotations = map.next_value_seed(StringMapSeed(at))?,
+            "fsLayers" => self.fs_layers = map.next_value_seed(SkipSeed(at))?,
+            "history" => self.history = map.next_value_seed(SkipSeed(at))?,
+            "signatures" => self.signatures = map.next_value_seed(SkipSeed(at))?,
+            _ => drop(map.next_value_seed(SkipSeed(at))?),
         }
         Ok(())
     }
 }
 
 /// Reads the text: one JSON object in strict UTF-8 with nothing but blanks after it.
-fn read(bytes: &[u8]) -> Result<Body<'_>, ManifestError> {
+fn read(bytes: &[u8]) -> Result<ManifestMembers<'_>, ManifestError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ManifestError::Json(format!("not UTF-8: {error}")))?;
     if text.starts_with('\u{feff}') {
@@ -129,11 +130,11 @@ fn read(bytes: &[u8]) -> Result<Body<'_>, ManifestError> {
             "it begins with a byte order mark".to_owned(),
         ));
     }
-    let reading = Reading::default();
-    let mut body = Body::default();
+    let reading = Pass::default();
+    let mut body = ManifestMembers::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let object = Object {
-        at: At::start(&reading),
+    let object = ObjectSeed {
+        at: Cursor::start(&reading),
         members: &mut body,
     };
     let read = object
@@ -158,7 +159,10 @@ fn explain(error: &serde_json::Error) -> ManifestError {
 }
 
 /// Judges what was read.
-fn judge(content_type: Option<&MediaType>, body: Body<'_>) -> Result<Manifest, ManifestError> {
+fn judge(
+    content_type: Option<&MediaType>,
+    body: ManifestMembers<'_>,
+) -> Result<Manifest, ManifestError> {
     match body.schema_version {
         Some(2) => {}
         Some(1) => return Err(ManifestError::Schema1),
@@ -246,16 +250,16 @@ fn type_text(text: Option<Cow<'_, str>>, what: &str) -> Result<Option<String>, M
 }
 
 /// One descriptor, or null for none.
-struct One<'r>(At<'r>);
+struct DescriptorSeed<'r>(Cursor<'r>);
 
-impl<'de> DeserializeSeed<'de> for One<'_> {
+impl<'de> DeserializeSeed<'de> for DescriptorSeed<'_> {
     type Value = Option<Descriptor>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         let reading = self.0.reading;
         reading.count_descriptor()?;
-        let mut parts = Parts::default();
-        let there = Object {
+        let mut parts = DescriptorMembers::default();
+        let there = ObjectSeed {
             at: self.0,
             members: &mut parts,
         }
@@ -271,41 +275,41 @@ impl<'de> DeserializeSeed<'de> for One<'_> {
 }
 
 /// An array of descriptors.
-struct Many<'r>(At<'r>);
+struct DescriptorListSeed<'r>(Cursor<'r>);
 
-impl<'de> DeserializeSeed<'de> for Many<'_> {
-    type Value = Given<Vec<Descriptor>>;
+impl<'de> DeserializeSeed<'de> for DescriptorListSeed<'_> {
+    type Value = Presence<Vec<Descriptor>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Many<'_> {
-    type Value = Given<Vec<Descriptor>>;
+impl<'de> Visitor<'de> for DescriptorListSeed<'_> {
+    type Value = Presence<Vec<Descriptor>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of descriptors")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Given::Null)
+        Ok(Presence::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let at = self.0.inside()?;
         let mut descriptors = Vec::new();
-        while let Some(descriptor) = seq.next_element_seed(One(at))? {
+        while let Some(descriptor) = seq.next_element_seed(DescriptorSeed(at))? {
             let missing = || ManifestError::Malformed("null is not a descriptor".to_owned());
             descriptors.push(descriptor.ok_or_else(|| at.reading.refuse(missing()))?);
         }
-        Ok(Given::There(descriptors))
+        Ok(Presence::There(descriptors))
     }
 }
 
 /// The members of a descriptor, as written.
 #[derive(Default)]
-struct Parts<'de> {
+struct DescriptorMembers<'de> {
     media_type: Option<Cow<'de, str>>,
     digest: Option<Cow<'de, str>>,
     size: Option<u64>,
@@ -316,7 +320,7 @@ struct Parts<'de> {
     platform: Option<Value>,
 }
 
-impl<'de> Members<'de> for Parts<'de> {
+impl<'de> Members<'de> for DescriptorMembers<'de> {
     const WHAT: &'static str = "a descriptor object";
     const KNOWN: &'static [&'static str] = &[
         "mediaType",
@@ -332,28 +336,28 @@ impl<'de> Members<'de> for Parts<'de> {
     fn take<A: MapAccess<'de>>(
         &mut self,
         key: &'static str,
-        at: At<'_>,
+        at: Cursor<'_>,
         map: &mut A,
     ) -> Result<(), A::Error> {
         match key {
-            "mediaType" => self.media_type = map.next_value_seed(Text)?,
-            "digest" => self.digest = map.next_value_seed(Text)?,
-            "size" => self.size = map.next_value_seed(Whole)?,
-            "urls" => self.urls = map.next_value_seed(Texts(at))?,
-            "artifactType" => self.artifact_type = map.next_value_seed(Text)?,
-            "annotations" => self.annotations = map.next_value_seed(TextMap(at))?,
-            "data" => self.data = map.next_value_seed(Text)?,
+            "mediaType" => self.media_type = map.next_value_seed(StringSeed)?,
+            "digest" => self.digest = map.next_value_seed(StringSeed)?,
+            "size" => self.size = map.next_value_seed(IntegerSeed)?,
+            "urls" => self.urls = map.next_value_seed(StringListSeed(at))?,
+            "artifactType" => self.artifact_type = map.next_value_seed(StringSeed)?,
+            "annotations" => self.annotations = map.next_value_seed(StringMapSeed(at))?,
+            "data" => self.data = map.next_value_seed(StringSeed)?,
             "platform" => {
-                let platform = map.next_value_seed(Keep(at))?;
+                let platform = map.next_value_seed(ValueSeed(at))?;
                 self.platform = Some(platform).filter(|platform| !platform.is_null());
             }
-            _ => drop(map.next_value_seed(Skip(at))?),
+            _ => drop(map.next_value_seed(SkipSeed(at))?),
         }
         Ok(())
     }
 }
 
-impl Parts<'_> {
+impl DescriptorMembers<'_> {
     fn build(self) -> Result<Descriptor, ManifestError> {
         let missing =
             |what| move || ManifestError::Malformed(format!("a descriptor without {what}"));

@@ -86,7 +86,7 @@ fn an_image_and_an_index() {
     assert_eq!((manifest.config, manifest.artifact_type), (None, None));
 }
 
-/// Distribution §9.10: what has to be accepted although it is unusual.
+/// Protocol §9.10: what has to be accepted although it is unusual.
 #[test]
 fn unusual_manifests_are_accepted() {
     let platform =
@@ -131,7 +131,7 @@ fn unusual_manifests_are_accepted() {
     push_text(OCI_MANIFEST, &spaced).unwrap();
 }
 
-/// Distribution §10.4: what a listing of referrers says of a manifest.
+/// Protocol §10.4: what a listing of referrers says of a manifest.
 #[test]
 fn artifact_types_and_annotations() {
     let artifact_type = |body: Value| push(&body).unwrap().artifact_type;
@@ -169,7 +169,7 @@ fn artifact_types_and_annotations() {
     }
 }
 
-/// Distribution §9.6.
+/// Protocol §9.6.
 #[test]
 fn header_and_body_must_agree_on_the_type() {
     let text = image().to_string();
@@ -207,7 +207,7 @@ fn other_types_are_refused() {
     }
 }
 
-/// Distribution §9.19.
+/// Protocol §9.19.
 #[test]
 fn schema_1_is_refused_by_name() {
     let old =
@@ -221,7 +221,7 @@ fn schema_1_is_refused_by_name() {
     assert_eq!(push(&old), Err(ManifestError::Schema1));
 }
 
-/// Distribution §9.12.
+/// Protocol §9.12.
 #[test]
 fn what_could_be_two_things_is_refused() {
     ambiguous(push(&with(image(), "manifests", json!([]))));
@@ -280,7 +280,7 @@ fn keys_that_differ_by_case_only_are_refused() {
     ambiguous(push(&with(image(), "config", config)));
 }
 
-/// Distribution §9.13.
+/// Protocol §9.13.
 #[test]
 fn only_one_json_object_in_utf_8() {
     let text = image().to_string();
@@ -344,7 +344,7 @@ fn members_that_are_missing_or_of_another_type() {
     malformed(push(&with(image(), "artifactType", json!("x\n"))));
 }
 
-/// Distribution §9.14.
+/// Protocol §9.14.
 #[test]
 fn descriptors_are_sane() {
     let config = |key, value| {
@@ -392,7 +392,7 @@ fn descriptors_are_sane() {
     assert_eq!(urls, ["https://a", "b"]);
 }
 
-/// Distribution §9.11.
+/// Protocol §9.11.
 #[test]
 fn embedded_data_is_verified() {
     let config = |data: &str, size: u64| {
@@ -416,7 +416,7 @@ fn embedded_data_is_verified() {
     assert!(push(&with(image(), "config", config)).is_ok());
 }
 
-/// Distribution §14.3.
+/// Protocol §14.3.
 #[test]
 fn depth_and_numbers_are_limited() {
     let nested = |depth: usize| {
@@ -546,9 +546,9 @@ proptest! {
     /// valid descriptors.
     #[test]
     fn odd_members_never_panic(key in 0usize..11, value in any_json(), as_index: bool) {
-        let key = Body::KNOWN[key];
+        let key = ManifestMembers::KNOWN[key];
         let _ = push(&with(if as_index { index() } else { image() }, key, value.clone()));
-        let key = Parts::KNOWN[key.len() % Parts::KNOWN.len()];
+        let key = DescriptorMembers::KNOWN[key.len() % DescriptorMembers::KNOWN.len()];
         let _ = push(&with(image(), "config", with(descriptor(OCI_CONFIG), key, value)));
     }
 

@@ -1,4 +1,4 @@
-//! Descriptors: how a manifest refers to content (distribution §9.11, §9.14, §12.2).
+//! Descriptors: how a manifest refers to content (protocol §9.11, §9.14, §12.2).
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// Whether the content has to be here before a manifest may refer to it. Only a foreign or
-    /// non-distributable layer that says where it is may be missing (distribution §12.2); a layer
+    /// non-distributable layer that says where it is may be missing (protocol §12.2); a layer
     /// of a normal type with addresses may not.
     pub fn must_exist(&self) -> bool {
         !(is_foreign_layer(&self.media_type) && self.urls.iter().any(|url| is_web_address(url)))

@@ -2,7 +2,7 @@
 //!
 //! Seeds for `serde_json`'s streaming parser that refuse repeated keys in every object, keys that
 //! differ from a known one by case only, and nesting beyond [`MAX_DEPTH`]. What nobody asked for is
-//! checked by [`Skip`] and not built. A refusal that serde has no word for is left in [`Reading`],
+//! checked by [`SkipSeed`] and not built. A refusal that serde has no word for is left in [`Pass`],
 //! since a deserializer's error carries text only.
 
 use std::borrow::Cow;
@@ -21,13 +21,13 @@ const MAX_KEPT_VALUES: usize = 16 * MAX_DESCRIPTORS;
 
 /// What one pass over a text has counted and found.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct Pass {
     fault: RefCell<Option<ManifestError>>,
     descriptors: Cell<usize>,
     kept: Cell<usize>,
 }
 
-impl Reading {
+impl Pass {
     /// Stops the pass for this reason.
     pub(super) fn refuse<E: Error>(&self, fault: ManifestError) -> E {
         let text = fault.to_string();
@@ -60,15 +60,15 @@ impl Reading {
 
 /// A place in the text: how deep it is, and the pass it belongs to.
 #[derive(Clone, Copy)]
-pub(super) struct At<'r> {
+pub(super) struct Cursor<'r> {
     /// The pass.
-    pub(super) reading: &'r Reading,
+    pub(super) reading: &'r Pass,
     depth: usize,
 }
 
-impl<'r> At<'r> {
+impl<'r> Cursor<'r> {
     /// Outside of everything.
-    pub(super) fn start(reading: &'r Reading) -> Self {
+    pub(super) fn start(reading: &'r Pass) -> Self {
         Self { reading, depth: 0 }
     }
 
@@ -93,7 +93,7 @@ impl<'de> Keys<'de> {
     /// The object's next key, which must be new.
     fn next<A: MapAccess<'de>>(
         &mut self,
-        at: At<'_>,
+        at: Cursor<'_>,
         map: &mut A,
     ) -> Result<Option<Cow<'de, str>>, A::Error> {
         let Some(key) = map.next_key_seed(Key)? else {
@@ -142,18 +142,18 @@ pub(super) trait Members<'de> {
     fn take<A: MapAccess<'de>>(
         &mut self,
         key: &'static str,
-        at: At<'_>,
+        at: Cursor<'_>,
         map: &mut A,
     ) -> Result<(), A::Error>;
 }
 
 /// Reads an object into `members`; null leaves them as they are and gives `false`.
-pub(super) struct Object<'r, 'm, M> {
-    pub(super) at: At<'r>,
+pub(super) struct ObjectSeed<'r, 'm, M> {
+    pub(super) at: Cursor<'r>,
     pub(super) members: &'m mut M,
 }
 
-impl<'de, M: Members<'de>> DeserializeSeed<'de> for Object<'_, '_, M> {
+impl<'de, M: Members<'de>> DeserializeSeed<'de> for ObjectSeed<'_, '_, M> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -161,7 +161,7 @@ impl<'de, M: Members<'de>> DeserializeSeed<'de> for Object<'_, '_, M> {
     }
 }
 
-impl<'de, M: Members<'de>> Visitor<'de> for Object<'_, '_, M> {
+impl<'de, M: Members<'de>> Visitor<'de> for ObjectSeed<'_, '_, M> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -182,7 +182,7 @@ impl<'de, M: Members<'de>> Visitor<'de> for Object<'_, '_, M> {
                 let fault = format!("the key {key:?} differs from {known:?} by case only");
                 return Err(at.reading.refuse(ManifestError::Ambiguous(fault)));
             } else {
-                map.next_value_seed(Skip(at))?;
+                map.next_value_seed(SkipSeed(at))?;
             }
         }
         Ok(true)
@@ -217,9 +217,9 @@ impl<'de> Visitor<'de> for Key {
 }
 
 /// Checks any value and throws it away; gives whether it was something other than null.
-pub(super) struct Skip<'r>(pub(super) At<'r>);
+pub(super) struct SkipSeed<'r>(pub(super) Cursor<'r>);
 
-impl<'de> DeserializeSeed<'de> for Skip<'_> {
+impl<'de> DeserializeSeed<'de> for SkipSeed<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -227,7 +227,7 @@ impl<'de> DeserializeSeed<'de> for Skip<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Skip<'_> {
+impl<'de> Visitor<'de> for SkipSeed<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,7 +260,7 @@ impl<'de> Visitor<'de> for Skip<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
         let at = self.0.inside()?;
-        while seq.next_element_seed(Skip(at))?.is_some() {}
+        while seq.next_element_seed(SkipSeed(at))?.is_some() {}
         Ok(true)
     }
 
@@ -268,16 +268,16 @@ impl<'de> Visitor<'de> for Skip<'_> {
         let at = self.0.inside()?;
         let mut keys = Keys::default();
         while keys.next(at, &mut map)?.is_some() {
-            map.next_value_seed(Skip(at))?;
+            map.next_value_seed(SkipSeed(at))?;
         }
         Ok(true)
     }
 }
 
 /// Any value, kept; their number in one manifest is limited.
-pub(super) struct Keep<'r>(pub(super) At<'r>);
+pub(super) struct ValueSeed<'r>(pub(super) Cursor<'r>);
 
-impl<'de> DeserializeSeed<'de> for Keep<'_> {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -286,7 +286,7 @@ impl<'de> DeserializeSeed<'de> for Keep<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Keep<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -320,7 +320,7 @@ impl<'de> Visitor<'de> for Keep<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let at = self.0.inside()?;
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(Keep(at))? {
+        while let Some(value) = seq.next_element_seed(ValueSeed(at))? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -330,16 +330,16 @@ impl<'de> Visitor<'de> for Keep<'_> {
         let at = self.0.inside()?;
         let (mut keys, mut members) = (Keys::default(), Map::new());
         while let Some(key) = keys.next(at, &mut map)? {
-            members.insert(key.into_owned(), map.next_value_seed(Keep(at))?);
+            members.insert(key.into_owned(), map.next_value_seed(ValueSeed(at))?);
         }
         Ok(Value::Object(members))
     }
 }
 
 /// A string or null.
-pub(super) struct Text;
+pub(super) struct StringSeed;
 
-impl<'de> DeserializeSeed<'de> for Text {
+impl<'de> DeserializeSeed<'de> for StringSeed {
     type Value = Option<Cow<'de, str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -347,7 +347,7 @@ impl<'de> DeserializeSeed<'de> for Text {
     }
 }
 
-impl<'de> Visitor<'de> for Text {
+impl<'de> Visitor<'de> for StringSeed {
     type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -369,9 +369,9 @@ impl<'de> Visitor<'de> for Text {
 
 /// A whole number from 0 to `i64::MAX`, or null. A number with a fraction or an exponent is none,
 /// whatever its value.
-pub(super) struct Whole;
+pub(super) struct IntegerSeed;
 
-impl<'de> DeserializeSeed<'de> for Whole {
+impl<'de> DeserializeSeed<'de> for IntegerSeed {
     type Value = Option<u64>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -379,7 +379,7 @@ impl<'de> DeserializeSeed<'de> for Whole {
     }
 }
 
-impl Visitor<'_> for Whole {
+impl Visitor<'_> for IntegerSeed {
     type Value = Option<u64>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -402,9 +402,9 @@ impl Visitor<'_> for Whole {
 }
 
 /// An array of strings, or null for an empty one.
-pub(super) struct Texts<'r>(pub(super) At<'r>);
+pub(super) struct StringListSeed<'r>(pub(super) Cursor<'r>);
 
-impl<'de> DeserializeSeed<'de> for Texts<'_> {
+impl<'de> DeserializeSeed<'de> for StringListSeed<'_> {
     type Value = Vec<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -412,7 +412,7 @@ impl<'de> DeserializeSeed<'de> for Texts<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Texts<'_> {
+impl<'de> Visitor<'de> for StringListSeed<'_> {
     type Value = Vec<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -434,9 +434,9 @@ impl<'de> Visitor<'de> for Texts<'_> {
 }
 
 /// An object of strings, or null for an empty one: annotations.
-pub(super) struct TextMap<'r>(pub(super) At<'r>);
+pub(super) struct StringMapSeed<'r>(pub(super) Cursor<'r>);
 
-impl<'de> DeserializeSeed<'de> for TextMap<'_> {
+impl<'de> DeserializeSeed<'de> for StringMapSeed<'_> {
     type Value = BTreeMap<String, String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -444,7 +444,7 @@ impl<'de> DeserializeSeed<'de> for TextMap<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for TextMap<'_> {
+impl<'de> Visitor<'de> for StringMapSeed<'_> {
     type Value = BTreeMap<String, String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -465,7 +465,7 @@ impl<'de> Visitor<'de> for TextMap<'_> {
                 return Err(at.reading.refuse(ManifestError::Ambiguous(fault)));
             }
             // Null is the empty string to every reader written in Go.
-            let value = map.next_value_seed(Text)?.unwrap_or_default();
+            let value = map.next_value_seed(StringSeed)?.unwrap_or_default();
             texts.insert(key.into_owned(), value.into_owned());
         }
         Ok(texts)

@@ -9,31 +9,31 @@ use seawall_config::Section;
 use seawall_kernel::catalog::events::UserCreated;
 use seawall_kernel::clock::SystemRandom;
 use seawall_kernel::events::{
-    Client, Event, EventKind, EventOrigin, EventType, Pulled, RecordedEvent, Watch,
+    Event, EventKind, EventOrigin, EventType, PullClient, PullNotice, PullWatcher, RecordedEvent,
 };
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
-use seawall_kernel::{Kernel, Op, Parts, Settings};
-use seawall_meta::fixture::{Backend, TestClock, TestDatabase};
+use seawall_kernel::{Kernel, KernelParts, Op, Settings};
+use seawall_meta::fixture::{DatabaseBackend, TestClock, TestDatabase};
 use seawall_meta::{Meta, Row, Statement, args};
 use seawall_types::lane::Lane;
 use seawall_types::{Algorithm, Clock, Digest, Millis, Tasks};
 use serde::{Deserialize, Serialize};
 
-use crate::pulls::Counts;
+use crate::pulls::PendingCounts;
 use crate::{Config, MIGRATIONS, activity, feature, pulls, retention};
 
 const DAY: Duration = Duration::from_hours(24);
 
-struct House {
+struct Fixture {
     kernel: Arc<Kernel>,
     _database: TestDatabase,
 }
 
-impl House {
+impl Fixture {
     async fn new() -> Self {
         let sets = [seawall_kernel::MIGRATIONS, MIGRATIONS];
-        let database = TestDatabase::migrated(Backend::chosen().unwrap(), &sets)
+        let database = TestDatabase::migrated(DatabaseBackend::chosen().unwrap(), &sets)
             .await
             .unwrap();
         let clock: Arc<dyn Clock> = TestClock::new();
@@ -53,7 +53,7 @@ impl House {
             Arc::clone(&clock),
             Arc::clone(&random) as _,
         );
-        let parts = Parts {
+        let parts = KernelParts {
             meta,
             blobs: blobs.await.unwrap(),
             clock,
@@ -81,14 +81,14 @@ impl House {
 
 static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(Algorithm::Sha256, b"manifest"));
 
-fn pulled(repository: i64) -> Pulled<'static> {
-    Pulled {
+fn pulled(repository: i64) -> PullNotice<'static> {
+    PullNotice {
         namespace: 7.into(),
         repository: repository.into(),
         digest: &DIGEST,
         tag: None,
         bytes: 8,
-        client: Client::default(),
+        client: PullClient::default(),
     }
 }
 
@@ -136,7 +136,7 @@ fn full(id: i64, at: Millis) -> RecordedEvent {
 
 #[tokio::test]
 async fn every_statement_is_understood_by_the_database() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let wrong = house
         .kernel
         .meta()
@@ -148,7 +148,7 @@ async fn every_statement_is_understood_by_the_database() {
 
 #[tokio::test]
 async fn hearing_an_event_again_changes_nothing() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let now = house.kernel.now();
     let events = [bare(1, now), full(2, now), bare(3, now)];
     activity::record(&house.op(), &events).await.unwrap();
@@ -166,7 +166,7 @@ async fn hearing_an_event_again_changes_nothing() {
 
 #[tokio::test]
 async fn a_large_batch_is_written_whole() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let now = house.kernel.now();
     let events: Vec<_> = (1..=300).map(|id| full(id, now)).collect();
     activity::record(&house.op(), &events).await.unwrap();
@@ -175,10 +175,10 @@ async fn a_large_batch_is_written_whole() {
 
 #[tokio::test]
 async fn pulls_add_up_over_flushes_and_replicas() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let (one, two) = (
-        Counts::new(&house.kernel, 10),
-        Counts::new(&house.kernel, 10),
+        PendingCounts::new(&house.kernel, 10),
+        PendingCounts::new(&house.kernel, 10),
     );
     for counts in [&one, &two, &one] {
         counts.pulled(&pulled(8));
@@ -204,8 +204,8 @@ async fn pulls_add_up_over_flushes_and_replicas() {
 
 #[tokio::test]
 async fn what_is_counted_is_bounded() {
-    let house = House::new().await;
-    let counts = Counts::new(&house.kernel, 2);
+    let house = Fixture::new().await;
+    let counts = PendingCounts::new(&house.kernel, 2);
     for repository in [1, 2, 3, 1, 3] {
         counts.pulled(&pulled(repository));
     }
@@ -217,8 +217,8 @@ async fn what_is_counted_is_bounded() {
 
 #[tokio::test]
 async fn what_cannot_be_written_is_kept() {
-    let house = House::new().await;
-    let counts = Counts::new(&house.kernel, 1000);
+    let house = Fixture::new().await;
+    let counts = PendingCounts::new(&house.kernel, 1000);
     for repository in 1..=600 {
         counts.pulled(&pulled(repository));
     }
@@ -236,7 +236,7 @@ async fn what_cannot_be_written_is_kept() {
 
 #[tokio::test]
 async fn a_process_writes_its_counts_when_it_stops() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let feature = feature(
         &house.kernel,
         Config {
@@ -259,7 +259,7 @@ async fn a_process_writes_its_counts_when_it_stops() {
 
 #[tokio::test]
 async fn what_is_old_is_forgotten_piece_by_piece() {
-    let house = House::new().await;
+    let house = Fixture::new().await;
     let now = house.kernel.now();
     let old: Vec<_> = (1..=1500)
         .map(|id| bare(id, now - 91 * DAY + at(id)))
@@ -275,7 +275,7 @@ async fn what_is_old_is_forgotten_piece_by_piece() {
     assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 1);
 
     // Many repositories are pulled on one day.
-    let counts = Counts::new(&house.kernel, 2000);
+    let counts = PendingCounts::new(&house.kernel, 2000);
     for repository in 1..=1500 {
         counts.pulled(&pulled(repository));
     }

@@ -1,5 +1,5 @@
-//! What was written before and is read again: the state of an upload, by another release perhaps; and the
-//! configuration, by a person.
+//! What was written before and is read again: the state of an upload, by another release perhaps;
+//! and the configuration, by a person.
 
 use seawall::compose;
 use seawall_blob::UploadState;
@@ -17,8 +17,8 @@ pub(crate) fn upload_state(bytes: &[u8]) {
     survives_json(&state);
 }
 
-/// A configuration, which is either understood and says the same when it is written out, or refused with a place
-/// and a reason for each thing that is wrong.
+/// A configuration, which is either understood and says the same when it is written out, or refused
+/// with a place and a reason for each thing that is wrong.
 pub(crate) fn configuration(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     let layout = compose::layout().expect("the sections have names of their own");

@@ -1,5 +1,5 @@
-//! Checks of the parsers that stand in the crates which need them: targets of requests, forms, headers of proxies,
-//! tokens, what a row keeps of an upload, the configuration.
+//! Checks of the parsers that stand in the crates which need them: targets of requests, forms,
+//! headers of proxies, tokens, what a row keeps of an upload, the configuration.
 
 pub(crate) mod kept;
 pub(crate) mod proxy;

@@ -1,10 +1,11 @@
-//! Headers of proxies: whatever a client writes into them, it cannot choose the address under which it is known.
+//! Headers of proxies: whatever a client writes into them, it cannot choose the address under which
+//! it is known.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use seawall::proxy::{Client, Trusted, request_id};
+use seawall::proxy::{ForwardedClient, TrustedProxies, request_id};
 
 use crate::text;
 
@@ -12,9 +13,9 @@ const PROXY: &str = "10.0.0.1:4000";
 const STRANGER: &str = "198.51.100.9:4000";
 const REAL: &str = "203.0.113.9";
 
-static TRUSTED: LazyLock<Trusted> = LazyLock::new(|| {
+static TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(|| {
     let networks = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network"));
-    Trusted::new(networks)
+    TrustedProxies::new(networks)
 });
 
 /// Each line is a header: one letter for its name, then its value.
@@ -61,8 +62,9 @@ pub(crate) fn proxy(bytes: &[u8]) {
     }
 }
 
-/// A proxy that notes the client's address behind what the client wrote, on the same line or on its own. Then that
-/// address counts, or, if the client's part makes it unreadable, the proxy's own: never one of the client's choice.
+/// A proxy that notes the client's address behind what the client wrote, on the same line or on its
+/// own. Then that address counts, or, if the client's part makes it unreadable, the proxy's own:
+/// never one of the client's choice.
 fn appended(headers: &HeaderMap, name: &'static str) {
     if name == "forwarded" && headers.contains_key("x-forwarded-for") {
         return;
@@ -98,7 +100,7 @@ fn appended(headers: &HeaderMap, name: &'static str) {
     assert!(known.contains(&found), "the client chose {found}");
 }
 
-fn seen(peer: &str, headers: &HeaderMap) -> Client {
+fn seen(peer: &str, headers: &HeaderMap) -> ForwardedClient {
     TRUSTED.client(peer.parse().expect("an address"), false, None, headers)
 }
 

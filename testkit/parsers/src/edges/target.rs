@@ -1,11 +1,12 @@
-//! Paths, queries, pages and forms: nothing is decoded twice, nothing gets lost, and what a page links to leads on.
+//! Paths, queries, pages and forms: nothing is decoded twice, nothing gets lost, and what a page
+//! links to leads on.
 
 use std::sync::LazyLock;
 
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use seawall_accounts::fixture;
-use seawall_kernel::http::{Query, Response, Route, Table};
+use seawall_kernel::http::{Query, Response, Route, RouteTable};
 use seawall_types::lane::Lane;
 use seawall_types::link;
 use seawall_types::page::{MAX_LAST_BYTES, Page};
@@ -25,17 +26,18 @@ const PATTERNS: &[&str] = &[
 ];
 
 /// The table of all patterns; making it draws on no request.
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
+static TABLE: LazyLock<RouteTable> = LazyLock::new(|| {
     let routes = PATTERNS.iter().map(|pattern| {
         let nothing = |_| std::future::ready(Ok(Response::default()));
         Route::get("pattern", pattern)
             .lane(Lane::Listing)
             .handler(nothing)
     });
-    Table::new(routes, []).expect("patterns that can be served together")
+    RouteTable::new(routes, []).expect("patterns that can be served together")
 });
 
-/// A pattern with its parameters filled in is the path again, byte by byte, so no part of a path is overlooked.
+/// A pattern with its parameters filled in is the path again, byte by byte, so no part of a path is
+/// overlooked.
 pub(crate) fn paths(bytes: &[u8]) {
     let Some(path) = text(bytes) else { return };
     let Some((route, params)) = TABLE.lookup(&Method::GET, path) else {
@@ -78,7 +80,8 @@ pub(crate) fn query(bytes: &[u8]) {
     linked(last);
 }
 
-/// The link to the next page holds nothing that ends it early, and leads to the page that was meant.
+/// The link to the next page holds nothing that ends it early, and leads to the page that was
+/// meant.
 fn linked(last: &str) {
     let link = link::next("/v2/_catalog", &[("n", "7"), ("last", last)]);
     assert!(link.bytes().all(|b| (b' '..0x7f).contains(&b)));

@@ -1,8 +1,9 @@
-//! Bearer tokens: nothing but what the installation signed for itself is believed, whatever head and claims say.
+//! Bearer tokens: nothing but what the installation signed for itself is believed, whatever head
+//! and claims say.
 
 use std::sync::LazyLock;
 
-use seawall_accounts::fixture::Issuer;
+use seawall_accounts::fixture::TestIssuer;
 use serde_json::Value;
 
 use crate::text;
@@ -11,9 +12,11 @@ const NAME: &str = "installation";
 const HEAD: &[u8] = br#"{"alg":"ES256","typ":"JWT","kid":"k"}"#;
 const CLAIMS: &[u8] = br#"{"iss":"installation","aud":"installation","sub":"","exp":9,"nbf":1,"iat":1,"jti":"j","v":1,"access":[]}"#;
 
-static ISSUER: LazyLock<Issuer> = LazyLock::new(|| Issuer::new(NAME).expect("a key can be made"));
+static ISSUER: LazyLock<TestIssuer> =
+    LazyLock::new(|| TestIssuer::new(NAME).expect("a key can be made"));
 
-/// By the first byte: a whole token that nobody signed, claims that are signed, or a head that is signed.
+/// By the first byte: a whole token that nobody signed, claims that are signed, or a head that is
+/// signed.
 pub(crate) fn token(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else {
         return;

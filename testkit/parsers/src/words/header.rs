@@ -1,5 +1,6 @@
-//! Headers of requests: media types, hosts, ranges, conditions, authorization. What is accepted is within its limits
-//! and harmless where it goes next, and reads the same when it is written out again.
+//! Headers of requests: media types, hosts, ranges, conditions, authorization. What is accepted is
+//! within its limits and harmless where it goes next, and reads the same when it is written out
+//! again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

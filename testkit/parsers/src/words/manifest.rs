@@ -1,5 +1,5 @@
-//! Manifests: whatever is accepted says the same to every reader, however lenient, and nothing that makes it say
-//! something else is accepted.
+//! Manifests: whatever is accepted says the same to every reader, however lenient, and nothing that
+//! makes it say something else is accepted.
 
 use seawall_types::manifest::{MAX_DEPTH, MAX_DESCRIPTORS, MAX_MANIFEST_BYTES};
 use seawall_types::media_type::{
@@ -65,7 +65,8 @@ pub(crate) fn manifest(bytes: &[u8]) {
     assert_eq!(read, Ok(bare));
 }
 
-/// Other readers see what we saw, in particular those that ignore case or take the last of equal keys.
+/// Other readers see what we saw, in particular those that ignore case or take the last of equal
+/// keys.
 fn one_meaning(manifest: &Manifest, body: &[u8]) {
     let tree: Tree = serde_json::from_slice(body).expect("it is JSON");
     assert!(!tree.repeats(), "a key is there twice");
@@ -172,8 +173,8 @@ fn nothing_slips_in(manifest: &Manifest, body: &[u8]) {
     assert!(Manifest::parse(Some(&manifest.media_type), &trailing).is_err());
 }
 
-/// The manifest written anew, and what is to be read from that: platforms are left out, since the text of a number
-/// is not kept.
+/// The manifest written anew, and what is to be read from that: platforms are left out, since the
+/// text of a number is not kept.
 fn write(manifest: &Manifest) -> (Value, Manifest) {
     let mut bare = manifest.clone();
     let lists = bare.layers.iter_mut().chain(&mut bare.manifests);

@@ -1,5 +1,5 @@
-//! Names, tags, references and digests: what is accepted is exactly what the grammar of the specification says, and
-//! there is one text for each value.
+//! Names, tags, references and digests: what is accepted is exactly what the grammar of the
+//! specification says, and there is one text for each value.
 
 use std::sync::LazyLock;
 

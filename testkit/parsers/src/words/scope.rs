@@ -1,4 +1,5 @@
-//! Scopes, as a request asks for them and as a token holds them: a ceiling that nothing on the way may raise.
+//! Scopes, as a request asks for them and as a token holds them: a ceiling that nothing on the way
+//! may raise.
 
 use seawall_types::RepositoryName;
 use seawall_types::scope::{Action, MAX_RESOURCE_NAME_BYTES, MAX_SCOPE_BYTES, MAX_SCOPES, Scopes};

@@ -1,5 +1,5 @@
-//! A reader of JSON that keeps everything, repeated keys and all: what a manifest really says, to judge what was
-//! made of it. It must not share code with the reader that it judges.
+//! A reader of JSON that keeps everything, repeated keys and all: what a manifest really says, to
+//! judge what was made of it. It must not share code with the reader that it judges.
 
 use std::fmt;
 

@@ -1,13 +1,15 @@
-//! A machine that loses power: what a disk may hold after any beginning of a record of file operations.
+//! A machine that loses power: what a disk may hold after any beginning of a record of file
+//! operations.
 //!
-//! It is as unkind as POSIX allows, with one mercy that every journaling file system grants: a rename happens whole or
-//! not at all. Content is durable up to the last fsync of the file, a name since the last fsync of its directory; of
-//! whatever came later, any part may be there, in any combination, and a write may be torn.
+//! It is as unkind as POSIX allows, with one mercy that every journaling file system grants: a
+//! rename happens whole or not at all. Content is durable up to the last fsync of the file, a name
+//! since the last fsync of its directory; of whatever came later, any part may be there, in any
+//! combination, and a write may be torn.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use seawall_blob::files::Event;
+use seawall_blob::files::FileEvent;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug)]
@@ -44,14 +46,14 @@ struct File {
     pending: Vec<Change>,
 }
 
-type Names = BTreeMap<PathBuf, Node>;
+type DirectoryEntries = BTreeMap<PathBuf, Node>;
 
 /// Changes of names that happen together.
 #[derive(Clone, Debug)]
 struct Renaming(Vec<(PathBuf, Option<Node>)>);
 
 impl Renaming {
-    fn apply(&self, names: &mut Names) {
+    fn apply(&self, names: &mut DirectoryEntries) {
         for (path, node) in &self.0 {
             match node {
                 Some(node) => names.insert(path.clone(), *node),
@@ -75,7 +77,7 @@ impl Renaming {
 
 /// What of the unsynced is still there after the power is back.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Luck {
+pub(super) enum SyncOutcome {
     /// Nothing.
     None,
     /// Everything.
@@ -89,39 +91,39 @@ pub(super) enum Luck {
 pub(super) struct Machine {
     files: Vec<File>,
     /// As the running system sees them.
-    names: Names,
-    durable: Names,
+    names: DirectoryEntries,
+    durable: DirectoryEntries,
     pending: Vec<Renaming>,
 }
 
 impl Machine {
     /// Does what was recorded.
-    pub(super) fn take(&mut self, event: &Event) {
+    pub(super) fn take(&mut self, event: &FileEvent) {
         match event {
-            Event::Created(path) => {
+            FileEvent::Created(path) => {
                 self.files.push(File::default());
                 let node = Node::File(self.files.len() - 1);
                 self.name(vec![(path.clone(), Some(node))]);
             }
-            Event::MadeDirectory(path) => {
+            FileEvent::MadeDirectory(path) => {
                 self.name(vec![(path.clone(), Some(Node::Directory))]);
             }
-            Event::Removed(path) => self.name(vec![(path.clone(), None)]),
-            Event::Renamed { from, to } => {
+            FileEvent::Removed(path) => self.name(vec![(path.clone(), None)]),
+            FileEvent::Renamed { from, to } => {
                 let node = self.names.get(from).copied();
                 self.name(vec![(from.clone(), None), (to.clone(), node)]);
             }
-            Event::Wrote {
+            FileEvent::Wrote {
                 path, offset, data, ..
             } => {
                 let offset = usize::try_from(*offset).unwrap();
                 let data = data.clone().unwrap();
                 self.change(path, Change::Write(offset, data));
             }
-            Event::SetSize { path, size } => {
+            FileEvent::SetSize { path, size } => {
                 self.change(path, Change::Cut(usize::try_from(*size).unwrap()));
             }
-            Event::Synced(path) => {
+            FileEvent::Synced(path) => {
                 if let Some(file) = self.file(path) {
                     let pending = std::mem::take(&mut file.pending);
                     let durable = &mut file.durable;
@@ -130,7 +132,7 @@ impl Machine {
                     }
                 }
             }
-            Event::SyncedDirectory(path) => self.sync_directory(path),
+            FileEvent::SyncedDirectory(path) => self.sync_directory(path),
         }
     }
 
@@ -154,7 +156,8 @@ impl Machine {
         self.pending.push(renaming);
     }
 
-    /// All changes of this directory become durable, and with each what came before it under the same name.
+    /// All changes of this directory become durable, and with each what came before it under the
+    /// same name.
     fn sync_directory(&mut self, directory: &Path) {
         let mut synced = vec![false; self.pending.len()];
         for last in (0..self.pending.len()).rev() {
@@ -179,15 +182,16 @@ impl Machine {
     }
 
     /// Cuts the power and writes what is left of `root` into a directory.
-    pub(super) fn crash(&self, luck: Luck, root: &Path, into: &Path) {
-        let mut dice = Dice(luck);
+    pub(super) fn crash(&self, luck: SyncOutcome, root: &Path, into: &Path) {
+        let mut dice = SeededRandom(luck);
         let mut names = self.durable.clone();
         for renaming in &self.pending {
             if dice.keeps() {
                 renaming.apply(&mut names);
             }
         }
-        // In the order of paths, a directory comes before what is in it; without it, all that is lost.
+        // In the order of paths, a directory comes before what is in it; without it, all that is
+        // lost.
         for (path, node) in &names {
             let Ok(path) = path.strip_prefix(root) else {
                 continue;
@@ -206,7 +210,7 @@ impl Machine {
         }
     }
 
-    fn content(&self, index: usize, dice: &mut Dice) -> Vec<u8> {
+    fn content(&self, index: usize, dice: &mut SeededRandom) -> Vec<u8> {
         let file = &self.files[index];
         let mut bytes = file.durable.clone();
         for change in &file.pending {
@@ -225,23 +229,23 @@ impl Machine {
     }
 }
 
-struct Dice(Luck);
+struct SeededRandom(SyncOutcome);
 
-impl Dice {
+impl SeededRandom {
     fn keeps(&mut self) -> bool {
         match self.0 {
-            Luck::None => false,
-            Luck::All => true,
-            Luck::Some(_) => self.below(2) == 0,
+            SyncOutcome::None => false,
+            SyncOutcome::All => true,
+            SyncOutcome::Some(_) => self.below(2) == 0,
         }
     }
 
     fn tears(&mut self) -> bool {
-        matches!(self.0, Luck::Some(_)) && self.below(3) == 0
+        matches!(self.0, SyncOutcome::Some(_)) && self.below(3) == 0
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        let Luck::Some(seed) = &mut self.0 else {
+        let SyncOutcome::Some(seed) = &mut self.0 else {
             return 0;
         };
         *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);

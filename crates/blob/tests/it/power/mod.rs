@@ -1,8 +1,10 @@
-//! What a power loss leaves: every beginning of a recorded run, with every kind of luck, is opened again.
+//! What a power loss leaves: every beginning of a recorded run, with every kind of luck, is opened
+//! again.
 //!
-//! The run does with files what the registry does, and notes in the same record when a row would have been committed.
-//! A row that is committed binds: its blob is there whole; its upload goes on. And a file in the store is whole, row
-//! or not. That the test can fail is shown with records from which one kind of sync was taken out.
+//! The run does with files what the registry does, and notes in the same record when a row would
+//! have been committed. A row that is committed binds: its blob is there whole; its upload goes on.
+//! And a file in the store is whole, row or not. That the test can fail is shown with records from
+//! which one kind of sync was taken out.
 
 mod machine;
 mod run;
@@ -11,13 +13,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
-use seawall_blob::files::Event;
-use seawall_blob::fixture::{Subject, body, read};
-use seawall_blob::{AppendLimit, Error, Place, Transfers, UploadState};
+use seawall_blob::files::FileEvent;
+use seawall_blob::fixture::{StoreUnderTest, body, read};
+use seawall_blob::{AppendLimit, BlobPlace, Error, Transfers, UploadState};
 use seawall_types::digest::{Algorithm, Digest};
 use uuid::Uuid;
 
-use machine::{Luck, Machine};
+use machine::{Machine, SyncOutcome};
 use run::{Goal, Row, Step};
 
 /// How many combinations of what was not synced are tried at each point, besides none and all.
@@ -26,7 +28,7 @@ const SEEDS: u64 = 4;
 /// What the database says.
 #[derive(Clone, Default)]
 struct Rows {
-    blobs: BTreeMap<Digest, Place>,
+    blobs: BTreeMap<Digest, BlobPlace>,
     uploads: BTreeMap<Uuid, UploadState>,
     /// Uploads whose file has moved to the store while their row is still there: they may be lost.
     moved: HashSet<Uuid>,
@@ -45,7 +47,7 @@ impl Rows {
             Step::Row(Row::Gone(digest)) => {
                 self.blobs.remove(digest);
             }
-            Step::Disk(Event::Renamed { from, .. }) => {
+            Step::Disk(FileEvent::Renamed { from, .. }) => {
                 let id = from.file_name().and_then(|name| name.to_str());
                 self.moved
                     .extend(id.and_then(|id| Uuid::parse_str(id).ok()));
@@ -56,15 +58,15 @@ impl Rows {
 }
 
 /// A run that was recorded.
-struct Record {
+struct FaultRecord {
     root: PathBuf,
     steps: Vec<Step>,
     goals: Vec<Goal>,
 }
 
-impl Record {
+impl FaultRecord {
     /// The same without what `drops` says.
-    fn without(&self, drops: impl Fn(&Event) -> bool) -> Self {
+    fn without(&self, drops: impl Fn(&FileEvent) -> bool) -> Self {
         let stays = |step: &&Step| !matches!(step, Step::Disk(event) if drops(event));
         let steps: Vec<_> = self.steps.iter().filter(stays).cloned().collect();
         assert!(steps.len() < self.steps.len(), "nothing was taken out");
@@ -75,16 +77,20 @@ impl Record {
         }
     }
 
-    /// Cuts the power at every point, with every kind of luck; says how many outcomes were looked at.
+    /// Cuts the power at every point, with every kind of luck; says how many outcomes were looked
+    /// at.
     async fn replay(&self, seeds: u64) -> Result<u64, String> {
         let (mut machine, mut rows) = (Machine::default(), Rows::default());
         let mut outcomes = 0;
         for point in 0..=self.steps.len() {
-            let some = (0..seeds).map(|seed| Luck::Some(seed << 32 | point as u64));
+            let some = (0..seeds).map(|seed| SyncOutcome::Some(seed << 32 | point as u64));
             let lucks: Vec<_> = if machine.is_unsettled() {
-                [Luck::None, Luck::All].into_iter().chain(some).collect()
+                [SyncOutcome::None, SyncOutcome::All]
+                    .into_iter()
+                    .chain(some)
+                    .collect()
             } else {
-                vec![Luck::None]
+                vec![SyncOutcome::None]
             };
             for luck in lucks {
                 let outcome = Box::pin(self.outcome(&machine, &rows, luck)).await;
@@ -101,10 +107,15 @@ impl Record {
         Ok(outcomes)
     }
 
-    async fn outcome(&self, machine: &Machine, rows: &Rows, luck: Luck) -> Result<(), String> {
+    async fn outcome(
+        &self,
+        machine: &Machine,
+        rows: &Rows,
+        luck: SyncOutcome,
+    ) -> Result<(), String> {
         let directory = tempfile::tempdir().unwrap();
         machine.crash(luck, &self.root, directory.path());
-        let transfers = Subject::on_disk(directory.path()).transfers().await;
+        let transfers = StoreUnderTest::on_disk(directory.path()).transfers().await;
         for (digest, place) in &rows.blobs {
             whole(&transfers, digest, place).await?;
         }
@@ -144,7 +155,7 @@ impl Record {
             .append_and_finish(&hold, state, rest, limit, &digest)
             .await;
         match finished {
-            Ok(seawall_blob::Finished::Stored(stored)) => {
+            Ok(seawall_blob::FinishOutcome::Stored(stored)) => {
                 whole(transfers, &digest, &stored.place).await
             }
             Err(Error::Lost(_)) if may_be_lost => Ok(()),
@@ -153,7 +164,7 @@ impl Record {
     }
 }
 
-async fn whole(transfers: &Transfers, digest: &Digest, place: &Place) -> Result<(), String> {
+async fn whole(transfers: &Transfers, digest: &Digest, place: &BlobPlace) -> Result<(), String> {
     let missing = |error| format!("{digest} at {place}: {error}");
     let size = transfers.stat(place).await.map_err(missing)?.size;
     let download = transfers.open(place, size, None).await.map_err(missing)?;
@@ -175,8 +186,8 @@ async fn what_was_committed_survives_a_power_loss_at_any_moment() {
 async fn is_needed(sync: impl Fn(&Path, bool) -> bool) {
     let record = Box::pin(run::record()).await;
     let doctored = record.without(|event| match event {
-        Event::Synced(path) => sync(path, false),
-        Event::SyncedDirectory(path) => sync(path, true),
+        FileEvent::Synced(path) => sync(path, false),
+        FileEvent::SyncedDirectory(path) => sync(path, true),
         _ => false,
     });
     let noticed = doctored.replay(2).await;

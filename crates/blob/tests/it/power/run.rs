@@ -1,18 +1,20 @@
-//! The run that is recorded: what the registry does with files, several uploads at once, and when it commits.
+//! The run that is recorded: what the registry does with files, several uploads at once, and when
+//! it commits.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use seawall_blob::files::{Event, FaultyFiles};
-use seawall_blob::fixture::{Subject, body, broken, noise};
+use seawall_blob::files::{FaultyFiles, FileEvent};
+use seawall_blob::fixture::{StoreUnderTest, body, broken, noise};
 use seawall_blob::{
-    AppendLimit, BodyError, Config, Finished, Hold, Place, Stored, Transfers, UploadState,
+    AppendLimit, BlobPlace, BodyError, Config, FinishOutcome, StoredBlob, Transfers, UploadLock,
+    UploadState,
 };
 use seawall_types::digest::{Algorithm, Digest};
 use seawall_types::{Context, Lane};
 use uuid::Uuid;
 
-use super::Record;
+use super::FaultRecord;
 
 /// What the database was told, durably.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ pub(super) enum Row {
     /// An upload is that far.
     Upload(UploadState),
     /// An upload, with or without a row, is a blob.
-    Blob(Stored, Uuid),
+    Blob(StoredBlob, Uuid),
     /// A blob is no more.
     Gone(Digest),
 }
@@ -28,7 +30,7 @@ pub(super) enum Row {
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Disk(Event),
+    Disk(FileEvent),
     Row(Row),
 }
 
@@ -46,13 +48,13 @@ impl Goal {
 }
 
 /// Whoever pushes, and what is noted of it.
-struct Scribe {
+struct Recorder {
     files: Arc<FaultyFiles>,
     steps: Mutex<Vec<Step>>,
     transfers: Transfers,
 }
 
-impl Scribe {
+impl Recorder {
     /// Notes a row after everything that has happened on the disk so far.
     fn commit(&self, row: Row) {
         let mut steps = self.steps.lock().unwrap();
@@ -60,26 +62,26 @@ impl Scribe {
         steps.push(Step::Row(row));
     }
 
-    async fn begin(&self, goal: &Goal) -> (Hold, UploadState) {
+    async fn begin(&self, goal: &Goal) -> (UploadLock, UploadState) {
         let state = self.transfers.begin(goal.id, None);
         self.commit(Row::Upload(state.clone()));
         (self.transfers.hold(goal.id).await.unwrap(), state)
     }
 
-    async fn append(&self, hold: &Hold, state: UploadState, bytes: &[u8]) -> UploadState {
+    async fn append(&self, hold: &UploadLock, state: UploadState, bytes: &[u8]) -> UploadState {
         let (frames, limit) = (body(bytes, 60_000), AppendLimit::default());
         let appended = self.transfers.append(hold, state, frames, limit).await;
         appended.unwrap().state
     }
 
-    async fn finish(&self, hold: &Hold, state: UploadState, goal: &Goal) -> Place {
+    async fn finish(&self, hold: &UploadLock, state: UploadState, goal: &Goal) -> BlobPlace {
         let from = usize::try_from(state.offset()).unwrap();
         let (rest, limit) = (body(&goal.bytes[from..], 60_000), AppendLimit::default());
         let finished = self
             .transfers
             .append_and_finish(hold, state, rest, limit, &goal.digest())
             .await;
-        let Ok(Finished::Stored(stored)) = finished else {
+        let Ok(FinishOutcome::Stored(stored)) = finished else {
             unreachable!("{finished:?}");
         };
         let place = stored.place.clone();
@@ -88,7 +90,7 @@ impl Scribe {
     }
 
     /// One request, without a row before its end.
-    async fn single(&self, goal: &Goal) -> Place {
+    async fn single(&self, goal: &Goal) -> BlobPlace {
         let state = self.transfers.begin(goal.id, Some(Algorithm::Sha256));
         let hold = self.transfers.hold(goal.id).await.unwrap();
         self.finish(&hold, state, goal).await
@@ -140,12 +142,12 @@ impl Scribe {
 }
 
 /// Runs it once.
-pub(super) async fn record() -> Record {
+pub(super) async fn record() -> FaultRecord {
     let data = tempfile::tempdir().unwrap();
     let files = Arc::new(FaultyFiles::keeping_data());
-    let subject = Subject::on_files(data.path(), &Config::default(), files.clone());
+    let subject = StoreUnderTest::on_files(data.path(), &Config::default(), files.clone());
     let transfers = subject.open().await.session(Context::new(Lane::Push));
-    let scribe = Scribe {
+    let scribe = Recorder {
         files,
         steps: Mutex::default(),
         transfers,
@@ -170,7 +172,7 @@ pub(super) async fn record() -> Record {
     scribe.single(small).await;
     let mut steps = scribe.steps.into_inner().unwrap();
     steps.extend(scribe.files.take_events().into_iter().map(Step::Disk));
-    Record {
+    FaultRecord {
         root: Path::to_owned(data.path()),
         steps,
         goals,

@@ -7,7 +7,7 @@ use seawall_types::permission::{NamespaceKind, PrincipalKind};
 use seawall_types::scope::Scopes;
 
 use super::*;
-use crate::auth::{CredentialKind, Identity, Who};
+use crate::auth::{ActorIdentity, CredentialKind, Identity};
 use crate::catalog::{NamespaceFacts, RepositoryRow};
 
 const IMAGE: RepositoryKind = RepositoryKind::new(1, "image");
@@ -28,7 +28,7 @@ fn user(id: i64) -> Actor {
         credential_kind: CredentialKind::Password,
     };
     Actor {
-        who: Who::Principal(Arc::new(identity)),
+        who: ActorIdentity::Principal(Arc::new(identity)),
         ceiling: Ceiling::Unlimited,
     }
 }
@@ -105,7 +105,7 @@ fn a_hidden_repository_answers_as_a_missing_one() {
 
 fn superuser(id: i64) -> Actor {
     let mut actor = user(id);
-    if let Who::Principal(identity) = &mut actor.who {
+    if let ActorIdentity::Principal(identity) = &mut actor.who {
         Arc::make_mut(identity).superuser = true;
     }
     actor
@@ -181,7 +181,7 @@ fn a_namespace_is_changed_by_its_owner_its_admins_and_superusers() {
         assert_eq!(anonymous, Some(Reason::Unauthenticated));
         assert_eq!(reason(&user(8), act, None), Some(Reason::Hidden));
         let creator = reason(&user(8), act, Some(NamespaceRole::Creator));
-        let needed = act.rule().needs == Needs::NamespaceRole(NamespaceRole::Admin);
+        let needed = act.rule().needs == Requirement::NamespaceRole(NamespaceRole::Admin);
         assert_eq!(creator, needed.then_some(Reason::Forbidden), "{act:?}");
     }
 }
@@ -231,10 +231,14 @@ fn an_act_on_another_kind_of_target_is_never_allowed() {
         let on_namespace = on_namespace(&operator, *act, namespace(None).as_ref()).is_ok();
         let on_user = judge_user(&operator, *act, "ann", Some(7.into())).is_ok();
         let on_installation = judge_installation(&operator, *act).is_ok();
-        assert_eq!(on_repository, target == Target::Repository, "{act:?}");
-        assert_eq!(on_namespace, target == Target::Namespace, "{act:?}");
-        assert_eq!(on_user, target == Target::User, "{act:?}");
-        assert_eq!(on_installation, target == Target::Installation, "{act:?}");
+        assert_eq!(on_repository, target == ActTarget::Repository, "{act:?}");
+        assert_eq!(on_namespace, target == ActTarget::Namespace, "{act:?}");
+        assert_eq!(on_user, target == ActTarget::User, "{act:?}");
+        assert_eq!(
+            on_installation,
+            target == ActTarget::Installation,
+            "{act:?}"
+        );
     }
 }
 

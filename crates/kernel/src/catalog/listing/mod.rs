@@ -1,13 +1,13 @@
-//! The catalog of repositories that a caller may read, in pages (distribution §11.7).
+//! The catalog of repositories that a caller may read, in pages (protocol §11.7).
 //!
-//! A page costs what the page holds, whoever asks and whatever is hidden from them. It is a merge of
-//! branches, each of which yields no more than the page, in the order of (namespace, name):
+//! A page costs what the page holds, whoever asks and whatever is hidden from them. It is a merge
+//! of branches, each of which yields no more than the page, in the order of (namespace, name):
 //!
 //! * what is **public**: namespaces that are marked as showing something public, by name, and the
 //!   public repositories of each. The mark, `namespace.shows_public`, is kept by [`mark`] and
 //!   [`unmark`]; where it says too much, a namespace is looked into in vain, and it never says too
-//!   little. So no number of namespaces without anything public is walked, and neither a joined path
-//!   nor a namespace's name stands in a second place.
+//!   little. So no number of namespaces without anything public is walked, and neither a joined
+//!   path nor a namespace's name stands in a second place.
 //! * what is the caller's **own**: the namespaces that they own or are an admin of. These are read
 //!   whole, their repositories are not.
 //! * what was **granted** to them, read whole: rows that were made for this caller one by one.
@@ -15,8 +15,8 @@
 //! An administrator walks all namespaces instead. Those without a repository are passed over a
 //! thousand at a time.
 //!
-//! No statement joins namespaces with repositories in order: namespaces are read in small batches, and
-//! of the repositories of a batch the first few of each, then the rest of those that have more.
+//! No statement joins namespaces with repositories in order: namespaces are read in small batches,
+//! and of the repositories of a batch the first few of each, then the rest of those that have more.
 
 pub mod store;
 
@@ -60,7 +60,7 @@ pub async fn page(
                 names.collect::<Result<Vec<_>>>()?
             }
             _ => {
-                Walk::new(op, kind, branch, limit)
+                NamespaceWalk::new(op, kind, branch, limit)
                     .from(namespace, path)
                     .await?
             }
@@ -115,7 +115,7 @@ impl Branch {
 }
 
 /// Namespaces in order, and the repositories of each.
-struct Walk<'a> {
+struct NamespaceWalk<'a> {
     op: &'a Op,
     kind: RepositoryKind,
     branch: Branch,
@@ -124,13 +124,13 @@ struct Walk<'a> {
 }
 
 /// A namespace, and the name after which its repositories are wanted.
-struct Place {
+struct WalkPosition {
     id: i64,
     name: String,
     after: String,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> NamespaceWalk<'a> {
     fn new(op: &'a Op, kind: RepositoryKind, branch: Branch, limit: usize) -> Self {
         let found = Vec::new();
         Self {
@@ -156,7 +156,7 @@ impl<'a> Walk<'a> {
                 if holds && passed.as_ref() != Some(&name) {
                     let after = if name == namespace { path } else { "" };
                     let (name, after) = (name.clone(), after.to_owned());
-                    places.push(Place { id, name, after });
+                    places.push(WalkPosition { id, name, after });
                 }
                 begin = name;
             }
@@ -192,7 +192,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds the repositories of these namespaces, in order, until the page is full.
-    async fn read(&mut self, mut places: &[Place]) -> Result<()> {
+    async fn read(&mut self, mut places: &[WalkPosition]) -> Result<()> {
         while !places.is_empty() {
             let left = self.limit.saturating_sub(self.found.len());
             if left == 0 {
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
                     && let Some(after) = paths.last().cloned()
                 {
                     let (id, name) = (place.id, place.name.clone());
-                    let alone = [Place { id, name, after }];
+                    let alone = [WalkPosition { id, name, after }];
                     let mut rest = self.repositories(&alone, left).await?;
                     paths.extend(rest.remove(&id).unwrap_or_default());
                 }
@@ -231,7 +231,7 @@ impl<'a> Walk<'a> {
     /// Up to `limit` names in each of these namespaces, in order.
     async fn repositories(
         &self,
-        places: &[Place],
+        places: &[WalkPosition],
         limit: usize,
     ) -> Result<HashMap<i64, Vec<String>>> {
         let ids = list(places.iter().map(|place| place.id));
@@ -253,8 +253,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Marks a namespace as showing something public, inside the transaction that makes it so, after the
-/// repository was changed: whoever unmarks then waits for this, or has not looked yet.
+/// Marks a namespace as showing something public, inside the transaction that makes it so, after
+/// the repository was changed: whoever unmarks then waits for this, or has not looked yet.
 pub(super) async fn mark(tx: &mut Tx, namespace: NamespaceId) -> Result<()> {
     tx.execute(&catalog::NAMESPACE_SHOWS_PUBLIC, args![namespace, 1i64])
         .await?;
@@ -263,7 +263,8 @@ pub(super) async fn mark(tx: &mut Tx, namespace: NamespaceId) -> Result<()> {
 
 /// Takes the mark from a namespace in which nothing is public any more.
 pub(super) async fn unmark(tx: &mut Tx, namespace: NamespaceId) -> Result<()> {
-    // The look comes after the lock: what a transaction has made public that is over by now is seen.
+    // The look comes after the lock: what a transaction has made public that is over by now is
+    // seen.
     tx.all(&catalog::NAMESPACE_LOCK, args![namespace]).await?;
     let left = tx
         .optional(&catalog::NAMESPACE_PUBLIC, args![namespace])

@@ -1,8 +1,9 @@
 //! Every SQL statement of the catalog's pages. No policy.
 //!
-//! Each reads a bounded number of rows through an index that has them in the order in which they are
-//! wanted: namespaces by name, and the repositories of one namespace by name. A join of both would
-//! leave it to the planner in which order it goes, and to a limit how much of it is thrown away.
+//! Each reads a bounded number of rows through an index that has them in the order in which they
+//! are wanted: namespaces by name, and the repositories of one namespace by name. A join of both
+//! would leave it to the planner in which order it goes, and to a limit how much of it is thrown
+//! away.
 
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UnionType};
 use seawall_meta::{SqlBuilder, arg, arg_limit, item};
@@ -21,8 +22,8 @@ seawall_meta::statements! {
         within(&mut page).to_owned()
     };
 
-    /// Namespaces that may show something public, by name, each with a public repository if there is
-    /// one of the kind. Arguments: name to begin with, limit, kind.
+    /// Namespaces that may show something public, by name, each with a public repository if there
+    /// is one of the kind. Arguments: name to begin with, limit, kind.
     PUBLIC_NAMESPACES: |d| {
         let mut page = head(true);
         page.from_as("namespace", "n")
@@ -31,8 +32,8 @@ seawall_meta::statements! {
         within(&mut page).to_owned()
     };
 
-    /// The namespaces that a principal owns or is an admin of, by name, each with a repository of its
-    /// own if it holds one. Arguments: name to begin with, limit, principal.
+    /// The namespaces that a principal owns or is an admin of, by name, each with a repository of
+    /// its own if it holds one. Arguments: name to begin with, limit, principal.
     OWN_NAMESPACES: |_d| {
         let owned = Query::select()
             .column("id")
@@ -62,8 +63,8 @@ seawall_meta::statements! {
     /// The same of public ones.
     PUBLIC_REPOSITORIES[n]: |d, _n| repositories(d, true);
 
-    /// The repositories of a kind on which a principal holds a grant, in order: all of its grants are
-    /// read. Arguments: principal, namespace, name to begin after, limit, kind.
+    /// The repositories of a kind on which a principal holds a grant, in order: all of its grants
+    /// are read. Arguments: principal, namespace, name to begin after, limit, kind.
     GRANTED: |_d| {
         let granted = Query::select()
             .column("repository_id")
@@ -99,8 +100,8 @@ fn head(public: bool) -> SelectStatement {
         .from_as("repository", "r")
         .and_where(Expr::col(("r", "namespace_id")).equals(("n", "id")))
         .and_where(Expr::col(("r", "name")).is_not_null())
-        // In the order of the index; else PostgreSQL reads the whole table for a namespace without any,
-        // if it has reason to believe that most have many.
+        // In the order of the index; else PostgreSQL reads the whole table for a namespace without
+        // any, if it has reason to believe that most have many.
         .order_by(("r", "name"), Order::Asc)
         .limit(1);
     if public {

@@ -1,10 +1,10 @@
-//! Who may read what, as conditions of SQL statements: the same rules as in `access`, for statements
-//! that look at many repositories at once.
+//! Who may read what, as conditions of SQL statements: the same rules as in `access`, for
+//! statements that look at many repositories at once.
 //!
 //! A statement of any crate that is about what its caller may see takes its conditions from
-//! [`store`] and its arguments from [`Reader`], and writes down no rule of its own. A property test
-//! holds both forms together. Grants have one kind of subject, a principal; where a caller acts for
-//! several (teams), [`store::is_of_caller`] and [`Reader`] are what changes.
+//! [`store`] and its arguments from [`CatalogReader`], and writes down no rule of its own. A
+//! property test holds both forms together. Grants have one kind of subject, a principal; where a
+//! caller acts for several (teams), [`store::is_of_caller`] and [`CatalogReader`] are what changes.
 
 pub mod store;
 
@@ -23,13 +23,13 @@ impl Op {
 
 /// The caller as [`store::readable`] takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reader {
+pub struct CatalogReader {
     principal: i64,
     everything: bool,
     public: bool,
 }
 
-impl Reader {
+impl CatalogReader {
     /// The subject of an operation, whatever its ceiling.
     pub fn of(op: &Op) -> Self {
         let actor = op.actor();

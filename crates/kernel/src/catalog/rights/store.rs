@@ -34,8 +34,8 @@ pub fn with_namespace_grant(query: &mut SelectStatement, principal: u8) -> &mut 
 
 /// Whether a row of `r` may be read, in a query that has all four tables ([`with_grants`]).
 ///
-/// Three arguments from `at` on, which [`Reader::args`](super::Reader::args) gives: the principal,
-/// whether they read everything, whether they read what is public.
+/// Three arguments from `at` on, which [`CatalogReader::args`](super::Reader::args) gives: the
+/// principal, whether they read everything, whether they read what is public.
 pub fn readable(at: u8) -> Cond {
     Cond::any()
         .add(arg(at + 1).eq(1i64))
@@ -65,9 +65,9 @@ pub fn is_of_caller(grant: &'static str, principal: u8) -> Expr {
     Expr::col((grant, "principal_id")).eq(arg(principal))
 }
 
-/// Whether a repository still takes what a [`Verdict`](super::super::Verdict) lets its caller write:
-/// whether the repository, its namespace and the principal are as the judgement found them. The
-/// statement's `table` is the repository and its first six arguments are the verdict's.
+/// Whether a repository still takes what a [`Judgement`](super::super::Verdict) lets its caller
+/// write: whether the repository, its namespace and the principal are as the judgement found them.
+/// The statement's `table` is the repository and its first six arguments are the verdict's.
 pub fn stands(table: &'static str) -> Cond {
     let namespace = Query::select()
         .column("generation")

@@ -1,4 +1,4 @@
-//! Blobs over HTTP (distribution §5, §8, §15.5): who sees what, in which parts, and for how long.
+//! Blobs over HTTP (protocol §5, §8, §15.5): who sees what, in which parts, and for how long.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use http::StatusCode as S;
 use seawall_blob::fixture::noise;
 use seawall_types::{Algorithm, Digest, RepositoryName};
 
-use super::Rig;
+use super::Harness;
 use crate::acts::Pull;
 use crate::blob;
 
 #[tokio::test]
 async fn a_blob_is_seen_through_its_repository_only() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let digest = rig.push("ann", "ann/app", b"secret").await;
     rig.push("ann", "ann/other", b"other").await;
     rig.push("bob", "bob/app", b"bob's").await;
@@ -43,7 +43,7 @@ async fn a_blob_is_seen_through_its_repository_only() {
 
 #[tokio::test]
 async fn the_head_says_what_the_body_is() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(700_000, 1);
     let path = format!(
         "/v2/ann/app/blobs/{}",
@@ -75,7 +75,7 @@ async fn the_head_says_what_the_body_is() {
 
 #[tokio::test]
 async fn a_blob_is_pulled_in_parts() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(2048, 2);
     let path = format!(
         "/v2/ann/app/blobs/{}",
@@ -134,12 +134,12 @@ async fn a_blob_is_pulled_in_parts() {
 
 #[tokio::test]
 async fn a_cold_pull_reads_twice_and_writes_nothing() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let digest = rig.push("ann", "ann/app", b"layer").await;
     let op = rig.op("ann");
     let name = RepositoryName::parse("ann/app").unwrap();
     let repo = op.repo::<Pull>(&name).await.unwrap();
-    let links = blob::Links::new(op.kernel()).unwrap();
+    let links = blob::LinkCache::new(op.kernel()).unwrap();
     blob::find(&op, &links, &repo, &digest).await.unwrap();
     let spent = op.cost().snapshot();
     assert_eq!((spent.reads, spent.writes), (2, 0));
@@ -147,7 +147,7 @@ async fn a_cold_pull_reads_twice_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_pushers_head_is_a_promise_that_is_renewed_in_time() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let digest = rig.push("ann", "ann/app", b"layer").await;
     let name = RepositoryName::parse("ann/app").unwrap();
     let writes = async || {
@@ -170,7 +170,7 @@ async fn a_pushers_head_is_a_promise_that_is_renewed_in_time() {
 
 #[tokio::test]
 async fn a_mount_needs_the_subjects_permission_on_the_source() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let digest = rig.push("ann", "ann/base", b"layer").await;
     let post = |user: &'static str, to: &str, query: String| {
         rig.ask(user, "POST", &format!("/v2/{to}/blobs/uploads/?{query}"))
@@ -215,7 +215,7 @@ async fn a_mount_needs_the_subjects_permission_on_the_source() {
 
 #[tokio::test]
 async fn a_mount_outlives_its_source_and_a_deleted_blob_comes_back() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let digest = rig.push("ann", "ann/base", b"layer").await;
     let mount = format!("/v2/ann/app/blobs/uploads/?mount={digest}&from=ann/base");
     rig.ask("ann", "POST", &mount).expect(S::CREATED).await;

@@ -4,14 +4,14 @@ use http::StatusCode as S;
 use seawall_types::{Algorithm, Digest};
 use serde_json::{Value, json};
 
-use super::Rig;
+use super::Harness;
 
 const OCTETS: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// Pushes a blob by POST and PUT.
-async fn blob(rig: &Rig, media_type: &str, bytes: &[u8]) -> Value {
+async fn blob(rig: &Harness, media_type: &str, bytes: &[u8]) -> Value {
     let digest = Digest::of(Algorithm::Sha256, bytes);
     let at = rig.open("ann", "ann/app").await;
     let put = rig.ask("ann", "PUT", &format!("{at}?digest={digest}"));
@@ -20,7 +20,7 @@ async fn blob(rig: &Rig, media_type: &str, bytes: &[u8]) -> Value {
 }
 
 /// Pushes an image of a config and ten layers, called `name`.
-async fn image(rig: &Rig, name: &str, tag: &str) {
+async fn image(rig: &Harness, name: &str, tag: &str) {
     let config = blob(rig, CONFIG, format!("config of {name}").as_bytes()).await;
     let mut layers = Vec::new();
     for layer in 0..10 {
@@ -39,7 +39,7 @@ async fn image(rig: &Rig, name: &str, tag: &str) {
 }
 
 /// What an image costs beside the one read of each request that asks what its caller may do.
-async fn cost(rig: &Rig, name: &str, tag: &str) -> u64 {
+async fn cost(rig: &Harness, name: &str, tag: &str) -> u64 {
     rig.spent();
     image(rig, name, tag).await;
     let (requests, statements) = rig.spent();
@@ -49,7 +49,7 @@ async fn cost(rig: &Rig, name: &str, tag: &str) -> u64 {
 
 #[tokio::test]
 async fn an_image_costs_few_statements() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let fresh = cost(&rig, "first", "v1").await;
     let second = cost(&rig, "second", "v2").await;
     let moved = cost(&rig, "third", "v2").await;
@@ -63,7 +63,7 @@ async fn an_image_costs_few_statements() {
 
 #[tokio::test]
 async fn an_opening_costs_nothing() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     rig.push("ann", "ann/app", b"first").await;
     rig.spent();
     rig.open("ann", "ann/app").await;

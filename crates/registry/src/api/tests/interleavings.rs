@@ -1,5 +1,5 @@
 //! Requests on one upload that know less than has happened: nothing that was acknowledged is lost,
-//! and no bytes are taken for others (distribution §7.12 to §7.16).
+//! and no bytes are taken for others (protocol §7.12 to §7.16).
 
 use bytes::Bytes;
 use futures::Stream;
@@ -13,22 +13,22 @@ use seawall_meta::args;
 use seawall_types::{Algorithm, Digest, Reason, RepositoryName};
 use uuid::Uuid;
 
-use super::Rig;
+use super::Harness;
 use crate::acts::Push;
-use crate::upload::{self, Chunk, Ticket, UploadRequest, store};
+use crate::upload::{self, Chunk, UploadRequest, UploadToken, store};
 
 /// An upload, and what its requests believe of its repository.
 struct Upload {
     op: Op,
     uuid: Uuid,
-    ticket: Option<Ticket>,
+    ticket: Option<UploadToken>,
     /// As it was when there was no repository.
     early: Repo<Push>,
     late: Repo<Push>,
 }
 
 impl Upload {
-    async fn begin(rig: &Rig) -> (Self, String) {
+    async fn begin(rig: &Harness) -> (Self, String) {
         let op = rig.op("ann");
         let at = rig.open("ann", "ann/app").await;
         let last = at.rsplit('/').next().unwrap();
@@ -36,7 +36,7 @@ impl Upload {
         let uuid = Uuid::try_parse(uuid).unwrap();
         let name = RepositoryName::parse("ann/app").unwrap();
         let (early, late) = (op.repo(&name).await.unwrap(), op.repo(&name).await.unwrap());
-        let ticket = Ticket::read(&op, (&early, uuid), state);
+        let ticket = UploadToken::read(&op, (&early, uuid), state);
         assert!(ticket.is_some());
         let upload = Self {
             op,
@@ -56,7 +56,7 @@ impl Upload {
         }
     }
 
-    async fn append(&self, rig: &Rig, repo: &Repo<Push>, bytes: &[u8]) -> Result<u64, Reason> {
+    async fn append(&self, rig: &Harness, repo: &Repo<Push>, bytes: &[u8]) -> Result<u64, Reason> {
         let request = self.request(repo);
         let chunk = Chunk::default();
         let appended = upload::append(&rig.content, &self.op, request, chunk, body(bytes)).await;
@@ -65,7 +65,12 @@ impl Upload {
             .map_err(|refusal| refusal.error.reason)
     }
 
-    async fn finish(&self, rig: &Rig, repo: &Repo<Push>, digest: &Digest) -> Result<(), Reason> {
+    async fn finish(
+        &self,
+        rig: &Harness,
+        repo: &Repo<Push>,
+        digest: &Digest,
+    ) -> Result<(), Reason> {
         let request = self.request(repo);
         let last = (Chunk::default(), digest);
         let finished = upload::finish(&rig.content, &self.op, request, last, body(b"")).await;
@@ -92,7 +97,7 @@ fn sha256(bytes: &[u8]) -> Digest {
 
 #[tokio::test]
 async fn an_end_that_knows_of_no_repository_ends_what_a_chunk_has_begun() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let (upload, _) = Upload::begin(&rig).await;
     assert_eq!(upload.append(&rig, &upload.early, b"bytes").await, Ok(5));
     let digest = sha256(b"bytes");
@@ -104,7 +109,7 @@ async fn an_end_that_knows_of_no_repository_ends_what_a_chunk_has_begun() {
 
 #[tokio::test]
 async fn a_chunk_that_knows_of_no_repository_goes_behind_the_one_before() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let (upload, at) = Upload::begin(&rig).await;
     assert_eq!(upload.append(&rig, &upload.early, b"bytes").await, Ok(5));
     // As many bytes, and others: were they taken for the first ones, they would have their digest.
@@ -118,7 +123,7 @@ async fn a_chunk_that_knows_of_no_repository_goes_behind_the_one_before() {
 
 #[tokio::test]
 async fn bytes_whose_first_booking_failed_are_gone() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     rig.push("ann", "ann/app", b"to make it").await;
     let (upload, at) = Upload::begin(&rig).await;
     let name = RepositoryName::parse("ann/app").unwrap();
@@ -132,7 +137,7 @@ async fn bytes_whose_first_booking_failed_are_gone() {
 
 #[tokio::test]
 async fn a_row_moves_on_before_bytes_that_it_does_not_count_are_written_over() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let (upload, at) = Upload::begin(&rig).await;
     assert_eq!(upload.append(&rig, &upload.early, b"bytes").await, Ok(5));
     assert_eq!(upload.append(&rig, &upload.early, b" more").await, Ok(10));
@@ -150,7 +155,7 @@ async fn a_row_moves_on_before_bytes_that_it_does_not_count_are_written_over() {
 
 #[tokio::test]
 async fn a_file_that_a_crash_left_without_a_row_is_begun_anew() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     for whole in [false, true] {
         let (upload, at) = Upload::begin(&rig).await;
         let transfers = upload.op.transfers();
@@ -173,7 +178,7 @@ async fn a_file_that_a_crash_left_without_a_row_is_begun_anew() {
 
 #[tokio::test]
 async fn where_the_bytes_are_not_a_row_is_not_ended_for_those_who_have_them() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     for method in ["PATCH", "PUT"] {
         let (upload, at) = Upload::begin(&rig).await;
         assert_eq!(upload.append(&rig, &upload.early, b"bytes").await, Ok(5));
@@ -192,7 +197,7 @@ async fn where_the_bytes_are_not_a_row_is_not_ended_for_those_who_have_them() {
 async fn a_first_chunk_that_comes_too_late_for_the_limit_is_refused() {
     let mut config = crate::Config::default();
     config.uploads.max_per_user = 1;
-    let rig = Rig::with(config).await;
+    let rig = Harness::with(config).await;
     let at = [
         rig.open("ann", "ann/app").await,
         rig.open("ann", "ann/app").await,

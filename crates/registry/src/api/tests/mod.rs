@@ -20,43 +20,43 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
 use seawall_blob::Blobs;
-use seawall_blob::fixture::{Dice, MovedClock};
+use seawall_blob::fixture::{SeededRandom, ShiftedClock};
 use seawall_kernel::auth::{
-    Actor, Ceiling, CredentialKind, Identity, IdentitySource, Verifier, Who,
+    Actor, ActorIdentity, Ceiling, CredentialKind, Identity, IdentitySource, Verifier,
 };
 use seawall_kernel::catalog::principals;
-use seawall_kernel::http::{Dispatcher, Table};
+use seawall_kernel::http::{Dispatcher, RouteTable};
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
-use seawall_kernel::{Kernel, Op, Origin, Parts, Settings};
-use seawall_meta::fixture::{Backend, TestDatabase};
+use seawall_kernel::{Kernel, KernelParts, Op, Origin, Settings};
+use seawall_meta::fixture::{DatabaseBackend, TestDatabase};
 use seawall_meta::{Meta, Tx};
 use seawall_types::permission::PrincipalKind;
 use seawall_types::scope::Scopes;
 use seawall_types::time::Millis;
-use seawall_types::{Algorithm, Clock, Digest, Lane, NamespaceName, PrincipalId, Result, Spawn};
+use seawall_types::{Algorithm, Clock, Digest, Lane, NamespaceName, PrincipalId, Result, Spawner};
 
 use crate::{Config, Content};
 
 /// A registry of which a test knows everything.
-pub(super) struct Rig {
+pub(super) struct Harness {
     pub(super) content: Arc<Content>,
-    clock: Arc<MovedClock>,
+    clock: Arc<ShiftedClock>,
     dispatcher: Arc<Dispatcher>,
-    known: Arc<Known>,
+    known: Arc<KnownRights>,
     directory: tempfile::TempDir,
     _database: TestDatabase,
 }
 
 /// Who there is.
 #[derive(Default)]
-struct Known {
+struct KnownRights {
     users: Mutex<BTreeMap<String, PrincipalId>>,
     /// Every request that came, for what it has cost.
     asked: Mutex<Vec<Op>>,
 }
 
-impl Known {
+impl KnownRights {
     fn actor(&self, name: &str) -> Actor {
         let Some(id) = self.users.lock().unwrap().get(name).copied() else {
             return Actor::anonymous();
@@ -71,13 +71,13 @@ impl Known {
             credential_kind: CredentialKind::Password,
         };
         Actor {
-            who: Who::Principal(Arc::new(identity)),
+            who: ActorIdentity::Principal(Arc::new(identity)),
             ceiling: Ceiling::Unlimited,
         }
     }
 }
 
-impl IdentitySource for Known {
+impl IdentitySource for KnownRights {
     fn renew<'a>(
         &'a self,
         _: &'a mut Tx,
@@ -88,7 +88,7 @@ impl IdentitySource for Known {
     }
 }
 
-impl Verifier for Known {
+impl Verifier for KnownRights {
     fn verify<'a>(
         &'a self,
         op: &'a Op,
@@ -104,7 +104,7 @@ impl Verifier for Known {
     }
 }
 
-impl Rig {
+impl Harness {
     /// A registry with the users `ann` and `bob`, each with a namespace.
     pub(super) async fn new() -> Self {
         Self::with(Config::default()).await
@@ -113,20 +113,20 @@ impl Rig {
     /// The same with other settings.
     pub(super) async fn with(config: Config) -> Self {
         let sets = [seawall_kernel::MIGRATIONS, crate::MIGRATIONS];
-        let database = TestDatabase::migrated(Backend::chosen().unwrap(), &sets)
+        let database = TestDatabase::migrated(DatabaseBackend::chosen().unwrap(), &sets)
             .await
             .unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let (tracker, clock) = (Tracker::new(), Arc::new(MovedClock::default()));
-        let tasks = || Arc::clone(&tracker) as Arc<dyn Spawn>;
+        let (tracker, clock) = (Tracker::new(), Arc::new(ShiftedClock::default()));
+        let tasks = || Arc::clone(&tracker) as Arc<dyn Spawner>;
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
         let meta = Meta::open(&database.config(), directory.path(), tasks(), time())
             .await
             .unwrap();
-        let random = Arc::new(Dice::default());
+        let random = Arc::new(SeededRandom::default());
         let storage = seawall_blob::Config::default();
         let blobs = Blobs::open(&storage, directory.path(), tasks(), time(), random.clone());
-        let parts = Parts {
+        let parts = KernelParts {
             meta,
             blobs: blobs.await.unwrap(),
             clock: time(),
@@ -139,9 +139,9 @@ impl Rig {
         };
         let kernel = Kernel::open(parts).await.unwrap();
         let content = Content::new(Arc::clone(&kernel), config).unwrap();
-        let known = Arc::new(Known::default());
+        let known = Arc::new(KnownRights::default());
         let feature = crate::feature(&content);
-        let table = Table::new(feature.routes, feature.mounts).unwrap();
+        let table = RouteTable::new(feature.routes, feature.mounts).unwrap();
         let dispatcher = Dispatcher::new(kernel, table, Arc::clone(&known) as _, None);
         let rig = Self {
             content,
@@ -189,12 +189,12 @@ impl Rig {
     }
 
     /// A request of a user; the empty name is nobody.
-    pub(super) fn ask(&self, user: &str, method: &str, path: &str) -> Ask<'_> {
+    pub(super) fn ask(&self, user: &str, method: &str, path: &str) -> TestRequest<'_> {
         let builder = Request::builder()
             .method(method)
             .uri(path)
             .header("x-user", user);
-        Ask {
+        TestRequest {
             rig: self,
             builder,
             body: Body::empty(),
@@ -244,13 +244,13 @@ impl Rig {
 }
 
 /// A request in the making.
-pub(super) struct Ask<'r> {
-    rig: &'r Rig,
+pub(super) struct TestRequest<'r> {
+    rig: &'r Harness,
     builder: http::request::Builder,
     body: Body,
 }
 
-impl Ask<'_> {
+impl TestRequest<'_> {
     pub(super) fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
         self
@@ -321,7 +321,7 @@ impl Told {
 
 #[tokio::test]
 async fn every_statement_is_one_that_the_database_takes() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let refused = rig
         .content
         .kernel()

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use http::StatusCode as S;
-use seawall_kernel::events::{Pulled, Watch};
+use seawall_kernel::events::{PullNotice, PullWatcher};
 use seawall_types::{Algorithm, Digest, PrincipalId};
 
-use super::Rig;
+use super::Harness;
 
 const EMPTY: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -17,8 +17,8 @@ type Heard = (Digest, Option<String>, u64, Option<i64>, String);
 #[derive(Default)]
 struct Watcher(Mutex<Vec<Heard>>);
 
-impl Watch for Watcher {
-    fn pulled(&self, pulled: &Pulled<'_>) {
+impl PullWatcher for Watcher {
+    fn pulled(&self, pulled: &PullNotice<'_>) {
         self.0.lock().unwrap().push((
             *pulled.digest,
             pulled.tag.map(|tag| tag.as_str().to_owned()),
@@ -31,7 +31,7 @@ impl Watch for Watcher {
 
 #[tokio::test]
 async fn a_watcher_hears_what_was_pulled_by_which_name_and_by_whom() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let watcher = Arc::new(Watcher::default());
     let kernel = rig.content.kernel();
     kernel.watchers().fix(vec![Arc::clone(&watcher) as _]);

@@ -1,4 +1,4 @@
-//! Uploads without a row: what their Locations carry, and what becomes of it (distribution §6.3,
+//! Uploads without a row: what their Locations carry, and what becomes of it (protocol §6.3,
 //! §7.11, §14.6).
 
 use http::StatusCode as S;
@@ -10,11 +10,11 @@ use seawall_types::permission::Role;
 use seawall_types::{Algorithm, Digest, RepositoryName};
 use std::time::Duration;
 
-use super::Rig;
+use super::Harness;
 use crate::upload::store;
 
 /// How many uploads have a row.
-async fn rows(rig: &Rig) -> usize {
+async fn rows(rig: &Harness) -> usize {
     let sql = rig.op("ann").sql();
     let all = sql.all(&store::EXPIRED, args![-1000i64, 0i64, 100i64]);
     all.await.unwrap().len()
@@ -27,7 +27,7 @@ fn end(location: &str, bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn an_upload_has_a_row_from_its_first_byte_on() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let at = rig.open("ann", "ann/new").await;
     let status = rig.ask("ann", "GET", &at).expect(S::NO_CONTENT).await;
     assert_eq!(status.text("range"), "0-0");
@@ -57,7 +57,7 @@ async fn an_upload_has_a_row_from_its_first_byte_on() {
 
 #[tokio::test]
 async fn what_is_cancelled_stays_so() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     for patched in [false, true] {
         let at = rig.open("ann", "ann/app").await;
         if patched {
@@ -78,7 +78,7 @@ async fn what_is_cancelled_stays_so() {
 
 #[tokio::test]
 async fn a_ticket_is_good_for_one_upload_repository_and_principal() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     rig.push("ann", "ann/app", b"to make it").await;
     let op = rig.op("ann");
     let name = RepositoryName::parse("ann/app").unwrap();
@@ -117,7 +117,7 @@ async fn a_ticket_is_good_for_one_upload_repository_and_principal() {
 
 #[tokio::test]
 async fn a_digest_may_be_appended_as_to_a_query() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let digest = Digest::of(Algorithm::Sha256, b"x");
     let escaped = digest.to_string().replace(':', "%3A");
     let at = rig.open("ann", "ann/app").await;
@@ -148,7 +148,7 @@ async fn a_digest_may_be_appended_as_to_a_query() {
 
 #[tokio::test]
 async fn of_two_whole_bodies_at_once_one_commits() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     for round in 0..10 {
         let bytes = noise(300_000, round);
         let at = rig.open("ann", "ann/app").await;
@@ -167,7 +167,7 @@ async fn of_two_whole_bodies_at_once_one_commits() {
 
 #[tokio::test]
 async fn a_cancellation_beside_a_push_wins_or_comes_too_late() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     for (round, method) in (0..20).zip(["PATCH", "PUT"].into_iter().cycle()) {
         let bytes = noise(200_000, round);
         let at = rig.open("ann", "ann/app").await;

@@ -1,4 +1,4 @@
-//! The state machine of uploads over HTTP (distribution §6, §7), and what is left behind.
+//! The state machine of uploads over HTTP (protocol §6, §7), and what is left behind.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use seawall_types::permission::Role;
 use seawall_types::{Algorithm, Digest, RepositoryName};
 use std::time::Duration;
 
-use super::Rig;
+use super::Harness;
 use crate::Config;
 use crate::upload::{store, sweep};
 
@@ -38,7 +38,7 @@ fn pieces(bytes: &[u8], breaks: bool) -> Body {
 
 #[tokio::test]
 async fn a_blob_is_pushed_by_post_and_put() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(5000, 1);
     let digest = sha256(&bytes);
     let opened = rig
@@ -86,7 +86,7 @@ async fn a_blob_is_pushed_by_post_and_put() {
 
 #[tokio::test]
 async fn chunks_go_where_the_upload_is_and_nowhere_else() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(3000, 2);
     let at = rig.open("ann", "ann/app").await;
     let chunk = |from: usize, to: usize| {
@@ -137,7 +137,7 @@ async fn chunks_go_where_the_upload_is_and_nowhere_else() {
 
 #[tokio::test]
 async fn a_digest_that_is_missing_is_forgiven_and_a_wrong_one_is_not() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(100, 3);
     let at = rig.open("ann", "ann/app").await;
     let told = rig
@@ -163,7 +163,7 @@ async fn a_digest_that_is_missing_is_forgiven_and_a_wrong_one_is_not() {
 
 #[tokio::test]
 async fn a_whole_blob_comes_in_one_request() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     for (bytes, algorithm) in [
         (noise(2_000_000, 4), Algorithm::Sha256),
         (Vec::new(), Algorithm::Sha256),
@@ -196,7 +196,7 @@ async fn a_whole_blob_comes_in_one_request() {
 
 #[tokio::test]
 async fn sha512_may_be_asked_for_at_the_end_or_at_the_beginning() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(9000, 6);
     let digest = Digest::of(Algorithm::Sha512, &bytes);
     for query in ["", "?digest-algorithm=sha512", "?digest-algorithm=sha256"] {
@@ -221,7 +221,7 @@ async fn sha512_may_be_asked_for_at_the_end_or_at_the_beginning() {
 
 #[tokio::test]
 async fn bad_input_leaves_nothing_behind() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let good = sha256(b"");
     for query in [
         "digest=sha256:short".to_owned(),
@@ -250,7 +250,7 @@ async fn bad_input_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn an_upload_is_its_openers_alone() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     rig.push("ann", "ann/app", b"to make it").await;
     let at = rig.open("ann", "ann/app").await;
     let elsewhere = at.replace("ann/app", "ann/other");
@@ -280,7 +280,7 @@ async fn an_upload_is_its_openers_alone() {
 
 #[tokio::test]
 async fn what_came_of_a_broken_body_counts() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(5000, 7);
     let at = rig.open("ann", "ann/app").await;
     rig.ask("ann", "PATCH", &at)
@@ -301,7 +301,7 @@ async fn what_came_of_a_broken_body_counts() {
 
 #[tokio::test]
 async fn a_body_that_is_not_as_long_as_it_says_does_not_count() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let at = rig.open("ann", "ann/app").await;
     for (declared, method) in [("5", "PATCH"), ("3", "PATCH"), ("5", "PUT")] {
         let path = format!("{at}?digest={}", sha256(b"four"));
@@ -320,7 +320,7 @@ async fn a_body_that_is_not_as_long_as_it_says_does_not_count() {
 
 #[tokio::test]
 async fn a_blob_has_a_largest_size() {
-    let rig = Rig::with(with_uploads(|uploads| uploads.max_blob_bytes = Some(10))).await;
+    let rig = Harness::with(with_uploads(|uploads| uploads.max_blob_bytes = Some(10))).await;
     let (fits, over) = (noise(10, 8), noise(11, 9));
     rig.push("ann", "ann/app", &fits).await;
     let path = format!("/v2/ann/app/blobs/uploads/?digest={}", sha256(&over));
@@ -348,7 +348,7 @@ async fn a_blob_has_a_largest_size() {
 
 #[tokio::test]
 async fn of_two_chunks_at_once_one_wins() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     for round in 0..10 {
         let at = rig.open("ann", "ann/app").await;
         let (one, two) = (vec![b'1'; 300_000], vec![b'2'; 300_000]);
@@ -376,7 +376,7 @@ async fn of_two_chunks_at_once_one_wins() {
 
 #[tokio::test]
 async fn of_two_ends_at_once_one_finds_the_upload_gone() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(400_000, 10);
     let at = rig.open("ann", "ann/app").await;
     rig.ask("ann", "PATCH", &at)
@@ -393,7 +393,7 @@ async fn of_two_ends_at_once_one_finds_the_upload_gone() {
 
 #[tokio::test]
 async fn one_blob_pushed_by_many_at_once_is_stored_once() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let bytes = noise(10_000, 11);
     let repositories: Vec<_> = (0..8)
         .map(|number| format!("ann/app{}", number % 3))
@@ -407,7 +407,7 @@ async fn one_blob_pushed_by_many_at_once_is_stored_once() {
 
 #[tokio::test]
 async fn a_user_has_so_many_uploads_under_way_and_no_more() {
-    let rig = Rig::with(with_uploads(|uploads| uploads.max_per_user = 2)).await;
+    let rig = Harness::with(with_uploads(|uploads| uploads.max_per_user = 2)).await;
     let mut opened = Vec::new();
     for _ in 0..4 {
         opened.push(rig.open("ann", "ann/app").await);
@@ -426,7 +426,7 @@ async fn a_user_has_so_many_uploads_under_way_and_no_more() {
 
 #[tokio::test]
 async fn uploads_that_nobody_goes_on_with_are_removed() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let (old, young) = (
         rig.open("ann", "ann/app").await,
         rig.open("ann", "ann/app").await,
@@ -454,7 +454,7 @@ async fn uploads_that_nobody_goes_on_with_are_removed() {
 
 #[tokio::test]
 async fn files_without_a_row_are_removed_when_they_are_old() {
-    let rig = Rig::new().await;
+    let rig = Harness::new().await;
     let op = rig.op("ann");
     let at = rig.open("ann", "ann/app").await;
     rig.ask("ann", "PATCH", &at)
@@ -481,7 +481,7 @@ async fn files_without_a_row_are_removed_when_they_are_old() {
     assert_eq!(files().await, 0);
 }
 
-fn with_uploads(change: impl FnOnce(&mut crate::Uploads)) -> Config {
+fn with_uploads(change: impl FnOnce(&mut crate::UploadsConfig)) -> Config {
     let mut config = Config::default();
     change(&mut config.uploads);
     config

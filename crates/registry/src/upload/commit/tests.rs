@@ -1,17 +1,18 @@
-//! What a transaction does that is run again because nobody knows how it ended, and whose copy stays.
+//! What a transaction does that is run again because nobody knows how it ended, and whose copy
+//! stays.
 
 use futures::stream;
 use seawall_blob::AppendLimit;
 
 use super::*;
-use crate::tests::House;
+use crate::tests::Fixture;
 
 fn fresh(op: &Op) -> Uuid {
     seawall_types::time::uuid(op.kernel().random())
 }
 
 /// Bytes in the store that no row names.
-async fn stored(op: &Op, bytes: &'static [u8]) -> Stored {
+async fn stored(op: &Op, bytes: &'static [u8]) -> StoredBlob {
     let (transfers, uuid) = (op.transfers(), fresh(op));
     let hold = transfers.hold(uuid).await.unwrap();
     let body = stream::iter([Ok(Bytes::from_static(bytes))]);
@@ -19,8 +20,8 @@ async fn stored(op: &Op, bytes: &'static [u8]) -> Stored {
     let digest = Digest::of(seawall_types::Algorithm::Sha256, bytes);
     let finished = transfers.append_and_finish(&hold, state, body, limit, &digest);
     match finished.await.unwrap() {
-        Finished::Stored(stored) => stored,
-        Finished::Unfinished(appended) => unreachable!("{appended:?}"),
+        FinishOutcome::Stored(stored) => stored,
+        FinishOutcome::Unfinished(appended) => unreachable!("{appended:?}"),
     }
 }
 
@@ -46,11 +47,11 @@ async fn row(op: &Op, repo: &Repo<Push>) -> (Uuid, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_of_unknown_end_is_run_again_without_harm() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     house.blob("to make the repository").await;
     let op = house.op();
     let repo = op.repo::<Push>(&house.name).await.unwrap();
-    let reason = async |stored: Stored, ended, doubtful| {
+    let reason = async |stored: StoredBlob, ended, doubtful| {
         let recorded = record(&op, &repo, (&stored, doubtful), ended).await;
         recorded
             .map(|(_, place)| place)
@@ -78,7 +79,7 @@ async fn a_commit_of_unknown_end_is_run_again_without_harm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_the_right_size_and_the_wrong_bytes_is_replaced() {
-    let house = House::open().await;
+    let house = Fixture::open().await;
     let op = house.op();
     let (ours, other) = (stored(&op, b"bytes").await, stored(&op, b"other").await);
     assert!(is_whole(&op, &ours, &ours.place).await);

@@ -1,15 +1,16 @@
 //! No statement's cost grows with what nobody asked for.
 //!
 //! Every statement of every crate runs at two sizes of every table, on each database, and what it
-//! takes (see `Gauge`) must not follow. A new statement is among them by itself: its arguments are
-//! found from the columns that they meet. What cannot be found is told in `ARGUMENTS`.
+//! takes (see `EffortGauge`) must not follow. A new statement is among them by itself: its
+//! arguments are found from the columns that they meet. What cannot be found is told in
+//! `ARGUMENTS`.
 
 mod store;
 
 use std::collections::BTreeMap;
 
 use seawall::compose;
-use seawall_meta::fixture::{Backend, Gauge, Slot, TestDatabase, slots};
+use seawall_meta::fixture::{ArgumentSlot, DatabaseBackend, EffortGauge, TestDatabase, slots};
 use seawall_meta::{Arg, Args, Statement};
 
 /// So many rows has every table that can grow, and then so many.
@@ -79,23 +80,26 @@ fn name(statement: &Statement) -> String {
 }
 
 /// The values that each argument takes, one after the other.
-async fn values(gauge: &mut Gauge, statement: &'static Statement) -> Result<Vec<Vec<Arg>>, String> {
+async fn values(
+    gauge: &mut EffortGauge,
+    statement: &'static Statement,
+) -> Result<Vec<Vec<Arg>>, String> {
     let mut values = Vec::new();
     for (number, (slot, listed)) in slots(statement).unwrap().into_iter().enumerate() {
         let told = |told: &&(&str, usize, i64)| told.0 == name(statement) && told.1 == number;
         let told = ARGUMENTS.iter().find(told);
         let several = match &slot {
             _ if told.is_some() => told.map(|told| Arg::from(told.2)).into_iter().collect(),
-            Slot::Count | Slot::Unused => vec![Arg::from(ASKED)],
-            Slot::Switch => vec![Arg::from(0_i64), Arg::from(1_i64)],
-            Slot::Distance => vec![Arg::from(0_i64), Arg::from(LONG)],
-            Slot::Column { table, column } => {
+            ArgumentSlot::Count | ArgumentSlot::Unused => vec![Arg::from(ASKED)],
+            ArgumentSlot::Switch => vec![Arg::from(0_i64), Arg::from(1_i64)],
+            ArgumentSlot::Distance => vec![Arg::from(0_i64), Arg::from(LONG)],
+            ArgumentSlot::Column { table, column } => {
                 let value = gauge.value(table, column, ROW).await.map_err(|error| {
                     format!("argument {number} of {}: {error}", name(statement))
                 })?;
                 value.into_iter().collect()
             }
-            Slot::Unknown => Vec::new(),
+            ArgumentSlot::Unknown => Vec::new(),
         };
         if several.is_empty() {
             return Err(format!(
@@ -128,7 +132,7 @@ fn choices(values: &[Vec<Arg>]) -> Vec<Args> {
     all.into_iter().map(Args).collect()
 }
 
-async fn fill(gauge: &mut Gauge, rows: (u32, u32), now: i64) {
+async fn fill(gauge: &mut EffortGauge, rows: (u32, u32), now: i64) {
     for (table, seeds) in store::SEEDS {
         for seed in *seeds {
             let text = store::seed(seed, rows, now);
@@ -141,12 +145,12 @@ async fn fill(gauge: &mut Gauge, rows: (u32, u32), now: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_costs_more_for_what_it_is_not_about() {
-    let backend = Backend::chosen().unwrap();
+    let backend = DatabaseBackend::chosen().unwrap();
     let database = TestDatabase::migrated(backend, &compose::migrations())
         .await
         .unwrap();
     let meta = database.open().await.unwrap();
-    let mut gauge = Gauge::new(&meta).await.unwrap();
+    let mut gauge = EffortGauge::new(&meta).await.unwrap();
     let unseeded: Vec<_> = gauge.tables().await.unwrap();
     let unseeded: Vec<_> = unseeded
         .iter()

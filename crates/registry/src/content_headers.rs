@@ -5,14 +5,14 @@ use seawall_types::{Digest, Error, Result};
 
 /// The digest of some content and its entity tag, as header values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Names {
+pub(crate) struct ContentHeaders {
     /// The digest.
     pub(crate) digest: HeaderValue,
     /// The digest in quotes.
     pub(crate) etag: HeaderValue,
 }
 
-impl Names {
+impl ContentHeaders {
     /// The names of what has this digest.
     pub(crate) fn of(digest: &Digest) -> Result<Self> {
         let text = digest.to_string();
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn an_entity_tag_is_the_digest_in_quotes() {
         let digest = Digest::of(seawall_types::Algorithm::Sha256, b"");
-        let names = Names::of(&digest).unwrap();
+        let names = ContentHeaders::of(&digest).unwrap();
         assert_eq!(names.tag(), digest.to_string());
         assert_eq!(names.etag.to_str().unwrap(), format!("\"{digest}\""));
     }

@@ -1,6 +1,8 @@
-//! The file in the data directory that holds the first administrator's password until that is changed.
+//! The file in the data directory that holds the first administrator's password until that is
+//! changed.
 //!
-//! It is written beside and renamed, so that no link that lies there is followed and no laxer mode of a file before it is kept.
+//! It is written beside and renamed, so that no link that lies there is followed and no laxer mode
+//! of a file before it is kept.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

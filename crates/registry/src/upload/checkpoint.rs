@@ -12,7 +12,7 @@ use seawall_kernel::{Op, Repo};
 use seawall_meta::{Args, args};
 use seawall_types::{Error, NamespaceId, Reason, RepositoryId, Result};
 
-use super::state::{Session, remove_row};
+use super::state::{UploadSession, remove_row};
 use super::store;
 use crate::Content;
 use crate::acts::Push;
@@ -58,7 +58,7 @@ fn too_many() -> Error {
 pub(super) async fn state(
     content: &Content,
     op: &Op,
-    (repo, before): (&Repo<Push>, &Session),
+    (repo, before): (&Repo<Push>, &UploadSession),
     state: &UploadState,
 ) -> Result<bool> {
     if before.row {
@@ -120,7 +120,7 @@ async fn begin(
 async fn advance(
     op: &Op,
     repo: &Repo<Push>,
-    before: &Session,
+    before: &UploadSession,
     state: &UploadState,
 ) -> Result<bool> {
     let arguments = args![

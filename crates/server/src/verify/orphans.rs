@@ -1,15 +1,15 @@
 //! Stored files that no row names.
 //!
 //! Files are listed directory by directory and rows are walked by digest, which have nothing to do
-//! with each other. So files are taken in shares that fit into memory, and for each share all rows are
-//! read once: one walk for up to [`SHARE`] files, two for twice as many.
+//! with each other. So files are taken in shares that fit into memory, and for each share all rows
+//! are read once: one walk for up to [`SHARE`] files, two for twice as many.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::pin::pin;
 
 use futures::StreamExt;
-use seawall_blob::Place;
+use seawall_blob::BlobPlace;
 use seawall_kernel::{Op, blobs};
 use seawall_types::Result;
 
@@ -18,14 +18,14 @@ use super::PAGE;
 /// So many files are remembered at once.
 pub const SHARE: usize = 2_000_000;
 
-/// The stored files that no row names, as `location/key`, in order; `share` of them are remembered at
-/// once.
+/// The stored files that no row names, as `location/key`, in order; `share` of them are remembered
+/// at once.
 pub async fn find(op: &Op, share: usize) -> Result<Vec<String>> {
     let transfers = op.transfers();
     let mut files = pin!(transfers.list());
     let mut orphans = Vec::new();
     loop {
-        let mut listed = Listed::default();
+        let mut listed = UnmatchedFiles::default();
         while listed.len() < share
             && let Some(file) = files.next().await
         {
@@ -54,7 +54,7 @@ pub async fn find(op: &Op, share: usize) -> Result<Vec<String>> {
 
 /// Files of which no row has been seen yet.
 #[derive(Default)]
-struct Listed {
+struct UnmatchedFiles {
     locations: Vec<String>,
     files: Vec<File>,
     /// What is not called as we call our files.
@@ -68,12 +68,12 @@ struct File {
     named: bool,
 }
 
-impl Listed {
+impl UnmatchedFiles {
     fn len(&self) -> usize {
         self.files.len() + self.others.len()
     }
 
-    fn add(&mut self, place: Place) {
+    fn add(&mut self, place: BlobPlace) {
         let location = self.location(&place.location).or_else(|| {
             self.locations.push(place.location.clone());
             u8::try_from(self.locations.len() - 1).ok()
@@ -89,7 +89,7 @@ impl Listed {
     }
 
     /// A row names this file.
-    fn strike(&mut self, place: &Place) {
+    fn strike(&mut self, place: &BlobPlace) {
         if let (Some(location), Some(id)) = (self.location(&place.location), id(&place.key)) {
             let found = self
                 .files
@@ -162,8 +162,8 @@ fn key(id: [u8; 16]) -> String {
 mod tests {
     use super::*;
 
-    fn place(key: &str) -> Place {
-        Place {
+    fn place(key: &str) -> BlobPlace {
+        BlobPlace {
             location: "local".into(),
             key: key.into(),
         }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_no_row_names_is_left_whatever_it_is_called() {
-        let mut listed = Listed::default();
+        let mut listed = UnmatchedFiles::default();
         let other = OURS.replace("ff", "fe");
         for key in STRANGE.into_iter().chain([OURS, &other]) {
             listed.add(place(key));

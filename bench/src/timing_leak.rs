@@ -15,20 +15,20 @@ use http::{HeaderValue, Method, StatusCode};
 use seawall_kernel::clock::{SystemClock, SystemRandom};
 use seawall_types::time::{Clock, Random};
 
-use crate::client::Ask;
+use crate::client::PreparedRequest;
 use crate::connection::Connection;
 use crate::content::ACCEPTED;
-use crate::lists::{Open, repository};
+use crate::lists::{OpenLists, repository};
 use crate::output::note;
 use crate::statistics::{Overlap, overlap};
-use crate::target::{Login, Target};
+use crate::target::{BenchTarget, Login};
 
 /// How many of each kind are asked for before the clock counts.
 const WARM: usize = 50;
 
 /// Who asks for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Case {
+pub(crate) enum ProbeCase {
     /// A user without a right, with a valid token, the same two names over and over.
     StrangerSame,
     /// The same user, names that nobody has asked for since the start.
@@ -39,7 +39,7 @@ pub(crate) enum Case {
     AnonymousFresh,
 }
 
-impl Case {
+impl ProbeCase {
     const ALL: [Self; 4] = [
         Self::StrangerSame,
         Self::StrangerFresh,
@@ -84,17 +84,17 @@ impl Timing {
 }
 
 /// What was found.
-pub(crate) type Timings = BTreeMap<Case, Timing>;
+pub(crate) type Timings = BTreeMap<ProbeCase, Timing>;
 
 /// One round: `number` requests of each kind in each case.
 pub(crate) async fn round(
-    open: &Open,
+    open: &OpenLists,
     stranger: &Login,
     number: usize,
     timings: &mut Timings,
 ) -> Result<()> {
     let mut fresh = 0;
-    for case in Case::ALL {
+    for case in ProbeCase::ALL {
         let target = open.target.seen_by(stranger.clone());
         // No scope is needed: that one has no right is found out before what a token covers.
         let ticket = if case.is_anonymous() {
@@ -130,14 +130,18 @@ pub(crate) async fn round(
 
 /// One client, and the lots that it draws.
 struct Asker {
-    target: Arc<Target>,
+    target: Arc<BenchTarget>,
     connection: Connection,
     ticket: Option<HeaderValue>,
     lots: Vec<u8>,
 }
 
 impl Asker {
-    async fn open(target: &Target, ticket: Option<HeaderValue>, number: usize) -> Result<Self> {
+    async fn open(
+        target: &BenchTarget,
+        ticket: Option<HeaderValue>,
+        number: usize,
+    ) -> Result<Self> {
         let mut lots = vec![0; number + WARM];
         SystemRandom.fill(&mut lots);
         Ok(Self {
@@ -148,7 +152,7 @@ impl Asker {
         })
     }
 
-    fn ask(&self, name: &str) -> Result<Ask> {
+    fn ask(&self, name: &str) -> Result<PreparedRequest> {
         let path = format!("/v2/{name}/manifests/v1");
         let ask = self.target.ask(Method::GET, path)?;
         let ask = ask.authorized(self.ticket.as_ref());

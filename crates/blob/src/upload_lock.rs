@@ -1,9 +1,10 @@
 //! Who works on which upload.
 //!
-//! One request at a time may touch the bytes of an upload (distribution §7.14). Inside the process that is a set of
-//! ids; among processes it is the lock of the session file. An upload without a file needs no lock: the file is made
-//! in such a way that only one can make it. A piece of work that outlives its request (a write that a hung-up
-//! client left behind) keeps the hold, so nothing ever writes beside it.
+//! One request at a time may touch the bytes of an upload (protocol §7.14). Inside the process that
+//! is a set of ids; among processes it is the lock of the session file. An upload without a file
+//! needs no lock: the file is made in such a way that only one can make it. A piece of work that
+//! outlives its request (a write that a hung-up client left behind) keeps the hold, so nothing ever
+//! writes beside it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,11 +16,11 @@ use crate::{Error, Result};
 
 /// The right to change one upload; it ends when this and all work begun under it are gone.
 #[derive(Debug)]
-pub struct Hold {
-    held: Arc<Held>,
+pub struct UploadLock {
+    held: Arc<LockedUpload>,
 }
 
-impl Hold {
+impl UploadLock {
     /// The upload that is held.
     pub fn id(&self) -> Uuid {
         self.held.id
@@ -30,9 +31,9 @@ impl Hold {
         self.held.file().map(|session| session.length)
     }
 
-    /// Begins work under this hold. Fails while earlier work goes on, be it beside this or left behind by a future that
-    /// was dropped.
-    pub(crate) fn work(&self) -> Result<Arc<Held>> {
+    /// Begins work under this hold. Fails while earlier work goes on, be it beside this or left
+    /// behind by a future that was dropped.
+    pub(crate) fn work(&self) -> Result<Arc<LockedUpload>> {
         let work = Arc::clone(&self.held);
         // Counted after taking part: of two that begin at once, none can miss the other.
         if Arc::strong_count(&self.held) == 2 {
@@ -45,18 +46,18 @@ impl Hold {
 
 /// The uploads that this process works on.
 #[derive(Debug, Default)]
-pub(crate) struct Holds {
+pub(crate) struct UploadLocks {
     busy: Mutex<HashSet<Uuid>>,
 }
 
-impl Holds {
+impl UploadLocks {
     /// Takes an upload, as far as this process is concerned.
-    pub(crate) fn take(self: &Arc<Self>, id: Uuid) -> Result<Hold> {
+    pub(crate) fn take(self: &Arc<Self>, id: Uuid) -> Result<UploadLock> {
         if !self.busy().insert(id) {
             return Err(Error::Busy);
         }
-        Ok(Hold {
-            held: Arc::new(Held {
+        Ok(UploadLock {
+            held: Arc::new(LockedUpload {
                 id,
                 holds: Arc::clone(self),
                 file: Mutex::default(),
@@ -71,9 +72,9 @@ impl Holds {
 
 /// What a hold keeps: the id and, once there is one, the locked session file.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct LockedUpload {
     id: Uuid,
-    holds: Arc<Holds>,
+    holds: Arc<UploadLocks>,
     file: Mutex<Option<SessionFile>>,
 }
 
@@ -86,7 +87,7 @@ pub(crate) struct SessionFile {
     pub(crate) length: u64,
 }
 
-impl Held {
+impl LockedUpload {
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }
@@ -104,7 +105,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for LockedUpload {
     fn drop(&mut self) {
         // The lock first: whoever finds the id free must find the file free, too.
         self.set_file(None);
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn work_left_behind_keeps_it() {
-        let holds = Arc::new(Holds::default());
+        let holds = Arc::new(UploadLocks::default());
         let id = Uuid::from_u128(1);
         let hold = holds.take(id).unwrap();
         let left_behind = hold.work().unwrap();

@@ -16,14 +16,14 @@ use crate::op::Op;
 pub(super) const ROUNDS: usize = 4;
 
 /// The actor inside a transaction.
-pub(super) struct Present {
+pub(super) struct TransactionActor {
     /// Who acts, as they stand until the transaction ends.
     pub(super) actor: Actor,
     /// Whether that is who was judged at the door, unchanged.
     pub(super) unchanged: bool,
 }
 
-impl Present {
+impl TransactionActor {
     /// Reads the actor of `op` as `tx` has them, and keeps them so until `tx` ends. One read of a
     /// principal that has not changed since the door.
     ///

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use seawall_kernel::Weigh;
+use seawall_kernel::MemorySize;
 
 /// A SHA-256, keyed or not.
-pub(crate) type Key = [u8; 32];
+pub(crate) type CacheKey = [u8; 32];
 
 #[derive(Clone)]
 struct Entry<V> {
@@ -24,20 +24,20 @@ const OVERHEAD: usize = 128;
 #[derive(Clone)]
 struct ByBytes;
 
-impl<V: Weigh> Weighter<Key, Entry<V>> for ByBytes {
-    fn weight(&self, _key: &Key, entry: &Entry<V>) -> u64 {
+impl<V: MemorySize> Weighter<CacheKey, Entry<V>> for ByBytes {
+    fn weight(&self, _key: &CacheKey, entry: &Entry<V>) -> u64 {
         (OVERHEAD + size_of::<Entry<V>>() + entry.value.weight()) as u64
     }
 }
 
 /// At most so many bytes of values, each until a time on the clock's `elapsed`.
-pub(crate) struct Recent<V>(Option<Cache<Key, Entry<V>, ByBytes>>)
+pub(crate) struct ExpiringCache<V>(Option<Cache<CacheKey, Entry<V>, ByBytes>>)
 where
-    V: Weigh + Clone;
+    V: MemorySize + Clone;
 
-impl<V: Weigh + Clone> Recent<V> {
-    /// An empty map for at most `bytes`. When it is full, those go first that were never asked for, so that a
-    /// flood of what is used once does not push out what is used often.
+impl<V: MemorySize + Clone> ExpiringCache<V> {
+    /// An empty map for at most `bytes`. When it is full, those go first that were never asked for,
+    /// so that a flood of what is used once does not push out what is used often.
     pub(crate) fn new(bytes: u64) -> Self {
         let smallest = (OVERHEAD + size_of::<Entry<V>>()) as u64;
         let options = OptionsBuilder::new()
@@ -54,13 +54,13 @@ impl<V: Weigh + Clone> Recent<V> {
     }
 
     /// The value of `key`, if it has not expired.
-    pub(crate) fn get(&self, key: &Key, now: Duration) -> Option<V> {
+    pub(crate) fn get(&self, key: &CacheKey, now: Duration) -> Option<V> {
         let entry = self.0.as_ref()?.get(key)?;
         (entry.until > now).then_some(entry.value)
     }
 
     /// The same, and the value is kept for `life` from now on.
-    pub(crate) fn renew(&self, key: &Key, now: Duration, life: Duration) -> Option<V> {
+    pub(crate) fn renew(&self, key: &CacheKey, now: Duration, life: Duration) -> Option<V> {
         let entry = self
             .0
             .as_ref()?
@@ -74,7 +74,7 @@ impl<V: Weigh + Clone> Recent<V> {
     }
 
     /// Keeps `value` for `life`.
-    pub(crate) fn put(&self, key: Key, value: V, now: Duration, life: Duration) {
+    pub(crate) fn put(&self, key: CacheKey, value: V, now: Duration, life: Duration) {
         let until = now + life;
         if let Some(entries) = &self.0 {
             entries.insert(key, Entry { value, until });
@@ -106,19 +106,19 @@ mod tests {
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Heavy(usize);
 
-    impl Weigh for Heavy {
+    impl MemorySize for Heavy {
         fn weight(&self) -> usize {
             self.0
         }
     }
 
-    fn key(number: u8) -> Key {
+    fn key(number: u8) -> CacheKey {
         [number; 32]
     }
 
     #[test]
     fn entries_expire_and_go_when_told() {
-        let recent = Recent::new(4096);
+        let recent = ExpiringCache::new(4096);
         recent.put(key(1), Heavy(1), SECOND, SECOND);
         recent.put(key(2), Heavy(2), SECOND, SECOND);
         assert_eq!(recent.get(&key(1), SECOND), Some(Heavy(1)));
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_used_is_kept_and_what_expired_is_not_brought_back() {
-        let recent = Recent::new(4096);
+        let recent = ExpiringCache::new(4096);
         let life = 60 * SECOND;
         recent.put(key(1), Heavy(1), SECOND, life);
         recent.put(key(2), Heavy(1), SECOND, life);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_flood_neither_grows_it_nor_pushes_out_what_is_used() {
-        let recent = Recent::new(16_384);
+        let recent = ExpiringCache::new(16_384);
         recent.put(key(200), Heavy(200), Duration::ZERO, SECOND);
         for number in 0..u8::MAX {
             assert!(recent.get(&key(200), Duration::ZERO).is_some(), "{number}");

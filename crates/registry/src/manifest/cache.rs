@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::HeaderValue;
 use seawall_kernel::changes::REPOSITORY;
-use seawall_kernel::{Cache, CacheShare, Kernel, Loaded, Op, Repo, Weigh};
+use seawall_kernel::{CacheShare, Kernel, LoadedValue, MemorySize, Op, ReadCache, Repo};
 use seawall_meta::{Row, args};
 use seawall_types::reference::Reference;
 use seawall_types::tag::Tag;
@@ -19,7 +19,7 @@ use seawall_types::{Digest, Error, RepositoryId, Result};
 use super::{store, unknown};
 use crate::acts::Pull;
 use crate::changes;
-use crate::names::Names;
+use crate::content_headers::ContentHeaders;
 
 /// The cache of what tags point to.
 pub(crate) const TAGS: CacheShare = CacheShare::new("tags", 10);
@@ -28,11 +28,11 @@ pub(crate) const MANIFESTS: CacheShare = CacheShare::new("manifests", 40);
 
 /// A manifest as it is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Served {
+pub(crate) struct CachedManifest {
     /// The digest under which it was pushed.
     pub(crate) digest: Digest,
     /// The digest as headers say it.
-    pub(crate) names: Names,
+    pub(crate) names: ContentHeaders,
     /// The media type with which it was pushed.
     pub(crate) media_type: HeaderValue,
     /// Its length in bytes.
@@ -41,12 +41,12 @@ pub(crate) struct Served {
     pub(crate) body: Bytes,
 }
 
-impl Served {
+impl CachedManifest {
     fn read(row: &mut Row) -> Result<Self> {
         let digest = row.digest(0)?;
         Ok(Self {
             digest,
-            names: Names::of(&digest)?,
+            names: ContentHeaders::of(&digest)?,
             media_type: HeaderValue::try_from(row.text(1)?).map_err(Error::internal)?,
             size: row.size(2)?,
             body: row.take_bytes(3)?.into(),
@@ -54,7 +54,7 @@ impl Served {
     }
 }
 
-impl Weigh for Served {
+impl MemorySize for CachedManifest {
     fn weight(&self) -> usize {
         self.names.weight() + self.media_type.len() + self.body.len()
     }
@@ -63,7 +63,7 @@ impl Weigh for Served {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TagKey(RepositoryId, Tag);
 
-impl Weigh for TagKey {
+impl MemorySize for TagKey {
     fn weight(&self) -> usize {
         self.1.as_str().len()
     }
@@ -71,12 +71,12 @@ impl Weigh for TagKey {
 
 /// What a tag points to, and until when.
 #[derive(Debug, Clone, Copy)]
-struct Pointed {
+struct TagTarget {
     to: Digest,
     until: Option<Millis>,
 }
 
-impl Weigh for Pointed {
+impl MemorySize for TagTarget {
     fn weight(&self) -> usize {
         0
     }
@@ -86,19 +86,19 @@ impl Weigh for Pointed {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct DigestKey(pub(crate) RepositoryId, pub(crate) Digest);
 
-impl Weigh for DigestKey {
+impl MemorySize for DigestKey {
     fn weight(&self) -> usize {
         0
     }
 }
 
 /// What was read of manifests before.
-pub(crate) struct Shelf {
-    tags: Cache<TagKey, Option<Pointed>>,
-    manifests: Cache<DigestKey, Option<Arc<Served>>>,
+pub(crate) struct ManifestCache {
+    tags: ReadCache<TagKey, Option<TagTarget>>,
+    manifests: ReadCache<DigestKey, Option<Arc<CachedManifest>>>,
 }
 
-impl Shelf {
+impl ManifestCache {
     pub(crate) fn new(kernel: &Kernel) -> Result<Self> {
         Ok(Self {
             tags: kernel.cache(TAGS)?,
@@ -112,10 +112,10 @@ impl Shelf {
 /// Errors: `ManifestUnknown`.
 pub(crate) async fn find(
     op: &Op,
-    shelf: &Shelf,
+    shelf: &ManifestCache,
     repo: &Repo<Pull>,
     reference: &Reference,
-) -> Result<Arc<Served>> {
+) -> Result<Arc<CachedManifest>> {
     let found = match reference {
         Reference::Digest(digest) => by_digest(op, shelf, repo.id(), digest).await?,
         Reference::Tag(tag) => by_tag(op, shelf, repo.id(), tag).await?,
@@ -125,15 +125,17 @@ pub(crate) async fn find(
 
 async fn by_digest(
     op: &Op,
-    shelf: &Shelf,
+    shelf: &ManifestCache,
     repository: RepositoryId,
     digest: &Digest,
-) -> Result<Option<Arc<Served>>> {
+) -> Result<Option<Arc<CachedManifest>>> {
     let key = DigestKey(repository, *digest);
     let read = || async {
         let arguments = args![repository, digest];
         let row = op.sql().optional(&store::BY_DIGEST, arguments).await?;
-        let served = row.map(|mut row| Served::read(&mut row)).transpose()?;
+        let served = row
+            .map(|mut row| CachedManifest::read(&mut row))
+            .transpose()?;
         Ok(shown(op, repository, digest, served.map(Arc::new)))
     };
     op.recall(&shelf.manifests, key, read).await
@@ -141,10 +143,10 @@ async fn by_digest(
 
 async fn by_tag(
     op: &Op,
-    shelf: &Shelf,
+    shelf: &ManifestCache,
     repository: RepositoryId,
     tag: &Tag,
-) -> Result<Option<Arc<Served>>> {
+) -> Result<Option<Arc<CachedManifest>>> {
     let just_read = OnceLock::new();
     let read = || async {
         let since = op.position();
@@ -155,17 +157,20 @@ async fn by_tag(
             let key = DigestKey(repository, to);
             shelf.manifests.put(&key, since, loaded);
             let _ = just_read.set(served);
-            Pointed { to, until }
+            TagTarget { to, until }
         });
         let on = [
             changes::TAG.subject(repository.get(), tag.as_str()),
             REPOSITORY.subject(repository.get()),
         ];
-        Ok(Loaded::new(pointed, on.map(|subject| op.mark(&subject))))
+        Ok(LoadedValue::new(
+            pointed,
+            on.map(|subject| op.mark(&subject)),
+        ))
     };
     let key = TagKey(repository, tag.clone());
     let pointed = op.recall(&shelf.tags, key, read).await?;
-    let Some(Pointed { to, until }) = pointed else {
+    let Some(TagTarget { to, until }) = pointed else {
         return Ok(None);
     };
     if until.is_some_and(|until| until <= op.now()) {
@@ -187,25 +192,25 @@ async fn read_by_tag(
     op: &Op,
     repository: RepositoryId,
     tag: &Tag,
-) -> Result<Option<(Arc<Served>, Option<Millis>)>> {
+) -> Result<Option<(Arc<CachedManifest>, Option<Millis>)>> {
     let arguments = args![repository, tag];
     let Some(mut row) = op.sql().optional(&store::BY_TAG, arguments).await? else {
         return Ok(None);
     };
     let until = row.opt_millis(4)?;
-    Ok(Some((Arc::new(Served::read(&mut row)?), until)))
+    Ok(Some((Arc::new(CachedManifest::read(&mut row)?), until)))
 }
 
 fn shown(
     op: &Op,
     repository: RepositoryId,
     digest: &Digest,
-    served: Option<Arc<Served>>,
-) -> Loaded<Option<Arc<Served>>> {
+    served: Option<Arc<CachedManifest>>,
+) -> LoadedValue<Option<Arc<CachedManifest>>> {
     let name = digest.to_string();
     let on = [
         changes::MANIFEST.subject(repository.get(), &name),
         REPOSITORY.subject(repository.get()),
     ];
-    Loaded::new(served, on.map(|subject| op.mark(&subject)))
+    LoadedValue::new(served, on.map(|subject| op.mark(&subject)))
 }

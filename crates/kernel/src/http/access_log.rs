@@ -1,13 +1,13 @@
 //! The request log: one line for each request, handed to whoever writes it.
 //!
-//! It has a way of its own, past `tracing`, because it is written on the hot path. A line never holds
-//! credentials, a query, or header values other than the agent.
+//! It has a way of its own, past `tracing`, because it is written on the hot path. A line never
+//! holds credentials, a query, or header values other than the agent.
 
 use std::net::IpAddr;
 
 /// What the log says of a request, once its body is out.
 #[derive(Debug, Clone, Copy)]
-pub struct Line<'a> {
+pub struct AccessLogEntry<'a> {
     /// The request's id.
     pub id: &'a str,
     /// The lane that it ran in.
@@ -47,7 +47,7 @@ pub struct Line<'a> {
 }
 
 /// Who writes the request log. It must never wait.
-pub trait Journal: Send + Sync + 'static {
+pub trait AccessLog: Send + Sync + 'static {
     /// Writes one line.
-    fn note(&self, line: &Line<'_>);
+    fn note(&self, line: &AccessLogEntry<'_>);
 }

@@ -7,12 +7,12 @@ use seawall_types::reference::Reference;
 use seawall_types::{Algorithm, Digest, Error, Reason, Result};
 
 use super::EdgeKind;
-use crate::config::Manifests;
+use crate::config::ManifestsConfig;
 use crate::referrer;
 
 /// A reference that a manifest makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pointer {
+pub(super) struct ManifestEdge {
     /// How.
     pub(super) kind: EdgeKind,
     /// To what.
@@ -25,7 +25,7 @@ pub(super) struct Pointer {
 
 /// A manifest that was parsed and judged, ready to be stored.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft {
+pub(crate) struct NewManifest {
     pub(super) digest: Digest,
     pub(super) media_type: MediaType,
     pub(super) body: Bytes,
@@ -35,15 +35,15 @@ pub(crate) struct Draft {
     pub(super) layers_size: u64,
     /// Of what type its config says that it is.
     pub(super) config_media_type: Option<String>,
-    pub(super) pointers: Vec<Pointer>,
+    pub(super) pointers: Vec<ManifestEdge>,
     /// The descriptor by which it is listed among its subject's referrers.
     pub(super) referrer: Option<String>,
-    pub(super) rules: Manifests,
+    pub(super) rules: ManifestsConfig,
 }
 
-impl Draft {
+impl NewManifest {
     /// Parses and judges bytes that were pushed as `target`: with a tag their digest is SHA-256,
-    /// with a digest it must be that one (distribution §9.3, §9.4).
+    /// with a digest it must be that one (protocol §9.3, §9.4).
     ///
     /// Errors: `DigestMismatch`, and those of [`Manifest::parse`].
     pub(crate) fn new(
@@ -77,12 +77,12 @@ impl Draft {
             artifact_type: manifest.artifact_type,
             subject,
             referrer,
-            rules: Manifests::default(),
+            rules: ManifestsConfig::default(),
         })
     }
 
     /// The same, to be judged by these rules.
-    pub(crate) fn under(mut self, rules: Manifests) -> Self {
+    pub(crate) fn under(mut self, rules: ManifestsConfig) -> Self {
         self.rules = rules;
         self
     }
@@ -110,9 +110,9 @@ fn config_media_type(manifest: &Manifest) -> Option<String> {
     Some(config.media_type.clone())
 }
 
-fn pointers(manifest: &Manifest) -> Vec<Pointer> {
+fn pointers(manifest: &Manifest) -> Vec<ManifestEdge> {
     let point = |kind, required: fn(&Descriptor) -> bool| {
-        move |descriptor: &Descriptor| Pointer {
+        move |descriptor: &Descriptor| ManifestEdge {
             kind,
             digest: descriptor.digest,
             size: descriptor.size,
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn only_what_has_to_be_here_is_required() {
         let tag = Reference::from(Tag::parse("v1").unwrap());
-        let draft = Draft::new(None, image(), &tag).unwrap();
+        let draft = NewManifest::new(None, image(), &tag).unwrap();
         let required: Vec<_> = draft
             .pointers
             .iter()
@@ -199,10 +199,10 @@ mod tests {
     #[test]
     fn bytes_must_be_those_of_the_digest() {
         let long = Reference::from(Digest::of(Algorithm::Sha512, &image()));
-        let draft = Draft::new(None, image(), &long).unwrap();
+        let draft = NewManifest::new(None, image(), &long).unwrap();
         assert_eq!(draft.digest().algorithm(), Algorithm::Sha512);
         let other = Reference::from(digest("other"));
-        let error = Draft::new(None, image(), &other).unwrap_err();
+        let error = NewManifest::new(None, image(), &other).unwrap_err();
         assert_eq!(error.reason, Reason::DigestMismatch);
     }
 }

@@ -1,12 +1,12 @@
-//! What a Location carries of an upload that has no row (distribution §6.3; DESIGN §5.15).
+//! What a Location carries of an upload that has no row (protocol §6.3, decision 13).
 //!
 //! An upload to local files that has no bytes yet leaves nothing behind when it is forgotten, so
 //! opening one writes nothing: what must be known of it travels with the client, authenticated by a
 //! key of this installation. A ticket is good for one upload, one repository and one principal, for
-//! as long as an upload may be idle, on every replica and across restarts. It says that an upload was
-//! opened, never how far it has come: whether there is a row is asked of the database. And it gives no
-//! right: who may push is asked at every request. What is altered, expired, another's or of another
-//! version is no ticket, and never says why.
+//! as long as an upload may be idle, on every replica and across restarts. It says that an upload
+//! was opened, never how far it has come: whether there is a row is asked of the database. And it
+//! gives no right: who may push is asked at every request. What is altered, expired, another's or
+//! of another version is no ticket, and never says why.
 
 use seawall_kernel::{Op, Repo};
 use seawall_types::{Algorithm, Millis, PrincipalId, RepositoryId};
@@ -25,14 +25,14 @@ const TAG: usize = 32;
 
 /// A ticket that this installation wrote for this upload, repository and principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(crate) struct UploadToken {
     /// As it goes into a Location: letters and digits.
     text: String,
     /// The algorithm that the opening asked for.
     pub(super) algorithm: Option<Algorithm>,
 }
 
-impl Ticket {
+impl UploadToken {
     /// A ticket for an upload that is opened now, or is under way.
     pub(crate) fn issue(
         content: &Content,
@@ -91,7 +91,8 @@ impl Ticket {
     }
 }
 
-/// What the tag is over. All parts but the last have a fixed length, so no two meanings share bytes.
+/// What the tag is over. All parts but the last have a fixed length, so no two meanings share
+/// bytes.
 fn message(op: &Op, (repo, uuid): (&Repo<Push>, Uuid), head: &[u8]) -> Vec<u8> {
     let principal = op.actor().principal().map_or(0, PrincipalId::get);
     let (namespace, path) = (repo.name().namespace(), repo.name().path());

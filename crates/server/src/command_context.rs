@@ -1,4 +1,4 @@
-//! The desk: what every command shares that works beside a serving process.
+//! The context: what every command shares that works beside a serving process.
 //!
 //! It opens the same house over the same data, without listeners and without background work, and
 //! acts as the operator. The server hears of what was changed through the change log.
@@ -16,17 +16,17 @@ use seawall_types::lane::Lane;
 use seawall_types::{NamespaceName, RepositoryName};
 use serde::Serialize;
 
-use crate::command::{Common, Format, Output};
-use crate::compose::{self, Ground, House};
+use crate::command::{CommonOptions, OutputFormat, OutputOptions};
+use crate::compose::{self, App, Runtime};
 use crate::terminal::Terminal;
 
 /// How long what a command left behind may take to end.
 const AFTERWORK: Duration = Duration::from_secs(5);
 
 /// An open house for one command.
-pub struct Desk {
+pub struct CommandContext {
     /// What is put together.
-    pub house: House,
+    pub house: App,
     /// The operator's operation.
     pub op: Op,
     /// Where the command speaks.
@@ -35,24 +35,24 @@ pub struct Desk {
     pub data: PathBuf,
 }
 
-impl Desk {
-    /// Does `work` at an open desk, and closes it however that ends.
+impl CommandContext {
+    /// Does `work` at an open context, and closes it however that ends.
     pub async fn work<T>(
-        common: &Common,
+        common: &CommonOptions,
         terminal: Terminal,
         work: impl AsyncFnOnce(&Self) -> Result<T>,
     ) -> Result<T> {
-        let desk = Self::open(common, terminal).await?;
-        let done = work(&desk).await;
-        desk.close().await;
+        let context = Self::open(common, terminal).await?;
+        let done = work(&context).await;
+        context.close().await;
         done
     }
 
     /// Opens the house that the configuration names. Its schema must fit; only `serve` and
     /// `migrate` change it.
-    async fn open(common: &Common, terminal: Terminal) -> Result<Self> {
+    async fn open(common: &CommonOptions, terminal: Terminal) -> Result<Self> {
         let config = common.load(None)?;
-        let ground = Ground::machine();
+        let ground = Runtime::machine();
         let data = config.data.clone();
         if !data.is_dir() {
             bail!(
@@ -66,7 +66,7 @@ impl Desk {
             .check()
             .await
             .context("the schema does not fit this binary")?;
-        let house = House::open(&config, &data, meta, &ground).await?;
+        let house = App::open(&config, &data, meta, &ground).await?;
         let op = Arc::clone(&house.kernel).internal_op(Lane::Control, "command");
         Ok(Self {
             house,
@@ -127,13 +127,13 @@ impl Terminal {
     /// Writes a list as it was asked for.
     pub fn list<T: Serialize>(
         self,
-        output: Output,
+        output: OutputOptions,
         items: &[T],
         (head, row): (&[&str], impl Fn(&T) -> Vec<String>),
     ) -> Result<()> {
         match output.format {
-            Format::Json => self.say(serde_json::to_string_pretty(items)?)?,
-            Format::Table => {
+            OutputFormat::Json => self.say(serde_json::to_string_pretty(items)?)?,
+            OutputFormat::Table => {
                 let head = head.iter().map(ToString::to_string).collect();
                 let rows: Vec<_> = std::iter::once(head).chain(items.iter().map(row)).collect();
                 self.write(&columns(&rows))?;

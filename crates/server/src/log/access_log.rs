@@ -1,28 +1,29 @@
-//! The line per request, written by hand: it costs a fraction of what an event through `tracing` does.
+//! The line per request, written by hand: it costs a fraction of what an event through `tracing`
+//! does.
 //!
 //! It looks like any other line of the log, with the target `request`, and goes the same way.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use seawall_kernel::http::{Journal, Line};
+use seawall_kernel::http::{AccessLog, AccessLogEntry};
 use seawall_types::Clock;
 
 use super::format::{is_plain, printable, quote};
-use super::writer::Queue;
+use super::writer::LineQueue;
 
 /// What a line takes, mostly.
 const TYPICAL: usize = 512;
 
 /// Writes the request log.
-pub(super) struct RequestLog {
-    pub(super) queue: Queue,
+pub(super) struct AccessLogWriter {
+    pub(super) queue: LineQueue,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) json: bool,
 }
 
-impl Journal for RequestLog {
-    fn note(&self, line: &Line<'_>) {
+impl AccessLog for AccessLogWriter {
+    fn note(&self, line: &AccessLogEntry<'_>) {
         let mut out = String::with_capacity(TYPICAL);
         let written = if self.json {
             self.json(&mut out, line)
@@ -35,8 +36,8 @@ impl Journal for RequestLog {
     }
 }
 
-impl RequestLog {
-    fn json(&self, out: &mut String, line: &Line<'_>) -> fmt::Result {
+impl AccessLogWriter {
+    fn json(&self, out: &mut String, line: &AccessLogEntry<'_>) -> fmt::Result {
         write!(out, "{{\"time\":\"{}", self.clock.wall())?;
         out.push_str("\",\"level\":\"INFO\",\"target\":\"request\",\"id\":");
         quote(out, line.id)?;
@@ -70,7 +71,7 @@ impl RequestLog {
         out.write_str("}\n")
     }
 
-    fn text(&self, out: &mut String, line: &Line<'_>) -> fmt::Result {
+    fn text(&self, out: &mut String, line: &AccessLogEntry<'_>) -> fmt::Result {
         let (method, path) = (printable(line.method), printable(line.path));
         write!(out, "{}  INFO {method} {path} ", self.clock.wall())?;
         number(out, line.status.into());
@@ -98,7 +99,7 @@ impl RequestLog {
 }
 
 /// The figures of a line, in their order.
-fn numbers(line: &Line<'_>) -> [(&'static str, u64); 7] {
+fn numbers(line: &AccessLogEntry<'_>) -> [(&'static str, u64); 7] {
     [
         ("bytes_in", line.bytes_in),
         ("bytes_out", line.bytes_out),
@@ -110,7 +111,8 @@ fn numbers(line: &Line<'_>) -> [(&'static str, u64); 7] {
     ]
 }
 
-/// Writes a number. The machinery of formatting takes several times as long, and a line has eight of them.
+/// Writes a number. The machinery of formatting takes several times as long, and a line has eight
+/// of them.
 fn number(out: &mut String, value: u64) {
     out.push_str(itoa::Buffer::new().format(value));
 }
@@ -153,12 +155,12 @@ mod tests {
     }
 
     fn written(json: bool) -> String {
-        let log = RequestLog {
+        let log = AccessLogWriter {
             queue: writer::start(std::io::sink(), json).unwrap().0,
             clock: Arc::new(Fixed),
             json,
         };
-        let line = Line {
+        let line = AccessLogEntry {
             id: "7",
             lane: "pull",
             actor: "ann",

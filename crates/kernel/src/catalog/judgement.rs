@@ -10,19 +10,20 @@ use crate::auth::Actor;
 
 /// A repository whose caller may do what it was opened for, and what that rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Judgement {
     namespace: (NamespaceId, i64),
     repository: (RepositoryId, i64),
     principal: (i64, i64),
 }
 
-impl Verdict {
+impl Judgement {
     /// The namespace and the repository.
     pub fn ids(&self) -> (NamespaceId, RepositoryId) {
         (self.namespace.0, self.repository.0)
     }
 
-    /// What [`stands`](super::rights::store::stands) compares, and behind it the arguments of the statement itself.
+    /// What [`stands`](super::rights::store::stands) compares, and behind it the arguments of the
+    /// statement itself.
     pub fn args(&self, more: Args) -> Args {
         let mut all = args![
             self.repository.0,
@@ -39,7 +40,7 @@ impl Verdict {
 
 /// What a judgement has found, of a repository that may not be there yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct FoundRepository {
     pub(super) namespace: Option<(NamespaceId, i64)>,
     pub(super) repository: Option<(RepositoryId, i64)>,
     /// Id and generation; zeros where no principal acts.
@@ -48,7 +49,7 @@ pub(super) struct Found {
     pub(super) creator: bool,
 }
 
-impl Found {
+impl FoundRepository {
     pub(super) fn new(actor: &Actor, facts: &RepositoryFacts) -> Self {
         let namespace = facts.namespace.as_ref();
         let repository = facts.repository.as_ref();
@@ -62,9 +63,9 @@ impl Found {
     }
 
     /// The same of a repository that is there.
-    pub(super) fn verdict(&self) -> Option<Verdict> {
+    pub(super) fn verdict(&self) -> Option<Judgement> {
         let (namespace, repository) = self.namespace.zip(self.repository)?;
-        Some(Verdict {
+        Some(Judgement {
             namespace,
             repository,
             principal: self.principal,
@@ -72,7 +73,7 @@ impl Found {
     }
 
     /// The same with the generations of a verdict.
-    pub(super) fn at(&self, verdict: &Verdict) -> Self {
+    pub(super) fn at(&self, verdict: &Judgement) -> Self {
         Self {
             namespace: Some(verdict.namespace),
             repository: Some(verdict.repository),

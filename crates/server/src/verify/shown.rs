@@ -1,23 +1,23 @@
-//! What each repository shows: its links, and the blobs that its manifests refer to. A child that is
-//! gone is no damage: it may be deleted while an index still names it.
+//! What each repository shows: its links, and the blobs that its manifests refer to. A child that
+//! is gone is no damage: it may be deleted while an index still names it.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use seawall_kernel::Op;
 use seawall_kernel::catalog::repositories;
-use seawall_registry::{Walked, linked, walk_links, walk_manifests};
+use seawall_registry::{ManifestRow, linked, walk_links, walk_manifests};
 use seawall_types::Result;
 use seawall_types::digest::Digest;
 use seawall_types::ids::RepositoryId;
 use seawall_types::manifest::{Descriptor, Manifest};
 
-use super::{PAGE, Report};
+use super::{PAGE, VerifyReport};
 
 /// Manifests have up to 4 MiB each.
 const MANIFESTS: u32 = 16;
 
 /// Looks at every link of every repository.
-pub(super) async fn examine_links(op: &Op, report: &mut Report) -> Result<()> {
+pub(super) async fn examine_links(op: &Op, report: &mut VerifyReport) -> Result<()> {
     let installation = op.installation()?;
     let mut repositories = Repositories::new(op);
     while let Some((id, name)) = repositories.next().await? {
@@ -36,7 +36,7 @@ pub(super) async fn examine_links(op: &Op, report: &mut Report) -> Result<()> {
 }
 
 /// Looks at every manifest that can be pulled.
-pub(super) async fn examine_manifests(op: &Op, report: &mut Report) -> Result<()> {
+pub(super) async fn examine_manifests(op: &Op, report: &mut VerifyReport) -> Result<()> {
     let installation = op.installation()?;
     let mut repositories = Repositories::new(op);
     let mut after = None;
@@ -62,8 +62,8 @@ pub(super) async fn examine_manifests(op: &Op, report: &mut Report) -> Result<()
 async fn examine_group(
     op: &Op,
     (repository, name): (RepositoryId, &str),
-    group: &[Walked],
-    report: &mut Report,
+    group: &[ManifestRow],
+    report: &mut VerifyReport,
 ) -> Result<()> {
     let mut manifests = Vec::with_capacity(group.len());
     for walked in group.iter().filter(|walked| walked.live) {
@@ -92,7 +92,7 @@ async fn examine_group(
     Ok(())
 }
 
-fn read(walked: &Walked) -> std::result::Result<Manifest, String> {
+fn read(walked: &ManifestRow) -> std::result::Result<Manifest, String> {
     let actual = Digest::of(walked.digest.algorithm(), &walked.body);
     if actual != walked.digest {
         return Err(format!("the manifest's bytes hash to {actual}"));

@@ -1,13 +1,13 @@
 //! Which blobs manifests name, for the proof that each of them is kept.
 //!
-//! What a manifest refers to counts if the repository links it: a foreign layer or an entry of an index
-//! that is no blob here is not named. A deleted manifest refers to nothing; its blobs stay until the
-//! time machine's window has passed, but nothing here names them.
+//! What a manifest refers to counts if the repository links it: a foreign layer or an entry of an
+//! index that is no blob here is not named. A deleted manifest refers to nothing; its blobs stay
+//! until the time machine's window has passed, but nothing here names them.
 
 use std::collections::BTreeSet;
 
 use seawall_kernel::auth::Inspect;
-use seawall_kernel::blobs::{Keeper, NamedBlob, NamedBlobs, PageEnd};
+use seawall_kernel::blobs::{BlobKeeper, KeptBlob, KeptBlobPage, PageCursor};
 use seawall_kernel::{Installation, Op};
 use seawall_meta::{args, list};
 use seawall_types::{Digest, Error, RepositoryId, Result};
@@ -15,13 +15,14 @@ use seawall_types::{Digest, Error, RepositoryId, Result};
 use crate::blob::linked;
 use crate::manifest::{EdgeKind, owner, store};
 
-/// Which blobs the manifests of all repositories name, for an operation that may inspect the installation.
-pub fn keeper() -> Keeper {
-    Keeper::new(|op, after, limit| async move { page(&op, after, limit).await })
+/// Which blobs the manifests of all repositories name, for an operation that may inspect the
+/// installation.
+pub fn keeper() -> BlobKeeper {
+    BlobKeeper::new(|op, after, limit| async move { page(&op, after, limit).await })
 }
 
 /// What `limit` manifests name. A read for the manifests, and three for each of their repositories.
-async fn page(op: &Op, after: Option<PageEnd>, limit: u32) -> Result<NamedBlobs> {
+async fn page(op: &Op, after: Option<PageCursor>, limit: u32) -> Result<KeptBlobPage> {
     let installation = op.installation::<Inspect>()?;
     let after = after.as_ref().map(read_end).transpose()?;
     let manifests = manifests(op, after, limit).await?;
@@ -42,13 +43,13 @@ async fn page(op: &Op, after: Option<PageEnd>, limit: u32) -> Result<NamedBlobs>
             group.iter().map(|(_, digest)| *digest),
         )
         .await?;
-        blobs.extend(named.into_iter().map(|(manifest, digest)| NamedBlob {
+        blobs.extend(named.into_iter().map(|(manifest, digest)| KeptBlob {
             digest,
             owner: owner(namespace, repository, &manifest),
         }));
     }
     let end = manifests.last().map(end);
-    Ok(NamedBlobs { blobs, end })
+    Ok(KeptBlobPage { blobs, end })
 }
 
 /// The manifests and the linked blobs that they refer to, each pair once.
@@ -93,11 +94,11 @@ async fn manifests(
         .collect()
 }
 
-fn end((repository, digest): &(RepositoryId, Digest)) -> PageEnd {
-    PageEnd::new(format!("{}/{digest}", repository.get()))
+fn end((repository, digest): &(RepositoryId, Digest)) -> PageCursor {
+    PageCursor::new(format!("{}/{digest}", repository.get()))
 }
 
-fn read_end(end: &PageEnd) -> Result<(RepositoryId, Digest)> {
+fn read_end(end: &PageCursor) -> Result<(RepositoryId, Digest)> {
     let read = || {
         let (repository, digest) = end.as_str().split_once('/')?;
         let repository: i64 = repository.parse().ok()?;

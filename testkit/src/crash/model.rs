@@ -7,31 +7,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use seawall_types::digest::Digest;
 
-use super::step::{Manifest, Step};
+use super::step::{LabStep, PushedManifest};
 
 /// Everything that is a client's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct World {
+pub struct ClientModel {
     /// Its repositories by name.
-    pub repositories: BTreeMap<String, Repository>,
+    pub repositories: BTreeMap<String, ModelRepository>,
     /// Its uploads under way by their path.
-    pub uploads: BTreeMap<String, Upload>,
+    pub uploads: BTreeMap<String, ModelUpload>,
 }
 
 /// What one repository shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Repository {
+pub struct ModelRepository {
     /// Blobs.
     pub blobs: BTreeMap<Digest, Bytes>,
     /// Manifests.
-    pub manifests: BTreeMap<Digest, Manifest>,
+    pub manifests: BTreeMap<Digest, PushedManifest>,
     /// Tags.
     pub tags: BTreeMap<String, Digest>,
 }
 
 /// An upload under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upload {
+pub struct ModelUpload {
     /// Where it belongs.
     pub repository: String,
     /// What it is to become.
@@ -47,7 +47,7 @@ pub struct Upload {
 
 /// One thing that a server can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub enum ModelKey {
     /// A repository's blob.
     Blob(String, Digest),
     /// A repository's manifest by digest.
@@ -62,7 +62,7 @@ pub enum Key {
 
 /// What the answer was, or must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum Observed {
     /// It is not there.
     Nothing,
     /// These bytes.
@@ -76,54 +76,60 @@ pub enum Seen {
     Odd(String),
 }
 
-impl World {
+impl ClientModel {
     /// What the server must show for a key.
-    pub fn shows(&self, key: &Key) -> Seen {
+    pub fn shows(&self, key: &ModelKey) -> Observed {
         match key {
-            Key::Blob(name, digest) => self.repository(name, |it| it.blobs.get(digest).cloned()),
-            Key::Manifest(name, digest) => self.repository(name, |it| it.manifest(digest)),
-            Key::Tag(name, tag) => self.repository(name, |it| it.manifest(it.tags.get(tag)?)),
-            Key::Tags(name) => self.repositories.get(name).map_or(Seen::Nothing, |it| {
-                Seen::Names(it.tags.keys().cloned().collect())
+            ModelKey::Blob(name, digest) => {
+                self.repository(name, |it| it.blobs.get(digest).cloned())
+            }
+            ModelKey::Manifest(name, digest) => self.repository(name, |it| it.manifest(digest)),
+            ModelKey::Tag(name, tag) => self.repository(name, |it| it.manifest(it.tags.get(tag)?)),
+            ModelKey::Tags(name) => self.repositories.get(name).map_or(Observed::Nothing, |it| {
+                Observed::Names(it.tags.keys().cloned().collect())
             }),
-            Key::Upload(path) => match self.uploads.get(path) {
-                Some(it) if it.offset > 0 => Seen::Range(format!("0-{}", it.offset - 1)),
-                _ => Seen::Nothing,
+            ModelKey::Upload(path) => match self.uploads.get(path) {
+                Some(it) if it.offset > 0 => Observed::Range(format!("0-{}", it.offset - 1)),
+                _ => Observed::Nothing,
             },
         }
     }
 
-    fn repository(&self, name: &str, find: impl Fn(&Repository) -> Option<Bytes>) -> Seen {
+    fn repository(&self, name: &str, find: impl Fn(&ModelRepository) -> Option<Bytes>) -> Observed {
         let found = self.repositories.get(name).and_then(find);
-        found.map_or(Seen::Nothing, Seen::Bytes)
+        found.map_or(Observed::Nothing, Observed::Bytes)
     }
 
     /// Everything that can be asked for.
-    pub fn keys(&self) -> BTreeSet<Key> {
-        let mut keys: BTreeSet<_> = self.uploads.keys().cloned().map(Key::Upload).collect();
+    pub fn keys(&self) -> BTreeSet<ModelKey> {
+        let mut keys: BTreeSet<_> = self.uploads.keys().cloned().map(ModelKey::Upload).collect();
         for (name, it) in &self.repositories {
-            keys.insert(Key::Tags(name.clone()));
-            keys.extend(it.blobs.keys().map(|blob| Key::Blob(name.clone(), *blob)));
+            keys.insert(ModelKey::Tags(name.clone()));
+            keys.extend(
+                it.blobs
+                    .keys()
+                    .map(|blob| ModelKey::Blob(name.clone(), *blob)),
+            );
             let manifests = it.manifests.keys();
-            keys.extend(manifests.map(|digest| Key::Manifest(name.clone(), *digest)));
+            keys.extend(manifests.map(|digest| ModelKey::Manifest(name.clone(), *digest)));
             let tags = it.tags.keys();
-            keys.extend(tags.map(|tag| Key::Tag(name.clone(), tag.clone())));
+            keys.extend(tags.map(|tag| ModelKey::Tag(name.clone(), tag.clone())));
         }
         keys
     }
 
     /// The world after a step. `opened` is the path of the upload that the answer named; without an
     /// answer nobody knows it.
-    pub fn take(&mut self, step: &Step, opened: Option<&str>) {
+    pub fn take(&mut self, step: &LabStep, opened: Option<&str>) {
         match step {
-            Step::Open {
+            LabStep::Open {
                 repository,
                 digest,
                 bytes,
             } => {
                 // It makes no repository; its first byte does.
                 if let Some(path) = opened {
-                    let upload = Upload {
+                    let upload = ModelUpload {
                         repository: repository.clone(),
                         digest: *digest,
                         bytes: bytes.clone(),
@@ -133,7 +139,7 @@ impl World {
                     self.uploads.insert(path.to_owned(), upload);
                 }
             }
-            Step::Append { upload, until } => {
+            LabStep::Append { upload, until } => {
                 if let Some(upload) = self.uploads.get_mut(upload) {
                     upload.offset = *until;
                     let repository = upload.repository.clone();
@@ -142,21 +148,21 @@ impl World {
                     }
                 }
             }
-            Step::Finish { upload } => {
+            LabStep::Finish { upload } => {
                 if let Some(upload) = self.uploads.remove(upload) {
                     let own = self.own(&upload.repository);
                     own.blobs.insert(upload.digest, upload.bytes);
                 }
             }
-            Step::Cancel { upload } => {
+            LabStep::Cancel { upload } => {
                 self.uploads.remove(upload);
             }
-            Step::Single {
+            LabStep::Single {
                 repository,
                 digest,
                 bytes,
             }
-            | Step::Mount {
+            | LabStep::Mount {
                 repository,
                 digest,
                 bytes,
@@ -164,7 +170,7 @@ impl World {
             } => {
                 self.own(repository).blobs.insert(*digest, bytes.clone());
             }
-            Step::PutManifest {
+            LabStep::PutManifest {
                 repository,
                 tag,
                 manifest,
@@ -175,32 +181,32 @@ impl World {
                     own.tags.insert(tag.clone(), manifest.digest);
                 }
             }
-            Step::DeleteTag { repository, tag } => {
+            LabStep::DeleteTag { repository, tag } => {
                 self.own(repository).tags.remove(tag);
             }
-            Step::DeleteManifest { repository, digest } => {
+            LabStep::DeleteManifest { repository, digest } => {
                 let own = self.own(repository);
                 own.manifests.remove(digest);
                 own.tags.retain(|_, tagged| tagged != digest);
             }
-            Step::DeleteBlob { repository, digest } => {
+            LabStep::DeleteBlob { repository, digest } => {
                 self.own(repository).blobs.remove(digest);
             }
         }
     }
 
-    fn own(&mut self, name: &str) -> &mut Repository {
+    fn own(&mut self, name: &str) -> &mut ModelRepository {
         self.repositories.entry(name.to_owned()).or_default()
     }
 }
 
-impl Repository {
+impl ModelRepository {
     fn manifest(&self, digest: &Digest) -> Option<Bytes> {
         self.manifests.get(digest).map(|it| it.bytes.clone())
     }
 
     /// The blobs that no manifest here refers to.
-    pub fn loose_blobs(&self) -> Vec<Digest> {
+    pub fn unreferenced_blobs(&self) -> Vec<Digest> {
         let kept: BTreeSet<_> = self.manifests.values().flat_map(|it| &it.blobs).collect();
         let all = self.blobs.keys();
         all.filter(|blob| !kept.contains(blob)).copied().collect()

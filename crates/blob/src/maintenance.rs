@@ -1,4 +1,5 @@
-//! What keeps the store tidy and true: looking up, deleting, listing, hashing again, and sweeping what was forgotten.
+//! What keeps the store tidy and true: looking up, deleting, listing, hashing again, and sweeping
+//! what was forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +9,19 @@ use seawall_types::Millis;
 use seawall_types::digest::{Algorithm, AlgorithmSet, Digest, Hasher};
 use uuid::Uuid;
 
-use crate::blobs::{Meter, blocking};
-use crate::buffer::{GATHER, Pool};
+use crate::blobs::{CpuMeter, blocking};
+use crate::buffer::{BufferPool, GATHER};
 use crate::files::{Files, OpenFile};
 use crate::filesystem::Filesystem;
-use crate::{Error, Place, Result, Transfers};
+use crate::{BlobPlace, Error, Result, Transfers};
 
-/// How much is read and hashed in one go on a blocking thread; some 10 ms, so that others get their turn.
+/// How much is read and hashed in one go on a blocking thread; some 10 ms, so that others get their
+/// turn.
 const HASH_STEP: u64 = 4 * 1024 * 1024;
 
 /// What is known of a stored blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stat {
+pub struct BlobStat {
     /// Bytes.
     pub size: u64,
     /// When it was written, by the clock of the file system.
@@ -28,16 +30,16 @@ pub struct Stat {
 
 /// A stored blob that was found by looking, with or without a row that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedBlob {
     /// Where it is.
-    pub place: Place,
+    pub place: BlobPlace,
     /// What is known of it. A young one may belong to a transaction that is not committed yet.
-    pub stat: Stat,
+    pub stat: BlobStat,
 }
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepOutcome {
     /// Session files.
     pub files: u64,
     /// Bytes in them.
@@ -46,26 +48,26 @@ pub struct Swept {
 
 impl Transfers {
     /// What is known of a stored blob, or [`Error::NotFound`].
-    pub async fn stat(&self, place: &Place) -> Result<Stat> {
+    pub async fn stat(&self, place: &BlobPlace) -> Result<BlobStat> {
         let location = self.inner.location_of(place)?;
         let place = place.clone();
         let facts = blocking(move || location.blob_facts(&place)).await?;
-        Ok(Stat {
+        Ok(BlobStat {
             size: facts.size,
             modified: Millis(facts.modified),
         })
     }
 
-    /// Removes a stored blob; false if it was not there. Whoever is reading it reads on. After a power loss it may be
-    /// back as a blob that no row names.
-    pub async fn delete(&self, place: &Place) -> Result<bool> {
+    /// Removes a stored blob; false if it was not there. Whoever is reading it reads on. After a
+    /// power loss it may be back as a blob that no row names.
+    pub async fn delete(&self, place: &BlobPlace) -> Result<bool> {
         let location = self.inner.location_of(place)?;
         let place = place.clone();
         blocking(move || location.delete_blob(&place)).await
     }
 
     /// Every stored blob of every location, in no particular order, found by looking at the disk.
-    pub fn list(&self) -> impl Stream<Item = Result<Listed>> + Send + use<> {
+    pub fn list(&self) -> impl Stream<Item = Result<ListedBlob>> + Send + use<> {
         let locations: Vec<_> = self.inner.locations().cloned().collect();
         let directories = locations
             .into_iter()
@@ -77,11 +79,11 @@ impl Transfers {
                     Ok(blobs) => blobs
                         .into_iter()
                         .map(|(place, facts)| {
-                            let stat = Stat {
+                            let stat = BlobStat {
                                 size: facts.size,
                                 modified: Millis(facts.modified),
                             };
-                            Ok(Listed { place, stat })
+                            Ok(ListedBlob { place, stat })
                         })
                         .collect(),
                     Err(error) => vec![Err(error)],
@@ -91,27 +93,28 @@ impl Transfers {
     }
 
     /// Reads a stored blob again and tells what it hashes to.
-    pub async fn rehash(&self, place: &Place, algorithm: Algorithm) -> Result<Digest> {
+    pub async fn rehash(&self, place: &BlobPlace, algorithm: Algorithm) -> Result<Digest> {
         let location = self.inner.location_of(place)?;
         let (opened, wanted) = (Arc::clone(&location), place.clone());
         let (file, size) = blocking(move || opened.open_blob(&wanted)).await?;
-        Reading::new(self, &location, Arc::new(file))
+        HashingReader::new(self, &location, Arc::new(file))
             .digest(size, algorithm)
             .await
     }
 
-    /// Removes the files of uploads that nobody knows (any more) and that nobody has touched for `older_than`. The age
-    /// protects uploads whose row was not committed when `known` was asked for.
+    /// Removes the files of uploads that nobody knows (any more) and that nobody has touched for
+    /// `older_than`. The age protects uploads whose row was not committed when `known` was asked
+    /// for.
     pub async fn sweep(
         &self,
         known: impl Fn(Uuid) -> bool + Send + 'static,
         older_than: Duration,
-    ) -> Result<Swept> {
+    ) -> Result<SweepOutcome> {
         let locations: Vec<_> = self.inner.locations().cloned().collect();
         let before = self.inner.host.clock.wall() - older_than;
         let holds = Arc::clone(&self.inner.holds);
         blocking(move || {
-            let mut swept = Swept::default();
+            let mut swept = SweepOutcome::default();
             for location in locations {
                 for (id, facts) in location.sessions()? {
                     if !facts.is_file || Millis(facts.modified) > before || known(id) {
@@ -125,7 +128,8 @@ impl Transfers {
                         Ok(None) | Err(Error::Busy) => continue,
                         Err(error) => return Err(error),
                     }
-                    // Only now does it stand still: somebody may have gone on with it since it was listed.
+                    // Only now does it stand still: somebody may have gone on with it since it was
+                    // listed.
                     let Some(facts) = location.session_facts(id)? else {
                         continue;
                     };
@@ -142,16 +146,17 @@ impl Transfers {
         .await
     }
 
-    /// The uploads that have a file which nobody has touched for `older_than`: those to ask the database about before a
-    /// [`Transfers::sweep`].
+    /// The uploads that have a file which nobody has touched for `older_than`: those to ask the
+    /// database about before a [`Transfers::sweep`].
     pub async fn idle_uploads(&self, older_than: Duration) -> Result<Vec<Uuid>> {
         let locations: Vec<_> = self.inner.locations().cloned().collect();
         let before = self.inner.host.clock.wall() - older_than;
         blocking(move || {
             let mut idle = Vec::new();
             for location in locations {
-                let old =
-                    |(_, facts): &(Uuid, crate::files::Facts)| Millis(facts.modified) <= before;
+                let old = |(_, facts): &(Uuid, crate::files::FileMetadata)| {
+                    Millis(facts.modified) <= before
+                };
                 idle.extend(
                     location
                         .sessions()?
@@ -168,14 +173,14 @@ impl Transfers {
 
 /// A file that is read from its start to be hashed.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct HashingReader {
     files: Arc<dyn Files>,
     file: Arc<OpenFile>,
-    pool: Arc<Pool>,
-    meter: Meter,
+    pool: Arc<BufferPool>,
+    meter: CpuMeter,
 }
 
-impl Reading {
+impl HashingReader {
     pub(crate) fn new(transfers: &Transfers, location: &Filesystem, file: Arc<OpenFile>) -> Self {
         let (files, pool) = (
             Arc::clone(location.files()),

@@ -6,14 +6,14 @@
 //!
 //! Everything is walked in the order of its key, page by page, and looked up page by page where it
 //! has to be compared. What is held in memory does not grow with the number of blobs, links,
-//! repositories or manifests, but with what is found: the names of two million files as 18 bytes each
-//! (`orphans`), what lies in one of the 256 directories, and sixteen manifests of 4 MiB. That is less than
-//! 200 MiB, and some 60 MiB where manifests are as large as they mostly are.
+//! repositories or manifests, but with what is found: the names of two million files as 18 bytes
+//! each (`orphans`), what lies in one of the 256 directories, and sixteen manifests of 4 MiB. That
+//! is less than 200 MiB, and some 60 MiB where manifests are as large as they mostly are.
 
 pub mod orphans;
 mod shown;
 
-use seawall_blob::Place;
+use seawall_blob::BlobPlace;
 use seawall_kernel::{Op, blobs};
 use seawall_types::Result;
 use seawall_types::digest::Digest;
@@ -24,7 +24,7 @@ const PAGE: u32 = 500;
 
 /// What an examination found.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// How many blobs were looked at.
     pub blobs: u64,
     /// How many bytes they have.
@@ -37,7 +37,7 @@ pub struct Report {
     pub orphans: Vec<String>,
 }
 
-impl Report {
+impl VerifyReport {
     fn damaged(&mut self, what: String, why: String) {
         self.damage.push(Damage { what, why });
     }
@@ -53,10 +53,10 @@ pub struct Damage {
 }
 
 /// Looks at every blob, every link and every manifest. With `rehash`, reads all bytes.
-pub async fn examine(op: &Op, rehash: bool) -> Result<Report> {
-    let mut report = Report {
+pub async fn verify_storage(op: &Op, rehash: bool) -> Result<VerifyReport> {
+    let mut report = VerifyReport {
         orphans: orphans::find(op, orphans::SHARE).await?,
-        ..Report::default()
+        ..VerifyReport::default()
     };
     examine_blobs(op, rehash, &mut report).await?;
     shown::examine_links(op, &mut report).await?;
@@ -65,7 +65,7 @@ pub async fn examine(op: &Op, rehash: bool) -> Result<Report> {
 }
 
 /// Looks at every blob's bytes.
-async fn examine_blobs(op: &Op, rehash: bool, report: &mut Report) -> Result<()> {
+async fn examine_blobs(op: &Op, rehash: bool, report: &mut VerifyReport) -> Result<()> {
     let mut after = None;
     loop {
         let page = blobs::walk(&op.sql(), after.as_ref(), PAGE).await?;
@@ -86,7 +86,7 @@ async fn examine_blobs(op: &Op, rehash: bool, report: &mut Report) -> Result<()>
 async fn examine_blob(
     op: &Op,
     digest: &Digest,
-    place: &Place,
+    place: &BlobPlace,
     size: u64,
     rehash: bool,
 ) -> Result<Option<String>> {

@@ -17,19 +17,19 @@ use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::attack::{Assault, Attack, Weapons, open_upload};
-use crate::connection::{Connection, Door};
-use crate::content::{ACCEPTED, Content, SMALL};
-use crate::fixture::{Fixture, Needs, prepare};
-use crate::launch::{Program, Running};
+use crate::attack::{Attack, AttackContext, RunningAttack, open_upload};
+use crate::connection::{Connection, Dialer};
+use crate::content::{ACCEPTED, ContentMaker, SMALL};
+use crate::fixture::{Fixture, FixtureNeeds, prepare};
+use crate::launch::{Program, RunningRegistry};
 use crate::load::count;
 use crate::measure::{Bench, Sample, as_fast_as_possible, paced};
 use crate::output::note;
 use crate::process::{cpu_time, resident};
 use crate::results::Cell;
 use crate::statistics::median;
-use crate::steps::{Fetch, Wanted};
-use crate::target::{Login, Target};
+use crate::steps::{ExpectedAnswer, Fetch};
+use crate::target::{BenchTarget, Login};
 
 /// How many users open uploads: one alone may not open many.
 const USERS: usize = 20;
@@ -49,7 +49,7 @@ const REST: f64 = 0.05;
 
 /// Pulls alone and beside an attack, in one round.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pair {
+pub(crate) struct AttackPair {
     /// Nobody else there.
     pub(crate) alone: Sample,
     /// Beside the attack.
@@ -64,41 +64,41 @@ pub(crate) struct Pair {
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Besieged {
+pub(crate) struct AttackFindings {
     /// The same pulls in a closed loop.
     pub(crate) pulls: Cell,
     /// The rates of the rounds.
     pub(crate) rates: Vec<f64>,
     /// One pair for each round.
-    pub(crate) pairs: BTreeMap<Attack, Vec<Pair>>,
+    pub(crate) pairs: BTreeMap<Attack, Vec<AttackPair>>,
     /// How many forgotten uploads were opened, and how many were refused.
     pub(crate) uploads: [usize; 2],
 }
 
 /// A Seawall that is attacked.
-struct Fort {
-    running: Running,
-    target: Arc<Target>,
+struct AttackedServer {
+    running: RunningRegistry,
+    target: Arc<BenchTarget>,
     fixture: Fixture,
 }
 
 /// Both.
-pub(crate) struct Siege {
+pub(crate) struct AttackTables {
     /// Without forgotten uploads.
-    calm: Fort,
+    calm: AttackedServer,
     /// With them.
-    laden: Fort,
+    laden: AttackedServer,
     users: Vec<Login>,
     /// How many uploads were opened and refused.
     uploads: [usize; 2],
 }
 
-impl Siege {
+impl AttackTables {
     /// Starts both, with `uploads` forgotten uploads in one.
     pub(crate) async fn prepare(
         program: &Program,
         folder: &Path,
-        content: &Arc<Content>,
+        content: &Arc<ContentMaker>,
         uploads: usize,
     ) -> Result<Self> {
         note("preparing what is attacked");
@@ -111,15 +111,15 @@ impl Siege {
             let folder = folder.join(name);
             let running = program.start(&folder).await?;
             let target = Arc::new(running.target.clone());
-            let needs = Needs {
+            let needs = FixtureNeeds {
                 large: true,
-                ..Needs::default()
+                ..FixtureNeeds::default()
             };
             let fixture = prepare(&target, content, needs, 0).await?;
             for user in &users {
                 program.add_user(&folder, user, true)?;
             }
-            anyhow::Ok(Fort {
+            anyhow::Ok(AttackedServer {
                 running,
                 target,
                 fixture,
@@ -167,7 +167,7 @@ impl Siege {
         Ok(all)
     }
 
-    async fn weapons(&self, fort: &Fort, by_users: bool) -> Result<Weapons> {
+    async fn weapons(&self, fort: &AttackedServer, by_users: bool) -> Result<AttackContext> {
         let mut tickets = Vec::new();
         for user in self.users.iter().filter(|_| by_users) {
             let target = fort.target.seen_by(user.clone());
@@ -175,7 +175,7 @@ impl Siege {
             tickets.push(ticket.context("Seawall gives no tokens")?);
         }
         let first = self.users.first().context("no user")?;
-        Ok(Weapons {
+        Ok(AttackContext {
             target: Arc::clone(&fort.target),
             fixture: fort.fixture.clone(),
             tickets,
@@ -188,7 +188,7 @@ impl Siege {
         &self,
         bench: &Bench,
         round: usize,
-        found: &mut Besieged,
+        found: &mut AttackFindings,
     ) -> Result<()> {
         found.uploads = self.uploads;
         let steps = self.calm.pulls(bench.clients).await?;
@@ -212,14 +212,20 @@ impl Siege {
         Ok(())
     }
 
-    async fn pair(&self, bench: &Bench, attack: Attack, rate: f64, round: usize) -> Result<Pair> {
+    async fn pair(
+        &self,
+        bench: &Bench,
+        attack: Attack,
+        rate: f64,
+        round: usize,
+    ) -> Result<AttackPair> {
         let [quiet, attacked] = match attack {
             Attack::Forgotten => [&self.calm, &self.laden],
             Attack::Opening => [&self.laden, &self.laden],
             _ => [&self.calm, &self.calm],
         };
         let window = bench.window * 2;
-        let mut pair = Pair::default();
+        let mut pair = AttackPair::default();
         for turn in 0..2 {
             if (turn + round).is_multiple_of(2) {
                 let steps = quiet.pulls(bench.clients).await?;
@@ -228,7 +234,7 @@ impl Siege {
             }
             let weapons = self.weapons(attacked, attack.is_by_users()).await?;
             let steps = attacked.pulls(bench.clients).await?;
-            let assault = Assault::begin(attack, &weapons)?;
+            let assault = RunningAttack::begin(attack, &weapons)?;
             sleep(SETTLE).await;
             let pid = attacked.target.pid;
             pair.beside = paced(steps, window, rate, pid).await?;
@@ -251,13 +257,13 @@ impl Siege {
     }
 }
 
-impl Fort {
+impl AttackedServer {
     async fn pulls(&self, clients: usize) -> Result<Vec<Fetch>> {
         let (target, fixture) = (&self.target, &self.fixture);
         let ticket = target.ticket_for(&fixture.pull, "pull").await?;
         let wanted = |method, path, length| {
             let ask = target.ask(method, path)?.authorized(ticket.as_ref());
-            anyhow::Ok(Wanted::ok(ask.header(ACCEPT, ACCEPTED)?).length(length))
+            anyhow::Ok(ExpectedAnswer::ok(ask.header(ACCEPT, ACCEPTED)?).length(length))
         };
         let small = fixture.blob(&fixture.small);
         let wanted = vec![
@@ -265,7 +271,7 @@ impl Fort {
             wanted(Method::HEAD, small.clone(), 0)?,
             wanted(Method::GET, small, SMALL as u64)?,
         ];
-        Fetch::clients(clients, &Door::plain(&target.host), wanted).await
+        Fetch::clients(clients, &Dialer::plain(&target.host), wanted).await
     }
 }
 
@@ -287,7 +293,7 @@ async fn calm_down(pid: Option<u32>) {
 
 /// The medians of what was found beside an attack.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Verdict {
+pub(crate) struct AttackMedians {
     /// The 99th percentiles in milliseconds, alone and beside.
     pub(crate) tails: [f64; 2],
     /// The shares that were kept, alone and beside.
@@ -297,14 +303,15 @@ pub(crate) struct Verdict {
 }
 
 /// What the rounds come to; `None` without any.
-pub(crate) fn verdict(pairs: &[Pair]) -> Option<Verdict> {
-    let middle = |of: &dyn Fn(&Pair) -> f64| median(&pairs.iter().map(of).collect::<Vec<_>>());
+pub(crate) fn verdict(pairs: &[AttackPair]) -> Option<AttackMedians> {
+    let middle =
+        |of: &dyn Fn(&AttackPair) -> f64| median(&pairs.iter().map(of).collect::<Vec<_>>());
     let kept = |sample: &Sample| sample.kept.unwrap_or_default();
     let tails = [
         middle(&|pair| pair.alone.value)?,
         middle(&|pair| pair.beside.value)?,
     ];
-    Some(Verdict {
+    Some(AttackMedians {
         tails,
         kept: [
             middle(&|pair| kept(&pair.alone))?,
@@ -320,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_verdict_is_of_medians() {
-        let pair = |alone, beside, kept| Pair {
+        let pair = |alone, beside, kept| AttackPair {
             alone: Sample {
                 kept: Some(1.0),
                 ..Sample::plain(alone)
@@ -329,14 +336,14 @@ mod tests {
                 kept: Some(kept),
                 ..Sample::plain(beside)
             },
-            ..Pair::default()
+            ..AttackPair::default()
         };
         let found = verdict(&[
             pair(2.0, 3.0, 0.9),
             pair(9.0, 2.0, 1.0),
             pair(1.0, 8.0, 0.5),
         ]);
-        let wanted = Verdict {
+        let wanted = AttackMedians {
             tails: [2.0, 3.0],
             kept: [1.0, 0.9],
             worse: 1.5,

@@ -11,23 +11,23 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::Incoming;
-use seawall_kernel::http::{Access, Dispatcher, Route};
+use seawall_kernel::http::{Dispatcher, Route, RouteAccess};
 use seawall_kernel::{Error, Op, Origin, Reason};
 use seawall_types::host::Host;
 use seawall_types::lane::Lane;
 use seawall_types::time::Random;
 
 use crate::config::address::PublicUrl;
-use crate::landing::{self, Door};
-use crate::ops::Ops;
-use crate::proxy::{Trusted, request_id};
+use crate::landing::{self, PublicEndpoint};
+use crate::ops::ManagementRoutes;
+use crate::proxy::{TrustedProxies, request_id};
 use seawall_net::{Peer, Serve};
 
 /// The longest agent that goes into logs and events.
 const AGENT_CHARS: usize = 256;
 
-/// Ids of requests: a random number of this process and a running one. They are unique and no secret, so the operating system need
-/// not be asked for each.
+/// Ids of requests: a random number of this process and a running one. They are unique and no
+/// secret, so the operating system need not be asked for each.
 struct RequestIds {
     process: String,
     next: AtomicU64,
@@ -58,15 +58,15 @@ impl RequestIds {
 }
 
 /// What the listeners serve.
-pub struct Front {
+pub struct Frontend {
     dispatcher: Arc<Dispatcher>,
-    trusted: Trusted,
+    trusted: TrustedProxies,
     ids: RequestIds,
 }
 
-impl Front {
+impl Frontend {
     /// The dispatcher behind `trusted` proxies.
-    pub fn new(dispatcher: Arc<Dispatcher>, trusted: Trusted, random: &dyn Random) -> Self {
+    pub fn new(dispatcher: Arc<Dispatcher>, trusted: TrustedProxies, random: &dyn Random) -> Self {
         Self {
             dispatcher,
             trusted,
@@ -103,7 +103,7 @@ fn agent(headers: &HeaderMap) -> String {
         .to_owned()
 }
 
-impl Serve for Front {
+impl Serve for Frontend {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
         let origin = self.origin(&request, &peer);
         if !names_one_host(&request) {
@@ -119,8 +119,8 @@ impl Serve for Front {
     }
 }
 
-/// Whether a request says once and validly for whom it is. HTTP/1.1 asks for no less (RFC 9112 §3.2);
-/// HTTP/1.0, which simple probes speak, need not say it.
+/// Whether a request says once and validly for whom it is. HTTP/1.1 asks for no less (RFC 9112
+/// §3.2); HTTP/1.0, which simple probes speak, need not say it.
 fn names_one_host<B>(request: &Request<B>) -> bool {
     let valid = |host: &str| Host::parse(host).is_ok();
     let mut headers = request.headers().get_all(header::HOST).iter();
@@ -137,7 +137,7 @@ fn names_one_host<B>(request: &Request<B>) -> bool {
 
 /// The process's own routes. Health and metrics are served here unless they have a listener of
 /// their own (`ops` is `None` then).
-pub fn routes(ops: Option<&Ops>) -> Vec<Route> {
+pub fn routes(ops: Option<&ManagementRoutes>) -> Vec<Route> {
     let mut routes = vec![landing_route()];
     if let Some(ops) = ops {
         let paths = [
@@ -150,11 +150,11 @@ pub fn routes(ops: Option<&Ops>) -> Vec<Route> {
     routes
 }
 
-fn ops_route(ops: &Ops, name: &'static str, path: &'static str) -> Route {
+fn ops_route(ops: &ManagementRoutes, name: &'static str, path: &'static str) -> Route {
     let ops = ops.clone();
     Route::get(name, path)
         .lane(Lane::Control)
-        .access(Access::Open)
+        .access(RouteAccess::Open)
         .handler(move |call| {
             let asked = (call.method(), call.uri().path());
             let answer = ops.answer_anybody(asked, call.op.origin(), call.headers());
@@ -166,7 +166,7 @@ fn ops_route(ops: &Ops, name: &'static str, path: &'static str) -> Route {
 fn landing_route() -> Route {
     Route::get("landing", "/")
         .lane(Lane::Interactive)
-        .access(Access::Open)
+        .access(RouteAccess::Open)
         .summary("Says how to log in, to people with a browser.")
         .handler(|call| {
             let page = door(&call.op)
@@ -177,10 +177,10 @@ fn landing_route() -> Route {
 }
 
 /// What clients write: the configured address, else the host by which this one came.
-fn door(op: &Op) -> Option<Door> {
+fn door(op: &Op) -> Option<PublicEndpoint> {
     let public = op.kernel().settings().public_url.as_deref();
     if let Some(url) = public.and_then(|url| url.parse::<PublicUrl>().ok()) {
-        return Some(Door {
+        return Some(PublicEndpoint {
             host: url.host(),
             tls: url.tls(),
         });
@@ -188,5 +188,5 @@ fn door(op: &Op) -> Option<Door> {
     let origin = op.origin();
     let host = origin.host.as_deref().unwrap_or("localhost");
     let host = Host::parse(host).ok()?;
-    Some(Door::new(&host, origin.secure))
+    Some(PublicEndpoint::new(&host, origin.secure))
 }
