@@ -6,53 +6,52 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use seawall_net::lifecycle::{Lifecycle, Phase};
 use seawall_types::work::Spawner;
-use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 /// Spawns, names, counts and drains the process's tasks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tracker {
     tasks: TaskTracker,
     live: Arc<Mutex<BTreeMap<&'static str, usize>>>,
-    stopping: watch::Sender<bool>,
-}
-
-impl Default for Tracker {
-    fn default() -> Self {
-        Self {
-            tasks: TaskTracker::new(),
-            live: Arc::default(),
-            stopping: watch::Sender::new(false),
-        }
-    }
+    lifecycle: Lifecycle,
 }
 
 impl Tracker {
-    /// An empty tracker, ready to be shared.
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    /// An empty tracker, ready to be shared, whose loops end with the process of `lifecycle`. The
+    /// default one has a lifecycle of its own.
+    pub fn new(lifecycle: &Lifecycle) -> Arc<Self> {
+        Arc::new(Self {
+            lifecycle: lifecycle.clone(),
+            ..Self::default()
+        })
     }
 
-    /// Tells every loop that watches [`Tracker::stopping`] to come to its end.
+    /// The phases of the process.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Ends the background work of the process: every loop that watches [`Tracker::stopping`] comes
+    /// to its end.
     pub fn stop(&self) {
-        self.stopping.send_replace(true);
+        self.lifecycle.advance(Phase::Ending);
         self.tasks.close();
     }
 
-    /// True once [`Tracker::stop`] was called.
+    /// Whether background work is to end.
     pub fn is_stopping(&self) -> bool {
-        *self.stopping.borrow()
+        self.lifecycle.phase() >= Phase::Ending
     }
 
-    /// Waits until the process is told to stop.
+    /// Waits until background work is to end.
     pub async fn stopping(&self) {
-        let mut signal = self.stopping.subscribe();
-        // The sender lives as long as `self`, so this ends only by the signal.
-        let _ = signal.wait_for(|stop| *stop).await;
+        self.lifecycle.reached(Phase::Ending).await;
     }
 
     /// Waits at most `bound` for all tasks to end; returns the names of those that did not.
@@ -66,7 +65,7 @@ impl Tracker {
 
     /// How many tasks of each name are alive.
     pub fn live(&self) -> BTreeMap<&'static str, usize> {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live.lock();
         live.iter()
             .filter(|(_, count)| **count > 0)
             .map(|(name, count)| (*name, *count))
@@ -82,7 +81,7 @@ struct Leave {
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut live = self.live.lock();
         if let Some(count) = live.get_mut(self.name) {
             *count = count.saturating_sub(1);
         }
@@ -91,12 +90,7 @@ impl Drop for Leave {
 
 impl Spawner for Tracker {
     fn spawn(&self, name: &'static str, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        *self
-            .live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(name)
-            .or_default() += 1;
+        *self.live.lock().entry(name).or_default() += 1;
         let leave = Leave {
             name,
             live: Arc::clone(&self.live),

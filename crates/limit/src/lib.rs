@@ -8,8 +8,10 @@
 //! that waits is dropped. It knows no reason for a refusal but its own three ([`LimitError`]); what
 //! a client is told about them is the caller's to say.
 
+mod keyed;
 mod limiter;
 #[cfg(test)]
 mod tests;
 
+pub use keyed::{KeyedLimiter, KeyedPermit};
 pub use limiter::{Limit, LimitError, Limiter, Permit, QueuePosition};

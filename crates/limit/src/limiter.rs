@@ -161,6 +161,17 @@ impl Limiter {
         Ok(self.permit())
     }
 
+    /// Waits until all permits are back, keeping those that are, and closes. When it is dropped
+    /// before, they are free again.
+    pub async fn close_idle(&self) {
+        if let (Some(free), Some(seats)) = (&self.0.free, self.0.limit.seats) {
+            let seats = u32::try_from(seats).unwrap_or(u32::MAX);
+            // There is nothing to wait for where it was closed already.
+            let _all = free.acquire_many(seats).await;
+        }
+        self.close();
+    }
+
     /// Gives out nothing any more; all that wait are refused. What was given out stays valid.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::Release);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use proptest::prelude::*;
 
-use crate::{Limit, LimitError, Limiter, Permit};
+use crate::{KeyedLimiter, Limit, LimitError, Limiter, Permit};
 
 const WAIT: Duration = Duration::from_secs(3);
 
@@ -210,4 +210,62 @@ fn many_threads_never_hold_more_than_the_maximum() {
     });
     assert_eq!((limiter.in_use(), limiter.waiting()), (0, 0));
     assert!(limiter.most_in_use() <= 3);
+}
+
+proptest! {
+    /// No key ever has more than its maximum, none takes from another, and none is remembered that
+    /// holds nothing.
+    #[test]
+    fn every_key_has_its_own_maximum_and_leaves_nothing_behind(
+        each in 0..4_usize,
+        events in prop::collection::vec((0..5_u8, any::<Option<usize>>()), 0..80),
+    ) {
+        let limiter = KeyedLimiter::new("test", each);
+        let mut held = Vec::new();
+        for (key, give_back) in events {
+            match give_back {
+                Some(which) if !held.is_empty() => {
+                    drop(held.swap_remove(which % held.len()));
+                }
+                _ => {
+                    let before = held.iter().filter(|(of, _)| *of == key).count();
+                    match limiter.try_acquire(key) {
+                        Ok(permit) => {
+                            prop_assert!(before < each);
+                            held.push((key, permit));
+                        }
+                        Err(refused) => {
+                            prop_assert_eq!(refused, LimitError::Full);
+                            prop_assert_eq!(before, each);
+                        }
+                    }
+                }
+            }
+            let keys: std::collections::HashSet<_> = held.iter().map(|(key, _)| *key).collect();
+            prop_assert_eq!(limiter.keys(), keys.len());
+        }
+        held.clear();
+        prop_assert_eq!(limiter.keys(), 0);
+    }
+}
+
+#[tokio::test]
+async fn closing_an_idle_limiter_waits_for_all_and_gives_up_without_a_trace() {
+    let limiter = Limiter::new("test", Limit::of(2));
+    let (first, second) = (
+        limiter.acquire().await.unwrap(),
+        limiter.try_acquire().unwrap(),
+    );
+    let mut closing = Box::pin(limiter.close_idle());
+    assert!(futures::poll!(&mut closing).is_pending());
+    drop(first);
+    assert!(futures::poll!(&mut closing).is_pending());
+    drop(closing);
+    let first = limiter.try_acquire().unwrap();
+    let mut closing = Box::pin(limiter.close_idle());
+    drop(first);
+    assert!(futures::poll!(&mut closing).is_pending());
+    drop(second);
+    closing.await;
+    assert_eq!(limiter.try_acquire().unwrap_err(), LimitError::Closed);
 }

@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
+use seawall_limit::{Limit, Limiter, Permit};
 use seawall_types::{Clock, Tasks};
 use sqlx::Connection;
-use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use tokio::time::timeout;
 
 use crate::dialect::errors::Failure;
@@ -62,7 +63,7 @@ pub(crate) struct ConnectionPool<C>(Arc<PoolState<C>>);
 struct PoolState<C> {
     open: OpenConnection<C>,
     config: PoolConfig,
-    permits: Arc<Semaphore>,
+    permits: Limiter,
     /// Open connections, on loan or idle.
     count: AtomicU32,
     /// The one that was used last at the end.
@@ -90,7 +91,7 @@ struct Slot<C> {
     shared: Arc<PoolState<C>>,
     /// When its connection was opened, if it has one that ends with it.
     epoch: Option<u64>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl<C: Connection + 'static> ConnectionPool<C> {
@@ -98,7 +99,7 @@ impl<C: Connection + 'static> ConnectionPool<C> {
     pub(crate) fn new(config: PoolConfig, open: OpenConnection<C>) -> Self {
         Self(Arc::new(PoolState {
             open,
-            permits: Arc::new(Semaphore::new(config.most as usize)),
+            permits: Limiter::new("meta.pool", Limit::of(config.most as usize)),
             config,
             count: AtomicU32::new(0),
             idle: Mutex::default(),
@@ -127,7 +128,7 @@ impl<C: Connection + 'static> ConnectionPool<C> {
     async fn connection(&self) -> Result<PooledConnection<C>, Failure> {
         let shared = &self.0;
         let handshakes = &shared.config.handshakes;
-        let permit = Arc::clone(&shared.permits).acquire_owned().await;
+        let permit = shared.permits.next().await;
         let mut slot = Slot {
             shared: Arc::clone(shared),
             epoch: None,
@@ -179,9 +180,7 @@ impl<C: Connection + 'static> ConnectionPool<C> {
     /// none.
     pub(crate) async fn close(&self, bound: Duration) -> bool {
         let closing = timeout(bound, async {
-            // If there is no permit to be had, this has been done already.
-            let _all = self.0.permits.acquire_many(self.0.config.most).await;
-            self.0.permits.close();
+            self.0.permits.close_idle().await;
             let idle = std::mem::take(&mut *self.0.idle());
             for IdleConnection { connection, .. } in idle {
                 self.0.close_connection(connection).await;

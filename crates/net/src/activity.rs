@@ -6,13 +6,14 @@
 //! here has a clock.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
 
 /// What is known of the requests of a connection.
 #[derive(Default)]
@@ -49,13 +50,13 @@ impl ConnectionActivity {
     /// before it.
     pub(super) fn stalled(&self) -> bool {
         let now = self.tick.fetch_add(1, Ordering::Relaxed);
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let marks = self.marks.lock();
         let since = |mark: &Mark| matches!(mark, Mark::Client(since) if *since < now);
         marks.iter().any(since)
     }
 
     fn enter(&self) -> usize {
-        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.marks.lock();
         let free = marks.iter().position(|mark| matches!(mark, Mark::Free));
         let place = free.unwrap_or(marks.len());
         if place == marks.len() {
@@ -67,7 +68,7 @@ impl ConnectionActivity {
     }
 
     fn mark(&self, place: usize, mark: Mark) {
-        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.marks.lock();
         if let Some(known) = marks.get_mut(place) {
             *known = mark;
         }

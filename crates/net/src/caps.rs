@@ -4,9 +4,10 @@
 //! to give. The excess is closed at once and counted, since any answer would cost more than it
 //! helps.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use seawall_limit::{KeyedLimiter, KeyedPermit, Limit, Limiter, Permit};
 
 /// Why a connection is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,85 +31,46 @@ impl ConnectionRefusal {
 /// Counts connections.
 #[derive(Debug)]
 pub struct ConnectionCaps {
-    total: usize,
-    per_address: usize,
-    open: Mutex<OpenConnections>,
-}
-
-#[derive(Debug, Default)]
-struct OpenConnections {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    total: Limiter,
+    by_network: KeyedLimiter<IpAddr>,
 }
 
 impl ConnectionCaps {
     /// Lets in so many in all, so many of one address.
     pub fn new(total: usize, per_address: usize) -> Arc<Self> {
         Arc::new(Self {
-            total,
-            per_address,
-            open: Mutex::default(),
+            total: Limiter::new("connections", Limit::of(total)),
+            by_network: KeyedLimiter::new("connections.address", per_address),
         })
     }
 
     /// Takes a connection in. An exempt one (a trusted proxy's) counts for the total only.
     pub fn enter(
-        self: &Arc<Self>,
+        &self,
         address: IpAddr,
         exempt: bool,
     ) -> Result<ConnectionPermit, ConnectionRefusal> {
-        let network = (!exempt).then(|| network(address));
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= self.total {
-            return Err(ConnectionRefusal::Total);
-        }
-        if let Some(network) = network {
-            let count = open.by_address.entry(network).or_default();
-            if *count >= self.per_address {
-                return Err(ConnectionRefusal::Address);
-            }
-            *count += 1;
-        }
-        open.total += 1;
+        let total = self.total.try_acquire();
+        let total = total.map_err(|_| ConnectionRefusal::Total)?;
+        let of_network = (!exempt).then(|| self.by_network.try_acquire(network(address)));
+        let of_network = of_network.transpose();
         Ok(ConnectionPermit {
-            caps: Arc::clone(self),
-            network,
+            _total: total,
+            _of_network: of_network.map_err(|_| ConnectionRefusal::Address)?,
         })
     }
 
     /// How many connections are open.
     pub fn open(&self) -> usize {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .total
+        self.total.in_use()
     }
 }
 
 /// One connection that was let in; it leaves when this is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
-    caps: Arc<ConnectionCaps>,
-    network: Option<IpAddr>,
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        let mut open = self
-            .caps
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        open.total -= 1;
-        if let Some(network) = self.network
-            && let Some(count) = open.by_address.get_mut(&network)
-        {
-            *count -= 1;
-            if *count == 0 {
-                open.by_address.remove(&network);
-            }
-        }
-    }
+    _total: Permit,
+    _of_network: Option<KeyedPermit<IpAddr>>,
 }
 
 /// The unit that is counted: an IPv4 address, or the /64 that one IPv6 customer has to choose

@@ -1,9 +1,9 @@
-//! The phases of the process, in one place that everybody may watch: it runs, it is not ready any
-//! more, it drains, it is over.
+//! The phases of the process, and the one signal to stop: it runs, it is not ready any more, it
+//! drains, its connections are closed, its background work ends.
 //!
 //! Phases only ever advance. The server drives them (see [`crate::Server::run`]); the signals begin
-//! and shorten it; health and the accept loops watch. Nothing here knows what the others do in a
-//! phase.
+//! and shorten it; health, the accept loops and the loops of background work watch. Nothing here
+//! knows what the others do in a phase.
 
 use std::sync::Arc;
 
@@ -18,8 +18,10 @@ pub enum Phase {
     Unready,
     /// Nothing new is taken; what runs may end.
     Draining,
-    /// What still runs is cut off.
+    /// Connections that are still open are cut off.
     Closed,
+    /// No request is left; background work comes to its end.
+    Ending,
 }
 
 /// The phase and its watchers. A clone is the same lifecycle.

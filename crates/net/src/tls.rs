@@ -6,10 +6,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -106,7 +107,7 @@ impl Certificate {
 
     /// Reads the files again. They are small and local; this blocks.
     pub fn refresh(&self) -> ReloadOutcome {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let content = match read(&self.files) {
             Ok(content) => content,
             Err(error) => {

@@ -20,7 +20,8 @@ use seawall_kernel::{
     BodyTimeouts, Declarations, Feature, FeaturePlan, HealthCheck, Kernel, KernelParts, Settings,
     Switch,
 };
-use seawall_meta::{BinaryRelease, Meta, Migrations, Migrator, Statement};
+use seawall_meta::{BinaryRelease, Meta, Migrations, Migrator};
+use seawall_net::lifecycle::Lifecycle;
 use seawall_registry::Content;
 use seawall_types::lane::Lane;
 use seawall_types::time::{Clock, Random};
@@ -56,7 +57,7 @@ impl Runtime {
         Self {
             clock: Arc::new(seawall_kernel::clock::SystemClock),
             random: Arc::new(seawall_kernel::clock::SystemRandom),
-            tracker: Tracker::new(),
+            tracker: Tracker::new(&Lifecycle::new()),
             files: Arc::new(DiskFiles),
         }
     }
@@ -124,13 +125,6 @@ pub fn tables(plans: &[FeaturePlan<CoreServices>]) -> Vec<Migrations> {
     plans.iter().filter_map(FeaturePlan::tables).collect()
 }
 
-/// Every statement of every crate, for the test that prepares them on each database.
-pub fn statements() -> Vec<&'static Statement> {
-    let plans = plans();
-    let all = plans.iter().flat_map(FeaturePlan::all_statements);
-    all.copied().collect()
-}
-
 /// The sections of the configuration: those of the program and those of its features.
 pub fn layout() -> Result<Layout<Config>, ConfigError> {
     layout_of(&plans())
@@ -142,9 +136,9 @@ pub fn layout_of(plans: &[FeaturePlan<CoreServices>]) -> Result<Layout<Config>, 
 }
 
 /// Opens the database, without a look at its tables.
-pub async fn open_meta(config: &Config, data: &Path, ground: &Runtime) -> Result<Meta> {
-    let clock = Arc::clone(&ground.clock);
-    Meta::open(&config.database, data, ground.tasks(), clock)
+pub async fn open_meta(config: &Config, data: &Path, runtime: &Runtime) -> Result<Meta> {
+    let clock = Arc::clone(&runtime.clock);
+    Meta::open(&config.database, data, runtime.tasks(), clock)
         .await
         .context("the database cannot be opened")
 }
@@ -156,8 +150,8 @@ pub fn migrator(meta: &Meta) -> Migrator {
 
 impl App {
     /// Puts everything together over a database whose schema is up to date.
-    pub async fn open(config: &Config, data: &Path, meta: Meta, ground: &Runtime) -> Result<Self> {
-        Self::open_with(&plans(), config, data, meta, ground).await
+    pub async fn open(config: &Config, data: &Path, meta: Meta, runtime: &Runtime) -> Result<Self> {
+        Self::open_with(&plans(), config, data, meta, runtime).await
     }
 
     /// The same with these features. What they declare counts whether they are on or not: rows of a
@@ -167,16 +161,16 @@ impl App {
         config: &Config,
         data: &Path,
         meta: Meta,
-        ground: &Runtime,
+        runtime: &Runtime,
     ) -> Result<Self> {
-        let secrets = Secrets::load_or_create(&data.join(SECRET_FILE), &*ground.random)?;
-        let blobs = open_blobs(config, data, ground).await?;
+        let secrets = Secrets::load_or_create(&data.join(SECRET_FILE), &*runtime.random)?;
+        let blobs = open_blobs(config, data, runtime).await?;
         let parts = KernelParts {
             meta,
             blobs,
-            clock: Arc::clone(&ground.clock),
-            random: Arc::clone(&ground.random),
-            tracker: Arc::clone(&ground.tracker),
+            clock: Arc::clone(&runtime.clock),
+            random: Arc::clone(&runtime.random),
+            tracker: Arc::clone(&runtime.tracker),
             secrets,
             settings: settings(config),
             cache_bytes: config.cache.bytes,
@@ -268,16 +262,16 @@ impl App {
     }
 }
 
-async fn open_blobs(config: &Config, data: &Path, ground: &Runtime) -> Result<Blobs> {
+async fn open_blobs(config: &Config, data: &Path, runtime: &Runtime) -> Result<Blobs> {
     let mut blobs = config.storage.clone();
     if let Some(most) = config.uploads.max_blob_bytes {
         blobs.max_blob_bytes = most;
     }
     let host = StoreRuntime {
-        tasks: ground.tasks(),
-        clock: Arc::clone(&ground.clock),
-        random: Arc::clone(&ground.random),
-        files: Arc::clone(&ground.files),
+        tasks: runtime.tasks(),
+        clock: Arc::clone(&runtime.clock),
+        random: Arc::clone(&runtime.random),
+        files: Arc::clone(&runtime.files),
     };
     Blobs::open_on(&blobs, data, host)
         .await

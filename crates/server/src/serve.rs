@@ -42,32 +42,32 @@ pub async fn serve(
     terminal: Terminal,
 ) -> Result<()> {
     let config = common.load(listen)?;
-    let ground = Runtime::machine();
-    let logging = crate::log::install(&config.log, Arc::clone(&ground.clock))?;
+    let runtime = Runtime::machine();
+    let logging = crate::log::install(&config.log, Arc::clone(&runtime.clock))?;
     warn_of_gaps(&config);
     let telemetry = Telemetry::install()?;
     raise_open_files();
     let data = config.data.clone();
     let _lock = DataLock::take(&data)?;
-    let meta = compose::open_meta(&config, &data, &ground).await?;
+    let meta = compose::open_meta(&config, &data, &runtime).await?;
     prepare_schema(&meta).await?;
-    let house = App::open(&config, &data, meta, &ground).await?;
+    let app = App::open(&config, &data, meta, &runtime).await?;
     let file = FirstPassword::of(&data);
-    let first = first_administrator(&house, &file).await?;
-    house.start().await?;
+    let first = first_administrator(&app, &file).await?;
+    app.start().await?;
 
-    let lifecycle = Lifecycle::new();
-    let health = checks(Health::new(&lifecycle), &house.kernel);
-    let health = Arc::new(health.with_features(house.checks()));
+    let lifecycle = runtime.tracker.lifecycle().clone();
+    let health = checks(Health::new(&lifecycle), &app.kernel);
+    let health = Arc::new(health.with_features(app.checks()));
     let token = config.management.token.clone();
     let ops = ManagementRoutes::new(Arc::clone(&health), telemetry.clone(), token);
     let own = config.management.address.is_none().then_some(&ops);
-    let dispatcher = house.dispatcher(frontend::routes(own), logging.requests.clone())?;
-    let server = listeners(&config, dispatcher, &ops, &lifecycle, &ground)?;
+    let dispatcher = app.dispatcher(frontend::routes(own), logging.requests.clone())?;
+    let server = listeners(&config, dispatcher, &ops, &lifecycle, &runtime)?;
     let addresses = server.addresses();
     // Before it is watched: of two looks at the same time, one would find the other in its way.
     health.check().await;
-    watch(&ground, &lifecycle, &health, &telemetry);
+    watch(&runtime, &lifecycle, &health, &telemetry);
     health.started();
 
     let banner = Banner {
@@ -80,11 +80,11 @@ pub async fn serve(
     terminal.write(&banner.text())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        database = house.kernel.meta().server(),
+        database = app.kernel.meta().server(),
         "serving"
     );
     let ended = server.run(&config.shutdown).await;
-    house.close(AFTERWORK).await;
+    app.close(AFTERWORK).await;
     tracing::info!(cut_off = ended.cut_off, "stopped");
     Ok(())
 }
@@ -106,10 +106,10 @@ async fn prepare_schema(meta: &Meta) -> Result<()> {
 
 /// Makes the first administrator at the very first start. The password is kept before the user is
 /// made, and said once.
-async fn first_administrator(house: &App, file: &FirstPassword) -> Result<Option<Secret>> {
-    let op = house.kernel.internal_op(Lane::Control, "start");
+async fn first_administrator(app: &App, file: &FirstPassword) -> Result<Option<Secret>> {
+    let op = app.kernel.internal_op(Lane::Control, "start");
     let mut kept = false;
-    let made = house
+    let made = app
         .directory
         .ensure_admin(&op, &op.installation()?, |password| {
             kept = true;
@@ -142,19 +142,19 @@ fn listeners(
     dispatcher: Arc<Dispatcher>,
     ops: &ManagementRoutes,
     lifecycle: &Lifecycle,
-    ground: &Runtime,
+    runtime: &Runtime,
 ) -> Result<Server> {
     let networks: Vec<_> = config
         .trusted_proxies
         .iter()
         .map(|network| network.net())
         .collect();
-    let clock = Arc::clone(&ground.clock);
+    let clock = Arc::clone(&runtime.clock);
     let mut server = Server::new(&config.limits, &networks, lifecycle, clock);
     let front: Arc<dyn Serve> = Arc::new(Frontend::new(
         dispatcher,
         TrustedProxies::new(networks),
-        &*ground.random,
+        &*runtime.random,
     ));
     server.listen(&config.listeners, &front)?;
     if let Some(address) = &config.management.address {
@@ -210,8 +210,8 @@ pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
 }
 
 /// Starts what watches beside the listeners.
-fn watch(ground: &Runtime, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry: &Telemetry) {
-    let tracker = &ground.tracker;
+fn watch(runtime: &Runtime, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry: &Telemetry) {
+    let tracker = &runtime.tracker;
     let phases = lifecycle.clone();
     tracker.spawn(
         "signals",

@@ -1,4 +1,4 @@
-//! Imports go inward only (ARCHITECTURE.md): types ◄ config ◄ meta, blob, cache, limit, net ◄
+//! Imports go inward only (ARCHITECTURE.md): types ◄ config, limit ◄ meta, blob, cache, net ◄
 //! kernel ◄ accounts ◄ registry ◄ features ◄ server; no feature imports another.
 
 use super::source::{RustFile, has_word};
@@ -16,8 +16,8 @@ const TOOLS: u8 = 8;
 fn ring(name: &str) -> u8 {
     match name {
         "types" => 0,
-        "config" => 1,
-        "meta" | "blob" | "cache" | "limit" | "net" => 2,
+        "config" | "limit" => 1,
+        "meta" | "blob" | "cache" | "net" => 2,
         "kernel" => 3,
         "accounts" => 4,
         "registry" => 5,

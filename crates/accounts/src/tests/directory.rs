@@ -24,8 +24,8 @@ fn new(text: &str) -> NewUser {
 
 #[tokio::test]
 async fn every_statement_is_understood_by_the_database() {
-    let house = Fixture::new().await;
-    let wrong = house
+    let fixture = Fixture::new().await;
+    let wrong = fixture
         .kernel
         .meta()
         .check(&crate::statements())
@@ -36,23 +36,23 @@ async fn every_statement_is_understood_by_the_database() {
 
 #[tokio::test]
 async fn a_password_that_nobody_gave_is_made() {
-    let house = Fixture::new().await;
-    let operator = house.operator();
-    let made = house
+    let fixture = Fixture::new().await;
+    let operator = fixture.operator();
+    let made = fixture
         .directory
         .create_user(&operator, &operator.installation().unwrap(), new("ann"))
         .await
         .unwrap();
     let password = made.unwrap();
     assert_eq!(password.expose().len(), 24);
-    let actor = house
-        .verify(&house.op(), &pair("ann", password.expose()))
+    let actor = fixture
+        .verify(&fixture.op(), &pair("ann", password.expose()))
         .await
         .unwrap();
     assert_eq!((actor.name(), actor.is_superuser()), ("ann", false));
     let given = Some(Secret::new("chosen"));
     assert!(
-        house
+        fixture
             .directory
             .set_password(
                 &operator,
@@ -64,14 +64,14 @@ async fn a_password_that_nobody_gave_is_made() {
             .is_none()
     );
     assert!(
-        house
-            .verify(&house.op(), &pair("ann", "chosen"))
+        fixture
+            .verify(&fixture.op(), &pair("ann", "chosen"))
             .await
             .is_ok()
     );
     assert!(
-        house
-            .verify(&house.op(), &pair("ann", password.expose()))
+        fixture
+            .verify(&fixture.op(), &pair("ann", password.expose()))
             .await
             .is_err()
     );
@@ -79,10 +79,10 @@ async fn a_password_that_nobody_gave_is_made() {
 
 #[tokio::test]
 async fn what_cannot_be_is_refused() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let operator = house.operator();
-    let directory = &house.directory;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let operator = fixture.operator();
+    let directory = &fixture.directory;
     let again = directory
         .create_user(&operator, &operator.installation().unwrap(), new("ann"))
         .await;
@@ -110,11 +110,11 @@ async fn what_cannot_be_is_refused() {
 
 #[tokio::test]
 async fn a_disabled_user_is_nobody_until_enabled() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let operator = house.operator();
-    assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
-    house
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let operator = fixture.operator();
+    assert!(fixture.verify(&fixture.op(), &basic("ann")).await.is_ok());
+    fixture
         .directory
         .set_enabled(
             &operator,
@@ -124,30 +124,33 @@ async fn a_disabled_user_is_nobody_until_enabled() {
         .await
         .unwrap();
     // What was verified a moment ago is remembered, and does not help.
-    let refused = house.verify(&house.op(), &basic("ann")).await.unwrap_err();
+    let refused = fixture
+        .verify(&fixture.op(), &basic("ann"))
+        .await
+        .unwrap_err();
     assert_eq!(refused.reason, Reason::Unauthenticated);
     assert!(
-        !house
+        !fixture
             .directory
             .list_users(&operator, &operator.installation().unwrap())
             .await
             .unwrap()[0]
             .enabled
     );
-    house
+    fixture
         .directory
         .set_enabled(&operator, &operator.user(&name("ann")).await.unwrap(), true)
         .await
         .unwrap();
-    assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
-    house
+    assert!(fixture.verify(&fixture.op(), &basic("ann")).await.is_ok());
+    fixture
         .directory
         .delete_user(&operator, &operator.user(&name("ann")).await.unwrap())
         .await
         .unwrap();
-    assert!(house.verify(&house.op(), &basic("ann")).await.is_err());
+    assert!(fixture.verify(&fixture.op(), &basic("ann")).await.is_err());
     assert!(
-        house
+        fixture
             .directory
             .list_users(&operator, &operator.installation().unwrap())
             .await
@@ -158,42 +161,42 @@ async fn a_disabled_user_is_nobody_until_enabled() {
 
 #[tokio::test]
 async fn a_right_password_is_hashed_again_an_hour_after_its_last_use() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let spent = || async {
-        let op = house.op();
-        house.verify(&op, &basic("ann")).await.unwrap();
+        let op = fixture.op();
+        fixture.verify(&op, &basic("ann")).await.unwrap();
         op.cost().snapshot().cpu_micros
     };
     assert!(spent().await > 0);
     for _ in 0..5 {
-        house.clock.advance(Duration::from_mins(50));
+        fixture.clock.advance(Duration::from_mins(50));
         assert_eq!(spent().await, 0);
     }
-    house.clock.advance(Duration::from_mins(61));
+    fixture.clock.advance(Duration::from_mins(61));
     assert!(spent().await > 0);
     // A wrong one is worth no more than a minute's memory.
-    let (_, before) = house.directory.passwords().load();
+    let (_, before) = fixture.directory.passwords().load();
     for after in [0, 50, 20] {
-        house.clock.advance(Duration::from_secs(after));
-        let wrong = house.verify(&house.op(), &pair("ann", "wrong")).await;
+        fixture.clock.advance(Duration::from_secs(after));
+        let wrong = fixture.verify(&fixture.op(), &pair("ann", "wrong")).await;
         assert!(wrong.is_err());
     }
-    assert_eq!(house.directory.passwords().load().1 - before, 2);
+    assert_eq!(fixture.directory.passwords().load().1 - before, 2);
     // An unknown name is worth the same work.
-    let op = house.op();
-    assert!(house.verify(&op, &pair("nobody", "x")).await.is_err());
+    let op = fixture.op();
+    assert!(fixture.verify(&op, &pair("nobody", "x")).await.is_err());
     assert!(op.cost().snapshot().cpu_micros > 0);
 }
 
 #[tokio::test]
 async fn the_first_administrator_is_made_once() {
-    let house = Fixture::new().await;
-    let other = house.beside().await;
-    let (here, there) = (house.operator(), other.operator());
+    let fixture = Fixture::new().await;
+    let other = fixture.beside().await;
+    let (here, there) = (fixture.operator(), other.operator());
     let installation = here.installation().unwrap();
     let (one, two) = tokio::join!(
-        house
+        fixture
             .directory
             .ensure_admin(&here, &installation, |_| Ok(())),
         other
@@ -203,13 +206,13 @@ async fn the_first_administrator_is_made_once() {
     let (one, two) = (one.unwrap(), two.unwrap());
     assert!(one.is_some() != two.is_some());
     let password = one.or(two).unwrap();
-    let admin = house
-        .verify(&house.op(), &pair("admin", password.expose()))
+    let admin = fixture
+        .verify(&fixture.op(), &pair("admin", password.expose()))
         .await
         .unwrap();
     assert!(admin.is_superuser());
     assert!(
-        house
+        fixture
             .directory
             .ensure_admin(&here, &here.installation().unwrap(), |_| Ok(()))
             .await
@@ -220,9 +223,9 @@ async fn the_first_administrator_is_made_once() {
 
 #[tokio::test]
 async fn nobody_is_made_an_administrator_by_their_name() {
-    let house = Fixture::new().await;
+    let fixture = Fixture::new().await;
     // As an earlier release let them be made.
-    let operator = house.operator();
+    let operator = fixture.operator();
     let taken = operator.transaction((), |tx, op, ()| {
         Box::pin(async move {
             let id =
@@ -237,20 +240,23 @@ async fn nobody_is_made_an_administrator_by_their_name() {
     });
     password.await.unwrap();
     assert!(
-        house
+        fixture
             .directory
             .ensure_admin(
-                &house.operator(),
-                &house.operator().installation().unwrap(),
+                &fixture.operator(),
+                &fixture.operator().installation().unwrap(),
                 |_| Ok(())
             )
             .await
             .unwrap()
             .is_none()
     );
-    let users = house
+    let users = fixture
         .directory
-        .list_users(&house.operator(), &house.operator().installation().unwrap())
+        .list_users(
+            &fixture.operator(),
+            &fixture.operator().installation().unwrap(),
+        )
         .await
         .unwrap();
     assert!(users.iter().all(|user| !user.admin));
@@ -258,17 +264,17 @@ async fn nobody_is_made_an_administrator_by_their_name() {
 
 #[tokio::test]
 async fn some_names_are_no_users() {
-    let house = Fixture::new().await;
-    let operator = house.operator();
+    let fixture = Fixture::new().await;
+    let operator = fixture.operator();
     let add = |text: &str, superuser| {
         let user = NewUser {
             superuser,
             ..new(text)
         };
-        let (house, operator) = (&house, &operator);
+        let (fixture, operator) = (&fixture, &operator);
         async move {
             let installation = operator.installation()?;
-            let directory = &house.directory;
+            let directory = &fixture.directory;
             directory.create_user(operator, &installation, user).await
         }
     };
@@ -293,12 +299,12 @@ async fn some_names_are_no_users() {
 
 #[tokio::test]
 async fn secrets_are_not_shown() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let actor = house.verify(&house.op(), &basic("ann")).await.unwrap();
-    let token = house.token("ann", "").await;
-    let bearer = house.bearer(&token).await.unwrap();
-    let shown = format!("{:?} {actor:?} {bearer:?}", house.directory);
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let actor = fixture.verify(&fixture.op(), &basic("ann")).await.unwrap();
+    let token = fixture.token("ann", "").await;
+    let bearer = fixture.bearer(&token).await.unwrap();
+    let shown = format!("{:?} {actor:?} {bearer:?}", fixture.directory);
     assert!(
         !shown.contains("password\"") && !shown.contains(&token),
         "{shown}"

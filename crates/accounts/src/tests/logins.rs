@@ -20,8 +20,8 @@ impl Fixture {
     async fn logins(self: &Arc<Self>, headers: Vec<String>) -> Vec<Answer> {
         let mut running = tokio::task::JoinSet::new();
         for authorization in headers {
-            let house = Arc::clone(self);
-            running.spawn(async move { house.get("", Some(&authorization)).await });
+            let fixture = Arc::clone(self);
+            running.spawn(async move { fixture.get("", Some(&authorization)).await });
         }
         running.join_all().await
     }
@@ -33,19 +33,19 @@ impl Fixture {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wrong_logins_never_hold_more_than_their_share() {
-    let house = Arc::new(Fixture::new().await);
-    house.user("ann").await;
-    let token = house.token("ann", "").await;
+    let fixture = Arc::new(Fixture::new().await);
+    fixture.user("ann").await;
+    let token = fixture.token("ann", "").await;
     let wrong = (0..400).map(|i| pair("ann", &format!("wrong {i}")));
-    let flood = house.logins(wrong.collect());
+    let flood = fixture.logins(wrong.collect());
     let neighbour = async {
         for _ in 0..50 {
-            let beside = house.bearer(&token).await;
+            let beside = fixture.bearer(&token).await;
             assert!(beside.is_ok(), "who has a token needs no seat");
         }
     };
     let (answers, ()) = futures::join!(flood, neighbour);
-    let (most, _) = house.load();
+    let (most, _) = fixture.load();
     assert!((1..=seats()).contains(&most), "{most} at once");
     let mut refused = 0;
     for answer in &answers {
@@ -64,33 +64,33 @@ async fn wrong_logins_never_hold_more_than_their_share() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_same_login_many_times_is_one() {
-    let house = Arc::new(Fixture::new().await);
-    house.user("ann").await;
+    let fixture = Arc::new(Fixture::new().await);
+    fixture.user("ann").await;
     for (login, status) in [
         (pair("ann", "wrong"), StatusCode::UNAUTHORIZED),
         (pair("nobody", "wrong"), StatusCode::UNAUTHORIZED),
         (super::basic("ann"), StatusCode::OK),
     ] {
-        let (_, before) = house.load();
+        let (_, before) = fixture.load();
         let put_off = |answer: &Answer| answer.status == StatusCode::TOO_MANY_REQUESTS;
-        let mut answers = house.logins(vec![login.clone(); 200]).await;
+        let mut answers = fixture.logins(vec![login.clone(); 200]).await;
         // On a busy machine the one may take longer than the others wait; they come again, as they
         // were told.
         while answers.iter().any(put_off) {
-            answers = house.logins(vec![login.clone(); 200]).await;
+            answers = fixture.logins(vec![login.clone(); 200]).await;
         }
         assert!(answers.iter().all(|answer| answer.status == status));
-        let answer = house.get("", Some(&login)).await;
+        let answer = fixture.get("", Some(&login)).await;
         assert_eq!(answer.status, status);
-        assert_eq!(house.load().1 - before, 1, "{login}");
+        assert_eq!(fixture.load().1 - before, 1, "{login}");
     }
     // What one name has learnt, no other has: else the time would tell which is somebody's.
-    let (_, before) = house.load();
+    let (_, before) = fixture.load();
     let others = ["nobody-else", "ann2", "Not A Name"].map(|name| pair(name, "wrong"));
-    for answer in join_all(others.iter().map(|login| house.get("", Some(login)))).await {
+    for answer in join_all(others.iter().map(|login| fixture.get("", Some(login)))).await {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
-    assert_eq!(house.load().1 - before, 3);
+    assert_eq!(fixture.load().1 - before, 3);
 }
 
 /// A token with another last byte in its signature.
@@ -103,20 +103,20 @@ fn forged(token: &str, number: u32) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn forged_tokens_never_hold_more_than_their_share() {
-    let house = Arc::new(Fixture::new().await);
-    house.user("ann").await;
-    let token = house.token("ann", "").await;
+    let fixture = Arc::new(Fixture::new().await);
+    fixture.user("ann").await;
+    let token = fixture.token("ann", "").await;
     let mut flood = tokio::task::JoinSet::new();
     for number in 0..2000 {
-        let (house, forged) = (Arc::clone(&house), forged(&token, number));
-        flood.spawn(async move { house.bearer(&forged).await.unwrap_err().reason });
+        let (fixture, forged) = (Arc::clone(&fixture), forged(&token, number));
+        flood.spawn(async move { fixture.bearer(&forged).await.unwrap_err().reason });
     }
     for _ in 0..50 {
-        let beside = house.bearer(&token).await;
+        let beside = fixture.bearer(&token).await;
         assert!(beside.is_ok(), "who has a good token needs no seat");
     }
     let reasons = flood.join_all().await;
-    let (most, checked) = house.directory.tokens().load();
+    let (most, checked) = fixture.directory.tokens().load();
     assert!((1..=seats()).contains(&most), "{most} at once");
     let put_off = reasons.iter().filter(|reason| **reason == Reason::TooMany);
     let put_off = put_off.count();
@@ -129,40 +129,40 @@ async fn forged_tokens_never_hold_more_than_their_share() {
 
 #[tokio::test]
 async fn what_was_signed_here_is_not_checked_here_and_the_same_token_is_checked_once() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let token = house.token("ann", "").await;
-    house.bearer(&token).await.unwrap();
-    assert_eq!(house.directory.tokens().load(), (0, 0));
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let token = fixture.token("ann", "").await;
+    fixture.bearer(&token).await.unwrap();
+    assert_eq!(fixture.directory.tokens().load(), (0, 0));
     // As if it came from another replica.
-    house.directory.tokens().expire();
+    fixture.directory.tokens().expire();
     for _ in 0..3 {
-        house.bearer(&token).await.unwrap();
+        fixture.bearer(&token).await.unwrap();
     }
-    assert_eq!(house.directory.tokens().load(), (1, 1));
+    assert_eq!(fixture.directory.tokens().load(), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_is_hashed_in_a_seat_as_well() {
-    let house = Fixture::new().await;
-    let (_, before) = house.load();
-    house.user("ann").await;
-    assert_eq!(house.load().1 - before, 1);
+    let fixture = Fixture::new().await;
+    let (_, before) = fixture.load();
+    fixture.user("ann").await;
+    assert_eq!(fixture.load().1 - before, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_is_not_refused_for_having_been_wrong() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let ann = seawall_types::NamespaceName::parse("ann").unwrap();
     let login = pair("ann", "a new password");
-    let answer = house.get("", Some(&login)).await;
+    let answer = fixture.get("", Some(&login)).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     let password = Some(seawall_types::Secret::new("a new password"));
-    let operator = house.operator();
+    let operator = fixture.operator();
     let user = operator.user(&ann).await.unwrap();
-    let set = house.directory.set_password(&operator, &user, password);
+    let set = fixture.directory.set_password(&operator, &user, password);
     set.await.unwrap();
-    let answer = house.get("", Some(&login)).await;
+    let answer = fixture.get("", Some(&login)).await;
     assert_eq!(answer.status, StatusCode::OK);
 }

@@ -39,12 +39,12 @@ fn user(name: &str) -> NamespaceName {
 
 #[tokio::test]
 async fn a_login_keeps_its_password_unless_refresh_tokens_are_switched_on() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let form = "grant_type=password&access_type=offline&username=ann&password=ann%27s+password";
     for answer in [
-        house.get(LOGIN, Some(&basic("ann"))).await,
-        house.post(form).await,
+        fixture.get(LOGIN, Some(&basic("ann"))).await,
+        fixture.post(form).await,
     ] {
         assert_eq!(answer.status, StatusCode::OK);
         assert!(
@@ -66,34 +66,37 @@ async fn a_login_keeps_its_password_unless_refresh_tokens_are_switched_on() {
 
 #[tokio::test]
 async fn a_login_over_and_over_keeps_the_newest_refresh_tokens_only() {
-    let house = Fixture::with_refresh_tokens().await;
-    house.user("ann").await;
+    let fixture = Fixture::with_refresh_tokens().await;
+    fixture.user("ann").await;
     let most = usize::try_from(MOST).unwrap();
-    let first = house.docker_login().await;
-    let token = house.redeem(&first).await.text("token");
+    let first = fixture.docker_login().await;
+    let token = fixture.redeem(&first).await.text("token");
     let mut later = Vec::new();
     for _ in 0..most - 1 {
-        later.push(house.docker_login().await);
+        later.push(fixture.docker_login().await);
     }
-    assert_eq!(house.redeem(&first).await.status, StatusCode::OK);
-    assert!(house.bearer(&token).await.is_ok());
-    let (_, hashed) = house.directory.passwords().load();
+    assert_eq!(fixture.redeem(&first).await.status, StatusCode::OK);
+    assert!(fixture.bearer(&token).await.is_ok());
+    let (_, hashed) = fixture.directory.passwords().load();
 
-    later.push(house.docker_login().await);
-    assert_eq!(house.redeem(&first).await.status, StatusCode::UNAUTHORIZED);
+    later.push(fixture.docker_login().await);
+    assert_eq!(
+        fixture.redeem(&first).await.status,
+        StatusCode::UNAUTHORIZED
+    );
     assert!(
-        house.bearer(&token).await.is_err(),
+        fixture.bearer(&token).await.is_err(),
         "what it gave ends with it"
     );
     for kept in [later.first(), later.last()] {
-        let answer = house.redeem(kept.unwrap()).await;
+        let answer = fixture.redeem(kept.unwrap()).await;
         assert_eq!(answer.status, StatusCode::OK);
     }
-    let kept = house.rows().await;
+    let kept = fixture.rows().await;
     assert_eq!(kept, most, "nothing is left of the one that went");
     // The password is not looked at anew for it.
-    house.docker_login().await;
-    assert_eq!(house.directory.passwords().load().1, hashed);
+    fixture.docker_login().await;
+    assert_eq!(fixture.directory.passwords().load().1, hashed);
 }
 
 impl Fixture {
@@ -120,19 +123,19 @@ impl Fixture {
 
 #[tokio::test]
 async fn the_bysees_refresh_tokens_and_ends_one_or_all() {
-    let house = Fixture::with_refresh_tokens().await;
-    house.user("ann").await;
-    house.user("bob").await;
-    let (one, two) = (house.docker_login().await, house.docker_login().await);
-    let operator = house.operator();
+    let fixture = Fixture::with_refresh_tokens().await;
+    fixture.user("ann").await;
+    fixture.user("bob").await;
+    let (one, two) = (fixture.docker_login().await, fixture.docker_login().await);
+    let operator = fixture.operator();
     let list = || async {
-        house
+        fixture
             .directory
             .list_refresh_tokens(&operator, &operator.user(&user("ann")).await.unwrap())
             .await
             .unwrap()
     };
-    let token = house.redeem(&one).await.text("token");
+    let token = fixture.redeem(&one).await.text("token");
     let listed = list().await;
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[0].client.as_deref(), Some("docker"));
@@ -143,25 +146,25 @@ async fn the_bysees_refresh_tokens_and_ends_one_or_all() {
     // Not with another's name, and not twice.
     let id = Some(listed[0].id);
     let (ann, bob) = (user("ann"), user("bob"));
-    let (here, by) = (&house, &operator);
+    let (here, by) = (&fixture, &operator);
     let revoke = |name, id| async move {
         let user = by.user(name).await?;
         here.directory.revoke_refresh_tokens(by, &user, id).await
     };
     assert_eq!(revoke(&bob, id).await.unwrap_err().reason, Reason::NotFound);
-    assert_eq!(house.redeem(&one).await.status, StatusCode::OK);
+    assert_eq!(fixture.redeem(&one).await.status, StatusCode::OK);
     revoke(&ann, id).await.unwrap();
     assert_eq!(revoke(&ann, id).await.unwrap_err().reason, Reason::NotFound);
-    assert_eq!(house.redeem(&one).await.status, StatusCode::UNAUTHORIZED);
-    assert!(house.bearer(&token).await.is_err());
-    assert_eq!(house.redeem(&two).await.status, StatusCode::OK);
+    assert_eq!(fixture.redeem(&one).await.status, StatusCode::UNAUTHORIZED);
+    assert!(fixture.bearer(&token).await.is_err());
+    assert_eq!(fixture.redeem(&two).await.status, StatusCode::OK);
     assert_eq!(list().await.len(), 1);
 
     revoke(&ann, None).await.unwrap();
-    assert_eq!(house.redeem(&two).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(fixture.redeem(&two).await.status, StatusCode::UNAUTHORIZED);
     assert!(list().await.is_empty());
     // The password is no refresh token.
-    assert!(house.verify(&house.op(), &basic("ann")).await.is_ok());
+    assert!(fixture.verify(&fixture.op(), &basic("ann")).await.is_ok());
     let nobody = user("nobody");
     assert_eq!(
         revoke(&nobody, None).await.unwrap_err().reason,
@@ -171,28 +174,28 @@ async fn the_bysees_refresh_tokens_and_ends_one_or_all() {
 
 #[tokio::test]
 async fn the_last_use_of_a_refresh_token_is_written_once_a_day() {
-    let house = Fixture::with_refresh_tokens().await;
-    house.user("ann").await;
-    let refresh = Secret::new(house.docker_login().await);
+    let fixture = Fixture::with_refresh_tokens().await;
+    fixture.user("ann").await;
+    let refresh = Secret::new(fixture.docker_login().await);
     let spent = || async {
-        let op = house.op();
+        let op = fixture.op();
         crate::tokens::refresh::redeem(&op, &refresh).await.unwrap();
         op.cost().snapshot().writes
     };
     assert_ne!(spent().await, 0);
     assert_eq!(spent().await, 0);
-    house.pass(DAY / 2);
+    fixture.pass(DAY / 2);
     assert_eq!(spent().await, 0);
-    house.pass(DAY);
+    fixture.pass(DAY);
     assert_ne!(spent().await, 0);
     assert_eq!(spent().await, 0);
 }
 
 #[tokio::test]
 async fn a_refresh_token_lasts_until_the_password_changes() {
-    let house = Fixture::with_refresh_tokens().await;
-    house.user("ann").await;
-    let answer = house
+    let fixture = Fixture::with_refresh_tokens().await;
+    fixture.user("ann").await;
+    let answer = fixture
         .get("offline_token=true&client_id=docker", Some(&basic("ann")))
         .await;
     let refresh = answer.text("refresh_token");
@@ -200,43 +203,43 @@ async fn a_refresh_token_lasts_until_the_password_changes() {
         "grant_type=refresh_token&service=x&client_id=docker&access_type=offline\
          &scope=repository:ann/app:pull&refresh_token={refresh}"
     );
-    house.pass(DAY * 89);
-    let answer = house.post(&form).await;
+    fixture.pass(DAY * 89);
+    let answer = fixture.post(&form).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    assert!(admits(&house, &answer, "ann/app", Action::Pull).await);
+    assert!(admits(&fixture, &answer, "ann/app", Action::Pull).await);
     assert!(answer.body.get("refresh_token").is_none());
 
     // It is good for nothing else.
     assert_eq!(
-        house.bearer(&refresh).await.unwrap_err().reason,
+        fixture.bearer(&refresh).await.unwrap_err().reason,
         Reason::InvalidToken
     );
     assert_eq!(
-        house.get("", Some(&pair("ann", &refresh))).await.status,
+        fixture.get("", Some(&pair("ann", &refresh))).await.status,
         StatusCode::UNAUTHORIZED
     );
 
     let ann = NamespaceName::parse("ann").unwrap();
-    house
+    fixture
         .directory
         .set_password(
-            &house.operator(),
-            &house.operator().user(&ann).await.unwrap(),
+            &fixture.operator(),
+            &fixture.operator().user(&ann).await.unwrap(),
             None,
         )
         .await
         .unwrap();
-    assert_eq!(house.post(&form).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(fixture.post(&form).await.status, StatusCode::UNAUTHORIZED);
     assert!(
-        house.bearer(&answer.text("token")).await.is_err(),
+        fixture.bearer(&answer.text("token")).await.is_err(),
         "what it gave ends with it"
     );
 }
 
 #[tokio::test]
 async fn a_refresh_token_ends_with_its_time_and_its_user() {
-    let house = Fixture::with_refresh_tokens().await;
-    house.user("ann").await;
+    let fixture = Fixture::with_refresh_tokens().await;
+    fixture.user("ann").await;
     let ann = NamespaceName::parse("ann").unwrap();
     let form = "grant_type=password&service=x&client_id=y&access_type=offline\
                 &username=ann&password=ann%27s+password";
@@ -244,43 +247,43 @@ async fn a_refresh_token_ends_with_its_time_and_its_user() {
         let refresh = refresh;
         let form =
             format!("grant_type=refresh_token&service=x&client_id=y&refresh_token={refresh}");
-        house.post(&form).await.status
+        fixture.post(&form).await.status
     };
-    let first = house.post(form).await.text("refresh_token");
+    let first = fixture.post(form).await.text("refresh_token");
     assert_eq!(use_it(first.clone()).await, StatusCode::OK);
-    let operator = house.operator();
-    house
+    let operator = fixture.operator();
+    fixture
         .directory
         .set_enabled(&operator, &operator.user(&ann).await.unwrap(), false)
         .await
         .unwrap();
-    house
+    fixture
         .directory
         .set_enabled(&operator, &operator.user(&ann).await.unwrap(), true)
         .await
         .unwrap();
     assert_eq!(use_it(first).await, StatusCode::UNAUTHORIZED);
 
-    let second = house.post(form).await.text("refresh_token");
-    house.pass(DAY * 91);
+    let second = fixture.post(form).await.text("refresh_token");
+    fixture.pass(DAY * 91);
     assert_eq!(use_it(second).await, StatusCode::UNAUTHORIZED);
 
-    let third = house.post(form).await.text("refresh_token");
-    house
+    let third = fixture.post(form).await.text("refresh_token");
+    fixture
         .directory
         .delete_user(&operator, &operator.user(&ann).await.unwrap())
         .await
         .unwrap();
     assert_eq!(use_it(third).await, StatusCode::UNAUTHORIZED);
     // A new user of that name is somebody else.
-    house.user("ann").await;
-    assert_eq!(house.post(form).await.status, StatusCode::OK);
+    fixture.user("ann").await;
+    assert_eq!(fixture.post(form).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn nobody_gets_no_refresh_token() {
-    let house = Fixture::with_refresh_tokens().await;
-    let answer = house.get("offline_token=true", None).await;
+    let fixture = Fixture::with_refresh_tokens().await;
+    let answer = fixture.get("offline_token=true", None).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.body.get("refresh_token").is_none());
 }

@@ -94,11 +94,11 @@ impl Fixture {
 
 /// Tries all that a superuser may do to the installation and to a user.
 async fn administer(
-    house: &Fixture,
+    fixture: &Fixture,
     by: &Op,
     installation: &Installation<Administer>,
 ) -> Vec<Option<Reason>> {
-    let directory = &house.directory;
+    let directory = &fixture.directory;
     let user = NewUser {
         name: name("made"),
         password: None,
@@ -113,19 +113,19 @@ async fn administer(
 
 #[tokio::test]
 async fn a_superuser_who_is_disabled_between_door_and_transaction_changes_nothing() {
-    let house = Fixture::new().await;
-    house.user("bob").await;
-    house.superuser("ann").await;
-    let by = house.by("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("bob").await;
+    fixture.superuser("ann").await;
+    let by = fixture.by("ann").await;
     let installation = by.installation::<Administer>().unwrap();
     let bob = by.user::<Administer>(&name("bob")).await.unwrap();
     let password = by.user::<ManageCredentials>(&name("bob")).await.unwrap();
     let own = by.namespace::<Administer>(&name("bob")).await.unwrap();
-    house.enable("ann", false).await;
-    let before = (house.names().await, house.events(0).await);
+    fixture.enable("ann", false).await;
+    let before = (fixture.names().await, fixture.events(0).await);
     let refused = Some(Reason::Unauthenticated);
-    assert_eq!(administer(&house, &by, &installation).await, [refused; 3]);
-    let directory = &house.directory;
+    assert_eq!(administer(&fixture, &by, &installation).await, [refused; 3]);
+    let directory = &fixture.directory;
     for outcome in [
         directory.set_enabled(&by, &bob, false).await,
         directory.delete_user(&by, &bob).await,
@@ -135,12 +135,12 @@ async fn a_superuser_who_is_disabled_between_door_and_transaction_changes_nothin
     ] {
         assert_eq!(reason(outcome), refused);
     }
-    assert_eq!((house.names().await, house.events(0).await), before);
-    assert!(house.verify(&house.op(), &basic("bob")).await.is_ok());
+    assert_eq!((fixture.names().await, fixture.events(0).await), before);
+    assert!(fixture.verify(&fixture.op(), &basic("bob")).await.is_ok());
 
     // A change that took nothing away stops nobody, and who may again does again.
-    house.enable("ann", true).await;
-    assert_eq!(administer(&house, &by, &installation).await, [None; 3]);
+    fixture.enable("ann", true).await;
+    assert_eq!(administer(&fixture, &by, &installation).await, [None; 3]);
 }
 
 /// Gives a role on a namespace that was opened before; says what that came to.
@@ -151,45 +151,45 @@ async fn grant(by: &Op, namespace: &Namespace<Administer>) -> Option<Reason> {
 
 #[tokio::test]
 async fn an_admin_of_a_namespace_whose_grant_went_meanwhile_grants_nothing() {
-    let house = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for user in ["bob", "eve"] {
-        house.user(user).await;
+        fixture.user(user).await;
     }
-    house.organization("team", "bob").await;
-    let by = house.by("bob").await;
+    fixture.organization("team", "bob").await;
+    let by = fixture.by("bob").await;
     let opened = by.namespace::<Administer>(&name("team")).await.unwrap();
-    house.set_role("team", "bob", None).await;
+    fixture.set_role("team", "bob", None).await;
     assert_eq!(grant(&by, &opened).await, Some(Reason::Hidden));
     let deleted = namespaces::delete_organization(&by, &opened).await;
     assert_eq!(reason(deleted), Some(Reason::Hidden));
-    house
+    fixture
         .set_role("team", "bob", Some(NamespaceRole::Creator))
         .await;
     assert_eq!(grant(&by, &opened).await, Some(Reason::Forbidden));
-    let op = house.operator();
+    let op = fixture.operator();
     let team = op.namespace(&name("team")).await.unwrap();
     let listed = grants::list_on_namespace(&op, &team).await.unwrap();
     let names: Vec<_> = listed.iter().map(|grant| &*grant.principal).collect();
     assert_eq!(names, ["bob"]);
     // What took nothing away stops nothing.
-    house
+    fixture
         .set_role("team", "bob", Some(NamespaceRole::Admin))
         .await;
     assert_eq!(grant(&by, &opened).await, None);
     // Nor is another namespace of that name the one that was opened.
     namespaces::delete_organization(&op, &team).await.unwrap();
     assert_eq!(grant(&by, &opened).await, Some(Reason::Hidden));
-    house.organization("team", "bob").await;
+    fixture.organization("team", "bob").await;
     assert_eq!(grant(&by, &opened).await, Some(Reason::Hidden));
 }
 
 #[tokio::test]
 async fn a_user_who_was_deleted_or_has_another_password_meanwhile_manages_no_credentials() {
-    let house = Fixture::new().await;
-    house.user("bob").await;
-    let by = house.by("bob").await;
+    let fixture = Fixture::new().await;
+    fixture.user("bob").await;
+    let by = fixture.by("bob").await;
     let own = by.user::<ManageCredentials>(&name("bob")).await.unwrap();
-    let directory = &house.directory;
+    let directory = &fixture.directory;
     let set = |password: &'static str| {
         let password = Some(Secret::new(password));
         async { reason(directory.set_password(&by, &own, password).await) }
@@ -197,31 +197,31 @@ async fn a_user_who_was_deleted_or_has_another_password_meanwhile_manages_no_cre
     assert_eq!(set("another one").await, None);
     // By the new password nobody is logged in, and the old one does not count any more.
     assert_eq!(set("a third one").await, Some(Reason::Unauthenticated));
-    let op = house.operator();
+    let op = fixture.operator();
     let user = op.user::<Administer>(&name("bob")).await.unwrap();
     directory.delete_user(&op, &user).await.unwrap();
     assert_eq!(set("a third one").await, Some(Reason::Unauthenticated));
     let again = directory.delete_user(&op, &user).await;
     assert_eq!(reason(again), Some(Reason::NotFound));
-    house.user("bob").await;
+    fixture.user("bob").await;
     let other = directory.set_enabled(&op, &user, false).await;
     assert_eq!(reason(other), Some(Reason::NotFound));
-    assert!(house.verify(&house.op(), &basic("bob")).await.is_ok());
+    assert!(fixture.verify(&fixture.op(), &basic("bob")).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_meets_nothing_is_made_by_one_who_was_disabled_before() {
-    let house = Fixture::new().await;
-    house.superuser("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.superuser("ann").await;
     for round in 0..ROUNDS {
-        house.enable("ann", true).await;
-        let last = house.events(0).await.last().map_or(0, |(id, _)| *id);
-        let by = house.by("ann").await;
+        fixture.enable("ann", true).await;
+        let last = fixture.events(0).await.last().map_or(0, |(id, _)| *id);
+        let by = fixture.by("ann").await;
         let installation = by.installation::<Administer>().unwrap();
         let new = name(&format!("org{round}"));
         let making = namespaces::create_organization(&by, &installation, &new);
-        let (made, ()) = join(making, house.enable("ann", false)).await;
-        let kinds: Vec<_> = house.events(last).await;
+        let (made, ()) = join(making, fixture.enable("ann", false)).await;
+        let kinds: Vec<_> = fixture.events(last).await;
         let kinds: Vec<_> = kinds.into_iter().map(|(_, kind)| kind).collect();
         let disabled = UserDisabled::KIND.number();
         let created = NamespaceCreated::KIND.number();
@@ -235,18 +235,18 @@ async fn whatever_meets_nothing_is_made_by_one_who_was_disabled_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_two_admins_who_take_each_others_grant_one_stays() {
-    let house = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for user in ["ann", "bob"] {
-        house.user(user).await;
+        fixture.user(user).await;
     }
-    house.organization("team", "ann").await;
+    fixture.organization("team", "ann").await;
     for round in 0..ROUNDS {
         for user in ["ann", "bob"] {
             let admin = Some(NamespaceRole::Admin);
-            house.set_role("team", user, admin).await;
+            fixture.set_role("team", user, admin).await;
         }
         let take = async |by: &str, from: &str| {
-            let op = house.by(by).await;
+            let op = fixture.by(by).await;
             let team = op.namespace::<Administer>(&name("team")).await?;
             grants::on_namespace(&op, &team, from, None).await
         };
@@ -257,15 +257,15 @@ async fn of_two_admins_who_take_each_others_grant_one_stays() {
 
 #[tokio::test]
 async fn a_password_change_ends_what_its_superuser_has_begun() {
-    let house = Fixture::new().await;
-    house.superuser("ann").await;
-    let by = house.by("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.superuser("ann").await;
+    let by = fixture.by("ann").await;
     let installation = by.installation::<Administer>().unwrap();
-    let op = house.operator();
+    let op = fixture.operator();
     let ann = op.user(&name("ann")).await.unwrap();
-    let changed = house.directory.set_password(&op, &ann, None).await;
+    let changed = fixture.directory.set_password(&op, &ann, None).await;
     assert!(changed.unwrap().is_some());
     let refused = Some(Reason::Unauthenticated);
-    assert_eq!(administer(&house, &by, &installation).await, [refused; 3]);
+    assert_eq!(administer(&fixture, &by, &installation).await, [refused; 3]);
     assert!(!credentials::sweep(&op).await.unwrap());
 }

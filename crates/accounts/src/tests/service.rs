@@ -10,8 +10,8 @@ use super::{Answer, Fixture, basic, pair};
 use crate::tokens::grant;
 
 /// Whether the token of `answer` admits `action` on `name`.
-pub(super) async fn admits(house: &Fixture, answer: &Answer, name: &str, action: Action) -> bool {
-    let actor = house.bearer(&answer.text("token")).await.unwrap();
+pub(super) async fn admits(fixture: &Fixture, answer: &Answer, name: &str, action: Action) -> bool {
+    let actor = fixture.bearer(&answer.text("token")).await.unwrap();
     actor
         .ceiling
         .admits(&RepositoryName::parse(name).unwrap(), action)
@@ -19,9 +19,9 @@ pub(super) async fn admits(house: &Fixture, answer: &Answer, name: &str, action:
 
 #[tokio::test]
 async fn a_login_gets_a_token_for_nothing_but_being_known() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let answer = house
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let answer = fixture
         .get(
             "service=x&account=somebody&client_id=docker",
             Some(&basic("ann")),
@@ -34,15 +34,15 @@ async fn a_login_gets_a_token_for_nothing_but_being_known() {
     assert_eq!(answer.body["expires_in"], 300);
     assert!(answer.text("issued_at").ends_with('Z'));
     assert!(answer.body.get("refresh_token").is_none());
-    let actor = house.bearer(&answer.text("token")).await.unwrap();
+    let actor = fixture.bearer(&answer.text("token")).await.unwrap();
     assert_eq!(actor.name(), "ann");
     assert!(!actor.ceiling.admits_catalog());
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_unauthorized() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let long = "x".repeat(2000);
     for (user, password) in [
         ("ann", "wrong"),
@@ -52,14 +52,14 @@ async fn wrong_credentials_are_unauthorized() {
         ("Ann!", "x"),
         ("", "x"),
     ] {
-        let answer = house.get("", Some(&pair(user, password))).await;
+        let answer = fixture.get("", Some(&pair(user, password))).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{user}");
         assert_eq!(answer.reason(), "unauthenticated");
         assert!(!answer.body.to_string().contains(user) || user.is_empty());
     }
     for other in ["Digest x", "Bearer x.y.z", "Basic !"] {
         assert_eq!(
-            house.get("", Some(other)).await.status,
+            fixture.get("", Some(other)).await.status,
             StatusCode::UNAUTHORIZED
         );
     }
@@ -67,10 +67,10 @@ async fn wrong_credentials_are_unauthorized() {
 
 #[tokio::test]
 async fn a_token_is_not_exchanged_for_another() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let token = house.token("ann", "").await;
-    let answer = house
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let token = fixture.token("ann", "").await;
+    let answer = fixture
         .get(
             "scope=repository:ann/app:push",
             Some(&format!("Bearer {token}")),
@@ -81,57 +81,57 @@ async fn a_token_is_not_exchanged_for_another() {
 
 #[tokio::test]
 async fn less_than_asked_is_no_error() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    house.user("bob").await;
-    house
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    fixture.user("bob").await;
+    fixture
         .repository("ann", "ann/open", Visibility::Public)
         .await;
-    house
+    fixture
         .repository("ann", "ann/closed", Visibility::Private)
         .await;
     let query = "scope=repository:ann/open:pull,push%20repository:ann/closed:pull\
                  &scope=repository:ann/open:delete&scope=other:thing:do";
     for authorization in [None, Some(basic("bob")), Some("Basic Og==".to_owned())] {
-        let answer = house.get(query, authorization.as_deref()).await;
+        let answer = fixture.get(query, authorization.as_deref()).await;
         assert_eq!(answer.status, StatusCode::OK);
-        assert!(admits(&house, &answer, "ann/open", Action::Pull).await);
-        assert!(!admits(&house, &answer, "ann/open", Action::Push).await);
-        assert!(!admits(&house, &answer, "ann/closed", Action::Pull).await);
+        assert!(admits(&fixture, &answer, "ann/open", Action::Pull).await);
+        assert!(!admits(&fixture, &answer, "ann/open", Action::Push).await);
+        assert!(!admits(&fixture, &answer, "ann/closed", Action::Pull).await);
     }
-    let answer = house.get(query, Some(&basic("ann"))).await;
+    let answer = fixture.get(query, Some(&basic("ann"))).await;
     for action in [Action::Pull, Action::Push, Action::Delete] {
-        assert!(admits(&house, &answer, "ann/open", action).await);
+        assert!(admits(&fixture, &answer, "ann/open", action).await);
     }
-    assert!(admits(&house, &answer, "ann/closed", Action::Pull).await);
-    assert!(!admits(&house, &answer, "ann/closed", Action::Push).await);
+    assert!(admits(&fixture, &answer, "ann/closed", Action::Pull).await);
+    assert!(!admits(&fixture, &answer, "ann/closed", Action::Push).await);
 }
 
 #[tokio::test]
 async fn whoever_may_make_a_repository_may_pull_it_before() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    house.user("bob").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    fixture.user("bob").await;
     let query = "scope=repository:ann/new:pull,push";
-    let ann = house.get(query, Some(&basic("ann"))).await;
-    assert!(admits(&house, &ann, "ann/new", Action::Pull).await);
-    assert!(admits(&house, &ann, "ann/new", Action::Push).await);
-    let bob = house.get(query, Some(&basic("bob"))).await;
-    assert!(!admits(&house, &bob, "ann/new", Action::Pull).await);
+    let ann = fixture.get(query, Some(&basic("ann"))).await;
+    assert!(admits(&fixture, &ann, "ann/new", Action::Pull).await);
+    assert!(admits(&fixture, &ann, "ann/new", Action::Push).await);
+    let bob = fixture.get(query, Some(&basic("bob"))).await;
+    assert!(!admits(&fixture, &bob, "ann/new", Action::Pull).await);
 }
 
 #[tokio::test]
 async fn the_catalog_is_open_to_all_who_may_read_anything() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     for authorization in [None, Some(basic("ann"))] {
-        let answer = house
+        let answer = fixture
             .get("scope=registry:catalog:*", authorization.as_deref())
             .await;
-        let actor = house.bearer(&answer.text("token")).await.unwrap();
+        let actor = fixture.bearer(&answer.text("token")).await.unwrap();
         assert!(actor.ceiling.admits_catalog());
     }
-    let answer = house
+    let answer = fixture
         .get("scope=registry:other:*", Some(&basic("ann")))
         .await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -139,8 +139,8 @@ async fn the_catalog_is_open_to_all_who_may_read_anything() {
 
 #[tokio::test]
 async fn malformed_requests_are_the_clients_fault() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let many: Vec<_> = (0..65)
         .map(|n| format!("repository:ann/a{n}:pull"))
         .collect();
@@ -152,7 +152,7 @@ async fn malformed_requests_are_the_clients_fault() {
         "scope=%",
         &many,
     ] {
-        let answer = house.get(query, Some(&basic("ann"))).await;
+        let answer = fixture.get(query, Some(&basic("ann"))).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
         assert_eq!(answer.reason(), "bad_request");
     }
@@ -161,7 +161,7 @@ async fn malformed_requests_are_the_clients_fault() {
     let long: Vec<_> = (0..60)
         .map(|n| format!("repository:ann/{path}{n}:pull"))
         .collect();
-    let answer = house
+    let answer = fixture
         .get(&format!("scope={}", long.join("+")), Some(&basic("ann")))
         .await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -169,15 +169,15 @@ async fn malformed_requests_are_the_clients_fault() {
 
 #[tokio::test]
 async fn a_password_is_exchanged_in_a_form() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let form = "grant_type=password&service=x&client_id=containerd-client\
                 &scope=repository:ann/app:push,pull&username=ann&password=ann%27s+password";
-    let answer = house.post(form).await;
+    let answer = fixture.post(form).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.text("scope"), "repository:ann/app:pull,push");
     assert!(answer.body.get("refresh_token").is_none());
-    assert!(admits(&house, &answer, "ann/app", Action::Push).await);
+    assert!(admits(&fixture, &answer, "ann/app", Action::Push).await);
 
     for (broken, status) in [
         (
@@ -196,45 +196,49 @@ async fn a_password_is_exchanged_in_a_form() {
         ),
         ("", 400),
     ] {
-        assert_eq!(house.post(broken).await.status.as_u16(), status, "{broken}");
+        assert_eq!(
+            fixture.post(broken).await.status.as_u16(),
+            status,
+            "{broken}"
+        );
     }
     let huge = format!("{form}&x={}", "x".repeat(64 * 1024));
     assert_eq!(
-        house.post(&huge).await.status,
+        fixture.post(&huge).await.status,
         StatusCode::PAYLOAD_TOO_LARGE
     );
 }
 
 #[tokio::test]
 async fn a_form_without_a_service_or_a_client_is_answered() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let form = "grant_type=password&username=ann&password=ann%27s+password";
     for beside in ["", "&service=x", "&client_id=y", "&service=&client_id="] {
-        let answer = house.post(&format!("{form}{beside}")).await;
+        let answer = fixture.post(&format!("{form}{beside}")).await;
         assert_eq!(answer.status, StatusCode::OK, "{beside}");
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_a_token_counts_as_none_where_it_only_reads() {
-    let house = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for odd in ["Bearer QQ==", "Bearer", "Bearer x", "Bearer a b"] {
-        let answer = house.get("", Some(odd)).await;
+        let answer = fixture.get("", Some(odd)).await;
         assert_eq!(answer.status, StatusCode::OK, "{odd}");
-        let actor = house.bearer(&answer.text("token")).await.unwrap();
+        let actor = fixture.bearer(&answer.text("token")).await.unwrap();
         assert!(actor.is_anonymous());
-        let refused = house.verify(&house.op(), odd).await.unwrap_err();
+        let refused = fixture.verify(&fixture.op(), odd).await.unwrap_err();
         assert_eq!(refused.reason, Reason::InvalidToken, "{odd}");
     }
 }
 
 #[tokio::test]
 async fn a_token_costs_one_read_for_all_repositories() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let op = house.op();
-    let actor = house.verify(&op, &basic("ann")).await.unwrap();
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let op = fixture.op();
+    let actor = fixture.verify(&op, &basic("ann")).await.unwrap();
     assert_eq!(op.cost().snapshot().reads, 1);
     let op = op.acting_as(actor);
     let asked =
@@ -248,14 +252,14 @@ async fn a_token_costs_one_read_for_all_repositories() {
 
 #[tokio::test]
 async fn as_many_scopes_as_a_token_holds_are_one_read_and_each_gets_its_own() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    house.user("bob").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    fixture.user("bob").await;
     for number in 0..3 {
         let name = format!("ann/open{number}");
-        house.repository("ann", &name, Visibility::Public).await;
+        fixture.repository("ann", &name, Visibility::Public).await;
     }
-    house
+    fixture
         .repository("ann", "ann/shut", Visibility::Private)
         .await;
     let names = (0..57).map(|number| format!("none{number}/x"));
@@ -268,8 +272,8 @@ async fn as_many_scopes_as_a_token_holds_are_one_read_and_each_gets_its_own() {
         .map(|name| format!("repository:{name}:pull"))
         .collect();
     let asked = grant::parse(scopes.iter().map(String::as_str)).unwrap();
-    let actor = house.verify(&house.op(), &basic("bob")).await.unwrap();
-    let op = house.op().acting_as(actor);
+    let actor = fixture.verify(&fixture.op(), &basic("bob")).await.unwrap();
+    let op = fixture.op().acting_as(actor);
     let before = op.cost().snapshot().reads;
     let granted = grant::intersect(&op, &asked).await.unwrap();
     assert_eq!(op.cost().snapshot().reads - before, 1);
@@ -282,20 +286,20 @@ async fn as_many_scopes_as_a_token_holds_are_one_read_and_each_gets_its_own() {
 
 #[tokio::test]
 async fn a_stranger_asks_for_a_few_at_once() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let many = |count: usize| {
         let scopes: Vec<_> = (0..count)
             .map(|n| format!("repository:ann/a{n}:pull"))
             .collect();
         format!("scope={}", scopes.join("+"))
     };
-    assert_eq!(house.get(&many(8), None).await.status, StatusCode::OK);
+    assert_eq!(fixture.get(&many(8), None).await.status, StatusCode::OK);
     for stranger in [None, Some("Basic Og==")] {
-        let answer = house.get(&many(9), stranger).await;
+        let answer = fixture.get(&many(9), stranger).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
         assert_eq!(answer.reason(), "bad_request");
     }
-    let known = house.get(&many(64), Some(&basic("ann"))).await;
+    let known = fixture.get(&many(64), Some(&basic("ann"))).await;
     assert_eq!(known.status, StatusCode::OK);
 }

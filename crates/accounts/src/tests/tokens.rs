@@ -65,16 +65,16 @@ fn without(claims: &Value, key: &str) -> Value {
 
 #[tokio::test]
 async fn only_our_own_signature_counts() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let (key, claims) = (house.key().await, house.claims().await);
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let (key, claims) = (fixture.key().await, fixture.claims().await);
     let sign = |head: &Header| jsonwebtoken::encode(head, &claims, &key.signer);
-    assert!(house.bearer(&sign(&head(&key)).unwrap()).await.is_ok());
+    assert!(fixture.bearer(&sign(&head(&key)).unwrap()).await.is_ok());
 
     // Another key under the name of ours, and another name.
     let stranger = EncodingKey::from_ec_der(&pkcs8());
     assert!(
-        house
+        fixture
             .refused(jsonwebtoken::encode(&head(&key), &claims, &stranger))
             .await
     );
@@ -82,9 +82,9 @@ async fn only_our_own_signature_counts() {
         kid: Some("other".into()),
         ..head(&key)
     };
-    assert!(house.refused(sign(&other)).await);
+    assert!(fixture.refused(sign(&other)).await);
     assert!(
-        house
+        fixture
             .refused(sign(&Header {
                 kid: None,
                 ..head(&key)
@@ -92,7 +92,7 @@ async fn only_our_own_signature_counts() {
             .await
     );
     assert!(
-        house
+        fixture
             .refused(sign(&Header {
                 typ: Some("JOSE".into()),
                 ..head(&key)
@@ -103,7 +103,7 @@ async fn only_our_own_signature_counts() {
         crit: Some(vec!["exp".into()]),
         ..head(&key)
     };
-    assert!(house.refused(sign(&critical)).await);
+    assert!(fixture.refused(sign(&critical)).await);
 
     // The public key taken for a shared secret.
     let public = key.verifier.try_get_as_bytes().unwrap();
@@ -113,7 +113,7 @@ async fn only_our_own_signature_counts() {
     };
     let secret = EncodingKey::from_secret(public);
     assert!(
-        house
+        fixture
             .refused(jsonwebtoken::encode(&confused, &claims, &secret))
             .await
     );
@@ -124,15 +124,15 @@ async fn only_our_own_signature_counts() {
     for alg in ["none", "NONE"] {
         let head = json!({ "alg": alg, "typ": "JWT", "kid": key.kid }).to_string();
         let token = format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(head));
-        assert!(house.refused(Ok(token)).await);
+        assert!(fixture.refused(Ok(token)).await);
     }
 }
 
 #[tokio::test]
 async fn a_key_in_the_head_is_not_believed() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let (key, claims) = (house.key().await, house.claims().await);
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let (key, claims) = (fixture.key().await, fixture.claims().await);
     let pkcs8 = pkcs8();
     let stranger = EncodingKey::from_ec_der(&pkcs8);
     let point = public_point(&pkcs8);
@@ -147,23 +147,23 @@ async fn a_key_in_the_head_is_not_believed() {
     head.x5u = head.jku.clone();
     head.x5c = Some(vec!["MIIB".into()]);
     assert!(
-        house
+        fixture
             .refused(jsonwebtoken::encode(&head, &claims, &stranger))
             .await
     );
     // Beside our own signature they change nothing.
     let good = jsonwebtoken::encode(&head, &claims, &key.signer).unwrap();
-    assert!(house.bearer(&good).await.is_ok());
+    assert!(fixture.bearer(&good).await.is_ok());
 }
 
 #[tokio::test]
 async fn every_claim_must_be_right() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let (key, claims) = (house.key().await, house.claims().await);
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let (key, claims) = (fixture.key().await, fixture.claims().await);
     let sign = |claims: &Value| jsonwebtoken::encode(&head(&key), claims, &key.signer);
-    assert!(house.bearer(&sign(&claims).unwrap()).await.is_ok());
-    let now = house.kernel.now().seconds();
+    assert!(fixture.bearer(&sign(&claims).unwrap()).await.is_ok());
+    let now = fixture.kernel.now().seconds();
     for bad in [
         with(&claims, "iss", "somebody"),
         with(&claims, "aud", "somebody"),
@@ -185,11 +185,11 @@ async fn every_claim_must_be_right() {
         without(&claims, "access"),
         json!({}),
     ] {
-        assert!(house.refused(sign(&bad)).await, "{bad}");
+        assert!(fixture.refused(sign(&bad)).await, "{bad}");
     }
     // A clock that is a little ahead elsewhere is forgiven.
     assert!(
-        house
+        fixture
             .bearer(&sign(&with(&claims, "nbf", now + 30)).unwrap())
             .await
             .is_ok()
@@ -198,11 +198,14 @@ async fn every_claim_must_be_right() {
 
 #[tokio::test]
 async fn a_token_says_who_and_how_far() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let token = house.token("ann", "repository:ann/app:pull,push").await;
-    let op = house.op();
-    let actor = house.verify(&op, &format!("Bearer {token}")).await.unwrap();
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let token = fixture.token("ann", "repository:ann/app:pull,push").await;
+    let op = fixture.op();
+    let actor = fixture
+        .verify(&op, &format!("Bearer {token}"))
+        .await
+        .unwrap();
     assert_eq!(op.cost().snapshot().reads, 1);
     assert_eq!(actor.name(), "ann");
     let name = RepositoryName::parse("ann/app").unwrap();
@@ -215,12 +218,12 @@ async fn a_token_says_who_and_how_far() {
     );
     assert!(!actor.ceiling.admits_catalog());
 
-    let nobody = house
+    let nobody = fixture
         .get("scope=repository:ann/app:pull", None)
         .await
         .text("token");
-    let op = house.op();
-    let actor = house
+    let op = fixture.op();
+    let actor = fixture
         .verify(&op, &format!("Bearer {nobody}"))
         .await
         .unwrap();
@@ -231,112 +234,115 @@ async fn a_token_says_who_and_how_far() {
 
 #[tokio::test]
 async fn a_token_ends_with_its_time() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let token = house.token("ann", "repository:ann/app:pull").await;
-    house.pass(Duration::from_secs(298));
-    assert!(house.bearer(&token).await.is_ok());
-    house.pass(Duration::from_secs(10));
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let token = fixture.token("ann", "repository:ann/app:pull").await;
+    fixture.pass(Duration::from_secs(298));
+    assert!(fixture.bearer(&token).await.is_ok());
+    fixture.pass(Duration::from_secs(10));
     assert_eq!(
-        house.bearer(&token).await.unwrap_err().reason,
+        fixture.bearer(&token).await.unwrap_err().reason,
         Reason::InvalidToken
     );
 }
 
 #[tokio::test]
 async fn a_token_ends_with_its_principal_and_its_password() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
     let ann = NamespaceName::parse("ann").unwrap();
-    let operator = house.operator();
-    let token = house.token("ann", "").await;
-    house
+    let operator = fixture.operator();
+    let token = fixture.token("ann", "").await;
+    fixture
         .directory
         .set_enabled(&operator, &operator.user(&ann).await.unwrap(), false)
         .await
         .unwrap();
     assert_eq!(
-        house.bearer(&token).await.unwrap_err().reason,
+        fixture.bearer(&token).await.unwrap_err().reason,
         Reason::InvalidToken
     );
-    house
+    fixture
         .directory
         .set_enabled(&operator, &operator.user(&ann).await.unwrap(), true)
         .await
         .unwrap();
-    assert!(house.bearer(&token).await.is_ok());
+    assert!(fixture.bearer(&token).await.is_ok());
 
-    house
+    fixture
         .directory
         .set_password(&operator, &operator.user(&ann).await.unwrap(), None)
         .await
         .unwrap();
     assert_eq!(
-        house.bearer(&token).await.unwrap_err().reason,
+        fixture.bearer(&token).await.unwrap_err().reason,
         Reason::InvalidToken
     );
-    let wrong = house.verify(&house.op(), &basic("ann")).await;
+    let wrong = fixture.verify(&fixture.op(), &basic("ann")).await;
     assert_eq!(wrong.unwrap_err().reason, Reason::Unauthenticated);
 }
 
 #[tokio::test]
 async fn old_tokens_outlive_their_key_and_new_keys_are_known_everywhere() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let other = house.beside().await;
-    let old = house.token("ann", "").await;
-    house
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let other = fixture.beside().await;
+    let old = fixture.token("ann", "").await;
+    fixture
         .directory
-        .rotate_keys(&house.operator(), &house.operator().installation().unwrap())
+        .rotate_keys(
+            &fixture.operator(),
+            &fixture.operator().installation().unwrap(),
+        )
         .await
         .unwrap();
     assert_eq!(
-        kid(&house.token("ann", "").await),
+        kid(&fixture.token("ann", "").await),
         kid(&old),
         "a new key signs later"
     );
-    house.pass(Duration::from_secs(11));
+    fixture.pass(Duration::from_secs(11));
     other.pass(Duration::from_secs(11));
-    let new = house.token("ann", "").await;
+    let new = fixture.token("ann", "").await;
     assert_ne!(kid(&new), kid(&old));
-    for house in [&house, &other] {
-        assert!(house.bearer(&old).await.is_ok());
-        assert!(house.bearer(&new).await.is_ok());
+    for fixture in [&fixture, &other] {
+        assert!(fixture.bearer(&old).await.is_ok());
+        assert!(fixture.bearer(&new).await.is_ok());
     }
 
     // What the old key signs now is accepted until its last honest token has ended.
-    let (key, claims) = (house.key().await, claims_of(&new));
+    let (key, claims) = (fixture.key().await, claims_of(&new));
     assert_eq!(key.kid, kid(&old));
     let forever = with(&claims, "exp", claims["exp"].as_i64().unwrap() + 100_000);
     let late = jsonwebtoken::encode(&head(&key), &forever, &key.signer).unwrap();
-    assert!(house.bearer(&late).await.is_ok());
-    house.pass(7 * MINUTE);
-    assert!(house.refused(Ok(late)).await);
-    keys::rotate_if_old(&house.operator(), &crate::Config::default())
+    assert!(fixture.bearer(&late).await.is_ok());
+    fixture.pass(7 * MINUTE);
+    assert!(fixture.refused(Ok(late)).await);
+    keys::rotate_if_old(&fixture.operator(), &crate::Config::default())
         .await
         .unwrap();
-    assert_eq!(kid(&house.token("ann", "").await), kid(&new));
+    assert_eq!(kid(&fixture.token("ann", "").await), kid(&new));
 }
 
 #[tokio::test]
 async fn old_keys_are_replaced_by_the_job() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let first = kid(&house.token("ann", "").await);
-    house.pass(Duration::from_hours(31 * 24));
-    keys::rotate_if_old(&house.operator(), &crate::Config::default())
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let first = kid(&fixture.token("ann", "").await);
+    fixture.pass(Duration::from_hours(31 * 24));
+    keys::rotate_if_old(&fixture.operator(), &crate::Config::default())
         .await
         .unwrap();
-    house.directory.tokens().expire();
-    house.pass(Duration::from_secs(11));
-    assert_ne!(kid(&house.token("ann", "").await), first);
+    fixture.directory.tokens().expire();
+    fixture.pass(Duration::from_secs(11));
+    assert_ne!(kid(&fixture.token("ann", "").await), first);
 }
 
 #[tokio::test]
 async fn replicas_that_start_together_accept_each_other() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let (one, two) = tokio::join!(house.beside(), house.beside());
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let (one, two) = tokio::join!(fixture.beside(), fixture.beside());
     assert!(one.bearer(&two.token("ann", "").await).await.is_ok());
     assert!(two.bearer(&one.token("ann", "").await).await.is_ok());
     let empty = KeyRing::new(Vec::new());
@@ -345,21 +351,21 @@ async fn replicas_that_start_together_accept_each_other() {
 
 #[tokio::test]
 async fn what_has_ended_is_swept_and_what_holds_stays() {
-    let house = Fixture::new().await;
-    house.user("ann").await;
-    let operator = house.operator();
+    let fixture = Fixture::new().await;
+    fixture.user("ann").await;
+    let operator = fixture.operator();
     let ann = NamespaceName::parse("ann").unwrap();
-    house
+    fixture
         .directory
         .set_password(&operator, &operator.user(&ann).await.unwrap(), None)
         .await
         .unwrap();
     assert!(!credentials::sweep(&operator).await.unwrap());
-    house.pass(Duration::from_hours(8 * 24));
+    fixture.pass(Duration::from_hours(8 * 24));
     assert!(credentials::sweep(&operator).await.unwrap());
     assert!(!credentials::sweep(&operator).await.unwrap());
     assert!(
-        credentials::by_name(&operator, house.directory.known(), "ann")
+        credentials::by_name(&operator, fixture.directory.known(), "ann")
             .await
             .unwrap()
             .is_some()

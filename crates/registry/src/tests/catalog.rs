@@ -91,28 +91,32 @@ fn sorted(names: impl IntoIterator<Item = (&'static str, &'static str, u32)>) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_size_shows_the_same_names_in_order() {
-    let house = Fixture::open().await;
-    let bob = house.user("bob").await;
+    let fixture = Fixture::open().await;
+    let bob = fixture.user("bob").await;
     let made = ["a", "b-b", "b0", "big", "c"].map(|name| NamespaceName::parse(name).unwrap());
     let mut ids = Vec::new();
     for name in &made {
         ids.push(
-            namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), name)
-                .await
-                .unwrap()
-                .get(),
+            namespaces::create_organization(
+                &fixture.op(),
+                &fixture.op().installation().unwrap(),
+                name,
+            )
+            .await
+            .unwrap()
+            .get(),
         );
     }
     // Many with nothing in them, in the middle and at the end.
-    house.namespaces("b5", 1000, 150).await;
-    house.namespaces("z", 2000, 150).await;
+    fixture.namespaces("b5", 1000, 150).await;
+    fixture.namespaces("z", 2000, 150).await;
     for (id, prefix, count) in [
         (ids[0], "x", 3),
         (ids[1], "x", 1),
         (ids[3], "y", 70),
         (ids[4], "x", 17),
     ] {
-        house.repositories(&id.to_string(), prefix, count).await;
+        fixture.repositories(&id.to_string(), prefix, count).await;
     }
     let all = sorted([
         ("a", "x", 3),
@@ -121,22 +125,26 @@ async fn every_page_size_shows_the_same_names_in_order() {
         ("c", "x", 17),
     ]);
     for size in [1, 2, 5, 16, 17, 64, 91, 1000] {
-        assert_eq!(listed(&house.op(), size).await, all, "{size}");
+        assert_eq!(listed(&fixture.op(), size).await, all, "{size}");
     }
-    assert_eq!(listed(&house.stranger(), 10).await, [""; 0]);
+    assert_eq!(listed(&fixture.stranger(), 10).await, [""; 0]);
     assert_eq!(listed(&bob, 10).await, [""; 0]);
     // What is public, granted and governed meets in one order, and nothing is told twice.
     let public = ["a/x1000002", "big/y1000001", "big/y1000070", "c/x1000017"];
     for name in public {
-        house.show(name, Visibility::Public).await;
+        fixture.show(name, Visibility::Public).await;
     }
     for name in ["a/x1000002", "big/y1000069", "c/x1000001"] {
-        house.grant(name, "bob").await;
+        fixture.grant(name, "bob").await;
     }
     let role = Some(NamespaceRole::Admin);
     grants::on_namespace(
-        &house.op(),
-        &house.op().namespace(&"b-b".parse().unwrap()).await.unwrap(),
+        &fixture.op(),
+        &fixture
+            .op()
+            .namespace(&"b-b".parse().unwrap())
+            .await
+            .unwrap(),
         "bob",
         role,
     )
@@ -152,32 +160,33 @@ async fn every_page_size_shows_the_same_names_in_order() {
         "c/x1000017",
     ];
     for size in [1, 2, 3, 1000] {
-        assert_eq!(listed(&house.stranger(), size).await, public, "{size}");
+        assert_eq!(listed(&fixture.stranger(), size).await, public, "{size}");
         assert_eq!(listed(&bob, size).await, of_bob, "{size}");
-        assert_eq!(listed(&house.op(), size).await, all, "{size}");
+        assert_eq!(listed(&fixture.op(), size).await, all, "{size}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_hidden_costs_a_page_nothing() {
-    let house = Fixture::open().await;
-    let bob = house.user("bob").await;
+    let fixture = Fixture::open().await;
+    let bob = fixture.user("bob").await;
     let z = NamespaceName::parse("zz").unwrap();
-    let zz = namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), &z)
-        .await
-        .unwrap();
-    house.repositories(&zz.to_string(), "x", 3).await;
-    house.show("zz/x1000001", Visibility::Public).await;
-    house.grant("zz/x1000002", "bob").await;
-    let callers = [house.stranger(), bob, house.op()];
+    let zz =
+        namespaces::create_organization(&fixture.op(), &fixture.op().installation().unwrap(), &z)
+            .await
+            .unwrap();
+    fixture.repositories(&zz.to_string(), "x", 3).await;
+    fixture.show("zz/x1000001", Visibility::Public).await;
+    fixture.grant("zz/x1000002", "bob").await;
+    let callers = [fixture.stranger(), bob, fixture.op()];
     let mut costs = Vec::new();
     for hidden in [0, 20_000_u32] {
         if hidden > 0 {
             // As many namespaces, each with a repository, and as many more in that of the public
             // one.
-            house.namespaces("n", 1000, hidden).await;
-            house.repositories("999 + i", "x", hidden).await;
-            house.repositories(&zz.to_string(), "h", hidden).await;
+            fixture.namespaces("n", 1000, hidden).await;
+            fixture.repositories("999 + i", "x", hidden).await;
+            fixture.repositories(&zz.to_string(), "h", hidden).await;
         }
         for op in &callers {
             for last in ["", "n", "zz"] {
@@ -195,24 +204,24 @@ async fn what_is_hidden_costs_a_page_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_public_is_listed_however_it_became_so() {
-    let mut house = Fixture::open().await;
-    house.blob("layer").await;
-    house.name = RepositoryName::parse("ann/other").unwrap();
-    house.blob("layer").await;
+    let mut fixture = Fixture::open().await;
+    fixture.blob("layer").await;
+    fixture.name = RepositoryName::parse("ann/other").unwrap();
+    fixture.blob("layer").await;
     for round in 0..10 {
         let (shown, hidden) = if round % 2 == 0 {
             ("ann/app", "ann/other")
         } else {
             ("ann/other", "ann/app")
         };
-        let show = house.show(shown, Visibility::Public);
-        let hide = house.show(hidden, Visibility::Private);
+        let show = fixture.show(shown, Visibility::Public);
+        let hide = fixture.show(hidden, Visibility::Private);
         futures::future::join(show, hide).await;
-        assert_eq!(listed(&house.stranger(), 10).await, [shown], "{round}");
+        assert_eq!(listed(&fixture.stranger(), 10).await, [shown], "{round}");
     }
-    house.show("ann/other", Visibility::Private).await;
-    let repo = house.administered("ann/app").await;
-    house.show("ann/app", Visibility::Public).await;
-    repositories::delete(&house.op(), &repo).await.unwrap();
-    assert_eq!(listed(&house.stranger(), 10).await, [""; 0]);
+    fixture.show("ann/other", Visibility::Private).await;
+    let repo = fixture.administered("ann/app").await;
+    fixture.show("ann/app", Visibility::Public).await;
+    repositories::delete(&fixture.op(), &repo).await.unwrap();
+    assert_eq!(listed(&fixture.stranger(), 10).await, [""; 0]);
 }

@@ -14,10 +14,10 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
     // On the servers no statement may take longer; there is no such limit on SQLite.
-    let house = Fixture::with(|config| config.statement_timeout_ms = 200).await;
-    house.blob("layer").await;
-    let id = house.id().await;
-    let digest_of = |number: &str| match house.database.backend() {
+    let fixture = Fixture::with(|config| config.statement_timeout_ms = 200).await;
+    fixture.blob("layer").await;
+    let id = fixture.id().await;
+    let digest_of = |number: &str| match fixture.database.backend() {
         DatabaseBackend::Sqlite => format!("unhex(printf('01%064x', {number}))"),
         DatabaseBackend::Postgres => {
             format!("decode('01' || lpad(to_hex({number}), 64, '0'), 'hex')")
@@ -26,11 +26,11 @@ async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
     };
     let (digest, one) = (digest_of("i"), digest_of("1"));
     // A layer that all share, a manifest with very many layers, and promises, which have one owner.
-    house.keeps(id, (&digest, &one), (2, 20_000)).await;
-    house.keeps(id, (&one, &digest), (3, 20_000)).await;
-    house.keeps(id, (&digest, &one), (1, 10_000)).await;
-    let op = house.op();
-    let repo = op.repo::<Administer>(&house.name).await.unwrap();
+    fixture.keeps(id, (&digest, &one), (2, 20_000)).await;
+    fixture.keeps(id, (&one, &digest), (3, 20_000)).await;
+    fixture.keeps(id, (&digest, &one), (1, 10_000)).await;
+    let op = fixture.op();
+    let repo = op.repo::<Administer>(&fixture.name).await.unwrap();
     repositories::delete(&op, &repo).await.unwrap();
     let job = ClearRepository { repository: id };
     let step = op.transaction(id, |tx, _op, &id| {
@@ -55,21 +55,28 @@ async fn a_repository_that_keeps_very_much_goes_in_short_transactions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_goes_step_by_step_and_reads_each_repository_once() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     let name = NamespaceName::parse("org").unwrap();
-    let id =
-        namespaces::create_organization(&house.op(), &house.op().installation().unwrap(), &name)
-            .await
-            .unwrap();
-    house.repositories(&id.to_string(), "x", 2500).await;
+    let id = namespaces::create_organization(
+        &fixture.op(),
+        &fixture.op().installation().unwrap(),
+        &name,
+    )
+    .await
+    .unwrap();
+    fixture.repositories(&id.to_string(), "x", 2500).await;
     namespaces::delete_organization(
-        &house.op(),
-        &house.op().namespace(&"org".parse().unwrap()).await.unwrap(),
+        &fixture.op(),
+        &fixture
+            .op()
+            .namespace(&"org".parse().unwrap())
+            .await
+            .unwrap(),
     )
     .await
     .unwrap();
     let job: ClearNamespace = serde_json::from_value(json!({ "namespace": id })).unwrap();
-    let op = house.op();
+    let op = fixture.op();
     let named = async || {
         op.sql()
             .one(&NAMED, args![id])
@@ -95,7 +102,7 @@ async fn a_namespace_goes_step_by_step_and_reads_each_repository_once() {
     ));
     let spent = op.cost().snapshot().since(before);
     assert!(spent.reads <= 2 && spent.writes == 0, "{spent:?}");
-    house.empty(id).await;
+    fixture.empty(id).await;
     assert_eq!(
         namespaces::clear(&op, &job).await.unwrap(),
         JobOutcome::Done

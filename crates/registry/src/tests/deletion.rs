@@ -13,84 +13,95 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_manifest_takes_its_tags_and_comes_back_whole() {
-    let house = Fixture::open().await;
-    let image = house.image("a", 2).await;
-    let digest = house.push(&image, "v1").await.unwrap();
-    house.push(&image, "v2").await.unwrap();
-    house.delete(&digest).await.unwrap();
+    let fixture = Fixture::open().await;
+    let image = fixture.image("a", 2).await;
+    let digest = fixture.push(&image, "v1").await.unwrap();
+    fixture.push(&image, "v2").await.unwrap();
+    fixture.delete(&digest).await.unwrap();
     for reference in ["v1", "v2", &digest.to_string()] {
-        let error = house.found(reference).await.unwrap_err();
+        let error = fixture.found(reference).await.unwrap_err();
         assert_eq!(error.reason, Reason::ManifestUnknown);
     }
     assert_eq!(
-        house.delete(&digest).await.unwrap_err().reason,
+        fixture.delete(&digest).await.unwrap_err().reason,
         Reason::ManifestUnknown
     );
     assert_eq!(
-        house.history("v2").await,
+        fixture.history("v2").await,
         [(digest, false, 1), (digest, false, 3)]
     );
-    assert!(house.kept().await.iter().all(|(_, for_good)| !for_good));
-    house.push(&image, "v2").await.unwrap();
-    assert_eq!(house.found("v2").await.unwrap(), digest);
-    assert!(house.found("v1").await.is_err());
-    assert_eq!(house.kept().await.len(), 3);
-    assert!(house.kept().await.iter().all(|(_, for_good)| *for_good));
+    assert!(fixture.kept().await.iter().all(|(_, for_good)| !for_good));
+    fixture.push(&image, "v2").await.unwrap();
+    assert_eq!(fixture.found("v2").await.unwrap(), digest);
+    assert!(fixture.found("v1").await.is_err());
+    assert_eq!(fixture.kept().await.len(), 3);
+    assert!(fixture.kept().await.iter().all(|(_, for_good)| *for_good));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_is_held_by_what_can_be_pulled() {
-    let house = Fixture::open().await;
-    let image = house.image("a", 1).await;
-    let digest = house.push(&image, "v1").await.unwrap();
+    let fixture = Fixture::open().await;
+    let image = fixture.image("a", 1).await;
+    let digest = fixture.push(&image, "v1").await.unwrap();
     let layer: Digest = image["layers"][0]["digest"]
         .as_str()
         .unwrap()
         .parse()
         .unwrap();
-    let unlink = async || blob::unlink(&house.op(), &house.deleting().await, &layer).await;
+    let unlink = async || blob::unlink(&fixture.op(), &fixture.deleting().await, &layer).await;
     assert_eq!(unlink().await.unwrap_err().reason, Reason::BlobReferenced);
-    house.delete(&digest).await.unwrap();
+    fixture.delete(&digest).await.unwrap();
     unlink().await.unwrap();
     assert_eq!(unlink().await.unwrap_err().reason, Reason::BlobUnknown);
-    let error = house.push(&image, "v1").await.unwrap_err();
+    let error = fixture.push(&image, "v1").await.unwrap_err();
     assert_eq!(error.reason, Reason::MissingReferences);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_manifest_refers_to_nothing_until_it_is_pushed_again() {
-    let house = Fixture::open().await;
-    let image = house.image("a", 2).await;
-    let digest = house.push(&image, "v1").await.unwrap();
+    let fixture = Fixture::open().await;
+    let image = fixture.image("a", 2).await;
+    let digest = fixture.push(&image, "v1").await.unwrap();
     let references = async || {
-        let walked =
-            manifest::walk_manifests(&house.op(), &house.op().installation().unwrap(), None, 10)
-                .await;
+        let walked = manifest::walk_manifests(
+            &fixture.op(),
+            &fixture.op().installation().unwrap(),
+            None,
+            10,
+        )
+        .await;
         walked.unwrap()[0].references.len()
     };
     let whole = references().await;
-    house.delete(&digest).await.unwrap();
+    fixture.delete(&digest).await.unwrap();
     assert_eq!((whole, references().await), (3, 0));
-    house.push(&image, "v1").await.unwrap();
+    fixture.push(&image, "v1").await.unwrap();
     assert_eq!(references().await, whole);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_long_ago_is_forgotten() {
-    let house = Fixture::open().await;
-    let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
-    let gone = house.push(&a, "v1").await.unwrap();
-    let stays = house.push(&b, "v2").await.unwrap();
-    house.delete(&gone).await.unwrap();
+    let fixture = Fixture::open().await;
+    let (a, b) = (fixture.image("a", 1).await, fixture.image("b", 1).await);
+    let gone = fixture.push(&a, "v1").await.unwrap();
+    let stays = fixture.push(&b, "v2").await.unwrap();
+    fixture.delete(&gone).await.unwrap();
     let walk = async || {
-        manifest::walk_manifests(&house.op(), &house.op().installation().unwrap(), None, 10)
-            .await
-            .unwrap()
+        manifest::walk_manifests(
+            &fixture.op(),
+            &fixture.op().installation().unwrap(),
+            None,
+            10,
+        )
+        .await
+        .unwrap()
     };
     let window = Duration::from_hours(1);
-    manifest::forget(&house.op(), window).await.unwrap();
+    manifest::forget(&fixture.op(), window).await.unwrap();
     assert_eq!(walk().await.len(), 2);
-    let outcome = manifest::forget(&house.op(), Duration::ZERO).await.unwrap();
+    let outcome = manifest::forget(&fixture.op(), Duration::ZERO)
+        .await
+        .unwrap();
     assert!(matches!(outcome, JobOutcome::Again(after) if after > Duration::ZERO));
     let left = walk().await;
     assert_eq!(left.len(), 1);
@@ -98,27 +109,27 @@ async fn what_was_deleted_long_ago_is_forgotten() {
         (left[0].digest, left[0].live, left[0].references.len()),
         (stays, true, 2)
     );
-    assert_eq!(house.kept().await.len(), 2);
+    assert_eq!(fixture.kept().await.len(), 2);
     // The same bytes come again as if they had never been here.
-    house.push(&a, "v1").await.unwrap();
-    assert_eq!(house.found("v1").await.unwrap(), gone);
+    fixture.push(&a, "v1").await.unwrap();
+    assert_eq!(fixture.found("v1").await.unwrap(), gone);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_deleted_is_kept_by_the_databases_clock() {
     let clock = TestClock::new();
-    let house = Fixture::at(Arc::clone(&clock), |_| {}).await;
-    let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
-    house.push(&a, "v1").await.unwrap();
+    let fixture = Fixture::at(Arc::clone(&clock), |_| {}).await;
+    let (a, b) = (fixture.image("a", 1).await, fixture.image("b", 1).await);
+    fixture.push(&a, "v1").await.unwrap();
     // This process is far ahead, and has not looked at the database's clock since.
     clock.advance(Duration::from_hours(1000));
-    let digest = house.push(&b, "v1").await.unwrap();
-    house.push(&b, "v2").await.unwrap();
-    house.delete_tag("v2").await.unwrap();
-    house.delete(&digest).await.unwrap();
-    let now = house.kernel.meta().observe_time().await.unwrap();
+    let digest = fixture.push(&b, "v1").await.unwrap();
+    fixture.push(&b, "v2").await.unwrap();
+    fixture.delete_tag("v2").await.unwrap();
+    fixture.delete(&digest).await.unwrap();
+    let now = fixture.kernel.meta().observe_time().await.unwrap();
     for tag in ["v1", "v2"] {
-        let rows = house.rows(&HISTORY, Some(tag)).await;
+        let rows = fixture.rows(&HISTORY, Some(tag)).await;
         let time = |row: &Row, column| row.opt_millis(column).unwrap();
         for (before, after) in rows.iter().zip(&rows[1..]) {
             // What ends ends as the next begins.
@@ -127,7 +138,7 @@ async fn what_is_deleted_is_kept_by_the_databases_clock() {
         assert!(rows.iter().all(|row| time(row, 3).unwrap() <= now));
     }
     let until = |row: &Row| row.opt_millis(1).unwrap();
-    let kept = house.rows(&KEPT, None).await;
+    let kept = fixture.rows(&KEPT, None).await;
     let ends: Vec<_> = kept.iter().filter_map(until).collect();
     assert_eq!(ends.len(), 2);
     assert!(ends.iter().all(|end| *end <= now + Duration::from_hours(1)));
@@ -135,12 +146,12 @@ async fn what_is_deleted_is_kept_by_the_databases_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn walking_meets_every_manifest_once() {
-    let mut house = Fixture::open().await;
+    let mut fixture = Fixture::open().await;
     for path in ["ann/one", "ann/two"] {
-        house.name = RepositoryName::parse(path).unwrap();
+        fixture.name = RepositoryName::parse(path).unwrap();
         for image in ["a", "b", "c"] {
-            house
-                .push(&house.image(image, 1).await, image)
+            fixture
+                .push(&fixture.image(image, 1).await, image)
                 .await
                 .unwrap();
         }
@@ -148,10 +159,14 @@ async fn walking_meets_every_manifest_once() {
     let mut met = Vec::new();
     let mut after = None;
     loop {
-        let page =
-            manifest::walk_manifests(&house.op(), &house.op().installation().unwrap(), after, 2)
-                .await
-                .unwrap();
+        let page = manifest::walk_manifests(
+            &fixture.op(),
+            &fixture.op().installation().unwrap(),
+            after,
+            2,
+        )
+        .await
+        .unwrap();
         let Some(last) = page.last() else { break };
         after = Some((last.repository, last.digest));
         met.extend(page.iter().map(|walked| (walked.repository, walked.digest)));
@@ -164,18 +179,21 @@ async fn walking_meets_every_manifest_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_repository_leaves_nothing() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     for image in ["a", "b"] {
-        house
-            .push(&house.image(image, 3).await, image)
+        fixture
+            .push(&fixture.image(image, 3).await, image)
             .await
             .unwrap();
     }
-    let hidden = house.push(&house.image("c", 1).await, "c").await.unwrap();
-    house.delete(&hidden).await.unwrap();
-    let id = house.id().await;
-    let op = house.op();
-    let repo = op.repo::<Administer>(&house.name).await.unwrap();
+    let hidden = fixture
+        .push(&fixture.image("c", 1).await, "c")
+        .await
+        .unwrap();
+    fixture.delete(&hidden).await.unwrap();
+    let id = fixture.id().await;
+    let op = fixture.op();
+    let repo = op.repo::<Administer>(&fixture.name).await.unwrap();
     repositories::delete(&op, &repo).await.unwrap();
     let job = ClearRepository { repository: id };
     assert_eq!(
@@ -202,7 +220,10 @@ async fn a_deleted_repository_leaves_nothing() {
         JobOutcome::Done
     );
     // The name is free.
-    house.push(&house.image("a", 1).await, "v1").await.unwrap();
+    fixture
+        .push(&fixture.image("a", 1).await, "v1")
+        .await
+        .unwrap();
 }
 
 /// What a push does first in its transaction.
@@ -215,12 +236,12 @@ async fn ensure(op: &Op, repo: &Repo<Push>) -> std::result::Result<(), Reason> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_began_before_a_deletion_does_not_end_after_it() {
-    let house = Fixture::open().await;
-    house.blob("layer").await;
-    let op = house.op();
-    let begun = op.repo::<Push>(&house.name).await.unwrap();
+    let fixture = Fixture::open().await;
+    fixture.blob("layer").await;
+    let op = fixture.op();
+    let begun = op.repo::<Push>(&fixture.name).await.unwrap();
     assert_eq!(ensure(&op, &begun).await, Ok(()));
-    let repo = op.repo::<Administer>(&house.name).await.unwrap();
+    let repo = op.repo::<Administer>(&fixture.name).await.unwrap();
     repositories::delete(&op, &repo).await.unwrap();
     assert_eq!(ensure(&op, &begun).await, Err(Reason::NameUnknown));
     let job = ClearRepository {
@@ -232,18 +253,18 @@ async fn what_began_before_a_deletion_does_not_end_after_it() {
     );
     assert_eq!(ensure(&op, &begun).await, Err(Reason::NameUnknown));
     // Who begins now pushes to a new repository of that name.
-    let again = op.repo::<Push>(&house.name).await.unwrap();
+    let again = op.repo::<Push>(&fixture.name).await.unwrap();
     assert_eq!(ensure(&op, &again).await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_made_in_a_namespace_that_is_going() {
-    let house = Fixture::open().await;
-    house.blob("layer").await;
-    let op = house.op();
+    let fixture = Fixture::open().await;
+    fixture.blob("layer").await;
+    let op = fixture.op();
     let new = RepositoryName::parse("ann/new").unwrap();
     let begun = [
-        op.repo::<Push>(&house.name).await.unwrap(),
+        op.repo::<Push>(&fixture.name).await.unwrap(),
         op.repo::<Push>(&new).await.unwrap(),
     ];
     namespaces::delete_organization(&op, &op.namespace(&"ann".parse().unwrap()).await.unwrap())
@@ -256,14 +277,14 @@ async fn nothing_is_made_in_a_namespace_that_is_going() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_push_and_a_deletion_at_once_leave_nothing_behind() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     for round in 0..6 {
-        let image = house.image(&format!("round {round}"), 2).await;
-        let op = house.op();
-        let repo = op.repo::<Administer>(&house.name).await.unwrap();
+        let image = fixture.image(&format!("round {round}"), 2).await;
+        let op = fixture.op();
+        let repo = op.repo::<Administer>(&fixture.name).await.unwrap();
         let pushes = futures::future::join_all((0..4).map(|n| {
-            let (house, image) = (&house, &image);
-            async move { house.push(image, &format!("v{n}")).await }
+            let (fixture, image) = (&fixture, &image);
+            async move { fixture.push(image, &format!("v{n}")).await }
         }));
         let (pushed, deleted) =
             futures::future::join(pushes, repositories::delete(&op, &repo)).await;
@@ -288,32 +309,32 @@ async fn a_push_and_a_deletion_at_once_leave_nothing_behind() {
         );
         let rows = op.sql().all(&KEPT, args![repo.id()]).await.unwrap();
         assert!(rows.is_empty());
-        house.blob("next").await;
+        fixture.blob("next").await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_out_is_promised_no_more() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     // What is new is promised by its age; what comes again, by a row.
-    house.blob("a").await;
-    house.blob("b").await;
+    fixture.blob("a").await;
+    fixture.blob("b").await;
     let [a, b]: [Digest; 2] = [
-        house.blob("a").await["digest"]
+        fixture.blob("a").await["digest"]
             .as_str()
             .unwrap()
             .parse()
             .unwrap(),
-        house.blob("b").await["digest"]
+        fixture.blob("b").await["digest"]
             .as_str()
             .unwrap()
             .parse()
             .unwrap(),
     ];
-    blob::unlink(&house.op(), &house.deleting().await, &a)
+    blob::unlink(&fixture.op(), &fixture.deleting().await, &a)
         .await
         .unwrap();
-    let promised: Vec<Digest> = house
+    let promised: Vec<Digest> = fixture
         .rows(&PROMISED, None)
         .await
         .iter()

@@ -16,12 +16,12 @@ use crate::keeper;
 type Name = (Digest, i64, i64, Vec<u8>);
 
 /// All that manifests name, read in pages of `limit` manifests.
-async fn named(house: &Fixture, limit: u32) -> BTreeSet<Name> {
+async fn named(fixture: &Fixture, limit: u32) -> BTreeSet<Name> {
     let keeper = keeper();
     let mut names = BTreeSet::new();
     let mut after: Option<PageCursor> = None;
     loop {
-        let page = keeper.page(&house.op(), after, limit).await.unwrap();
+        let page = keeper.page(&fixture.op(), after, limit).await.unwrap();
         for named in page.blobs {
             let (repository, kind) = (named.owner.repository.get(), named.owner.kind.number());
             let new = names.insert((named.digest, repository, kind, named.owner.key));
@@ -35,8 +35,8 @@ async fn named(house: &Fixture, limit: u32) -> BTreeSet<Name> {
 }
 
 /// Every row of `blob_ref` that stays for good.
-async fn kept(house: &Fixture) -> BTreeSet<Name> {
-    let rows = house.op().sql().all(&REFS, args![]).await.unwrap();
+async fn kept(fixture: &Fixture) -> BTreeSet<Name> {
+    let rows = fixture.op().sql().all(&REFS, args![]).await.unwrap();
     let read = |row: &Row| {
         let key = row.bytes(3).unwrap().to_vec();
         let owner = (row.int(1).unwrap(), row.int(2).unwrap());
@@ -47,71 +47,71 @@ async fn kept(house: &Fixture) -> BTreeSet<Name> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_blob_that_manifests_name_is_kept_for_them() {
-    let house = Fixture::open().await;
-    assert!(named(&house, 10).await.is_empty());
+    let fixture = Fixture::open().await;
+    assert!(named(&fixture, 10).await.is_empty());
     // Two images with a layer in common, one of them under two tags, and an index of both.
-    let shared = house.blob("shared").await;
+    let shared = fixture.blob("shared").await;
     let mut children = Vec::new();
     for name in ["one", "two"] {
-        let config = house.blob(&format!("config of {name}")).await;
-        let own = house.blob(&format!("layer of {name}")).await;
+        let config = fixture.blob(&format!("config of {name}")).await;
+        let own = fixture.blob(&format!("layer of {name}")).await;
         let image = image(&config, &[shared.clone(), own]);
-        house.push(&image, name).await.unwrap();
-        house.push(&image, "latest").await.unwrap();
+        fixture.push(&image, name).await.unwrap();
+        fixture.push(&image, "latest").await.unwrap();
         children.push(image);
     }
     let children: Vec<_> = children.iter().collect();
-    house.push(&index(&children), "both").await.unwrap();
+    fixture.push(&index(&children), "both").await.unwrap();
     // A foreign layer that is not here, and a manifest that was deleted and one that came back.
     let elsewhere = Digest::of(Algorithm::Sha256, b"foreign");
     let mut foreign = descriptor(OCI_NONDISTRIBUTABLE, &elsewhere, 7);
     foreign["urls"] = json!(["https://store.example.com/1"]);
-    let config = house.blob("config of windows").await;
-    house
+    let config = fixture.blob("config of windows").await;
+    fixture
         .push(&image(&config, &[foreign]), "windows")
         .await
         .unwrap();
     for again in [false, true] {
-        let gone = house.image(&format!("gone {again}"), 2).await;
-        let digest = house.push(&gone, "gone").await.unwrap();
-        house.delete(&digest).await.unwrap();
+        let gone = fixture.image(&format!("gone {again}"), 2).await;
+        let digest = fixture.push(&gone, "gone").await.unwrap();
+        fixture.delete(&digest).await.unwrap();
         if again {
-            house.push(&gone, "again").await.unwrap();
+            fixture.push(&gone, "again").await.unwrap();
         }
     }
-    let names = named(&house, 100).await;
+    let names = named(&fixture, 100).await;
     assert_eq!(names.len(), 3 + 3 + 1 + 3);
     for limit in [1, 2, 3] {
-        assert_eq!(named(&house, limit).await, names, "in pages of {limit}");
+        assert_eq!(named(&fixture, limit).await, names, "in pages of {limit}");
     }
     // Nothing is named that is not kept, and here nothing is kept that is not named.
-    assert_eq!(kept(&house).await, names);
+    assert_eq!(kept(&fixture).await, names);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_repository_names_ends_before_what_it_keeps() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     for name in ["one", "two"] {
-        let image = house.image(name, 2).await;
-        house.push(&image, name).await.unwrap();
+        let image = fixture.image(name, 2).await;
+        fixture.push(&image, name).await.unwrap();
     }
-    assert_eq!(named(&house, 1).await.len(), 6);
-    let repository = house.id().await;
-    let repo = house.op().repo(&house.name).await.unwrap();
-    repositories::delete(&house.op(), &repo).await.unwrap();
-    assert!(named(&house, 10).await.is_subset(&kept(&house).await));
+    assert_eq!(named(&fixture, 1).await.len(), 6);
+    let repository = fixture.id().await;
+    let repo = fixture.op().repo(&fixture.name).await.unwrap();
+    repositories::delete(&fixture.op(), &repo).await.unwrap();
+    assert!(named(&fixture, 10).await.is_subset(&kept(&fixture).await));
     let job = serde_json::from_value(json!({ "repository": repository })).unwrap();
-    let outcome = repositories::clear(&house.op(), &job).await.unwrap();
+    let outcome = repositories::clear(&fixture.op(), &job).await.unwrap();
     assert!(matches!(outcome, JobOutcome::Done));
-    assert!(named(&house, 10).await.is_empty() && kept(&house).await.is_empty());
+    assert!(named(&fixture, 10).await.is_empty() && kept(&fixture).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_no_page_had_is_refused() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     for end in ["", "7", "x/sha256:a", "7/sha256:a"] {
         let (keeper, after) = (keeper(), Some(PageCursor::new(end)));
-        let error = keeper.page(&house.op(), after, 1).await.unwrap_err();
+        let error = keeper.page(&fixture.op(), after, 1).await.unwrap_err();
         assert_eq!(error.reason, Reason::Internal, "{end}");
     }
 }

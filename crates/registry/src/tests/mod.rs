@@ -63,7 +63,7 @@ impl Fixture {
         let backend = DatabaseBackend::chosen().unwrap();
         let database = TestDatabase::migrated(backend, &migrations).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let tracker = Tracker::new();
+        let tracker = Arc::<Tracker>::default();
         let tasks = Arc::clone(&tracker) as Tasks;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let config = seawall_blob::Config::default();

@@ -9,49 +9,49 @@ const ROUNDS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pushes_of_one_tag_leave_one_open_row_of_history() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     let mut images = Vec::new();
     for name in 0..6 {
-        images.push(house.image(&name.to_string(), 1).await);
+        images.push(fixture.image(&name.to_string(), 1).await);
     }
     for round in 0..ROUNDS {
         let tag = format!("v{}", round / 2);
-        let pushed = join_all(images.iter().map(|image| house.push(image, &tag))).await;
+        let pushed = join_all(images.iter().map(|image| fixture.push(image, &tag))).await;
         assert!(pushed.iter().all(Result::is_ok), "{pushed:?}");
-        let history = house.history(&tag).await;
+        let history = fixture.history(&tag).await;
         let open: Vec<_> = history.iter().filter(|(_, open, _)| *open).collect();
         assert_eq!(open.len(), 1, "{history:?}");
-        assert_eq!(open[0].0, house.found(&tag).await.unwrap());
+        assert_eq!(open[0].0, fixture.found(&tag).await.unwrap());
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_same_image_under_many_tags_at_once() {
-    let house = Fixture::open().await;
-    let image = house.image("a", 3).await;
+    let fixture = Fixture::open().await;
+    let image = fixture.image("a", 3).await;
     let tags: Vec<String> = (0..8).map(|number| format!("v{number}")).collect();
-    let pushed = join_all(tags.iter().map(|tag| house.push(&image, tag))).await;
+    let pushed = join_all(tags.iter().map(|tag| fixture.push(&image, tag))).await;
     assert!(pushed.iter().all(Result::is_ok), "{pushed:?}");
     for tag in &tags {
-        assert!(house.found(tag).await.is_ok());
+        assert!(fixture.found(tag).await.is_ok());
     }
-    assert_eq!(house.kept().await.len(), 4);
+    assert_eq!(fixture.kept().await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_manifest_and_the_deletion_of_its_blob_never_both_succeed() {
-    let house = Fixture::open().await;
+    let fixture = Fixture::open().await;
     for round in 0..ROUNDS {
-        let image = house.image(&format!("round {round}"), 2).await;
+        let image = fixture.image(&format!("round {round}"), 2).await;
         let layer: Digest = image["layers"][1]["digest"]
             .as_str()
             .unwrap()
             .parse()
             .unwrap();
-        let deleting = house.deleting().await;
-        let op = house.op();
+        let deleting = fixture.deleting().await;
+        let op = fixture.op();
         let (pushed, unlinked) = join(
-            Box::pin(house.push(&image, "v1")),
+            Box::pin(fixture.push(&image, "v1")),
             Box::pin(blob::unlink(&op, &deleting, &layer)),
         )
         .await;
@@ -77,37 +77,37 @@ async fn a_manifest_and_the_deletion_of_its_blob_never_both_succeed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_tag_never_points_to_a_manifest_that_is_gone() {
-    let house = Fixture::open().await;
-    let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
-    let digest = house.push(&a, "v1").await.unwrap();
+    let fixture = Fixture::open().await;
+    let (a, b) = (fixture.image("a", 1).await, fixture.image("b", 1).await);
+    let digest = fixture.push(&a, "v1").await.unwrap();
     for _ in 0..ROUNDS {
         let everything = join_all([
-            Box::pin(async { house.push(&a, "v1").await.map(drop) })
+            Box::pin(async { fixture.push(&a, "v1").await.map(drop) })
                 as futures::future::BoxFuture<'_, _>,
-            Box::pin(async { house.push(&a, "v2").await.map(drop) }),
-            Box::pin(async { house.push(&b, "v1").await.map(drop) }),
-            Box::pin(async { house.delete(&digest).await }),
-            Box::pin(async { house.delete_tag("v1").await }),
+            Box::pin(async { fixture.push(&a, "v2").await.map(drop) }),
+            Box::pin(async { fixture.push(&b, "v1").await.map(drop) }),
+            Box::pin(async { fixture.delete(&digest).await }),
+            Box::pin(async { fixture.delete_tag("v1").await }),
         ])
         .await;
         for outcome in everything {
             assert!(outcome.is_ok() || outcome.unwrap_err().reason == Reason::ManifestUnknown);
         }
         for tag in ["v1", "v2"] {
-            let open = house
+            let open = fixture
                 .history(tag)
                 .await
                 .into_iter()
                 .filter(|(_, open, _)| *open);
             let open: Vec<_> = open.map(|(digest, ..)| digest).collect();
-            match house.found(tag).await {
+            match fixture.found(tag).await {
                 Ok(digest) => {
                     assert_eq!(open, [digest]);
-                    assert_eq!(house.found(&digest.to_string()).await.unwrap(), digest);
+                    assert_eq!(fixture.found(&digest.to_string()).await.unwrap(), digest);
                 }
                 Err(_) => assert_eq!(open, []),
             }
         }
-        house.push(&a, "v3").await.unwrap();
+        fixture.push(&a, "v3").await.unwrap();
     }
 }

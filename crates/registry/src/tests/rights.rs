@@ -70,101 +70,101 @@ async fn deletions(op: &Op, repo: &Repo<Delete>, image: &Value, digest: &Digest)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_counts_the_right_and_the_state_of_its_moment() {
-    let house = Fixture::open().await;
-    let image = house.image("a", 1).await;
-    let digest = house.push(&image, "v1").await.unwrap();
-    let bob = house.member("bob", Role::Write).await;
-    let opened = bob.repo::<Delete>(&house.name).await.unwrap();
+    let fixture = Fixture::open().await;
+    let image = fixture.image("a", 1).await;
+    let digest = fixture.push(&image, "v1").await.unwrap();
+    let bob = fixture.member("bob", Role::Write).await;
+    let opened = bob.repo::<Delete>(&fixture.name).await.unwrap();
     let tell = async || deletions(&bob, &opened, &image, &digest).await;
-    house.set_role("bob", None).await;
-    let events = house.events().await.len();
+    fixture.set_role("bob", None).await;
+    let events = fixture.events().await.len();
     assert_eq!(tell().await, [Reason::Hidden; 3]);
-    house.set_role("bob", Some(Role::Read)).await;
+    fixture.set_role("bob", Some(Role::Read)).await;
     assert_eq!(tell().await, [Reason::Forbidden; 3]);
-    house.set_role("bob", Some(Role::Write)).await;
-    house.run(&CLOSE, args![house.id().await]).await;
+    fixture.set_role("bob", Some(Role::Write)).await;
+    fixture.run(&CLOSE, args![fixture.id().await]).await;
     assert_eq!(tell().await, [Reason::ReadOnly; 3]);
-    assert_eq!(house.events().await.len(), events + 2);
-    assert_eq!(house.history("v1").await, [(digest, true, 1)]);
-    assert_eq!(house.found("v1").await.unwrap(), digest);
-    let repo = house.owned().await;
-    repositories::delete(&house.op(), &repo).await.unwrap();
+    assert_eq!(fixture.events().await.len(), events + 2);
+    assert_eq!(fixture.history("v1").await, [(digest, true, 1)]);
+    assert_eq!(fixture.found("v1").await.unwrap(), digest);
+    let repo = fixture.owned().await;
+    repositories::delete(&fixture.op(), &repo).await.unwrap();
     assert_eq!(tell().await, [Reason::NameUnknown; 3]);
-    assert_eq!(house.events().await.len(), events + 3);
+    assert_eq!(fixture.events().await.len(), events + 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mount_counts_the_right_of_its_moment() {
-    let house = Fixture::open().await;
-    let layer = house.blob("layer").await;
+    let fixture = Fixture::open().await;
+    let layer = fixture.blob("layer").await;
     let digest: Digest = layer["digest"].as_str().unwrap().parse().unwrap();
-    let bob = house.member("bob", Role::Write).await;
-    let opened = bob.repo::<Push>(&house.name).await.unwrap();
+    let bob = fixture.member("bob", Role::Write).await;
+    let opened = bob.repo::<Push>(&fixture.name).await.unwrap();
     let mount = async || blob::mount(&bob, &opened, &digest, Some("ann/app")).await;
     assert!(mount().await.unwrap());
-    house.set_role("bob", Some(Role::Read)).await;
+    fixture.set_role("bob", Some(Role::Read)).await;
     assert_eq!(mount().await.unwrap_err().reason, Reason::Forbidden);
-    house.set_role("bob", Some(Role::Admin)).await;
+    fixture.set_role("bob", Some(Role::Admin)).await;
     assert!(mount().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_of_another_kind_is_missing_to_all_that_is_done_to_images() {
-    let house = Fixture::open().await;
-    let image = house.image("a", 1).await;
-    house.push(&image, "v1").await.unwrap();
-    let (id, opened) = (house.id().await, house.deleting().await);
-    let repo = house.owned().await;
-    let op = house.op();
+    let fixture = Fixture::open().await;
+    let image = fixture.image("a", 1).await;
+    fixture.push(&image, "v1").await.unwrap();
+    let (id, opened) = (fixture.id().await, fixture.deleting().await);
+    let repo = fixture.owned().await;
+    let op = fixture.op();
     let set = repositories::set_visibility(&op, &repo, Visibility::Public);
     set.await.unwrap();
     let listed = async || {
-        let op = house.op().acting_as(Actor::anonymous());
+        let op = fixture.op().acting_as(Actor::anonymous());
         let page = listing::page(&op, crate::acts::IMAGE, None, 10).await;
         page.unwrap().len()
     };
     assert_eq!(listed().await, 1);
-    house.run(&BECOME, args![id, 77_i64]).await;
+    fixture.run(&BECOME, args![id, 77_i64]).await;
     assert_eq!(listed().await, 0);
     // What was let in before asks again as it writes.
-    let deleted = tag::delete(&house.op(), &opened, &Tag::parse("v1").unwrap()).await;
+    let deleted = tag::delete(&fixture.op(), &opened, &Tag::parse("v1").unwrap()).await;
     assert_eq!(deleted.unwrap_err().reason, Reason::NameUnknown);
-    let pushed = house.push(&image, "v2").await;
+    let pushed = fixture.push(&image, "v2").await;
     assert_eq!(pushed.unwrap_err().reason, Reason::NameUnknown);
     // Of whatever kind it is, it has an administrator, who sees what it is called.
     let all = repositories::list(&op, &op.installation().unwrap()).await;
     assert_eq!(all.unwrap()[0].kind, "unknown");
-    let repo = house.owned().await;
+    let repo = fixture.owned().await;
     repositories::delete(&op, &repo).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_repository_is_deleted_once() {
-    let house = Fixture::open().await;
-    house.blob("layer").await;
-    let (op, repo) = (house.op(), house.owned().await);
+    let fixture = Fixture::open().await;
+    fixture.blob("layer").await;
+    let (op, repo) = (fixture.op(), fixture.owned().await);
     let both = [(); 2].map(|()| Box::pin(repositories::delete(&op, &repo)));
     let outcomes = futures::future::join_all(both).await;
     let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].reason, Reason::NameUnknown);
-    let events = house.events().await;
+    let events = fixture.events().await;
     let deleted = RepositoryDeleted::KIND.number();
     assert_eq!(events.iter().filter(|kind| **kind == deleted).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_that_has_expired_is_no_target_of_a_condition() {
-    let house = Fixture::open().await;
-    let (a, b) = (house.image("a", 1).await, house.image("b", 1).await);
-    let digest = house.push(&a, "v1").await.unwrap();
-    let repository = house.id().await;
+    let fixture = Fixture::open().await;
+    let (a, b) = (fixture.image("a", 1).await, fixture.image("b", 1).await);
+    let digest = fixture.push(&a, "v1").await.unwrap();
+    let repository = fixture.id().await;
     let conditional = async |conditions: Conditions| {
-        let op = house.op();
+        let op = fixture.op();
         let target = Reference::parse("v1").unwrap();
         let draft = NewManifest::new(None, Bytes::from(b.to_string()), &target).unwrap();
         let put = PutManifest {
-            repo: op.repo::<Push>(&house.name).await.unwrap(),
+            repo: op.repo::<Push>(&fixture.name).await.unwrap(),
             draft,
             tags: vec![Tag::parse("v1").unwrap()],
             by_tag: true,
@@ -181,13 +181,13 @@ async fn a_tag_that_has_expired_is_no_target_of_a_condition() {
         if_match: ETags::parse(&format!("\"{digest}\"")).ok(),
         ..Conditions::default()
     };
-    let later = house.op().now().0 + 3_600_000;
-    house.run(&EXPIRE, args![repository, "v1", later]).await;
+    let later = fixture.op().now().0 + 3_600_000;
+    fixture.run(&EXPIRE, args![repository, "v1", later]).await;
     assert_eq!(conditional(absent()).await, Err(Reason::Precondition));
-    house.run(&EXPIRE, args![repository, "v1", 1_i64]).await;
-    let gone = house.delete_tag("v1").await.unwrap_err();
+    fixture.run(&EXPIRE, args![repository, "v1", 1_i64]).await;
+    let gone = fixture.delete_tag("v1").await.unwrap_err();
     assert_eq!(gone.reason, Reason::ManifestUnknown);
     assert_eq!(conditional(same).await, Err(Reason::Precondition));
     assert_eq!(conditional(absent()).await, Ok(()));
-    assert_ne!(house.found("v1").await.unwrap(), digest);
+    assert_ne!(fixture.found("v1").await.unwrap(), digest);
 }

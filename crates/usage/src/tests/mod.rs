@@ -37,7 +37,7 @@ impl Fixture {
             .await
             .unwrap();
         let clock: Arc<dyn Clock> = TestClock::new();
-        let tracker = Tracker::new();
+        let tracker = Arc::<Tracker>::default();
         let tasks = || Arc::clone(&tracker) as Tasks;
         let place = database.directory();
         let config = database.config();
@@ -136,8 +136,8 @@ fn full(id: i64, at: Millis) -> RecordedEvent {
 
 #[tokio::test]
 async fn every_statement_is_understood_by_the_database() {
-    let house = Fixture::new().await;
-    let wrong = house
+    let fixture = Fixture::new().await;
+    let wrong = fixture
         .kernel
         .meta()
         .check(&crate::statements())
@@ -148,13 +148,13 @@ async fn every_statement_is_understood_by_the_database() {
 
 #[tokio::test]
 async fn hearing_an_event_again_changes_nothing() {
-    let house = Fixture::new().await;
-    let now = house.kernel.now();
+    let fixture = Fixture::new().await;
+    let now = fixture.kernel.now();
     let events = [bare(1, now), full(2, now), bare(3, now)];
-    activity::record(&house.op(), &events).await.unwrap();
-    activity::record(&house.op(), &events[1..]).await.unwrap();
-    activity::record(&house.op(), &[]).await.unwrap();
-    let rows = house.rows(&store::ACTIVITY_ALL).await;
+    activity::record(&fixture.op(), &events).await.unwrap();
+    activity::record(&fixture.op(), &events[1..]).await.unwrap();
+    activity::record(&fixture.op(), &[]).await.unwrap();
+    let rows = fixture.rows(&store::ACTIVITY_ALL).await;
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[1].int(0).unwrap(), 2);
     assert_eq!(rows[1].text(1).unwrap(), "app");
@@ -166,28 +166,28 @@ async fn hearing_an_event_again_changes_nothing() {
 
 #[tokio::test]
 async fn a_large_batch_is_written_whole() {
-    let house = Fixture::new().await;
-    let now = house.kernel.now();
+    let fixture = Fixture::new().await;
+    let now = fixture.kernel.now();
     let events: Vec<_> = (1..=300).map(|id| full(id, now)).collect();
-    activity::record(&house.op(), &events).await.unwrap();
-    assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 300);
+    activity::record(&fixture.op(), &events).await.unwrap();
+    assert_eq!(fixture.rows(&store::ACTIVITY_ALL).await.len(), 300);
 }
 
 #[tokio::test]
 async fn pulls_add_up_over_flushes_and_replicas() {
-    let house = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let (one, two) = (
-        PendingCounts::new(&house.kernel, 10),
-        PendingCounts::new(&house.kernel, 10),
+        PendingCounts::new(&fixture.kernel, 10),
+        PendingCounts::new(&fixture.kernel, 10),
     );
     for counts in [&one, &two, &one] {
         counts.pulled(&pulled(8));
         counts.pulled(&pulled(9));
         counts.pulled(&pulled(8));
-        counts.flush(&house.op()).await.unwrap();
+        counts.flush(&fixture.op()).await.unwrap();
     }
-    one.flush(&house.op()).await.unwrap();
-    let rows = house.rows(&store::PULLS_ALL).await;
+    one.flush(&fixture.op()).await.unwrap();
+    let rows = fixture.rows(&store::PULLS_ALL).await;
     let read = |row: &Row| {
         (
             row.int(1).unwrap(),
@@ -199,93 +199,93 @@ async fn pulls_add_up_over_flushes_and_replicas() {
         rows.iter().map(read).collect::<Vec<_>>(),
         [(8, 7, 6), (9, 7, 3)]
     );
-    assert_eq!(rows[0].int(0).unwrap(), pulls::day(house.kernel.now()));
+    assert_eq!(rows[0].int(0).unwrap(), pulls::day(fixture.kernel.now()));
 }
 
 #[tokio::test]
 async fn what_is_counted_is_bounded() {
-    let house = Fixture::new().await;
-    let counts = PendingCounts::new(&house.kernel, 2);
+    let fixture = Fixture::new().await;
+    let counts = PendingCounts::new(&fixture.kernel, 2);
     for repository in [1, 2, 3, 1, 3] {
         counts.pulled(&pulled(repository));
     }
-    counts.flush(&house.op()).await.unwrap();
-    let rows = house.rows(&store::PULLS_ALL).await;
+    counts.flush(&fixture.op()).await.unwrap();
+    let rows = fixture.rows(&store::PULLS_ALL).await;
     let counted: Vec<_> = rows.iter().map(|row| row.int(3).unwrap()).collect();
     assert_eq!(counted, [2, 1]);
 }
 
 #[tokio::test]
 async fn what_cannot_be_written_is_kept() {
-    let house = Fixture::new().await;
-    let counts = PendingCounts::new(&house.kernel, 1000);
+    let fixture = Fixture::new().await;
+    let counts = PendingCounts::new(&fixture.kernel, 1000);
     for repository in 1..=600 {
         counts.pulled(&pulled(repository));
     }
     // An operation whose time is over waits for nothing.
-    let late = house.kernel.op(
+    let late = fixture.kernel.op(
         Lane::Background,
         seawall_kernel::Actor::operator(),
         seawall_kernel::Origin::internal("test"),
         Some(Duration::ZERO),
     );
-    house.kernel.meta().close().await;
+    fixture.kernel.meta().close().await;
     assert!(counts.flush(&late).await.is_err());
     assert_eq!(counts.waiting(), 600);
 }
 
 #[tokio::test]
 async fn a_process_writes_its_counts_when_it_stops() {
-    let house = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let feature = feature(
-        &house.kernel,
+        &fixture.kernel,
         Config {
             flush_seconds: 600,
             ..Config::default()
         },
     );
     feature.watchers[0].pulled(&pulled(8));
-    house.kernel.tracker().stop();
+    fixture.kernel.tracker().stop();
     assert!(
-        house
+        fixture
             .kernel
             .tracker()
             .drain(Duration::from_secs(10))
             .await
             .is_empty()
     );
-    assert_eq!(house.rows(&store::PULLS_ALL).await.len(), 1);
+    assert_eq!(fixture.rows(&store::PULLS_ALL).await.len(), 1);
 }
 
 #[tokio::test]
 async fn what_is_old_is_forgotten_piece_by_piece() {
-    let house = Fixture::new().await;
-    let now = house.kernel.now();
+    let fixture = Fixture::new().await;
+    let now = fixture.kernel.now();
     let old: Vec<_> = (1..=1500)
         .map(|id| bare(id, now - 91 * DAY + at(id)))
         .collect();
-    activity::record(&house.op(), &old).await.unwrap();
-    activity::record(&house.op(), &[bare(2000, now - 89 * DAY)])
+    activity::record(&fixture.op(), &old).await.unwrap();
+    activity::record(&fixture.op(), &[bare(2000, now - 89 * DAY)])
         .await
         .unwrap();
     let config = Config::default();
-    assert!(retention::forget(&house.op(), &config).await.unwrap());
-    assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 501);
-    assert!(!retention::forget(&house.op(), &config).await.unwrap());
-    assert_eq!(house.rows(&store::ACTIVITY_ALL).await.len(), 1);
+    assert!(retention::forget(&fixture.op(), &config).await.unwrap());
+    assert_eq!(fixture.rows(&store::ACTIVITY_ALL).await.len(), 501);
+    assert!(!retention::forget(&fixture.op(), &config).await.unwrap());
+    assert_eq!(fixture.rows(&store::ACTIVITY_ALL).await.len(), 1);
 
     // Many repositories are pulled on one day.
-    let counts = PendingCounts::new(&house.kernel, 2000);
+    let counts = PendingCounts::new(&fixture.kernel, 2000);
     for repository in 1..=1500 {
         counts.pulled(&pulled(repository));
     }
-    counts.flush(&house.op()).await.unwrap();
-    assert!(!retention::forget(&house.op(), &config).await.unwrap());
-    house.kernel.meta().shift_time(1096 * DAY);
-    assert!(retention::forget(&house.op(), &config).await.unwrap());
-    assert_eq!(house.rows(&store::PULLS_ALL).await.len(), 500);
-    assert!(!retention::forget(&house.op(), &config).await.unwrap());
-    assert!(house.rows(&store::PULLS_ALL).await.is_empty());
+    counts.flush(&fixture.op()).await.unwrap();
+    assert!(!retention::forget(&fixture.op(), &config).await.unwrap());
+    fixture.kernel.meta().shift_time(1096 * DAY);
+    assert!(retention::forget(&fixture.op(), &config).await.unwrap());
+    assert_eq!(fixture.rows(&store::PULLS_ALL).await.len(), 500);
+    assert!(!retention::forget(&fixture.op(), &config).await.unwrap());
+    assert!(fixture.rows(&store::PULLS_ALL).await.is_empty());
 }
 
 fn at(id: i64) -> Duration {

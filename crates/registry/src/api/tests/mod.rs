@@ -117,7 +117,7 @@ impl Harness {
             .await
             .unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let (tracker, clock) = (Tracker::new(), Arc::new(ShiftedClock::default()));
+        let (tracker, clock) = (Arc::<Tracker>::default(), Arc::new(ShiftedClock::default()));
         let tasks = || Arc::clone(&tracker) as Arc<dyn Spawner>;
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
         let meta = Meta::open(&database.config(), directory.path(), tasks(), time())
