@@ -117,6 +117,18 @@ impl Feature {
         self
     }
 
+    /// Says how many jobs of type `J` may run at once in one process, where there are workers for
+    /// them; one, if nothing is said. A feature has a worker of its own in each lane, and all
+    /// features share two more.
+    pub fn at_once<J: Job>(mut self, jobs: usize) -> Self {
+        for worker in &mut self.workers {
+            if worker.kind == J::KIND {
+                *worker = worker.clone().at_once(jobs);
+            }
+        }
+        self
+    }
+
     /// Keeps `job` in the queue from the start on; it says by [`JobOutcome::Again`] when it runs
     /// next.
     pub fn always<J: Job>(mut self, job: &J, first: Duration) -> Self {

@@ -12,6 +12,7 @@
 
 mod booking;
 mod claim;
+mod gauges;
 mod queue;
 pub mod store;
 mod worker;
@@ -22,7 +23,7 @@ pub use worker::{JobOutcome, Worker};
 pub(crate) use workers::revive;
 pub use workers::run;
 #[cfg(test)]
-pub(crate) use {claim::ClaimTerms, workers::Workers};
+pub(crate) use {claim::ClaimTerms, gauges::Gauges, workers::Workers};
 
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ impl Schedule {
 /// Puts `job` into the queue, in the transaction that wants it done.
 pub async fn enqueue<J: Job>(tx: &mut Tx, job: &J, schedule: Schedule) -> Result<()> {
     let payload = serde_json::to_string(job)
-        .map_err(|e| Error::new(Reason::Internal, "a job that is no JSON").with_source(e))?;
+        .map_err(|e| Error::new(Reason::Internal, "a job's payload is not JSON").with_source(e))?;
     let after = i64::try_from(schedule.after.as_millis()).unwrap_or(i64::MAX / 4);
     tx.execute(
         &store::ENQUEUE,

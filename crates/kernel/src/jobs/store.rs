@@ -58,6 +58,31 @@ seawall_meta::statements! {
         due
     };
 
+    /// The jobs of each kind (list 0) that no worker has, those first that are due first: id, kind,
+    /// when they are due, failures. 100 of each kind at most.
+    WAITING[n]: |d, n| {
+        let of_kind = |k| {
+            let waiting = Query::select()
+                .columns(["id", "kind", "run_at", "attempts"])
+                .from("job")
+                .and_where(Expr::col("kind").eq(item(0, k)))
+                .and_where(Expr::col("state").eq(QUEUED))
+                .and_where(Expr::col("lease_until").lt(d.now()))
+                .order_by("run_at", Order::Asc)
+                .limit(100)
+                .to_owned();
+            Query::select()
+                .columns(["id", "kind", "run_at", "attempts"])
+                .from_subquery(waiting, "waiting")
+                .to_owned()
+        };
+        let mut waiting = of_kind(0);
+        for k in 1..n {
+            waiting.union(UnionType::All, of_kind(k));
+        }
+        waiting
+    };
+
     /// A job that is due still, locked against other workers. Arguments: id.
     CLAIM: |d| {
         let mut select = Query::select();

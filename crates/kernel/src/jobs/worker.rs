@@ -69,6 +69,11 @@ impl Worker {
         self
     }
 
+    /// The feature that brings it; empty for a worker that no feature has brought.
+    pub(super) fn feature(&self) -> &'static str {
+        self.switch.as_ref().map_or("", Switch::feature)
+    }
+
     /// Whether its feature is on.
     pub(super) fn is_on(&self) -> bool {
         self.switch.as_ref().is_none_or(Switch::is_on)

@@ -3,10 +3,10 @@
 //!
 //! One task reads the queue for all of them, so that looking costs the same however many there are:
 //! once a second, and at once when the bell rings, because a job was queued here or a worker has
-//! become free. It never waits for a job. Each lane has so many workers, and each kind takes so
-//! many of them at most, so a job of hours holds up neither another lane nor another kind. A
-//! recurring kind, which is in the queue only once, has a worker of its own: what keeps the house
-//! in order waits for no other job.
+//! become free. It never waits for a job. Each feature has a worker of its own in each lane, and
+//! all share some more, of which each kind takes so many at most. So a job of hours holds up
+//! neither another lane, nor another feature, nor another kind. A recurring kind, which is in the
+//! queue only once, has a worker of its own: maintenance waits for no other job.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use metrics::{Gauge, counter, gauge};
 use parking_lot::Mutex;
-use seawall_limit::{Limit, Limiter, Permit};
+use seawall_limit::{KeyedLimiter, KeyedPermit, Limit, Limiter, Permit};
 use seawall_meta::{args, list};
 use seawall_types::lane::Lane;
 use seawall_types::work::Spawner;
@@ -24,6 +24,7 @@ use seawall_types::{Error, Reason, Result};
 
 use super::booking::{book, millis};
 use super::claim::{ClaimTerms, JobClaim};
+use super::gauges::Gauges;
 use super::store;
 use super::worker::{JobOutcome, Worker};
 use crate::kernel::Kernel;
@@ -32,7 +33,8 @@ use crate::op::Op;
 /// How often the queue is read when nothing rings.
 const IDLE: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_mins(10);
-/// How many jobs of a lane run at once, beside its recurring ones.
+/// How many workers of a lane its features share, beside the one that each has and those of
+/// recurring jobs.
 const WORKERS: usize = 2;
 
 /// Runs due jobs until the process stops.
@@ -44,8 +46,9 @@ pub fn run(kernel: &Arc<Kernel>, workers: Vec<Worker>) {
         let tracker = Arc::clone(&tracker);
         Box::pin(async move {
             let mut failing = false;
+            let mut gauges = Gauges::default();
             while !tracker.is_stopping() {
-                match workers.begin().await {
+                match workers.begin(&mut gauges).await {
                     Ok(true) => continue,
                     Ok(false) => failing = false,
                     Err(error) if !std::mem::replace(&mut failing, true) => {
@@ -73,7 +76,8 @@ pub(crate) async fn revive(op: &Op) -> Result<()> {
 pub(crate) struct Workers {
     kernel: Arc<Kernel>,
     by_kind: HashMap<&'static str, KindWorkers>,
-    lanes: [Limiter; Lane::ALL.len()],
+    shared: [Limiter; Lane::ALL.len()],
+    own: KeyedLimiter<(&'static str, Lane)>,
     terms: ClaimTerms,
     /// Kinds of which it was logged that a payload is of an unknown shape.
     told: Mutex<HashSet<&'static str>>,
@@ -90,16 +94,27 @@ struct Due {
     id: i64,
     kind: &'static str,
     _running: Permit,
-    _lane: Option<Permit>,
+    _worker: Option<WorkerPermit>,
     _counted: RunningJob,
+}
+
+/// The worker that a job occupies: its feature's own in its lane, or one that all share.
+enum WorkerPermit {
+    Own {
+        _permit: KeyedPermit<(&'static str, Lane)>,
+    },
+    Shared {
+        _permit: Permit,
+    },
 }
 
 /// A job that is counted as running until this is dropped.
 struct RunningJob(Gauge);
 
 impl RunningJob {
-    fn new(kind: &'static str) -> Self {
-        let running = gauge!("seawall_jobs_running", "kind" => kind);
+    fn new(worker: &Worker) -> Self {
+        let (kind, feature) = (worker.kind, worker.feature());
+        let running = gauge!("seawall_jobs_running", "kind" => kind, "feature" => feature);
         running.increment(1.0);
         Self(running)
     }
@@ -120,7 +135,8 @@ impl Workers {
         Self {
             kernel: Arc::clone(kernel),
             by_kind: by_kind.collect(),
-            lanes: Lane::ALL.map(|lane| Limiter::new(lane.name(), Limit::of(WORKERS))),
+            shared: Lane::ALL.map(|lane| Limiter::new(lane.name(), Limit::of(WORKERS))),
+            own: KeyedLimiter::new("workers", 1),
             terms: ClaimTerms::default(),
             told: Mutex::default(),
         }
@@ -135,7 +151,8 @@ impl Workers {
 
     /// Begins the due jobs that workers are free for; says whether there may be more to begin at
     /// once.
-    async fn begin(self: &Arc<Self>) -> Result<bool> {
+    async fn begin(self: &Arc<Self>, gauges: &mut Gauges) -> Result<bool> {
+        self.count(gauges).await?;
         let mut more = false;
         for due in self.due().await? {
             more |= self.is_free(due.kind);
@@ -154,6 +171,13 @@ impl Workers {
             self.kernel.tracker().spawn("job", Box::pin(job));
         }
         Ok(more)
+    }
+
+    /// Counts what waits, if it is time.
+    pub(crate) async fn count(&self, gauges: &mut Gauges) -> Result<()> {
+        let op = self.kernel.internal_op(Lane::Background, "jobs");
+        let workers = self.by_kind.values().map(|kind| &kind.worker);
+        gauges.update(&op, workers).await
     }
 
     /// Runs one due job, if there is one; says whether there was.
@@ -195,31 +219,37 @@ impl Workers {
         self.by_kind
             .get(kind)
             .filter(|kind| kind.worker.is_on())
-            .is_some_and(|kind| free(&kind.running) && self.lane_of(&kind.worker).is_none_or(free))
+            .is_some_and(|kind| {
+                let worker = &kind.worker;
+                let shared = || self.shared.get(worker.lane.index()).is_some_and(free);
+                let own = || self.own.in_use(&(worker.feature(), worker.lane)) == 0;
+                free(&kind.running) && (worker.is_recurring() || own() || shared())
+            })
     }
 
-    /// The workers that a kind shares with others; `None` if it has one of its own.
-    fn lane_of(&self, worker: &Worker) -> Option<&Limiter> {
-        if worker.is_recurring() {
-            return None;
+    /// Takes a worker of its feature's, or else one that all share.
+    fn worker_for(&self, worker: &Worker) -> Option<WorkerPermit> {
+        if let Ok(permit) = self.own.try_acquire((worker.feature(), worker.lane)) {
+            return Some(WorkerPermit::Own { _permit: permit });
         }
-        self.lanes.get(worker.lane.index())
+        let permit = self.shared.get(worker.lane.index())?.try_acquire().ok()?;
+        Some(WorkerPermit::Shared { _permit: permit })
     }
 
     /// Takes a worker for a job, if one is free.
     fn reserve(&self, id: i64, kind: &str) -> Option<Due> {
         let kind = self.by_kind.get(kind)?;
         let running = kind.running.try_acquire().ok()?;
-        let lane = match self.lane_of(&kind.worker) {
-            Some(lane) => Some(lane.try_acquire().ok()?),
-            None => None,
+        let worker = match &kind.worker {
+            recurring if recurring.is_recurring() => None,
+            worker => Some(self.worker_for(worker)?),
         };
         Some(Due {
             id,
             kind: kind.worker.kind,
             _running: running,
-            _lane: lane,
-            _counted: RunningJob::new(kind.worker.kind),
+            _worker: worker,
+            _counted: RunningJob::new(&kind.worker),
         })
     }
 
@@ -268,7 +298,9 @@ async fn conclude(
 ) -> Result<()> {
     let (id, fence) = (claim.id, claim.fence());
     let ended = if outcome.is_ok() { "done" } else { "failed" };
-    counter!("seawall_jobs_total", "kind" => worker.kind, "outcome" => ended).increment(1);
+    let (kind, feature) = (worker.kind, worker.feature());
+    counter!("seawall_jobs_total", "kind" => kind, "feature" => feature, "outcome" => ended)
+        .increment(1);
     match outcome {
         Ok(JobOutcome::Done) if !worker.is_recurring() => {
             book(op, &store::DONE, args![id, fence]).await?;

@@ -237,6 +237,8 @@ async fn a_process_that_stood_still_takes_no_step_of_a_job_it_has_lost() {
                 if steps.fetch_add(1, Ordering::SeqCst) == 0 {
                     // Here the machine is suspended, in the middle of a job.
                     clock.advance(LONG);
+                    // A step is what is done between two waits; the claim is looked at before each.
+                    tokio::task::yield_now().await;
                 }
                 op.sql().all(&store::JOBS, args![]).await?;
                 steps.fetch_add(10, Ordering::SeqCst);

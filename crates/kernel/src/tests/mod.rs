@@ -53,7 +53,7 @@ impl Process {
             .unwrap();
         let clock = TestClock::new();
         let shared = || Arc::clone(&clock) as Arc<dyn Clock>;
-        let tracker = Tracker::new();
+        let tracker = Arc::<Tracker>::default();
         let tasks = || Arc::clone(&tracker) as Tasks;
         let place = database.directory();
         let meta = Meta::open(&database.config(), place, tasks(), shared())

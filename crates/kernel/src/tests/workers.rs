@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_types::lane::Lane;
+use seawall_types::{Error, Reason};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::{Process, eventually};
 use crate::Feature;
-use crate::jobs::{self, Job, JobOutcome, Schedule, Worker};
+use crate::jobs::{self, Gauges, Job, JobOutcome, Schedule, Worker, Workers};
 
 /// Work that runs until it is let go.
 #[derive(Serialize, Deserialize)]
@@ -176,5 +177,83 @@ async fn a_job_that_this_process_has_queued_starts_at_once() {
     // The queue is read once a second when nothing rings.
     let in_time = tokio::time::timeout(Duration::from_secs(4), errands).await;
     assert!(in_time.is_ok(), "jobs wait for the next look at the queue");
+    process.stop().await;
+}
+
+/// A third kind of work that runs until it is let go.
+#[derive(Serialize, Deserialize)]
+struct Index {}
+
+impl Job for Index {
+    const KIND: &'static str = "test.index";
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feature_with_many_jobs_leaves_a_worker_to_each_other_feature() {
+    let process = Process::new().await;
+    let (slow, quick) = (Gate::new(), Gate::new());
+    let busy = feature([
+        slow.worker::<Mirror>(Lane::Background, true),
+        slow.worker::<Scan>(Lane::Background, true),
+        slow.worker::<Index>(Lane::Background, true),
+    ]);
+    let mut other = Feature::new("other");
+    other
+        .workers
+        .push(quick.worker::<Errand>(Lane::Background, false));
+    process.start(&[busy, other]).await;
+    enqueue(&process, Mirror {}).await;
+    enqueue(&process, Scan {}).await;
+    enqueue(&process, Index {}).await;
+    for _ in 0..3 {
+        slow.begins().await;
+    }
+    enqueue(&process, Errand {}).await;
+    quick.begins().await;
+    slow.go.add_permits(3);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_say_what_waits_and_what_fails_without_a_look_at_the_queue_for_each_scrape() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let process = Process::new().await;
+    let failing = Worker::new::<Mirror, _, _>(Lane::Background, |_op, _job| async {
+        Err::<JobOutcome, _>(Error::new(Reason::Internal, "no room"))
+    });
+    let feature = feature([failing, Gate::new().worker::<Scan>(Lane::Background, false)]);
+    for _ in 0..3 {
+        enqueue(&process, Mirror {}).await;
+    }
+    let workers = Workers::new(&process.kernel, crate::start::workers(&[feature]));
+    assert!(workers.step().await.unwrap(), "one has failed");
+    process.pass(Duration::from_secs(40));
+    let mut gauges = Gauges::default();
+    let says = |name: &str, kind: &str| {
+        let text = handle.render();
+        let is_it = |line: &&str| line.starts_with(name) && line.contains(&format!("\"{kind}\""));
+        let line = text.lines().find(is_it).map(str::to_owned);
+        let line = line.unwrap_or_else(|| panic!("no {name} of {kind} in {text}"));
+        assert!(
+            line.contains("feature=\"test\"") && line.contains("lane=\"background\""),
+            "{line}"
+        );
+        line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    workers.count(&mut gauges).await.unwrap();
+    assert!((says("seawall_jobs_queued", "test.mirror") - 3.0).abs() < 0.1);
+    assert!((says("seawall_jobs_failing", "test.mirror") - 1.0).abs() < 0.1);
+    assert!((says("seawall_jobs_queued", "test.scan") - 0.0).abs() < 0.1);
+    let late = says("seawall_jobs_late_seconds", "test.mirror");
+    assert!((39.0..300.0).contains(&late), "{late}");
+    // Counted anew only after a while.
+    enqueue(&process, Scan {}).await;
+    workers.count(&mut gauges).await.unwrap();
+    assert!((says("seawall_jobs_queued", "test.scan") - 0.0).abs() < 0.1);
+    process.clock.advance(Duration::from_secs(16));
+    workers.count(&mut gauges).await.unwrap();
+    assert!((says("seawall_jobs_queued", "test.scan") - 1.0).abs() < 0.1);
     process.stop().await;
 }
