@@ -152,6 +152,13 @@ fn libraries_are_named_by_their_owners() {
             "{path}"
         );
     }
+    let by_hand = "let answer = Response::new(body);";
+    assert_eq!(check("crates/registry/src/api/blobs.rs", by_hand), [1]);
+    assert_eq!(check("crates/kernel/src/http/answer.rs", by_hand), [0; 0]);
+    assert_eq!(
+        check("crates/kernel/src/tests/requests.rs", by_hand),
+        [0; 0]
+    );
     for text in ["use sea_query::Expr;", "statements! {}"] {
         assert_eq!(check("crates/registry/src/service.rs", text), [1]);
         assert_eq!(check("crates/registry/src/tags/store.rs", text), [0; 0]);

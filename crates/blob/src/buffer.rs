@@ -5,8 +5,10 @@
 //! dropping them. The pool never makes anyone wait: how many streams run at once is decided by
 //! admission, not here. Small needs are served by the allocator.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// How much of a body is gathered before it goes to the disk; a body that fits costs a single trip
 /// to a blocking thread.
@@ -47,7 +49,7 @@ impl BufferPool {
     fn lend_as_is(self: &Arc<Self>, need: usize) -> Buffer {
         let bytes = match self.shelf(need) {
             Some((shelf, capacity)) => {
-                let idle = shelf.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let idle = shelf.lock().pop();
                 idle.unwrap_or_else(|| Vec::with_capacity(capacity))
             }
             None => Vec::with_capacity(need),
@@ -121,7 +123,7 @@ impl Drop for Buffer {
         if let Some((shelf, expected)) = self.pool.shelf(capacity)
             && capacity == expected
         {
-            let mut idle = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut idle = shelf.lock();
             if idle.len() < MAX_IDLE {
                 idle.push(bytes);
             }
@@ -162,6 +164,6 @@ mod tests {
     fn idle_memory_is_bounded() {
         let pool = Arc::new(BufferPool::default());
         drop((0..100).map(|_| pool.lend(CHUNK)).collect::<Vec<_>>());
-        assert_eq!(pool.chunk.lock().unwrap().len(), MAX_IDLE);
+        assert_eq!(pool.chunk.lock().len(), MAX_IDLE);
     }
 }

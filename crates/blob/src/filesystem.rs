@@ -13,9 +13,10 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use crate::files::{FileMetadata, Files, OpenFile};
@@ -480,7 +481,7 @@ impl Filesystem {
     }
 
     fn broken(&self) -> MutexGuard<'_, HashSet<Uuid>> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.broken.lock()
     }
 }
 

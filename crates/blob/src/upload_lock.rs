@@ -7,8 +7,9 @@
 //! writes beside it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use crate::files::OpenFile;
@@ -66,7 +67,7 @@ impl UploadLocks {
     }
 
     fn busy(&self) -> MutexGuard<'_, HashSet<Uuid>> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+        self.busy.lock()
     }
 }
 
@@ -101,7 +102,7 @@ impl LockedUpload {
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<SessionFile>> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+        self.file.lock()
     }
 }
 

@@ -10,8 +10,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 /// The runs under way, by key.
@@ -87,7 +88,7 @@ impl<K: Eq + Hash + Clone, T> SingleFlight<K, T> {
 
 impl<K, T> SingleFlight<K, T> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<FlightWaiter<T>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

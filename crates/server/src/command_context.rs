@@ -26,7 +26,7 @@ const AFTERWORK: Duration = Duration::from_secs(5);
 /// An open house for one command.
 pub struct CommandContext {
     /// What is put together.
-    pub house: App,
+    pub app: App,
     /// The operator's operation.
     pub op: Op,
     /// Where the command speaks.
@@ -52,7 +52,7 @@ impl CommandContext {
     /// `migrate` change it.
     async fn open(common: &CommonOptions, terminal: Terminal) -> Result<Self> {
         let config = common.load(None)?;
-        let ground = Runtime::machine();
+        let runtime = Runtime::machine();
         let data = config.data.clone();
         if !data.is_dir() {
             bail!(
@@ -60,16 +60,16 @@ impl CommandContext {
                 data.display()
             );
         }
-        let meta = compose::open_meta(&config, &data, &ground).await?;
+        let meta = compose::open_meta(&config, &data, &runtime).await?;
         let migrator = compose::migrator(&meta);
         migrator
             .check()
             .await
             .context("the schema does not fit this binary")?;
-        let house = App::open(&config, &data, meta, &ground).await?;
-        let op = Arc::clone(&house.kernel).internal_op(Lane::Control, "command");
+        let app = App::open(&config, &data, meta, &runtime).await?;
+        let op = Arc::clone(&app.kernel).internal_op(Lane::Control, "command");
         Ok(Self {
-            house,
+            app,
             op,
             terminal,
             data,
@@ -83,7 +83,7 @@ impl CommandContext {
             tokio::time::sleep(FRESH).await;
         }
         drop(self.op);
-        self.house.close(AFTERWORK).await;
+        self.app.close(AFTERWORK).await;
     }
 
     /// The installation, for what the operator does to it.

@@ -6,14 +6,15 @@
 //! their own; a probe only reads what they found last, so that no number of probes costs the
 //! database anything, and a check that hangs is found to hang.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use metrics::gauge;
+use parking_lot::Mutex;
+use seawall_kernel::http::{Answer, Response};
 use seawall_kernel::{HealthCheck, HealthFinding, Switch};
 use serde_json::{Map, json};
 use tokio::time::timeout;
@@ -95,7 +96,7 @@ impl Health {
                 .unwrap_or_else(|_| HealthFinding::Degraded("no answer in time".to_owned()));
             let value = f64::from(u8::from(found == HealthFinding::Ok));
             gauge!("seawall_health", "check" => check.name).set(value);
-            let mut last = check.found.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = check.found.lock();
             if *last != found {
                 tracing::info!(check = check.name, now = ?found, before = ?*last, "health changed");
                 *last = found;
@@ -126,22 +127,20 @@ impl Health {
         if !*self.started.borrow() {
             return "starting";
         }
-        let failed = self.checks.iter().any(|check| {
-            matches!(
-                *check.found.lock().unwrap_or_else(PoisonError::into_inner),
-                HealthFinding::Failed(_)
-            )
-        });
+        let failed = self
+            .checks
+            .iter()
+            .any(|check| matches!(*check.found.lock(), HealthFinding::Failed(_)));
         if failed { "failed" } else { "ready" }
     }
 
     /// The answer of `/health/live`: the process runs and answers, nothing more.
-    pub fn live() -> Response<Body> {
+    pub fn live() -> Response {
         answer(StatusCode::OK, &json!({"status": "live"}))
     }
 
     /// The answer of `/health/ready`; what each check found only if the asker may be `told`.
-    pub fn ready(&self, told: bool) -> Response<Body> {
+    pub fn ready(&self, told: bool) -> Response {
         let status = self.status();
         let code = if status == "ready" {
             StatusCode::OK
@@ -155,7 +154,7 @@ impl Health {
             .checks
             .iter()
             .map(|check| {
-                let found = check.found.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = check.found.lock();
                 let value = match &*found {
                     HealthFinding::Ok => json!({"status": "ok"}),
                     HealthFinding::Degraded(why) => json!({"status": "degraded", "reason": why}),
@@ -168,19 +167,14 @@ impl Health {
     }
 }
 
-fn answer(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{body}\n")));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
-    headers.insert(
-        header::CACHE_CONTROL,
-        header::HeaderValue::from_static("no-store"),
-    );
-    response
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    Answer::new(status)
+        .value(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )
+        .value(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        .fixed(format!("{body}\n"))
 }
 
 #[cfg(test)]
@@ -189,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    async fn body(response: Response<Body>) -> (u16, serde_json::Value) {
+    async fn body(response: Response) -> (u16, serde_json::Value) {
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap())
@@ -201,7 +195,7 @@ mod tests {
         let given = Arc::clone(&found);
         let lifecycle = Lifecycle::new();
         let health = Health::new(&lifecycle).with("database", move || {
-            let found = given.lock().unwrap().clone();
+            let found = given.lock().clone();
             async move { found }.boxed()
         });
         assert_eq!(body(health.ready(true)).await.0, 503);
@@ -210,7 +204,7 @@ mod tests {
         assert_eq!(status, 200);
         assert_eq!(json["checks"]["database"]["status"], "ok");
 
-        *found.lock().unwrap() = HealthFinding::Degraded("read-only".to_owned());
+        *found.lock() = HealthFinding::Degraded("read-only".to_owned());
         health.check().await;
         let (status, json) = body(health.ready(true)).await;
         assert_eq!(
@@ -218,11 +212,11 @@ mod tests {
             (200, Some("read-only"))
         );
 
-        *found.lock().unwrap() = HealthFinding::Failed("gone".to_owned());
+        *found.lock() = HealthFinding::Failed("gone".to_owned());
         health.check().await;
         assert_eq!(body(health.ready(true)).await.0, 503);
 
-        *found.lock().unwrap() = HealthFinding::Ok;
+        *found.lock() = HealthFinding::Ok;
         health.check().await;
         assert!(health.is_ready());
         lifecycle.stop();

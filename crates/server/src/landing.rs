@@ -7,8 +7,8 @@
 
 use std::fmt::Write;
 
-use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use seawall_kernel::http::{Answer, Response};
 use seawall_types::host::Host;
 
 /// The page allows itself its own style and nothing else.
@@ -94,14 +94,13 @@ impl PublicEndpoint {
 }
 
 /// The page for whoever asks: HTML for browsers, plain text for the rest.
-pub fn page(headers: &HeaderMap, door: &PublicEndpoint) -> Response<Body> {
+pub fn page(headers: &HeaderMap, door: &PublicEndpoint) -> Response {
     let html = wants_html(headers);
     let (kind, text) = if html {
         ("text/html; charset=utf-8", as_html(door))
     } else {
         ("text/plain; charset=utf-8", as_text(door))
     };
-    let mut response = Response::new(Body::from(text));
     let fixed: [(HeaderName, &'static str); 6] = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -110,16 +109,16 @@ pub fn page(headers: &HeaderMap, door: &PublicEndpoint) -> Response<Body> {
         (header::CACHE_CONTROL, "no-store"),
         (header::VARY, "Accept, Host"),
     ];
-    let headers = response.headers_mut();
+    let mut answer = Answer::new(StatusCode::OK);
     for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
+        answer = answer.value(name, HeaderValue::from_static(value));
     }
     // Browsers, which alone look at it, come to this page and no other.
     if door.tls {
         let year = HeaderValue::from_static("max-age=31536000");
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+        answer = answer.value(header::STRICT_TRANSPORT_SECURITY, year);
     }
-    response
+    answer.fixed(text)
 }
 
 /// Browsers name `text/html` first of all; the rest says `*/*` or nothing.

@@ -10,12 +10,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, digest};
-use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use seawall_kernel::Origin;
+use seawall_kernel::http::{Answer, Response};
 use seawall_types::Secret;
 use seawall_types::basic::Credentials;
 use seawall_types::host::Host;
@@ -43,7 +43,7 @@ impl ManagementRoutes {
     }
 
     /// The answer to an operator, if the path is one of these.
-    pub fn answer(&self, method: &Method, path: &str) -> Option<Response<Body>> {
+    pub fn answer(&self, method: &Method, path: &str) -> Option<Response> {
         let readable = matches!(*method, Method::GET | Method::HEAD);
         let response = match path {
             "/health/live" | "/health/ready" | "/metrics" if !readable => refused(),
@@ -61,7 +61,7 @@ impl ManagementRoutes {
         (method, path): (&Method, &str),
         origin: &Origin,
         headers: &HeaderMap,
-    ) -> Option<Response<Body>> {
+    ) -> Option<Response> {
         if is_local(origin, headers) || self.is_token(headers) {
             return self.answer(method, path);
         }
@@ -87,19 +87,17 @@ impl ManagementRoutes {
     }
 
     /// Another token may help where there is one, and nothing where there is none.
-    fn forbidden(&self) -> Response<Body> {
+    fn forbidden(&self) -> Response {
         let text = "metrics are for this machine (http://localhost or http://127.0.0.1, without a proxy), for the listener of \
                     management.address, and for who sends the token of management.token_file as Bearer\n";
-        let mut response = Response::new(Body::from(text));
         if self.token.is_some() {
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
             let challenge = HeaderValue::from_static("Bearer realm=\"metrics\"");
-            let headers = response.headers_mut();
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+            Answer::new(StatusCode::UNAUTHORIZED)
+                .value(header::WWW_AUTHENTICATE, challenge)
+                .fixed(text)
         } else {
-            *response.status_mut() = StatusCode::FORBIDDEN;
+            Answer::new(StatusCode::FORBIDDEN).fixed(text)
         }
-        response
     }
 }
 
@@ -123,24 +121,19 @@ fn is_of_a_proxy(name: &HeaderName) -> bool {
     name.starts_with("x-forwarded") || matches!(name, "forwarded" | "via" | "x-real-ip")
 }
 
-fn refused() -> Response<Body> {
-    let mut response = Response::new(Body::from("only GET and HEAD\n"));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-    response
+fn refused() -> Response {
+    Answer::new(StatusCode::METHOD_NOT_ALLOWED)
+        .value(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
+        .fixed("only GET and HEAD\n")
 }
 
 /// The whole service of the management listener.
 impl Serve for ManagementRoutes {
-    fn serve(&self, request: Request<Incoming>, _: Peer) -> BoxFuture<'static, Response<Body>> {
+    fn serve(&self, request: Request<Incoming>, _: Peer) -> BoxFuture<'static, Response> {
         let answer = self.answer(request.method(), request.uri().path());
         let response = answer.unwrap_or_else(|| {
             let text = "this listener has /health/live, /health/ready and /metrics\n";
-            let mut response = Response::new(Body::from(text));
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
+            Answer::new(StatusCode::NOT_FOUND).fixed(text)
         });
         std::future::ready(response).boxed()
     }

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, StatusCode, header};
 use metrics::{describe_counter, describe_gauge};
 use metrics_exporter_prometheus::{
     BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
+use seawall_kernel::http::{Answer, Response};
 use seawall_net::lifecycle::{Lifecycle, Phase};
 
 /// How often the recorder tidies up what was recorded, so that nothing grows while nobody scrapes.
@@ -57,11 +57,11 @@ impl Telemetry {
     }
 
     /// The answer of `/metrics`.
-    pub fn answer(&self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.handle.render()));
+    pub fn answer(&self) -> Response {
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        response
+        Answer::new(StatusCode::OK)
+            .value(header::CONTENT_TYPE, kind)
+            .fixed(self.handle.render())
     }
 
     /// Tidies up, until the process ends.

@@ -7,9 +7,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use seawall_kernel::events::{PullNotice, PullWatcher};
 use seawall_kernel::{Kernel, Op};
 use seawall_meta::args;
@@ -141,7 +142,7 @@ impl PendingCounts {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CountKey, (NamespaceId, u64)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

@@ -40,6 +40,10 @@ fn number(name: &str) -> Option<u32> {
 /// welcome.
 pub fn one_statement(file: &TextFile) -> Vec<Finding> {
     let finding = |text: &str| vec![Finding::new(RULE, &file.path, 0, text)];
+    // Rows of a feature for tests, in its own folder.
+    if file.path.ends_with("/samples.sql") {
+        return Vec::new();
+    }
     let Some((_, name)) = split(&file.path) else {
         return finding("SQL files lie in a folder `migrations`");
     };

@@ -32,6 +32,13 @@ pub fn forbidden(file: &RustFile) -> Vec<Finding> {
             Finding::new("words", &file.path, line, format!("{word}: {advice}"))
         }));
     }
+    let is_lock = |code: &str| has_word(code, "Mutex") || has_word(code, "RwLock");
+    for (line, code) in file.code_lines() {
+        if code.contains("std::sync") && is_lock(code) && !file.is_test_line(line) {
+            let text = "take parking_lot's locks: a panic elsewhere must not poison them";
+            findings.push(Finding::new("words", &file.path, line, text));
+        }
+    }
     for (index, text) in file.text.lines().enumerate() {
         if has_word(text, UNFINISHED) {
             let text =

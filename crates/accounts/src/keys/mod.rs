@@ -8,10 +8,11 @@ mod ring;
 mod rotation;
 pub(crate) mod store;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use seawall_kernel::{Kernel, Op};
 use seawall_meta::args;
 use seawall_types::lane::Lane;
@@ -78,7 +79,7 @@ impl SigningKeys {
     }
 
     fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.ring.read())
     }
 
     /// Reads the keys again if they have changed. When that fails, those known serve on.
@@ -101,7 +102,7 @@ impl SigningKeys {
         self.stale.store(false, Ordering::Release);
         match load(op).await {
             Ok(ring) if !ring.is_empty() => {
-                *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+                *self.ring.write() = Arc::new(ring);
             }
             Ok(_) => tracing::error!("no signing key is left that this installation can read"),
             Err(error) => {

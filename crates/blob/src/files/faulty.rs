@@ -7,9 +7,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{DiskFiles, FileMetadata, Files, OpenFile};
+use parking_lot::{Mutex, MutexGuard};
 
 /// The kinds of operation that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,7 +147,7 @@ impl FaultyFiles {
     }
 
     fn record(&self) -> MutexGuard<'_, FaultRecord> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.lock()
     }
 
     fn check(&self, operation: FileOperation) -> io::Result<()> {

@@ -11,7 +11,6 @@ use seawall_types::{Error, Result};
 use serde::Serialize;
 
 use super::Response;
-use super::call::Call;
 
 /// How many headers most answers have, the dispatcher's among them.
 const TYPICAL: usize = 12;
@@ -73,20 +72,27 @@ impl Answer {
 
     /// The answer with this body. `Bytes` are shared with whoever else serves them, never copied.
     pub fn body(self, body: impl Into<Body>) -> Result<Response> {
-        let status = self.status;
-        let headers = self.into_headers()?;
-        let mut response = Response::new(body.into());
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
+        match self.failure {
+            None => Ok(self.fixed(body)),
+            Some(failure) => Err(Error::internal(failure)),
+        }
     }
 
-    /// The answer to `call` with this body and its length; a HEAD gets the length alone (protocol
-    /// §4.4).
-    pub fn whole(self, call: &Call, body: impl Into<Bytes>) -> Result<Response> {
+    /// The answer with this body, where no header came from elsewhere: a value that is no header is
+    /// left out.
+    pub fn fixed(self, body: impl Into<Body>) -> Response {
+        let mut response = Response::new(body.into());
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+
+    /// The answer to a request of `method` with this body and its length; a HEAD gets the length
+    /// alone (protocol §4.4).
+    pub fn whole(self, method: &Method, body: impl Into<Bytes>) -> Result<Response> {
         let body = body.into();
         let answer = self.number(header::CONTENT_LENGTH, body.len() as u64);
-        if call.method() == Method::HEAD {
+        if method == Method::HEAD {
             answer.body(Body::empty())
         } else {
             answer.body(body)

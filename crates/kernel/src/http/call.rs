@@ -34,6 +34,7 @@ pub(super) struct AcceptedRequest<'a> {
 /// What a call knows of its route.
 #[derive(Clone, Copy)]
 pub(super) struct RouteFacts {
+    pub(super) name: &'static str,
     pub(super) dialect: &'static dyn ErrorDialect,
     pub(super) repository: RepositoryParams,
     pub(super) body_limit: Option<usize>,
@@ -86,6 +87,11 @@ impl Call {
         let mut response = error_answer(self.route.dialect, error, context, || None);
         response.headers_mut().extend(headers);
         response
+    }
+
+    /// The name of the route that this request is for.
+    pub(super) fn route_name(&self) -> &'static str {
+        self.route.name
     }
 
     /// The request's method.

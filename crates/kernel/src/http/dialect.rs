@@ -10,6 +10,7 @@ use axum::body::Body;
 use seawall_types::{Error, Reason};
 
 use super::Response;
+use super::answer::Answer;
 
 /// An error as a dialect says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,28 +78,26 @@ pub(super) fn error_answer(
     } else {
         Body::from(said.body)
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = said.status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(said.content_type),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut answer = Answer::new(said.status)
+        .number(header::CONTENT_LENGTH, length as u64)
+        .value(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(said.content_type),
+        )
+        .value(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = retry_after(error) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        answer = answer.number(header::RETRY_AFTER, u64::from(seconds));
     }
     if said.status == StatusCode::UNAUTHORIZED {
         let value = dialect.challenge(challenge());
         if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
-            headers.insert(header::WWW_AUTHENTICATE, value);
+            answer = answer.value(header::WWW_AUTHENTICATE, value);
         }
     }
     if let Some(Ok(allow)) = context.allow.map(HeaderValue::try_from) {
-        headers.insert(header::ALLOW, allow);
+        answer = answer.value(header::ALLOW, allow);
     }
-    response
+    answer.fixed(body)
 }
 
 /// What an error advises, or what its kind usually needs.

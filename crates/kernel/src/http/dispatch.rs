@@ -275,6 +275,7 @@ impl Dispatcher {
             ));
         }
         let facts = RouteFacts {
+            name: route.name,
             dialect: entry.dialect,
             repository: route.repository,
             body_limit: route.body_limit,

@@ -15,7 +15,9 @@ mod dispatch;
 mod documentation;
 mod head;
 mod index;
+mod json;
 mod meters;
+mod paging;
 mod params;
 mod pattern;
 mod plain_text;
@@ -36,6 +38,7 @@ pub use dispatch::Dispatcher;
 pub use documentation::{
     Documentation, ParamDocumentation, ParamPlace, ResponseDocumentation, SchemaOf,
 };
+pub use paging::{PageRequest, Paging};
 pub use params::Query;
 pub use pattern::{Pattern, PatternError};
 pub use plain_text::PlainText;

@@ -110,6 +110,13 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every pair, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Every value of `name`, with `+` left as it is.
     pub fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
         self.0

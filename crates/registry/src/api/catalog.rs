@@ -74,7 +74,7 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CACHE_CONTROL, "no-store");
     let body = serde_json::to_vec(&CatalogBody { repositories }).map_err(Error::internal)?;
-    answer.next_page(next).whole(&call, body)
+    answer.next_page(next).whole(call.method(), body)
 }
 
 fn busy(_: LimitError) -> Error {

@@ -59,7 +59,7 @@ async fn list(_: Arc<Content>, call: Call) -> Result<Response> {
     }
     answer
         .next_page(next)
-        .whole(&call, index(&page.descriptors))
+        .whole(call.method(), index(&page.descriptors))
 }
 
 /// The artifact type asked for. A `+` may come as itself, escaped, or as the space that a form's

@@ -54,5 +54,5 @@ async fn list(content: Arc<Content>, call: Call) -> Result<Response> {
         tags: listed.names,
     };
     let body = serde_json::to_vec(&body).map_err(Error::internal)?;
-    answer.next_page(next).whole(&call, body)
+    answer.next_page(next).whole(call.method(), body)
 }

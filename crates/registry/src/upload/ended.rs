@@ -7,8 +7,8 @@
 //! committed changes by that, and nothing that was thrown away comes back.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 /// How many are remembered; some 3 MB at most, and the longest ago is forgotten first.
@@ -57,7 +57,7 @@ impl EndedUploads {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

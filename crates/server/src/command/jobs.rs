@@ -49,7 +49,7 @@ struct ListedJob {
 
 impl ListedJob {
     fn of(context: &CommandContext, job: JobSummary) -> Self {
-        let worker = context.house.worker_of(&job.kind);
+        let worker = context.app.worker_of(&job.kind);
         Self {
             job,
             feature: worker.map(|(feature, _)| feature),

@@ -30,9 +30,9 @@ impl MigrateCommand {
     /// Does it.
     pub async fn run(self, common: &CommonOptions, terminal: Terminal) -> Result<()> {
         let config = common.load(None)?;
-        let ground = Runtime::machine();
+        let runtime = Runtime::machine();
         crate::lock::make_private(&config.data)?;
-        let meta = compose::open_meta(&config, &config.data, &ground).await?;
+        let meta = compose::open_meta(&config, &config.data, &runtime).await?;
         let migrator = compose::migrator(&meta);
         match self {
             Self::Plan => {

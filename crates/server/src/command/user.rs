@@ -126,7 +126,7 @@ impl UserCommand {
     }
 
     async fn act(&self, context: &CommandContext) -> Result<()> {
-        let (directory, op) = (&context.house.directory, &context.op);
+        let (directory, op) = (&context.app.directory, &context.op);
         match self {
             Self::Add(add) => {
                 let password = add.password.read(context.terminal)?;
@@ -194,10 +194,7 @@ impl UserCommand {
 
 async fn list(context: &CommandContext, output: OutputOptions) -> Result<()> {
     let installation = context.installation()?;
-    let users = context
-        .house
-        .directory
-        .list_users(&context.op, &installation);
+    let users = context.app.directory.list_users(&context.op, &installation);
     let users = users.await?;
     let word = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     let head = ["NAME", "ADMIN", "ENABLED", "CREATED"];
@@ -229,7 +226,7 @@ fn remove_first_password(context: &CommandContext, name: &NamespaceName) {
 }
 
 async fn list_tokens(context: &CommandContext, list: &TokenList) -> Result<()> {
-    let directory = &context.house.directory;
+    let directory = &context.app.directory;
     let user = context.user(&list.name).await?;
     let tokens = directory.list_refresh_tokens(&context.op, &user).await?;
     let head = ["ID", "CLIENT", "CREATED", "ENDS", "LAST USED"];

@@ -7,9 +7,10 @@
 //! the thread costs more than most lines.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How many bytes may wait: some seconds of a busy server.
@@ -40,7 +41,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buffer.lock()
     }
 }
 
@@ -97,11 +98,10 @@ impl<W: Write> WriterState<W> {
     fn gather(&self, bytes: &mut Vec<u8>) -> (u64, bool) {
         let shared = &self.shared;
         let idle = |buffer: &mut Buffer| buffer.bytes.is_empty() && !buffer.ending;
-        let buffer = shared.changed.wait_while(shared.lock(), idle);
-        let buffer = buffer.unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = shared.lock();
+        shared.changed.wait_while(&mut buffer, idle);
         let few = |buffer: &mut Buffer| buffer.bytes.len() < ENOUGH && !buffer.ending;
-        let gathered = shared.changed.wait_timeout_while(buffer, GATHER, few);
-        let (mut buffer, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        shared.changed.wait_while_for(&mut buffer, few, GATHER);
         std::mem::swap(&mut buffer.bytes, bytes);
         (std::mem::take(&mut buffer.dropped), buffer.ending)
     }
@@ -166,10 +166,8 @@ impl Drop for LogWriter {
         buffer.ending = true;
         self.0.changed.notify_all();
         let waiting = |buffer: &mut Buffer| !buffer.done;
-        let _ = self
-            .0
-            .changed
-            .wait_timeout_while(buffer, LAST_WORDS, waiting);
+        let changed = &self.0.changed;
+        changed.wait_while_for(&mut buffer, waiting, LAST_WORDS);
     }
 }
 

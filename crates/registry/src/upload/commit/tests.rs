@@ -47,10 +47,10 @@ async fn row(op: &Op, repo: &Repo<Push>) -> (Uuid, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_of_unknown_end_is_run_again_without_harm() {
-    let house = Fixture::open().await;
-    house.blob("to make the repository").await;
-    let op = house.op();
-    let repo = op.repo::<Push>(&house.name).await.unwrap();
+    let fixture = Fixture::open().await;
+    fixture.blob("to make the repository").await;
+    let op = fixture.op();
+    let repo = op.repo::<Push>(&fixture.name).await.unwrap();
     let reason = async |stored: StoredBlob, ended, doubtful| {
         let recorded = record(&op, &repo, (&stored, doubtful), ended).await;
         recorded
@@ -79,8 +79,8 @@ async fn a_commit_of_unknown_end_is_run_again_without_harm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_the_right_size_and_the_wrong_bytes_is_replaced() {
-    let house = Fixture::open().await;
-    let op = house.op();
+    let fixture = Fixture::open().await;
+    let op = fixture.op();
     let (ours, other) = (stored(&op, b"bytes").await, stored(&op, b"other").await);
     assert!(is_whole(&op, &ours, &ours.place).await);
     assert!(!is_whole(&op, &ours, &other.place).await);
