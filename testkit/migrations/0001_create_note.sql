@@ -1,5 +1,6 @@
 CREATE TABLE notes_note (
   repository_id {bigint} NOT NULL,
+  namespace_id {bigint} NOT NULL,
   digest {digest} NOT NULL,
   words {text} NOT NULL,
   PRIMARY KEY (repository_id, digest),

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A whole server in process.
 pub struct TestApp {
     /// What is put together.
-    pub house: App,
+    pub server: App,
     /// The log of all requests so far.
     pub requests: RequestCapture,
     dispatcher: Arc<Dispatcher>,
@@ -54,9 +54,9 @@ fn cache_bytes() -> u64 {
     std::env::var("SEAWALL_TEST_CACHE").map_or(16 << 20, |bytes| bytes.parse().expect("bytes"))
 }
 
-fn dispatch(house: &App, requests: &RequestCapture) -> Arc<Dispatcher> {
+fn dispatch(server: &App, requests: &RequestCapture) -> Arc<Dispatcher> {
     let journal = Arc::new(requests.clone());
-    house
+    server
         .dispatcher(frontend::routes(None), Some(journal))
         .expect("routes that can be served together")
 }
@@ -105,13 +105,13 @@ impl TestApp {
         change(&mut config);
         let data = directory.path().join("data");
         std::fs::create_dir_all(&data).expect("a data directory");
-        let house = Self::open(&plans, &config, &data, &files).await;
-        let operator = house.kernel.internal_op(Lane::Control, "test");
-        Self::make(&house, &operator, "admin", true).await;
+        let server = Self::open(&plans, &config, &data, &files).await;
+        let operator = server.kernel.internal_op(Lane::Control, "test");
+        Self::make(&server, &operator, "admin", true).await;
         let requests = RequestCapture::default();
-        let dispatcher = dispatch(&house, &requests);
+        let dispatcher = dispatch(&server, &requests);
         Self {
-            house,
+            server,
             requests,
             dispatcher,
             plans,
@@ -126,7 +126,7 @@ impl TestApp {
     /// The same server, stopped and started again over the same data.
     pub async fn restarted(self) -> Self {
         let Self {
-            house,
+            server,
             requests,
             dispatcher,
             plans,
@@ -137,11 +137,11 @@ impl TestApp {
             directory,
         } = self;
         drop(dispatcher);
-        house.close(Duration::from_secs(5)).await;
-        let house = Self::open(&plans, &config, &data, &files).await;
-        let dispatcher = dispatch(&house, &requests);
+        server.close(Duration::from_secs(5)).await;
+        let server = Self::open(&plans, &config, &data, &files).await;
+        let dispatcher = dispatch(&server, &requests);
         Self {
-            house,
+            server,
             requests,
             dispatcher,
             plans,
@@ -155,9 +155,9 @@ impl TestApp {
 
     /// A second server beside this one, over the same data, as another replica would be.
     pub async fn beside(&self) -> (App, Client) {
-        let house = Self::open(&self.plans, &self.config, &self.data, &self.files).await;
-        let client = Client::anonymous(dispatch(&house, &self.requests));
-        (house, client)
+        let server = Self::open(&self.plans, &self.config, &self.data, &self.files).await;
+        let client = Client::anonymous(dispatch(&server, &self.requests));
+        (server, client)
     }
 
     async fn open(
@@ -166,21 +166,21 @@ impl TestApp {
         data: &Path,
         files: &Arc<dyn Files>,
     ) -> App {
-        let ground = Runtime {
+        let runtime = Runtime {
             files: Arc::clone(files),
             ..Runtime::machine()
         };
-        let meta = compose::open_meta(config, data, &ground)
+        let meta = compose::open_meta(config, data, &runtime)
             .await
             .expect("the database opens");
-        let house = App::open_with(plans, config, data, meta, &ground)
+        let server = App::open_with(plans, config, data, meta, &runtime)
             .await
-            .expect("the house opens");
-        house.start().await.expect("the house starts");
-        house
+            .expect("the server opens");
+        server.start().await.expect("the server starts");
+        server
     }
 
-    async fn make(house: &App, operator: &Op, name: &str, superuser: bool) {
+    async fn make(server: &App, operator: &Op, name: &str, superuser: bool) {
         let name = NamespaceName::parse(name).expect("a user's name");
         let password = Some(Secret::new(PASSWORD.to_owned()));
         let user = NewUser {
@@ -189,13 +189,13 @@ impl TestApp {
             superuser,
         };
         let installation = operator.installation().expect("the operator");
-        let made = house.directory.create_user(operator, &installation, user);
+        let made = server.directory.create_user(operator, &installation, user);
         made.await.expect("a user");
     }
 
     /// An operation as the command line makes them.
     pub fn operator(&self) -> Op {
-        self.house.kernel.internal_op(Lane::Control, "test")
+        self.server.kernel.internal_op(Lane::Control, "test")
     }
 
     /// What is served, with all its routes.
@@ -225,7 +225,7 @@ impl TestApp {
 
     /// A new user, with a password.
     pub async fn user(&self, name: &str) -> Client {
-        Self::make(&self.house, &self.operator(), name, false).await;
+        Self::make(&self.server, &self.operator(), name, false).await;
         self.known(name)
     }
 
@@ -256,8 +256,8 @@ impl TestApp {
 
     /// Moves the database's time forward, for everything that two replicas compare.
     pub async fn advance(&self, by: Duration) {
-        self.house.kernel.meta().shift_time(by);
-        self.house
+        self.server.kernel.meta().shift_time(by);
+        self.server
             .kernel
             .meta()
             .observe_time()
@@ -302,6 +302,6 @@ impl TestApp {
     pub async fn finish(self) {
         let report = self.verify().await;
         assert!(report.damage.is_empty(), "{:?}", report.damage);
-        self.house.close(Duration::from_secs(5)).await;
+        self.server.close(Duration::from_secs(5)).await;
     }
 }

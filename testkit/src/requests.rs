@@ -1,7 +1,8 @@
 //! What the request log says, kept for tests to look at.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use seawall_kernel::http::{AccessLog, AccessLogEntry};
 
 /// One request, as the log has it.
@@ -32,13 +33,13 @@ pub struct RequestCapture(Arc<Mutex<Vec<LoggedRequest>>>);
 impl RequestCapture {
     /// What was answered since the last call, in the order in which the answers' bodies were out.
     pub fn take(&self) -> Vec<LoggedRequest> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.lock())
     }
 }
 
 impl AccessLog for RequestCapture {
     fn note(&self, line: &AccessLogEntry<'_>) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.0.lock();
         seen.push(LoggedRequest {
             feature: line.feature,
             route: line.route,

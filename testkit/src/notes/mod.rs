@@ -1,14 +1,15 @@
 //! Notes: a feature that exists only for tests, and brings one of everything that a feature can
 //! bring.
 //!
-//! A note is a text about a blob of a repository, which it keeps alive. There is a table with a
-//! foreign key to `repository`, statements, a section of the configuration, routes, a job, a
-//! consumer, a watcher, a cache, a kind of change, an event, a kind of blob owner, a health check
-//! and a clearing step. It is the proof that a feature needs no other crate's files: nothing
-//! outside of this folder and the folder `migrations` knows it.
+//! A note is a text about a blob of a repository, which it keeps alive. There are tables with
+//! foreign keys to `repository` and `namespace`, statements, a section of the configuration,
+//! routes, a job, a consumer, a watcher, a cache, a kind of change, an event, a kind of blob owner,
+//! a keeper, a health check and clearing steps. It is the proof that a feature needs no other
+//! crate's files: nothing outside of this folder and the folder `migrations` knows it.
 
 mod api;
 mod config;
+mod keeper;
 mod store;
 
 use std::sync::Arc;
@@ -29,14 +30,15 @@ use seawall_kernel::{
 };
 use seawall_meta::{Migrations, Tx, args};
 use seawall_registry::acts::{Pull, Push};
-use seawall_types::ids::RepositoryId;
+use seawall_types::ids::{NamespaceId, RepositoryId};
 use seawall_types::lane::Lane;
 use seawall_types::{Digest, Result};
 use serde::{Deserialize, Serialize};
 
 pub use config::Config;
 
-const MIGRATIONS: Migrations = seawall_meta::migrations!("notes", ["0001_create_note"]);
+const MIGRATIONS: Migrations =
+    seawall_meta::migrations!("notes", ["0001_create_note", "0002_create_board"]);
 const NOTES: ChangeKind<ById> = ChangeKind::new(9001, "note");
 const OWNER: OwnerKind = OwnerKind::new(9001, "note");
 const WORDS: CacheShare = CacheShare::new("notes", 5);
@@ -105,7 +107,9 @@ pub fn plan<C: AsRef<Arc<Kernel>> + 'static>(seen: &Arc<NoteCounters>) -> Featur
                 .owners(&[OWNER])
                 .caches(&[WORDS]),
         )
+        .keeps(keeper::keeper())
         .clears_repository(clear)
+        .clears_namespace(clear_board)
         .build(move |core: &C, config: Config| {
             let notes = Arc::new(Notes {
                 words: core.as_ref().cache(WORDS)?,
@@ -171,19 +175,37 @@ async fn read(notes: &Notes, op: &Op, repo: &Repo<Pull>) -> Result<Bytes> {
     op.recall(&notes.words, repository.get(), load).await
 }
 
+/// A page of the notes of a repository, and the last of them if there may be more.
+async fn page(
+    op: &Op,
+    repo: &Repo<Pull>,
+    after: Option<Digest>,
+    limit: u32,
+) -> Result<(Vec<String>, Option<Digest>)> {
+    // No digest is less than this one in any order of its bytes.
+    let after = after.map_or_else(Vec::new, |digest| digest.to_bytes());
+    let arguments = args![repo.id(), after, i64::from(limit)];
+    let rows = op.sql().all(&store::NOTE_PAGE, arguments).await?;
+    let mut notes = Vec::new();
+    let mut last = None;
+    for row in &rows {
+        notes.push(row.string(1)?);
+        last = Some(row.digest(0)?);
+    }
+    let is_full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok((notes, last.filter(|_| is_full)))
+}
+
 /// Writes a note about a blob, which stays as long as the note.
 async fn write(op: &Op, repo: &Repo<Push>, note: NoteWritten) -> Result<()> {
     op.transaction((repo.clone(), note), |tx, op, (repo, note)| {
         Box::pin(async move {
             let (namespace, repository) = repo.ensure(tx, op).await?;
-            let arguments = args![repository, note.digest, note.words.as_str()];
+            let arguments = args![repository, namespace, note.digest, note.words.as_str()];
             tx.execute(&store::NOTE_INSERT, arguments).await?;
-            let owner = Owner {
-                namespace,
-                repository,
-                kind: OWNER,
-                key: note.digest.to_bytes(),
-            };
+            let board = args![namespace, note.words.as_str()];
+            tx.execute(&store::BOARD_INSERT, board).await?;
+            let owner = owner(namespace, repository, &note.digest);
             blobs::keep(tx, &owner, &[note.digest]).await?;
             tx.change(NOTES.change(repository.get(), 0)).await?;
             op.emit(tx, Event::new(note)?.within(repo)).await?;
@@ -191,6 +213,34 @@ async fn write(op: &Op, repo: &Repo<Push>, note: NoteWritten) -> Result<()> {
         })
     })
     .await
+}
+
+/// Who keeps the blob of a note.
+fn owner(namespace: NamespaceId, repository: RepositoryId, digest: &Digest) -> Owner {
+    Owner {
+        namespace,
+        repository,
+        kind: OWNER,
+        key: digest.to_bytes(),
+    }
+}
+
+/// Queues a job and emits an event as a note does, for a story of what waits while the feature is
+/// off, when no route writes.
+pub async fn announce(op: &Op, repo: &Repo<Push>, note: NoteWritten) -> Result<()> {
+    op.transaction((repo.clone(), note), |tx, op, (repo, note)| {
+        Box::pin(async move {
+            let (_, repository) = repo.ensure(tx, op).await?;
+            op.emit(tx, Event::new(note)?.within(repo)).await?;
+            jobs::enqueue(tx, &CountNote { repository }, Schedule::now()).await
+        })
+    })
+    .await
+}
+
+/// Removes the board of a deleted namespace.
+fn clear_board(tx: &mut Tx, namespace: NamespaceId, _limit: u32) -> BoxFuture<'_, Result<u64>> {
+    async move { Ok(tx.execute(&store::BOARD_CLEAR, args![namespace]).await?) }.boxed()
 }
 
 /// Removes some notes of a deleted repository.

@@ -10,9 +10,10 @@
 mod follow;
 pub mod kind;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use seawall_cache::Coherence;
 use seawall_meta::{Change, CommitOutcome};
 use seawall_types::time::Clock;
@@ -110,10 +111,7 @@ impl Changes {
     /// Calls `subscriber` for every change, in the order of local application. It must be quick and
     /// must not block: it drops what it holds, and loads nothing.
     pub fn subscribe(&self, subscriber: impl Fn(ChangeNotice<'_>) + Send + Sync + 'static) {
-        let mut subscribers = self
-            .subscribers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.subscribers.write();
         subscribers.push(Arc::new(subscriber));
     }
 
@@ -174,11 +172,7 @@ impl Changes {
             self.coherence.invalidate_all();
             ChangeNotice::Everything
         };
-        let subscribers = self
-            .subscribers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let subscribers = self.subscribers.read().clone();
         for subscriber in &subscribers {
             subscriber(notice);
         }

@@ -38,7 +38,7 @@ async fn the_door_names_the_token_service() {
         .send()
         .await
         .refused(401, "UNAUTHORIZED");
-    let installation = app.house.kernel.installation();
+    let installation = app.server.kernel.installation();
     assert_eq!(
         challenge(&answer),
         format!("Bearer realm=\"http://registry.test/v2/auth\",service=\"{installation}\"")
@@ -178,7 +178,7 @@ async fn less_than_was_asked_for_is_no_error() {
     let claims = claims(body["token"].as_str().unwrap());
     assert_eq!(claims["sub"], "bob");
     assert_eq!(claims["access"][0]["actions"], serde_json::json!(["pull"]));
-    assert_eq!(claims["aud"], app.house.kernel.installation().to_string());
+    assert_eq!(claims["aud"], app.server.kernel.installation().to_string());
     // What Bob could make, he may pull: the answer is 404 and not 401.
     let own = bob.token_for(&["repository:bob/new:pull,push"]).await;
     own.head("/v2/bob/new/manifests/v1")
@@ -356,7 +356,7 @@ async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
     let name = seawall_types::name::NamespaceName::parse("ann").unwrap();
     let operator = app.operator();
 
-    app.house
+    app.server
         .directory
         .set_enabled(&operator, &operator.user(&name).await.unwrap(), false)
         .await
@@ -377,7 +377,7 @@ async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
             .status
             .is_client_error()
     );
-    app.house
+    app.server
         .directory
         .set_enabled(&operator, &operator.user(&name).await.unwrap(), true)
         .await
@@ -388,7 +388,7 @@ async fn a_disabled_user_is_out_at_once_and_a_new_password_ends_the_old() {
     .await;
 
     let new = Some(seawall_types::Secret::new("another password".to_owned()));
-    app.house
+    app.server
         .directory
         .set_password(&operator, &operator.user(&name).await.unwrap(), new)
         .await

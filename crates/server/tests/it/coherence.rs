@@ -116,7 +116,7 @@ impl Model {
             ListedStep::Disable(disabled) => {
                 let bob = "bob".parse().unwrap();
                 let op = app.operator();
-                let directory = &app.house.directory;
+                let directory = &app.server.directory;
                 directory
                     .set_enabled(&op, &op.user(&bob).await.unwrap(), !disabled)
                     .await
@@ -281,8 +281,8 @@ async fn what_another_process_revokes_is_refused_soon() {
     let bob = app.known("bob");
     let path = format!("/v2/{REPOSITORY}/manifests/a");
     bob.get(&path).send().await.expect(200);
-    let (house, _) = app.beside().await;
-    let op = house.kernel.internal_op(Lane::Control, "test");
+    let (server, _) = app.beside().await;
+    let op = server.kernel.internal_op(Lane::Control, "test");
     let name = RepositoryName::parse(REPOSITORY).unwrap();
     let repo = op.repo::<Administer>(&name).await.unwrap();
     grants::on_repository(&op, &repo, "bob", None)
@@ -290,6 +290,6 @@ async fn what_another_process_revokes_is_refused_soon() {
         .unwrap();
     let refused = || async { bob.get(&path).send().await.status == 404 };
     app.eventually("the grant is gone here, too", refused).await;
-    house.close(Duration::from_secs(5)).await;
+    server.close(Duration::from_secs(5)).await;
     app.finish().await;
 }

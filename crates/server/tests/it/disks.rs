@@ -33,7 +33,7 @@ impl Stage {
         let ann = app.user("ann").await;
         let image = TestImage::new(1, 2);
         ann.push(NAME, "v1", &image).await;
-        let health = serve::checks(Health::new(&Lifecycle::new()), &app.house.kernel);
+        let health = serve::checks(Health::new(&Lifecycle::new()), &app.server.kernel);
         health.started();
         Self {
             app,

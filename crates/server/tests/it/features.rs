@@ -1,17 +1,20 @@
 //! A feature brings everything that it owns: the story of one that exists only for tests.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use seawall::compose::{self, CoreServices};
 use seawall::health::Health;
 use seawall_kernel::auth::Administer;
-use seawall_kernel::catalog::repositories;
+use seawall_kernel::catalog::{namespaces, repositories};
+use seawall_kernel::jobs;
 use seawall_kernel::{Declarations, FeaturePlan, FeatureState, Switch};
 use seawall_net::lifecycle::Lifecycle;
-use seawall_testkit::notes::{self, NoteCounters};
+use seawall_registry::acts::Push;
+use seawall_testkit::notes::{self, NoteCounters, NoteWritten};
 use seawall_testkit::{TestApp, TestImage};
-use seawall_types::RepositoryName;
+use seawall_types::{NamespaceName, RepositoryName};
 
 async fn with_notes() -> (TestApp, Arc<NoteCounters>) {
     let seen = Arc::new(NoteCounters::default());
@@ -26,7 +29,7 @@ async fn with_notes() -> (TestApp, Arc<NoteCounters>) {
 }
 
 fn switch(app: &TestApp) -> &Switch {
-    app.house.switch("notes").unwrap()
+    app.server.switch("notes").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,15 +118,196 @@ async fn a_feature_is_switched_within_the_process() {
         seen.heard.load(Ordering::Relaxed) == 1 && seen.ran.load(Ordering::Relaxed) == 1
     })
     .await;
-    let required = app.house.switch("registry").unwrap();
+    let required = app.server.switch("registry").unwrap();
     assert!(required.set(FeatureState::Off).is_err(), "pulls stay on");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_feature_is_off_its_rows_go_and_what_waits_is_kept() {
+    let (app, seen) = with_notes().await;
+    let op = app.operator();
+    let acme = NamespaceName::parse("acme").unwrap();
+    let admin = app.admin();
+    let layer = admin.push_blob("acme/app", b"layer").await;
+    let write = format!("/notes/acme/app?digest={layer}");
+    admin.put(&write).body("one").send().await.expect(201);
+    app.eventually("the first is done", || async {
+        seen.heard.load(Ordering::Relaxed) == 1 && seen.ran.load(Ordering::Relaxed) == 1
+    })
+    .await;
+
+    switch(&app).set(FeatureState::Off).unwrap();
+    let name = RepositoryName::parse("acme/app").unwrap();
+    let repo = op.repo::<Push>(&name).await.unwrap();
+    let note = NoteWritten {
+        digest: layer,
+        words: "two".to_owned(),
+    };
+    notes::announce(&op, &repo, note).await.unwrap();
+    // The whole namespace goes: repository, notes and the board that both refer to.
+    let namespace = op.namespace::<Administer>(&acme).await.unwrap();
+    namespaces::delete_organization(&op, &namespace)
+        .await
+        .unwrap();
+    app.eventually("the namespace is cleared", || async {
+        let jobs = jobs::list(&op, &op.installation().unwrap()).await.unwrap();
+        !jobs.iter().any(|job| job.kind.contains("clear"))
+    })
+    .await;
+    assert_eq!(seen.heard.load(Ordering::Relaxed), 1, "nothing is told");
+    assert_eq!(seen.ran.load(Ordering::Relaxed), 1, "nothing runs");
+
+    switch(&app).set(FeatureState::On).unwrap();
+    app.eventually("what waited goes on", || async {
+        seen.heard.load(Ordering::Relaxed) == 2 && seen.ran.load(Ordering::Relaxed) == 2
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_names_each_blob_once_while_rows_come_and_go() {
+    let (app, _) = with_notes().await;
+    let ann = app.user("ann").await;
+    let mut noted = BTreeSet::new();
+    let mut write = async |repository: &str, number: usize| {
+        let layer = format!("{repository} {number}");
+        let digest = ann.push_blob(repository, layer.as_bytes()).await;
+        let path = format!("/notes/{repository}?digest={digest}");
+        ann.put(&path).body("a note").send().await.expect(201);
+        noted.insert(digest);
+    };
+    for number in 0..5 {
+        write("ann/app", number).await;
+        write("ann/other", number).await;
+    }
+    let op = app.operator();
+    let plan: FeaturePlan<CoreServices> = notes::plan(&Arc::default());
+    let [keeper] = plan.keepers() else {
+        panic!("one keeper")
+    };
+    let mut end = None;
+    let mut named = Vec::new();
+    loop {
+        let page = keeper.page(&op, end, 3).await.unwrap();
+        assert!(page.blobs.len() <= 3);
+        named.extend(page.blobs.iter().map(|kept| kept.digest));
+        // One that sorts behind all others joins while the pages are read.
+        if named.len() == 3 {
+            write("ann/third", 0).await;
+        }
+        end = page.end;
+        if end.is_none() {
+            break;
+        }
+    }
+    let once: BTreeSet<_> = named.iter().copied().collect();
+    assert_eq!(once.len(), named.len(), "a blob is named twice");
+    assert_eq!(once, noted);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feature_takes_json_and_says_what_is_wrong_with_it() {
+    let (app, _) = with_notes().await;
+    let ann = app.user("ann").await;
+    let mut digests = Vec::new();
+    for number in 0..5 {
+        digests.push(
+            ann.push_blob("ann/app", format!("layer {number}").as_bytes())
+                .await,
+        );
+    }
+    let post = |body: String| {
+        ann.post("/notes/ann/app")
+            .header("content-type", "application/json")
+            .body(body)
+    };
+    for digest in &digests {
+        let note = serde_json::json!({"digest": digest, "words": format!("of {digest}")});
+        post(note.to_string()).send().await.expect(201);
+    }
+    for (body, word) in [
+        (String::new(), "empty"),
+        ("{".to_owned(), "EOF"),
+        (r#"{"digest": "x", "words": "w"}"#.to_owned(), "digest"),
+        (r#"{"digest": 1, "words": "w"}"#.to_owned(), "digest: "),
+        (r#"{"words": "w", "colour": 1}"#.to_owned(), "colour"),
+        (format!("{}1{}", "[".repeat(900), "]".repeat(900)), "notes"),
+    ] {
+        let answer = post(body.clone()).send().await.expect(400);
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(word == "notes" || text.contains(word), "{body}: {text}");
+    }
+    let long = serde_json::json!({"digest": digests[0], "words": "x".repeat(3000)});
+    post(long.to_string()).send().await.expect(413);
+    let other = ann
+        .post("/notes/ann/app")
+        .header("content-type", "text/plain")
+        .body("{}");
+    other.send().await.expect(400);
+
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_a_feature_lead_from_one_to_the_next() {
+    let (app, _) = with_notes().await;
+    let ann = app.user("ann").await;
+    let mut wanted = Vec::new();
+    for number in 0..5 {
+        let layer = format!("layer {number}");
+        let digest = ann.push_blob("ann/app", layer.as_bytes()).await;
+        let path = format!("/notes/ann/app?digest={digest}");
+        ann.put(&path).body(layer.clone()).send().await.expect(201);
+        wanted.push(layer);
+    }
+    let mut path = "/notes/ann/app/pages".to_owned();
+    let mut all = Vec::new();
+    let mut pages = 0;
+    loop {
+        let answer = ann.get(&path).send().await.expect(200);
+        let page: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let notes = page["notes"].as_array().unwrap();
+        assert!(notes.len() <= 2, "{page}");
+        all.extend(notes.iter().map(|note| note.as_str().unwrap().to_owned()));
+        pages += 1;
+        let Some(next) = answer.next() else { break };
+        path = next;
+    }
+    all.sort();
+    assert_eq!((all, pages), (wanted, 3));
+    // More than the most is the most; a cursor is good for its own list only, and as it is.
+    let most = ann
+        .get("/notes/ann/app/pages?limit=1000")
+        .send()
+        .await
+        .expect(200);
+    let page: serde_json::Value = serde_json::from_slice(&most.body).unwrap();
+    assert_eq!(page["notes"].as_array().unwrap().len(), 3);
+    let next = most.next().unwrap();
+    let cursor = next.split("next_page=").nth(1).unwrap();
+    let cursor = cursor.split('&').next().unwrap();
+    ann.push_blob("ann/other", b"other").await;
+    let with = |list: &str, cursor: &str| format!("/notes/{list}/pages?next_page={cursor}");
+    ann.get(&with("ann/app", cursor)).send().await.expect(200);
+    ann.get(&with("ann/other", cursor)).send().await.expect(400);
+    let mut altered = cursor.to_owned().into_bytes();
+    altered[9] = if altered[9] == b'A' { b'B' } else { b'A' };
+    let altered = String::from_utf8(altered).unwrap();
+    ann.get(&with("ann/app", &altered)).send().await.expect(400);
+    for limit in ["0", "-1", "x", "1.5"] {
+        let path = format!("/notes/ann/app/pages?limit={limit}");
+        ann.get(&path).send().await.expect(400);
+    }
     app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_health_of_a_feature_is_shown_while_it_is_on() {
     let (app, seen) = with_notes().await;
-    let health = Health::new(&Lifecycle::new()).with_features(app.house.checks());
+    let health = Health::new(&Lifecycle::new()).with_features(app.server.checks());
     let degraded = || async {
         health.check().await;
         let body = health.ready(true).into_body();

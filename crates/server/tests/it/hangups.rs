@@ -37,7 +37,7 @@ async fn hung_up_callers_leave_no_transaction_open() {
 
     app.eventually(
         "requests that lost their caller come to their end",
-        || async { !app.house.kernel.tracker().live().contains_key("request") },
+        || async { !app.server.kernel.tracker().live().contains_key("request") },
     )
     .await;
     app.eventually("no connection is inside a transaction", || async {

@@ -49,11 +49,11 @@ async fn an_upload_without_a_byte_goes_on_after_a_restart_and_on_another_replica
         ann.open_upload("ann/app").await,
         ann.open_upload("ann/app").await,
     );
-    let (house, beside) = app.beside().await;
+    let (server, beside) = app.beside().await;
     let there = beside.with_password("ann", "correct horse battery staple");
     there.get(&one).send().await.expect(204);
     there.patch(&one).body("one").send().await.expect(202);
-    house.close(std::time::Duration::from_secs(5)).await;
+    server.close(std::time::Duration::from_secs(5)).await;
 
     let app = app.restarted().await;
     let ann = app.known("ann");
@@ -114,7 +114,7 @@ async fn what_one_replica_accepts_the_other_serves() {
     let app = TestApp::new().await;
     let ann = app.user("ann").await;
     let image = TestImage::new(3, 2);
-    let (house, beside) = app.beside().await;
+    let (server, beside) = app.beside().await;
     let there = beside.with_password("ann", "correct horse battery staple");
     let location = ann.open_upload("ann/app").await;
     ann.patch(&location).body("one ").send().await.expect(202);
@@ -132,6 +132,6 @@ async fn what_one_replica_accepts_the_other_serves() {
         .expect(201);
     ann.push("ann/app", "v1", &image).await;
     there.pull("ann/app", "v1", &image).await;
-    house.close(std::time::Duration::from_secs(5)).await;
+    server.close(std::time::Duration::from_secs(5)).await;
     app.finish().await;
 }

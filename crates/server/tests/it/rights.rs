@@ -26,13 +26,13 @@ use crate::store;
 /// An index that needs nothing of the repository.
 const NOTHING: &str = r#"{"schemaVersion":2,"manifests":[]}"#;
 
-fn operator(house: &App) -> Op {
-    house.kernel.internal_op(Lane::Control, "test")
+fn operator(server: &App) -> Op {
+    server.kernel.internal_op(Lane::Control, "test")
 }
 
-async fn opened(house: &App, name: &str) -> Repo<Administer> {
+async fn opened(server: &App, name: &str) -> Repo<Administer> {
     let name = RepositoryName::parse(name).unwrap();
-    operator(house).repo(&name).await.unwrap()
+    operator(server).repo(&name).await.unwrap()
 }
 
 /// How a right ends.
@@ -59,17 +59,17 @@ impl End {
     ];
 
     /// Ends the right of `user` in `name`, by another process.
-    async fn come(self, app: &TestApp, house: &App, user: &str, name: &str) {
-        let op = operator(house);
+    async fn come(self, app: &TestApp, server: &App, user: &str, name: &str) {
+        let op = operator(server);
         let known = NamespaceName::parse(user).unwrap();
         match self {
             Self::GrantRemoved | Self::GrantLowered => {
                 let role = matches!(self, Self::GrantLowered).then_some(Role::Read);
-                let repo = opened(house, name).await;
+                let repo = opened(server, name).await;
                 grants::on_repository(&op, &repo, user, role).await.unwrap();
             }
             Self::Disabled => {
-                let done = house
+                let done = server
                     .directory
                     .set_enabled(&op, &op.user(&known).await.unwrap(), false)
                     .await;
@@ -77,19 +77,19 @@ impl End {
             }
             Self::NewPassword => {
                 let new = Some(Secret::new("another password".to_owned()));
-                house
+                server
                     .directory
                     .set_password(&op, &op.user(&known).await.unwrap(), new)
                     .await
                     .unwrap();
             }
-            Self::UserDeleted => house
+            Self::UserDeleted => server
                 .directory
                 .delete_user(&op, &op.user(&known).await.unwrap())
                 .await
                 .unwrap(),
             Self::RepositoryDeleted => {
-                let repo = opened(house, name).await;
+                let repo = opened(server, name).await;
                 repositories::delete(&op, &repo).await.unwrap();
             }
             Self::ReadOnly => {
@@ -159,7 +159,7 @@ async fn ways(bob: &Client, name: &str) -> Vec<(Request, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_that_ends_while_a_body_comes_ends_the_push() {
     let app = TestApp::new().await;
-    let (house, _) = app.beside().await;
+    let (server, _) = app.beside().await;
     let ann = app.user("ann").await;
     let image = TestImage::new(1, 1);
     for (round, end) in End::ALL.into_iter().enumerate() {
@@ -184,7 +184,7 @@ async fn a_right_that_ends_while_a_body_comes_ends_the_push() {
                 (&mut written.begun).await.unwrap();
                 written.write(body[..body.len() / 2].to_vec());
             }
-            end.come(&app, &house, &user, &name).await;
+            end.come(&app, &server, &user, &name).await;
             for (written, body) in &waiting {
                 written.write(body[body.len() / 2..].to_vec());
             }
@@ -214,13 +214,13 @@ async fn a_right_that_ends_while_a_body_comes_ends_the_push() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_that_was_given_anew_meanwhile_lets_the_push_pass() {
     let app = TestApp::new().await;
-    let (house, _) = app.beside().await;
+    let (server, _) = app.beside().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
     ann.push("ann/app", "v1", &TestImage::new(1, 1)).await;
     app.grant("ann/app", "bob", Role::Write).await;
     for (request, body) in ways(&bob, "ann/app").await {
         let more = async {
-            let (op, repo) = (operator(&house), opened(&house, "ann/app").await);
+            let (op, repo) = (operator(&server), opened(&server, "ann/app").await);
             for role in [Role::Read, Role::Admin, Role::Write] {
                 let given = grants::on_repository(&op, &repo, "bob", Some(role)).await;
                 given.unwrap();
@@ -228,7 +228,7 @@ async fn a_right_that_was_given_anew_meanwhile_lets_the_push_pass() {
             // Another credential of the same user ends; this one does not.
             let name = NamespaceName::parse("bob").unwrap();
             for enabled in [false, true] {
-                house
+                server
                     .directory
                     .set_enabled(&op, &op.user(&name).await.unwrap(), enabled)
                     .await
@@ -249,9 +249,9 @@ async fn a_right_that_was_given_anew_meanwhile_lets_the_push_pass() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_namespace_grants_ends_what_is_under_way_as_well() {
     let app = TestApp::new().await;
-    let (house, _) = app.beside().await;
+    let (server, _) = app.beside().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    let op = operator(&house);
+    let op = operator(&server);
     let team = NamespaceName::parse("team").unwrap();
     namespaces::create_organization(&op, &op.installation().unwrap(), &team)
         .await
@@ -315,9 +315,9 @@ async fn what_a_namespace_grants_ends_what_is_under_way_as_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_creator_does_not_join_a_repository_that_another_has_made_meanwhile() {
     let app = TestApp::new().await;
-    let (house, _) = app.beside().await;
+    let (server, _) = app.beside().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    let op = operator(&house);
+    let op = operator(&server);
     let team = NamespaceName::parse("team").unwrap();
     namespaces::create_organization(&op, &op.installation().unwrap(), &team)
         .await
@@ -407,9 +407,9 @@ async fn all_that_a_creator_pushes_at_once_into_a_new_repository_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_another_has_just_made_is_not_given_to_who_pushes_there() {
     let app = TestApp::new().await;
-    let (house, _) = app.beside().await;
+    let (server, _) = app.beside().await;
     let root = app.admin();
-    let op = operator(&house);
+    let op = operator(&server);
     let put = root
         .put("/v2/team/app/manifests/v1")
         .header("content-type", OCI_INDEX);

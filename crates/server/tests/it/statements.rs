@@ -3,24 +3,36 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use seawall::compose;
-use seawall_meta::SqlDialect;
+use seawall_meta::{SqlDialect, Statement};
+use seawall_testkit::notes;
 use seawall_testkit::{Client, Request, TestApp, TestImage};
 use seawall_types::permission::{Role, Visibility};
 use seawall_types::{Algorithm, Digest};
 
+/// The statements of every feature, and of the one that exists for tests.
+fn statements() -> Vec<&'static Statement> {
+    let plans = compose::plans().into_iter();
+    let plans = plans.chain([notes::plan(&Arc::default())]);
+    plans
+        .flat_map(|plan| plan.all_statements().to_vec())
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_is_prepared_by_this_database() {
-    let app = TestApp::new().await;
-    let statements = compose::statements();
+    let app = TestApp::with_feature(notes::plan(&Arc::default()), |_| {}).await;
+    let statements = statements();
     assert!(
         statements.len() > 80,
         "only {} statements are listed",
         statements.len()
     );
-    let refused = app.house.kernel.meta().check(&statements).await.unwrap();
+    let refused = app.server.kernel.meta().check(&statements).await.unwrap();
     assert!(refused.is_empty(), "{refused:#?}");
     app.finish().await;
 }
@@ -28,9 +40,10 @@ async fn every_statement_is_prepared_by_this_database() {
 /// So that a change of a statement shows as the change of its text on each database.
 #[test]
 fn the_text_of_every_statement_is_the_one_in_the_snapshots() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for dialect in [SqlDialect::Sqlite, SqlDialect::Postgres, SqlDialect::Mysql] {
         let mut crates: BTreeMap<&str, String> = BTreeMap::new();
-        for statement in compose::statements() {
+        for statement in statements() {
             let module = statement.module();
             let (owner, place) = module.split_once("::").unwrap_or((module, ""));
             let sized = if statement.is_sized() { "[1]" } else { "" };
@@ -41,13 +54,17 @@ fn the_text_of_every_statement_is_the_one_in_the_snapshots() {
             writeln!(file, "-- {place}::{name}{sized}\n{text}").unwrap();
         }
         for (owner, text) in crates {
+            let folder = match owner {
+                "testkit" => root.join("testkit/sql"),
+                owner => root.join("crates").join(owner).join("sql"),
+            };
             insta::with_settings!(
                 {
-                    snapshot_path => "snapshots/sql",
+                    snapshot_path => folder,
                     prepend_module_to_snapshot => false,
                     omit_expression => true,
                 },
-                { insta::assert_snapshot!(format!("{owner}.{}", dialect.name()), text) }
+                { insta::assert_snapshot!(dialect.name(), text) }
             );
         }
     }

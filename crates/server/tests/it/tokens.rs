@@ -198,7 +198,7 @@ async fn a_form_must_be_one() {
         .send()
         .await
         .refused(413, "SIZE_INVALID");
-    let wrong = good.replace("horse", "house");
+    let wrong = good.replace("horse", "server");
     form(&nobody, &wrong)
         .send()
         .await
@@ -243,7 +243,7 @@ async fn the_log_knows_who_asked_by_form_and_for_what() {
         let nobody = app.anonymous();
         form(&nobody, &fields).send().await.expect(200);
     }
-    let wrong = fields.replace("horse", "house");
+    let wrong = fields.replace("horse", "server");
     let nobody = app.anonymous();
     form(&nobody, &wrong).send().await.expect(401);
     let seen = app.requests.take();

@@ -37,7 +37,7 @@ async fn an_end_that_overtakes_the_first_chunk_waits_for_it() {
         let patch = ann.patch(&location).stream(pieces.boxed()).send();
         let both_are_under_way = async || {
             app.eventually("both requests are under way", || async {
-                let live = app.house.kernel.tracker().live();
+                let live = app.server.kernel.tracker().live();
                 live.get("request").copied().unwrap_or_default() >= 2
             })
             .await;

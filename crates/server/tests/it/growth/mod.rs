@@ -8,10 +8,13 @@
 mod store;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use seawall::compose;
+use seawall::compose::{self, CoreServices};
+use seawall_kernel::FeaturePlan;
 use seawall_meta::fixture::{ArgumentSlot, DatabaseBackend, EffortGauge, TestDatabase, slots};
 use seawall_meta::{Arg, Args, Statement};
+use seawall_testkit::notes;
 
 /// So many rows has every table that can grow, and then so many.
 const SIZES: [u32; 2] = [1_000, 100_000];
@@ -63,13 +66,19 @@ const ARGUMENTS: &[(&str, usize, i64)] = &[
     ("registry::tag::store::HISTORY_END_OF", 2, 500),
 ];
 
+/// Every feature, and the one that exists for tests.
+fn plans() -> Vec<FeaturePlan<CoreServices>> {
+    let mut plans = compose::plans();
+    plans.push(notes::plan(&Arc::default()));
+    plans
+}
+
 /// All statements there are.
 fn statements() -> Vec<&'static Statement> {
     let own = seawall_meta::STATEMENTS.iter().copied().flatten();
-    compose::statements()
-        .into_iter()
-        .chain(own.copied())
-        .collect()
+    let plans = plans();
+    let brought = plans.iter().flat_map(FeaturePlan::all_statements);
+    brought.chain(own).copied().collect()
 }
 
 /// A statement as it is called here: the crate's and the module's name, and its own.
@@ -141,26 +150,34 @@ async fn fill(gauge: &mut EffortGauge, rows: (u32, u32), now: i64) {
         }
         gauge.analyze(table).await.unwrap();
     }
+    for (table, sample) in store::samples() {
+        let filled = gauge.run(&store::seed(&sample, rows, now)).await;
+        assert!(filled.is_ok(), "{table}: {filled:?}");
+        gauge.analyze(&table).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_costs_more_for_what_it_is_not_about() {
     let backend = DatabaseBackend::chosen().unwrap();
-    let database = TestDatabase::migrated(backend, &compose::migrations())
+    let database = TestDatabase::migrated(backend, &compose::tables(&plans()))
         .await
         .unwrap();
     let meta = database.open().await.unwrap();
     let mut gauge = EffortGauge::new(&meta).await.unwrap();
+    let samples = store::samples();
     let unseeded: Vec<_> = gauge.tables().await.unwrap();
     let unseeded: Vec<_> = unseeded
         .iter()
         .filter(|table| {
-            !table.starts_with("schema_") && !store::SEEDS.iter().any(|(seeded, _)| seeded == table)
+            let of_core = store::SEEDS.iter().any(|(seeded, _)| seeded == table);
+            let of_feature = || samples.iter().any(|(seeded, _)| seeded == *table);
+            !table.starts_with("schema_") && !of_core && !of_feature()
         })
         .collect();
     assert!(
         unseeded.is_empty(),
-        "give these tables rows in growth/store.rs: {unseeded:?}"
+        "give these tables rows in samples.sql of the crate: {unseeded:?}"
     );
 
     let now = meta.now().0;

@@ -4,6 +4,9 @@
 //! user has all uploads. The table `test_number` holds numbers, with a name and a digest
 //! each; `{rows}` are those that are not used yet, `{now}` is the time.
 
+use std::fs;
+use std::path::Path;
+
 /// How many manifests can be pulled; the others are hidden.
 const LIVE: &str = "510";
 
@@ -171,22 +174,30 @@ pub(crate) const SEEDS: &[(&str, &[&str])] = &[
         SELECT 1, name, (SELECT o.digest FROM test_number o WHERE o.i = 500), i, {now} + 3600000, {now} {rows}",
         ],
     ),
-    (
-        "usage_activity",
-        &[
-            "INSERT INTO usage_activity (at, event_id, kind, namespace_id, namespace_name, \
-        repository_id, repository_name, actor_id, actor_name, actor_kind, credential_id, address, agent, \
-        request_id, detail) \
-        SELECT {now} - i, i, 1, 1, name, 1, name, 1, name, name, 1, name, 'a', name, '-' {rows}",
-        ],
-    ),
-    (
-        "usage_pull_count",
-        &[
-            "INSERT INTO usage_pull_count (day, repository_id, namespace_id, pulls) SELECT 20000, i, 1, 1 {rows}",
-        ],
-    ),
 ];
+
+/// The rows that features bring for their own tables, in the file `samples.sql` of their folders:
+/// the table and a statement that fills it.
+pub(crate) fn samples() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let crates = fs::read_dir(root.join("crates")).unwrap();
+    let folders = crates.map(|entry| entry.unwrap().path());
+    let folders = folders.chain([root.join("testkit")]);
+    let texts = folders.filter_map(|folder| fs::read_to_string(folder.join("samples.sql")).ok());
+    let statements = texts.flat_map(|text| {
+        let lines = text.lines().filter(|line| !line.starts_with("--"));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let statements = text.split(';').map(str::trim).map(str::to_owned);
+        statements
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+    });
+    let with_table = statements.map(|text| {
+        let table = text.split_whitespace().nth(2).unwrap().to_owned();
+        (table, text)
+    });
+    with_table.collect()
+}
 
 /// The text of a seed for the numbers from `first` to `last`.
 pub(crate) fn seed(text: &str, (first, last): (u32, u32), now: i64) -> String {
