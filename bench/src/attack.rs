@@ -153,7 +153,7 @@ impl RunningAttack {
                 for attacker in attackers {
                     running.spawn(attacker.attack());
                 }
-                // It makes no difference whether it is told to stop or nobody is left to tell it.
+                // A closed channel ends it as a signal does.
                 let _ = stopped.await;
             });
         };

@@ -88,7 +88,7 @@ where
     let accept = move || {
         while let Ok((stream, _)) = listener.accept() {
             let serve = serve.clone();
-            // A client that leaves ends its thread; whoever measures sees failures as such.
+            // A client that leaves ends its thread; the measurement sees failures as such.
             let _ = thread::Builder::new().spawn(move || serve(stream));
         }
     };

@@ -161,7 +161,7 @@ impl PreparedRequest {
     }
 }
 
-/// The headers of an answer, in which hardly anybody looks.
+/// The headers of an answer, which are rarely looked at.
 #[derive(Debug)]
 pub(crate) enum Headers {
     /// Taken apart.

@@ -107,7 +107,7 @@ impl Connection {
         builder.timer(TokioTimer::new());
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         let mut driver = JoinSet::new();
-        // How a connection ends is seen by whoever waits for an answer.
+        // How a connection ends is seen where an answer is awaited.
         driver.spawn(async move { drop(connection.await) });
         Ok(Self(Sender::Two { sender, driver }))
     }

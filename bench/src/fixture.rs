@@ -35,7 +35,7 @@ pub(crate) struct Fixture {
     pub(crate) small: String,
     /// The digest of the blob of 64 MiB.
     pub(crate) large: String,
-    /// The digest of a blob that nobody pushed.
+    /// The digest of a blob that was never pushed.
     pub(crate) missing: String,
     /// The path of a page in the middle of the long list of tags.
     pub(crate) tags: String,

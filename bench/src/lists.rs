@@ -72,7 +72,7 @@ struct ListData {
 pub(crate) struct ListDataPair {
     program: Program,
     both: [ListData; 2],
-    /// Somebody who may read nothing.
+    /// A user who may read nothing.
     pub(crate) stranger: Login,
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct LoadOutcome {
     /// Of an open loop: which share of what was due was done when the schedule ended.
     pub(crate) kept: Option<f64>,
     /// Of an open loop: how late steps began though they were due and their client was free,
-    /// ascending. This the generator has to answer for, or whoever takes its CPU.
+    /// ascending. This is the generator's own delay, or that of another process.
     pub(crate) lags: Vec<Duration>,
 }
 
@@ -101,7 +101,7 @@ async fn turns<S: LoadStep>(
     }
 }
 
-/// Lets requests begin at `rate` per second for `window`, whoever of the clients is free. If all
+/// Lets requests begin at `rate` per second for `window`, by any client that is free. If all
 /// are busy, a request waits, and its latency grows.
 pub(crate) async fn open<S: LoadStep>(
     mut clients: Vec<S>,
@@ -161,7 +161,7 @@ async fn serve_due<S: LoadStep>(
 ) -> Result<Vec<CompletedStep>> {
     let mut all = Vec::new();
     let mut free = Duration::ZERO;
-    // The pacer closes nothing: whoever takes the last request does.
+    // The pacer closes nothing: the client that takes the last request does.
     while let Ok(permit) = due.acquire().await {
         permit.forget();
         let number = taken.fetch_add(1, Ordering::Relaxed);

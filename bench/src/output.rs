@@ -13,7 +13,7 @@ pub(crate) fn say(text: impl Display) -> io::Result<()> {
     }
 }
 
-/// Writes a line of progress to standard error. Where that fails there is nobody left to tell.
+/// Writes a line of progress to standard error. A failure to write has nowhere to be reported.
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Pushing, as clients do it, over one connection and with a ticket that was fetched before.
+//! Pushing, as clients do it, over one connection and with a token that was fetched before.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Pusher {
 }
 
 impl Pusher {
-    /// A client with this ticket.
+    /// A client with this token.
     pub(crate) async fn open(
         target: &Arc<BenchTarget>,
         ticket: Option<HeaderValue>,

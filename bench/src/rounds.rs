@@ -83,7 +83,7 @@ pub(crate) async fn run(options: &Options, plan: &BenchPlan, folder: &Path) -> R
     Ok(results)
 }
 
-/// Prepares what is read. Whoever cannot be prepared does not take part.
+/// Prepares what is read. A registry that cannot be prepared does not take part.
 async fn fill(
     bench: &Bench,
     plan: &BenchPlan,
@@ -119,7 +119,7 @@ async fn fill(
     Ok(())
 }
 
-/// Fails if a registry has ended by itself, or was ended by somebody: half a comparison is none.
+/// Fails if a registry has ended by itself, or was ended: half a comparison is none.
 fn still_there(running: &mut [RunningRegistry]) -> Result<()> {
     for one in running {
         let name = &one.target.name;

@@ -213,7 +213,7 @@ impl BenchTarget {
         Ok(Some(HeaderValue::from_str(&format!("Bearer {token}"))?))
     }
 
-    /// A ticket for these actions in one repository, given by its full name.
+    /// A token for these actions in one repository, given by its full name.
     pub(crate) async fn ticket_for(
         &self,
         repository: &str,

@@ -1,6 +1,6 @@
 //! Whether time tells a hidden repository from a missing one.
 //!
-//! Somebody without a right asks for a manifest in a private repository and in one that does not
+//! A user without a right asks for a manifest in a private repository and in one that does not
 //! exist, one request after the other, in an order drawn by lot, over one connection. Answers must
 //! be the same, and their times must overlap. What is measured here is all that a client sees on
 //! loopback; a real network only adds noise.
@@ -31,11 +31,11 @@ const WARM: usize = 50;
 pub(crate) enum ProbeCase {
     /// A user without a right, with a valid token, the same two names over and over.
     StrangerSame,
-    /// The same user, names that nobody has asked for since the start.
+    /// The same user, names that were not asked for since the start.
     StrangerFresh,
-    /// Nobody, the same two names.
+    /// Anonymous, the same two names.
     AnonymousSame,
-    /// Nobody, fresh names.
+    /// Anonymous, fresh names.
     AnonymousFresh,
 }
 

@@ -50,7 +50,7 @@ const REST: f64 = 0.05;
 /// Pulls alone and beside an attack, in one round.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AttackPair {
-    /// Nobody else there.
+    /// Without an attack.
     pub(crate) alone: Sample,
     /// Beside the attack.
     pub(crate) beside: Sample,

@@ -213,7 +213,7 @@ impl TestApp {
         &self.data
     }
 
-    /// Nobody in particular.
+    /// An anonymous client.
     pub fn anonymous(&self) -> Client {
         Client::anonymous(Arc::clone(&self.dispatcher))
     }

@@ -1,4 +1,4 @@
-//! A client: somebody with or without credentials, who sends requests to a server, in process or
+//! A client, with or without credentials, that sends requests to a server, in process or
 //! over a socket.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ enum ServerKind {
     Wire(Wire),
 }
 
-/// Somebody who sends requests.
+/// A client that sends requests.
 #[derive(Clone)]
 pub struct Client {
     server: ServerKind,
@@ -33,7 +33,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Nobody in particular.
+    /// An anonymous client.
     pub fn anonymous(dispatcher: Arc<Dispatcher>) -> Self {
         Self {
             server: ServerKind::InProcess(dispatcher),
@@ -41,7 +41,7 @@ impl Client {
         }
     }
 
-    /// Nobody in particular, over a socket: every request has a connection of its own.
+    /// An anonymous client over a socket: every request has a connection of its own.
     pub fn over(wire: Wire) -> Self {
         Self {
             server: ServerKind::Wire(wire),

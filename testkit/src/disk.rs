@@ -1,7 +1,7 @@
 //! A real file system that is small: memory, mounted where only the server sees it.
 //!
 //! The server gets a mount namespace of its own (with a user namespace where we are not the
-//! superuser), so nothing is left behind and nobody else is disturbed. Some sandboxes allow
+//! superuser), so nothing is left behind and no other process is disturbed. Some sandboxes allow
 //! neither; [`SmallDisk::at`] then says so loudly, and what remains are the tests on files that
 //! fail on purpose.
 
@@ -18,7 +18,7 @@ use crate::process::ServerProcess;
 const MOUNT: &str =
     "mount -t tmpfs -o \"size=$1m,mode=0755\" seawall-test \"$2\" && shift 2 && exec \"$@\"";
 
-/// How to get a namespace in which one may mount: as the superuser, or as anybody.
+/// How to get a namespace in which one may mount: as the superuser, or as any user.
 const WAYS: [&[&str]; 2] = [&["--mount"], &["--map-root-user", "--mount"]];
 
 /// A file system for the server that a [`crate::Site`] starts.
@@ -48,7 +48,7 @@ impl SmallDisk {
                 return Some(disk);
             }
         }
-        // Not a line for the test's own output, which nobody reads of a test that passes.
+        // Not a line for the test's own output, which is not read of a test that passes.
         let words =
             "SKIPPED: this sandbox lets nobody mount a file system, so none is filled for real\n";
         let _ = io::stderr().write_all(words.as_bytes());
@@ -96,7 +96,7 @@ impl SmallDisk {
         fs::remove_file(self.filler(server)).expect("the filler is there");
     }
 
-    /// Lets nobody write any more, or again.
+    /// Makes it read-only, or writable again.
     pub async fn set_read_only(&self, server: &ServerProcess, read_only: bool) {
         let mode = if read_only {
             "remount,ro"

@@ -52,7 +52,7 @@ impl Site {
     pub async fn bare(binary: &str) -> Self {
         let backend = DatabaseBackend::chosen().expect("SEAWALL_TEST_DB");
         let database = match backend {
-            // What nobody configures is part of what is tested.
+            // Defaults are part of what is tested.
             DatabaseBackend::Sqlite => None,
             _ => Some(TestDatabase::create(backend).await.expect("a database")),
         };
@@ -110,7 +110,7 @@ impl Site {
     }
 
     /// Mounts a small file system on this directory for every server that starts from now on;
-    /// `false` where nobody may. Commands do not see it.
+    /// `false` where it is closed. Commands do not see it.
     pub async fn mount(&mut self, place: &Path, mebibytes: u32) -> bool {
         self.disk = SmallDisk::at(place, mebibytes).await;
         self.disk.is_some()
@@ -143,7 +143,7 @@ impl Site {
         command
     }
 
-    /// Runs a command to its end, with nobody to ask.
+    /// Runs a command to its end, without a terminal.
     pub async fn run(&self, arguments: &[&str]) -> CommandResult {
         self.run_with(arguments, "").await
     }
@@ -322,12 +322,12 @@ impl ServerProcess {
         Wire::to(self.address())
     }
 
-    /// Nobody in particular.
+    /// An anonymous client.
     pub fn anonymous(&self) -> Client {
         self.at(self.address())
     }
 
-    /// Nobody in particular, at this address.
+    /// An anonymous client at this address.
     pub fn at(&self, address: SocketAddr) -> Client {
         Client::over(Wire::to(address))
     }

@@ -1,5 +1,5 @@
-//! Checks of the house that no compiler makes: who imports whom, where SQL may be, how long things
-//! get.
+//! Rules of this project that no compiler checks: who imports whom, where SQL may be, how long
+//! things get.
 //!
 //! Each rule is a pure function of a path and a text, so that it can be shown to fail on a bad
 //! sample; only [`tidy::tree`] touches the disk. Nothing here is part of the product, and no crate

@@ -1,4 +1,4 @@
-//! The command line of the house checks: `cargo run -p xtask -- tidy`.
+//! The command line of these rules: `cargo run -p xtask -- tidy`.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! What may be computed at once: a flood of passwords or tokens costs its own seats and nothing
-//! else.
+//! How many passwords and signatures are computed at once: a flood of them costs its own permits
+//! and nothing else.
 //!
 //! A seat is a thread that is busy (and, for a password, the 19 MiB that argon2 fills). The line
 //! before them has an end, and so has the time in it.

@@ -1,4 +1,4 @@
-//! What accounts declare to the kernel: their kind of change, their events, and their caches.
+//! The declarations of this crate: its kind of change, its events, its caches.
 
 use seawall_kernel::Declarations;
 use seawall_kernel::events::EventDeclaration;

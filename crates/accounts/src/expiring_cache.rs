@@ -1,4 +1,4 @@
-//! What was found true a moment ago: a bounded map in memory, whose entries expire.
+//! A bounded cache whose entries expire.
 //!
 //! Keys are digests, so that no secret lies in it. It only saves work; nothing may depend on an
 //! entry being there, and nothing that can change may be taken from it without being checked again.

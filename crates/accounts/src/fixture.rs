@@ -1,4 +1,4 @@
-//! Doors to the parsers of this crate, for tests that feed them: forms, and tokens without a
+//! Access to the parsers of this crate, for tests that feed them: forms, and tokens without a
 //! database behind them.
 //!
 //! What is called here is what requests go through; nothing is parsed here itself.

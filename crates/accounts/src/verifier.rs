@@ -1,4 +1,4 @@
-//! Who asks: the `Authorization` header turned into an actor, by one read or none.
+//! The verifier: turns the `Authorization` header into an actor, with one read or none.
 
 use std::sync::Arc;
 

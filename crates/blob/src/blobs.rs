@@ -26,7 +26,7 @@ pub struct Blobs {
 /// What the store needs from the process around it.
 #[derive(Clone)]
 pub struct StoreRuntime {
-    /// Where work is spawned that nobody waits for.
+    /// Where work is spawned that outlives its caller.
     pub tasks: Tasks,
     /// Ages of files, and time spent hashing.
     pub clock: Arc<dyn Clock>,
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) holds: Arc<UploadLocks>,
     pub(crate) pool: Arc<BufferPool>,
     pub(crate) host: StoreRuntime,
-    /// Whether somebody is finding out how the disks are.
+    /// Whether a probe of the disks is under way.
     looking: AtomicBool,
 }
 
@@ -219,7 +219,7 @@ impl fmt::Debug for CpuMeter {
 }
 
 /// Runs work that waits for a disk or computes for long, off the runtime's threads; it runs to its
-/// end whoever waits.
+/// end the caller that waits.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

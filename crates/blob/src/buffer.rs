@@ -119,7 +119,7 @@ impl Drop for Buffer {
         self.pool.held.fetch_sub(self.counted, Ordering::Relaxed);
         let bytes = std::mem::take(&mut self.bytes);
         let capacity = bytes.capacity();
-        // One that grew fits no shelf exactly and is let go.
+        // One that grew is of no size class, and is freed.
         if let Some((shelf, expected)) = self.pool.shelf(capacity)
             && capacity == expected
         {

@@ -1,4 +1,4 @@
-//! Where blobs live.
+//! The configuration of storage locations.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ pub struct Config {
     /// The location to which new blobs are written; needed where there are several.
     pub default: Option<String>,
 
-    /// The largest blob that is taken, in bytes. Whoever opens the store sets it: for operators it
-    /// is a key of uploads.
+    /// The largest blob that is taken, in bytes. The program that opens the store sets it: for
+    /// operators it is a key of uploads.
     #[serde(skip)]
     pub max_blob_bytes: u64,
 }

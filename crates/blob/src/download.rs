@@ -160,7 +160,7 @@ impl ByteStream {
         };
         let read = ready!(Pin::new(reading).poll(context));
         self.reading = None;
-        // Now and then memory is asked again: somebody else may have read the rest.
+        // Now and then the page cache is asked again: another reader may have filled it.
         self.cold = !(self.next / CHUNK as u64).is_multiple_of(LOOK_AGAIN);
         Poll::Ready(read.map_err(Error::unfinished).flatten())
     }

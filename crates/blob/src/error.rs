@@ -1,4 +1,4 @@
-//! What can go wrong with bytes.
+//! The errors of this crate.
 
 use std::io;
 
@@ -136,7 +136,7 @@ impl From<Error> for Shared {
     }
 }
 
-/// Why a body ended before its time; said by whoever reads it from the network.
+/// Why a body ended before its time; told by the reader of the network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The connection is gone.

@@ -5,7 +5,7 @@
 //! durable before anyone is told, so that a crash leaves a session file or a whole blob that no row
 //! names, and nothing in between. The hard part is an fsync that fails: the kernel may have dropped
 //! the pages and forgotten the error, so a second fsync proves nothing. The session is then broken
-//! for good: its file is removed, and whoever comes back with an offset finds no bytes for it
+//! for good: its file is removed, and a client that comes back with an offset finds no bytes for it
 //! ([`Error::Lost`]); an upload that had no durable byte yet simply begins in a new file.
 //!
 //! Everything here waits for disks: never call it on a thread of the runtime.
@@ -100,7 +100,7 @@ impl Filesystem {
         };
         directories.make_path(&directories.uploads)?;
         directories.make_path(&directories.store)?;
-        // Also if they were there: whoever made them may have died before this.
+        // Also if they were there: the process that made them may have died before this.
         let failed = Error::io("making a directory");
         directories.files.fsync_directory(root).map_err(&failed)?;
         match directories.files.fsync_directory(parent(root)) {
@@ -440,7 +440,7 @@ impl Filesystem {
         self.files
             .make_directory(&self.prefix_path(prefix))
             .map_err(&failed)?;
-        // Also if it was there: whoever made it may have died before this.
+        // Also if it was there: the process that made it may have died before this.
         self.files.fsync_directory(&self.store).map_err(&failed)?;
         known.store(true, Ordering::Release);
         Ok(())

@@ -1,4 +1,4 @@
-//! What a test needs around a store: a clock that moves, randomness, tasks, bodies and readers.
+//! Fixtures around a store: a clock that moves, randomness, tasks, bodies and readers.
 //!
 //! For tests and measurements only; nothing here is fit for service.
 #![expect(

@@ -1,4 +1,4 @@
-//! Bytes by digest: upload sessions, downloads, places.
+//! Blobs by digest: uploads, downloads, places.
 //!
 //! This crate owns the bytes and nothing else: which repository may serve a blob, who keeps it
 //! alive and how far an upload has come are rows of the caller's. It must never derive a place from
@@ -12,8 +12,8 @@
 //! and that row counts, whatever a file holds after a crash.
 //!
 //! A future that is dropped cancels nothing that has reached the disk: work that was begun runs to
-//! its end under the same [`UploadLock`]. Whoever must know how a finish went (the row depends on
-//! it) awaits it in a task of its own.
+//! its end under the same [`UploadLock`]. A caller that must know how a finish went (the row
+//! depends on it) awaits it in a task of its own.
 //!
 //! The hard parts are in `filesystem` (what is durable when) and `pipeline` (hashing beside
 //! writing).

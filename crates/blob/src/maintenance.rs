@@ -1,4 +1,4 @@
-//! What keeps the store tidy and true: looking up, deleting, listing, hashing again, and sweeping
+//! Maintenance of the store: looking up, deleting, listing, hashing again, and sweeping
 //! what was forgotten.
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Transfers {
         })
     }
 
-    /// Removes a stored blob; false if it was not there. Whoever is reading it reads on. After a
+    /// Removes a stored blob; false if it was not there. A reader of it reads on. After a
     /// power loss it may be back as a blob that no row names.
     pub async fn delete(&self, place: &BlobPlace) -> Result<bool> {
         let location = self.inner.location_of(place)?;
@@ -102,7 +102,7 @@ impl Transfers {
             .await
     }
 
-    /// Removes the files of uploads that nobody knows (any more) and that nobody has touched for
+    /// Removes the files of uploads that are unknown (by now) and were not touched for
     /// `older_than`. The age protects uploads whose row was not committed when `known` was asked
     /// for.
     pub async fn sweep(
@@ -128,7 +128,7 @@ impl Transfers {
                         Ok(None) | Err(Error::Busy) => continue,
                         Err(error) => return Err(error),
                     }
-                    // Only now does it stand still: somebody may have gone on with it since it was
+                    // Only now does it stand still: a request may have gone on with it since it was
                     // listed.
                     let Some(facts) = location.session_facts(id)? else {
                         continue;
@@ -146,7 +146,7 @@ impl Transfers {
         .await
     }
 
-    /// The uploads that have a file which nobody has touched for `older_than`: those to ask the
+    /// The uploads that have a file which was not touched for `older_than`: those to ask the
     /// database about before a [`Transfers::sweep`].
     pub async fn idle_uploads(&self, older_than: Duration) -> Result<Vec<Uuid>> {
         let locations: Vec<_> = self.inner.locations().cloned().collect();

@@ -1,4 +1,4 @@
-//! The way of a body to the disk: frames are gathered into large buffers, and while one buffer is
+//! The append pipeline of a body: frames are gathered into large buffers, and while one buffer is
 //! hashed and written, each on a blocking thread, the next one fills.
 //!
 //! A stream has two buffers at most, whatever its length, and no thread while its client is slow. A

@@ -1,4 +1,4 @@
-//! Where one stored blob is.
+//! The place of one stored blob.
 //!
 //! A place is read from a row and never derived from a digest: object stores do not rename, the
 //! digest is not known when an upload begins, and foreign stores are adopted with the keys they

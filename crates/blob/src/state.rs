@@ -1,4 +1,4 @@
-//! What is known about an upload between two requests.
+//! The serializable state of an upload between two requests.
 //!
 //! The caller keeps this in the upload's row and hands it back; the row counts, whatever a file
 //! holds. It is written by one release and read by another, so it carries a version, and a reader

@@ -1,4 +1,4 @@
-//! What every backend must do, as a suite that each of them runs.
+//! The conformance suite of storage backends.
 //!
 //! It speaks to a store only through its public face, so it says nothing of files. What is special
 //! to one backend (the order of fsync and rename, say) is tested beside that backend. A case that

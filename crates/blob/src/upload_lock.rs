@@ -1,4 +1,4 @@
-//! Who works on which upload.
+//! Locks on uploads: one request at a time.
 //!
 //! One request at a time may touch the bytes of an upload (protocol §7.14). Inside the process that
 //! is a set of ids; among processes it is the lock of the session file. An upload without a file
@@ -108,7 +108,7 @@ impl LockedUpload {
 
 impl Drop for LockedUpload {
     fn drop(&mut self) {
-        // The lock first: whoever finds the id free must find the file free, too.
+        // The lock first: where the id is free, the file must be free, too.
         self.set_file(None);
         self.holds.busy().remove(&self.id);
     }

@@ -186,6 +186,22 @@ where
         F: Fn() -> R,
         R: Future<Output = Result<LoadedValue<V>, E>>,
     {
+        self.load_unless(key, now, |_| false, load).await
+    }
+
+    /// The same, but for a failure of which `is_own` says that it is its caller's alone, such as
+    /// that of one whose time is over: it is not shared, and the next caller loads.
+    pub async fn load_unless<F, R>(
+        &self,
+        key: K,
+        now: impl Fn() -> Duration,
+        is_own: impl Fn(&E) -> bool,
+        load: F,
+    ) -> Result<V, E>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<LoadedValue<V>, E>>,
+    {
         self.misses.increment(1);
         // The load that is under way on arrival may have read too early; any other begins later.
         let mut before: Option<Arc<FlightWaiter<_>>> = None;
@@ -193,7 +209,11 @@ where
             match self.flights.join_after(&key, before.as_deref()) {
                 FlightRole::Leader(leader) => {
                     let outcome = self.fly(&key, &load).await;
-                    leader.complete(outcome.clone());
+                    if outcome.as_ref().is_err_and(&is_own) {
+                        drop(leader);
+                    } else {
+                        leader.complete(outcome.clone());
+                    }
                     return outcome.map(|entry| entry.value);
                 }
                 FlightRole::Waiter(flight) => {

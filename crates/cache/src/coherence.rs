@@ -1,4 +1,4 @@
-//! Which cached values still hold: a fixed table of marks, and how far the change log was followed.
+//! Coherence of cached values: a fixed table of marks, and how far the change log was followed.
 //!
 //! The hard part is the load that races with a change. A load notes the position at which it began.
 //! A change is committed first, then takes the next position, then writes it to its mark. So a
@@ -69,7 +69,7 @@ impl Coherence {
     }
 
     /// Ends every value that depends on `mark` and whose load began before this. To be called when
-    /// the change is committed, and before anybody is told of it.
+    /// the change is committed, and before its caller is answered.
     pub fn invalidate(&self, mark: Mark) {
         let position = self.applied.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(place) = self.marks.get(mark.0 as usize) {

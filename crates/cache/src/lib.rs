@@ -1,4 +1,4 @@
-//! What was read before, in process memory: it saves reads and never decides anything.
+//! The cache in process memory: it saves reads and never decides anything.
 //!
 //! A [`Cache`] holds values by key, bounded by bytes, and lets one caller load what many ask for.
 //! What a value depends on is told when it is loaded, as [`Mark`]s in the one [`Coherence`] of the
@@ -6,7 +6,7 @@
 //! moment, without a search for it. A cache that forgets everything changes the speed of an
 //! answer and never the answer.
 //!
-//! Nothing here knows the database, the change log or a clock: whoever follows the log invalidates
+//! Nothing here knows the database, the change log or a clock: the follower of the log invalidates
 //! marks and says how far it has come, and every time is handed in.
 
 mod cache;

@@ -268,3 +268,23 @@ proptest! {
         }
     }
 }
+
+/// A caller whose time is over must not end those that have time left.
+#[tokio::test]
+async fn a_failure_that_is_the_loaders_own_is_not_shared() {
+    let (_, cache) = cache(1 << 20);
+    let go = Notify::new();
+    let too_late = || async {
+        go.notified().await;
+        Err("no time")
+    };
+    let is_own = |error: &&str| *error == "no time";
+    let mut first = Box::pin(cache.load_unless(1, now, is_own, too_late));
+    let read = || async { Ok(LoadedValue::new(7, [])) };
+    let mut second = Box::pin(cache.load_unless(1, now, is_own, read));
+    assert!(futures::poll!(&mut first).is_pending());
+    assert!(futures::poll!(&mut second).is_pending(), "it waits");
+    go.notify_one();
+    assert_eq!(first.await, Err("no time"));
+    assert_eq!(second.await, Ok(7));
+}

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, said so that one can go there and mend it: the place, the
+//! The errors of a configuration, each with what is needed to correct it: the place, the
 //! key's path, what was expected. A value that may be a secret is never repeated.
 
 use std::fmt;

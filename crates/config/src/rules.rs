@@ -1,4 +1,4 @@
-//! What the types of a section cannot say by themselves: ranges, and what must or must not be given
+//! Rules that the types of a section cannot express: ranges, and what must or must not be given
 //! together.
 
 /// A rule that a section breaks; the loader finds out where the value stands.

@@ -1,7 +1,7 @@
-//! Filling what the kernel's migrations added, in the background lane, range by range.
+//! Backfill of columns that the kernel's migrations added, in the background lane, range by range.
 //!
 //! Every start looks once at each table that is to be filled, which is one read where that was done
-//! before. A range is one short transaction, so that what is filled is in nobody's way.
+//! before. A range is one short transaction, so that filling holds up no writer.
 
 use std::time::Duration;
 

@@ -6,10 +6,22 @@
 //! be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{Gauge, gauge};
 use seawall_limit::{Limit, Limiter, Permit};
 use seawall_types::lane::Lane;
+
+/// How long work of a lane may take where nothing else is said: a request in all, and a use of the
+/// database by work that has no end of its own. It is generous: it ends what has gone wrong.
+pub const fn deadline(lane: Lane) -> Duration {
+    match lane {
+        Lane::Control | Lane::Pull => Duration::from_secs(30),
+        Lane::Push | Lane::Interactive | Lane::Listing => Duration::from_mins(1),
+        Lane::Commit => Duration::from_mins(2),
+        Lane::Background => Duration::from_hours(1),
+    }
+}
 
 /// The lanes of a process.
 pub struct Lanes([LaneSeats; Lane::ALL.len()]);

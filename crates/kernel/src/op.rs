@@ -25,6 +25,7 @@ use crate::auth::{Actor, ActorIdentity, IdentitySource};
 use crate::cache::ReadCache;
 use crate::changes::Subject;
 use crate::kernel::Kernel;
+use crate::lanes;
 
 /// Where an operation comes from, as it goes into logs and events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,9 +214,14 @@ impl Op {
         self.kernel.now()
     }
 
-    /// The handle for SQL: it charges this operation and keeps to its deadline.
+    /// The handle for SQL: it charges this operation and keeps to its deadline. Where the operation
+    /// has none, as a request whose body may take a day and a job, the handle has one of its own:
+    /// that of the lane, from now on.
     pub fn sql(&self) -> Session {
-        let session = self.kernel.meta().session(self.context.clone());
+        let mut context = self.context.clone();
+        let limit = || self.kernel.clock().elapsed() + lanes::deadline(self.lane());
+        context.deadline = Some(context.deadline.unwrap_or_else(limit));
+        let session = self.kernel.meta().session(context);
         if self.from_caches {
             return session.refusing();
         }
@@ -276,8 +282,8 @@ impl Op {
         if let Lookup::Fresh(value) = got {
             return Ok(value);
         }
-        // The way that is seldom gone is kept out of the futures of those who go the other: they
-        // are made for each request, and this one is large.
+        // Boxed: the miss path's future is large, and every hit would carry it, since
+        // a future is made for each request.
         let looking = async move {
             if matches!(got, Lookup::Stale(..))
                 && self.kernel.changes().catch_up(&**clock).await
@@ -285,7 +291,11 @@ impl Op {
             {
                 return Ok(value);
             }
-            cache.load(key, || clock.elapsed(), load).await
+            // Those who wait for this load may have time left when its caller has none.
+            let is_own = |_: &_| self.context.remaining(&**clock) == Some(Duration::ZERO);
+            cache
+                .load_unless(key, || clock.elapsed(), is_own, load)
+                .await
         };
         looking.boxed().await
     }

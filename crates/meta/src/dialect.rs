@@ -152,8 +152,8 @@ impl SqlDialect {
     }
 
     /// How long a schema change waits for those who use the table before it lets them pass and
-    /// tries again: whoever comes after it waits behind it. PostgreSQL's `CONCURRENTLY` keeps
-    /// nobody waiting, and may wait longer itself.
+    /// tries again: statements that come after it wait behind it. PostgreSQL's `CONCURRENTLY` keeps
+    /// none waiting, and may wait longer itself.
     pub(crate) fn schema_lock_timeout(self, online: bool) -> Option<&'static str> {
         match (self, online) {
             (Self::Sqlite, _) => None,

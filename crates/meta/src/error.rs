@@ -59,6 +59,14 @@ pub enum Error {
         /// Missing steps as `owner/NNNN_name`.
         missing: Vec<String>,
     },
+    /// The schema is that of a release from which this one cannot go on.
+    #[error(
+        "the schema is too old: {step} was applied by a release that this one cannot go on from; run `seawall migrate apply` of the release before this one first"
+    )]
+    SchemaUnfolded {
+        /// The step whose later changes are missing, as `owner/NNNN_name`.
+        step: String,
+    },
     /// The configuration or the server itself does not fit.
     #[error("database configuration: {0}")]
     Configuration(String),

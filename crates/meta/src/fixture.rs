@@ -96,7 +96,7 @@ impl TestDatabase {
                     let made = Self::create(backend).await?;
                     made.migrate(sets).await?;
                     let rename = format!("ALTER DATABASE {} RENAME TO {template}", made.name);
-                    // Fails when somebody else was faster; then theirs is as good.
+                    // Fails when another process was faster; its outcome is as good.
                     drop(command(backend, &rename).await);
                     command(backend, &clone).await?;
                 }

@@ -43,8 +43,8 @@ pub(crate) struct ConnectRefusal {
 pub(crate) struct Handshakes {
     turn: Arc<tokio::sync::Mutex<()>>,
     clock: Arc<dyn Clock>,
-    /// Whether an attempt ends that is not answered. A file has nobody behind it who could be asked
-    /// again, and what waits for it waits in a thread that cannot be ended.
+    /// Whether an attempt ends that is not answered. A file has no server behind it that could be
+    /// asked again, and what waits for it waits in a thread that cannot be ended.
     limited: bool,
     state: Mutex<State>,
     epoch: AtomicU64,

@@ -55,7 +55,7 @@
 //!         .value("lease_until", d.now().add(arg(2)))
 //!         .and_where(Expr::col("id").eq(arg(0)))
 //!         .and_where(Expr::col("lease_until").lt(d.now()));
-//!     /// A job that nobody works on.
+//!     /// A job that no worker has.
 //!     JOB_NEXT: |d| d.skip_locked(
 //!         Query::select().columns(["id", "kind"]).from("job")
 //!             .and_where(Expr::col("lease_until").lt(d.now()))

@@ -5,6 +5,9 @@
 //! schema changes by themselves, so a step is booked as begun first and, if the
 //! process died, told from an applied one by "already exists".
 //!
+//! A release may fold later steps into the one whose table they change (`-- replaces`, `-- folds`):
+//! a database that has all of them is as good as a new one, and one that has only some is refused.
+//!
 //! A step that builds an index (`CREATE INDEX {online} name ON …`) never keeps
 //! writers away: it runs outside a transaction, may be interrupted at any moment
 //! and is run again. No statement depends on an index to be right, so a binary
@@ -20,7 +23,7 @@ use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
 use crate::meta::Meta;
 pub(crate) use apply::ALL;
-use apply::{MigrationHistory, apply, has_history, history, oldest};
+use apply::{MigrationHistory, apply, has_history, history, is_unfolded, oldest};
 use step::OrderedStep;
 pub use step::{BinaryRelease, MigrationStep, Migrations};
 
@@ -48,6 +51,9 @@ pub struct MigrationStatus {
     pub missing: Vec<String>,
     /// Applied steps of a newer release.
     pub unknown: Vec<String>,
+    /// Known steps that were applied by an older release, of which later ones are a part by now
+    /// that it has not applied.
+    pub unfolded: Vec<String>,
     /// The oldest release that the schema admits.
     pub oldest_release: i64,
 }
@@ -136,6 +142,9 @@ impl Migrator {
                 this: self.release.number,
             });
         }
+        if let Some(step) = status.unfolded.into_iter().next() {
+            return Err(Error::SchemaUnfolded { step });
+        }
         let indexes: BTreeSet<String> = self
             .items()?
             .iter()
@@ -193,7 +202,8 @@ fn status(
     history: &MigrationHistory,
     oldest_release: i64,
 ) -> MigrationStatus {
-    let known: BTreeSet<_> = items.iter().map(OrderedStep::key).collect();
+    let folded = items.iter().flat_map(OrderedStep::folded);
+    let known: BTreeSet<_> = items.iter().map(OrderedStep::key).chain(folded).collect();
     let applied = |item: &&OrderedStep| {
         history
             .get(&item.key())
@@ -213,6 +223,11 @@ fn status(
             .collect(),
         unknown: unknown
             .map(|((owner, number), booked)| format!("{owner}/{number:04}_{}", booked.name))
+            .collect(),
+        unfolded: items
+            .iter()
+            .filter(|item| is_unfolded(item, history))
+            .map(OrderedStep::label)
             .collect(),
         oldest_release,
     }

@@ -1,5 +1,5 @@
 //! What everything of one database holds in common: its pools, its time, its queue of writers and
-//! the door to spawned work.
+//! the way to spawn work.
 //!
 //! It runs no statement of a caller; sessions and transactions do, on connections from here.
 

@@ -1,8 +1,8 @@
-//! What a connection is at: how many requests began and run, and which answers nobody takes.
+//! What a connection is at: how many requests began and run, and which answers are not taken.
 //!
-//! A request runs until its answer is out. An answer whose next piece nobody asks for is its
+//! A request runs until its answer is out. An answer whose next piece is not asked for is its
 //! client's doing: the socket is full, or HTTP/2's window is; one that waits for its own next piece
-//! is ours, and never ends a connection. Time is counted in the ticks of whoever asks, so nothing
+//! is ours, and never ends a connection. Time is counted in the ticks of the caller, so nothing
 //! here has a clock.
 
 use std::pin::Pin;

@@ -90,7 +90,7 @@ impl Two {
             if frame.kind == kind {
                 return Some(frame);
             }
-            // Whoever means ill is careful to look alive.
+            // An attacker is careful to look alive.
             if frame.kind == PING && frame.flags & ACK == 0 {
                 self.send(self::frame(PING, ACK, 0, &frame.payload)).await;
             }
@@ -123,7 +123,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// GET, http, a path and an authority, as literals that nobody remembers.
+/// GET, http, a path and an authority, as literals without indexing.
 fn fields(path: &str) -> Vec<u8> {
     let mut block = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
     block.extend(path.as_bytes());
@@ -170,7 +170,7 @@ async fn floods_of_empty_frames_end_their_connection() {
 #[tokio::test]
 async fn requests_that_are_reset_at_once_end_their_connection() {
     let server = start(&quick(), None, 0);
-    // All in one go: most are reset before anybody looks at them.
+    // All in one go: most are reset before they are looked at.
     let mut two = Two::to(server.address, &[]).await;
     let attack = |stream| {
         [
@@ -475,7 +475,7 @@ async fn what_a_connection_may_send_in_all_is_its_share() {
     let mut two = Two::to(server.address, &[]).await;
     let opened = two.next(WINDOW_UPDATE).await.unwrap();
     let more = u32::from_be_bytes(opened.payload.try_into().unwrap());
-    // Everybody may send 64 KiB before they are told anything.
+    // Every client may send 64 KiB before it is told anything.
     assert_eq!((opened.stream, 65_535 + more), (0, 1 << 20));
 }
 

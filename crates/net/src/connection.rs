@@ -29,8 +29,8 @@ use super::{Peer, Serve};
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Phase};
 
-/// How long somebody who has just connected is waited for when the server drains: the first request
-/// may be under way.
+/// How long a client that has just connected is waited for when the server drains: the first
+/// request may be under way.
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// What all connections of a listener share.

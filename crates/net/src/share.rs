@@ -1,6 +1,6 @@
 //! How much memory each HTTP/2 connection may come to hold, so that all together have an end.
 //!
-//! A client of HTTP/2 decides how much we hold for it: it may send bodies that nobody reads yet, up
+//! A client of HTTP/2 decides how much we hold for it: it may send bodies that are not read yet, up
 //! to its windows, and ask for answers that it does not take, up to its streams. So a connection
 //! gets a share of what is left when it comes, and its windows and streams follow from that: few
 //! connections get wide ones, a crowd narrow ones, and the first of a flood cannot have it all. A

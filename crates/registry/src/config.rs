@@ -50,7 +50,7 @@ pub struct ManifestsConfig {
     /// accept or refuse.
     pub sparse_indexes: ContentPolicy,
 
-    /// How many days a deleted manifest and its blobs are kept, hidden from everybody, from 0 to
+    /// How many days a deleted manifest and its blobs are kept, hidden from all callers, from 0 to
     /// 3650.
     pub keep_deleted_days: u32,
 }
@@ -153,7 +153,7 @@ impl ManifestsConfig {
 }
 
 impl ListingsConfig {
-    /// The most entries of a page, within its range whoever made the value.
+    /// The most entries of a page, within its range however the value was made.
     pub(crate) fn page_cap(&self) -> u32 {
         self.max_page.clamp(1_000, 10_000)
     }

@@ -1,5 +1,5 @@
-//! What `seawall serve` says when it is up: where it listens, and the lines to paste for a first
-//! push.
+//! The banner of `seawall serve` when it is up: where it listens, and the lines to paste for a
+//! first push.
 
 use std::fmt::Write;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! The context: what every command shares that works beside a serving process.
 //!
-//! It opens the same house over the same data, without listeners and without background work, and
-//! acts as the operator. The server hears of what was changed through the change log.
+//! It composes the same program over the same data, without listeners and without background work,
+//! and acts as the operator. The server hears of what was changed through the change log.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::terminal::Terminal;
 /// How long what a command left behind may take to end.
 const AFTERWORK: Duration = Duration::from_secs(5);
 
-/// An open house for one command.
+/// The program as one command uses it.
 pub struct CommandContext {
     /// What is put together.
     pub app: App,
@@ -48,7 +48,7 @@ impl CommandContext {
         done
     }
 
-    /// Opens the house that the configuration names. Its schema must fit; only `serve` and
+    /// Opens what the configuration names. Its schema must fit; only `serve` and
     /// `migrate` change it.
     async fn open(common: &CommonOptions, terminal: Terminal) -> Result<Self> {
         let config = common.load(None)?;
@@ -76,7 +76,7 @@ impl CommandContext {
         })
     }
 
-    /// Closes the house. Before, it waits until no server gives out any more what this command has
+    /// Closes it. Before, it waits until no server gives out any more what this command has
     /// changed: for so long a server trusts its last look at the change log.
     async fn close(self) {
         if self.op.seen() > 0 {

@@ -38,7 +38,7 @@ pub const RELEASE: BinaryRelease = BinaryRelease {
     admits: 1,
 };
 
-/// What a process brings to the house: its machine, or a test's stand-ins for it.
+/// What a process brings to the program: its machine, or a test's stand-ins for it.
 #[derive(Clone)]
 pub struct Runtime {
     /// The clock.

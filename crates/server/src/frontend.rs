@@ -1,6 +1,7 @@
-//! The front: from what the socket tells to an operation's origin, and on to the dispatcher.
+//! The HTTP frontend: makes an operation's origin from what the socket tells, and calls the
+//! dispatcher.
 //!
-//! Also the process's own routes: health, metrics, and the page for whoever opens `/` in a browser.
+//! Also the process's own routes: health, metrics, and the page at `/`.
 //! They stand in the route table like any other, with their lane.
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ pub struct PublicEndpoint {
 }
 
 impl PublicEndpoint {
-    /// The door of a host.
+    /// The endpoint at a host.
     pub fn new(host: &Host, tls: bool) -> Self {
         Self {
             host: host.as_str().to_owned(),
@@ -93,7 +93,7 @@ impl PublicEndpoint {
     }
 }
 
-/// The page for whoever asks: HTML for browsers, plain text for the rest.
+/// The page: HTML for browsers, plain text for the rest.
 pub fn page(headers: &HeaderMap, door: &PublicEndpoint) -> Response {
     let html = wants_html(headers);
     let (kind, text) = if html {

@@ -71,8 +71,8 @@ impl DataLock {
 }
 
 /// Makes the data directory, if it is not there, for its owner alone: the embedded database in it
-/// has password hashes. One that is there keeps the mode that somebody gave it. Its name is made
-/// durable in either case, since whoever made it may have died before that.
+/// has password hashes. One that is there keeps its mode. Its name is made
+/// durable in either case, since the process that made it may have died before that.
 pub fn make_private(directory: &Path) -> io::Result<()> {
     let missing = directory
         .ancestors()

@@ -1,4 +1,4 @@
-//! Giving memory back to the system after a burst.
+//! Returns memory to the system after a burst.
 //!
 //! The allocator keeps what was freed for a second, and gives it back when something large is freed
 //! after that. A server that came to rest frees nothing large any more, and would hold on to the

@@ -1,8 +1,8 @@
-//! What operators ask: `/health/live`, `/health/ready`, `/metrics`. The main dispatcher serves
-//! them, or, where one is configured, the management listener and nobody else. They need no
+//! The operator's routes: `/health/live`, `/health/ready`, `/metrics`. The main dispatcher serves
+//! them, or, where one is configured, the management listener only. They need no
 //! database and no seat: they answer when nothing else does.
 //!
-//! On a listener that is everybody's, a stranger is told the status and nothing more: counters tell
+//! On a public listener a stranger is told the status and nothing more: counters tell
 //! who logs in and which names are known, and reasons tell what is broken. The rest is for this
 //! machine and for who has the token.
 
@@ -55,7 +55,7 @@ impl ManagementRoutes {
         Some(response)
     }
 
-    /// The answer on a listener that is everybody's.
+    /// The answer on a public listener.
     pub fn answer_anybody(
         &self,
         (method, path): (&Method, &str),

@@ -1,4 +1,4 @@
-//! Who the client is and what it believes to talk to, when proxies stand between.
+//! The client's address and the host it asked for, where proxies stand between.
 //!
 //! Headers that anyone can send count only if the peer of the socket is a trusted proxy, and only
 //! as far back as the chain of trusted proxies reaches: the client is the rightmost address that is

@@ -1,4 +1,4 @@
-//! `seawall serve` from start to end: lock, database, house, listeners, banner, stop.
+//! `seawall serve` from start to end: lock, database, composition, listeners, banner, stop.
 //!
 //! Everything that can be refused is refused before the first connection is accepted, with one
 //! clear sentence.

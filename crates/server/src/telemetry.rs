@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{
 use seawall_kernel::http::{Answer, Response};
 use seawall_net::lifecycle::{Lifecycle, Phase};
 
-/// How often the recorder tidies up what was recorded, so that nothing grows while nobody scrapes.
+/// How often the recorder tidies up what was recorded, so that nothing grows between scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The bounds of all histograms, in seconds: from a warm pull to a layer over a poor line.

@@ -24,7 +24,7 @@ impl Terminal {
         forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
 
-    /// Writes a line to standard error. Where that fails there is nobody left to tell.
+    /// Writes a line to standard error. A failure to write has nowhere to be reported.
     pub fn write_error(self, text: impl Display) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }

@@ -18,7 +18,7 @@ pub const MAX_BASIC_BYTES: usize = 4 * 1024;
 /// The longest token of Bearer, in bytes.
 pub const MAX_BEARER_BYTES: usize = 8 * 1024;
 
-/// Some clients leave out the padding; decoding it costs nothing and confuses nobody.
+/// Some clients leave out the padding; decoding it costs nothing and is unambiguous.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -27,8 +27,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Who a client claims to be.
 #[derive(Clone)]
 pub enum Credentials {
-    /// Nobody: Basic with an empty user and an empty password, which some clients send instead of
-    /// nothing.
+    /// Anonymous: Basic with an empty user and an empty password, which some clients send instead
+    /// of nothing.
     Anonymous,
     /// A user name and a password.
     Basic {

@@ -2,7 +2,9 @@
 //! word and variant cannot drift apart. Codes are part of the database's format: they are never
 //! changed or used again for something else.
 
-/// Defines an enum with `ALL`, `code`, `from_code`, `as_str`, `parse`, `Display` and serde by word.
+/// Defines an enum with `ALL`, `code`, `from_code`, `as_str`, `parse`, `Display` and serde by word;
+/// the crate that calls it depends on `serde`.
+#[macro_export]
 macro_rules! codes {
     ($(#[$meta:meta])* $name:ident {
         $($(#[$variant_meta:meta])* $variant:ident = $code:literal, $word:literal;)+
@@ -68,5 +70,3 @@ macro_rules! codes {
         }
     };
 }
-
-pub(crate) use codes;

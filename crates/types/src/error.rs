@@ -111,7 +111,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Nobody said who is asking, and somebody must be.
+    /// The request has no credentials, and needs some.
     Unauthenticated, "unauthenticated";
     /// A token that is expired, forged or revoked, or a wrong password.
     InvalidToken, "invalid_token";
@@ -172,7 +172,7 @@ reasons! {
     HeadersTooLarge, "headers_too_large";
     /// Malformed in a way that has no word of its own.
     BadRequest, "bad_request";
-    /// Somebody else is changing the same thing now.
+    /// Another request is changing the same thing now.
     Conflict, "conflict";
     /// The caller asks for more than its share.
     TooMany, "too_many";

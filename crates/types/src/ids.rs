@@ -41,7 +41,7 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A user, robot or team: whoever can be granted something.
+    /// A user, robot or team: what can be granted something.
     PrincipalId;
     /// A password, token or refresh token.
     CredentialId;

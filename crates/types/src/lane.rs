@@ -22,7 +22,7 @@ pub enum Lane {
     Interactive,
     /// Catalog, tag lists, search and the App Registry: cheap to ask for and expensive to answer.
     Listing,
-    /// Garbage collection, mirroring, scanning, building, notifying, exporting: nobody is waiting.
+    /// Garbage collection, mirroring, scanning, building, notifying, exporting: no client waits.
     Background,
 }
 

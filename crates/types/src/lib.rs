@@ -1,4 +1,4 @@
-//! The registry's words: names, digests, references, manifests, permissions, errors.
+//! The types of the registry's domain: names, digests, references, manifests, permissions, errors.
 //!
 //! This is ring 0: every other crate speaks in these types, so nothing unparsed travels further
 //! than the edge that received it. Each parser of outside bytes is a pure function of `&str` or

@@ -3,7 +3,19 @@
 //! Only the words and their order live here. Which role an act needs is the kernel's one table;
 //! nothing here decides.
 
-use crate::codes::codes;
+use crate::codes;
+
+codes! {
+    /// What becomes of a principal or a namespace.
+    AccountState {
+        /// It is there.
+        Active = 1, "active";
+        /// A principal that may not log in for now.
+        Disabled = 2, "disabled";
+        /// It is gone for every caller, and a job removes its rows.
+        Deleting = 3, "deleting";
+    }
+}
 
 codes! {
     /// What may be granted on a repository; each role includes those before it.
@@ -63,7 +75,7 @@ impl RepositoryKind {
 }
 
 codes! {
-    /// What may be done with a repository at present, whoever asks.
+    /// What may be done with a repository at present, by any caller.
     RepositoryState {
         /// Everything that roles allow.
         Normal = 1, "normal";
@@ -81,7 +93,7 @@ codes! {
     NamespaceKind {
         /// To one user, with that user's name.
         User = 1, "user";
-        /// To nobody by itself: its maker is its first admin.
+        /// To none by itself: its maker is its first admin.
         Organization = 2, "organization";
     }
 }

@@ -1,5 +1,5 @@
-//! What follows `/manifests/` in a path: a tag or a digest, never anything else (protocol
-//! §2.5).
+//! A reference, as it follows `/manifests/` in a path: a tag or a digest, never anything else
+//! (protocol §2.5).
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
-//! Texts that must not be seen: passwords, tokens, database addresses with a password in them.
+//! Secret texts: passwords, tokens, database addresses with a password in them.
 //!
-//! A [`Secret`] shows itself to nobody by accident: `Debug` hides it, there is no `Display` and no
+//! A [`Secret`] is never shown by accident: `Debug` hides it, there is no `Display` and no
 //! `Serialize`, and its memory is cleared when it is dropped. It does not protect against someone
 //! who calls [`Secret::expose`]; that call is what a reviewer searches for.
 

@@ -1,5 +1,5 @@
-//! What every piece of work carries through the substrate: its lane, its deadline, its meter and
-//! the position it has seen; and the door by which work is spawned.
+//! The context of an operation in the substrate: its lane, its deadline, its cost meter and
+//! the position it has seen; and how work is spawned.
 //!
 //! Handles for SQL, transfers and hashing are made from a [`Context`] (decision 17), so that
 //! routing, timeouts and charging can change without touching a single caller. A context never says
@@ -193,14 +193,14 @@ impl CostSnapshot {
 /// Work that runs by itself.
 pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The only door to spawned work: whoever stands behind it names, counts and drains what runs.
+/// The only way to spawn work: the implementation names, counts and drains what runs.
 pub trait Spawner: Send + Sync {
-    /// Runs `work` to its end; nobody who goes away cancels it. `name` is what metrics and logs
-    /// call it.
+    /// Runs `work` to its end; a caller that goes away does not cancel it. `name` is what metrics
+    /// and logs call it.
     fn spawn(&self, name: &'static str, work: TaskFuture);
 }
 
-/// The shared door to spawned work.
+/// How work is spawned.
 pub type Tasks = Arc<dyn Spawner>;
 
 #[cfg(test)]

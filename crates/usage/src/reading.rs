@@ -1,4 +1,4 @@
-//! What others read of the activity log and the counts.
+//! Reads of the activity log and of the counts, for other crates.
 //!
 //! ```compile_fail
 //! # async fn forgets(op: &seawall_kernel::Op) {

@@ -1,4 +1,4 @@
-//! Forgetting: what is older than it may be goes, a bounded piece at a time.
+//! Retention: rows that are too old go, in bounded steps.
 
 use seawall_kernel::Op;
 use seawall_kernel::jobs::Job;

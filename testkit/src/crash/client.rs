@@ -246,7 +246,7 @@ impl LabClient {
     }
 }
 
-/// What the journal calls it.
+/// Its name in the journal.
 fn final_state(key: &ModelKey) -> String {
     match key {
         ModelKey::Blob(_, digest) | ModelKey::Manifest(_, digest) => digest.to_string(),

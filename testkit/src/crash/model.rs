@@ -41,7 +41,7 @@ pub struct ModelUpload {
     /// How many of them were acknowledged.
     pub offset: usize,
     /// Its end was asked for and never answered: the session may have lost its bytes to a blob that
-    /// no row names, and is then unknown to whoever goes on with it.
+    /// no row names, and is then unknown to a client that goes on with it.
     pub doubtful: bool,
 }
 
@@ -119,7 +119,7 @@ impl ClientModel {
     }
 
     /// The world after a step. `opened` is the path of the upload that the answer named; without an
-    /// answer nobody knows it.
+    /// answer it is unknown.
     pub fn take(&mut self, step: &LabStep, opened: Option<&str>) {
         match step {
             LabStep::Open {

@@ -1,7 +1,7 @@
 //! One connection to the server: HTTP/1.1 over TCP with Basic authentication, as clients speak it.
 //!
 //! It never repeats a request that got no answer: whether one was answered is what the lab is
-//! about. Only one that was turned away at the door, because passwords are checked a few at a time,
+//! about. Only one that was refused at once, because passwords are checked a few at a time,
 //! knocks again, as clients do.
 
 use std::future::Future;

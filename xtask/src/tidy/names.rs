@@ -1,5 +1,5 @@
-//! Names that say nothing: a module is named for what it is about, not for how somebody felt about
-//! it.
+//! Names that say nothing: a module is named for what it is about, not for how its author felt
+//! about it.
 
 use super::Finding;
 use super::source::RustFile;

@@ -121,7 +121,7 @@ fn is_sql(text: &str) -> bool {
     verbs.contains(&first) || follows
 }
 
-/// What comes from the surroundings and has a door of its own.
+/// What comes from the process's surroundings, and what hands it out.
 const AMBIENT: &[(&str, &str)] = &[
     ("tokio::spawn", "spawn through `Tasks`"),
     ("task::spawn", "spawn through `Tasks`"),
@@ -140,9 +140,9 @@ const AMBIENT: &[(&str, &str)] = &[
     ("env::vars", "the environment is read by the server only"),
 ];
 
-/// Checks that time, tasks and environment come through their doors. The doors themselves are the
-/// kernel's modules for tasks, clock and randomness; server, testkit, tests and build scripts are
-/// free.
+/// Checks that time, tasks and environment are taken from what hands them out. Those modules are
+/// the kernel's modules for tasks, clock and randomness; server, testkit, tests and build scripts
+/// are free.
 pub fn ambient(file: &RustFile) -> Vec<Finding> {
     let path = file.path.as_str();
     let free = match crate_of(path) {

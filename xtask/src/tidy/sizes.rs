@@ -1,4 +1,4 @@
-//! How long things get. The tail matters more than the average: one file that nobody reads to its
+//! How long things get. The tail matters more than the average: one file that is never read to its
 //! end costs more than ten that are a little long.
 
 use std::fmt;

@@ -49,7 +49,7 @@ pub fn forbidden(file: &RustFile) -> Vec<Finding> {
     findings
 }
 
-/// Checks any text file for absolute paths of somebody's machine.
+/// Checks any text file for absolute paths of one machine.
 pub fn machine_paths(file: &TextFile) -> Vec<Finding> {
     let roots = ["work", "farm", "root"].map(|name| format!("/{name}/"));
     let mut findings = Vec::new();

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use seawall_types::{Error, Reason, Result, Secret};
 use zeroize::Zeroizing;
 
-/// More pairs than this are nobody's honest request.
+/// More pairs than an honest request has.
 const MOST_PAIRS: usize = 256;
 
 /// The pairs of a form.

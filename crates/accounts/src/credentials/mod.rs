@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use seawall_kernel::auth::{CredentialKind, Identity, UserAct};
 use seawall_kernel::catalog::principals;
-use seawall_kernel::catalog::store::ACTIVE;
 use seawall_kernel::changes::{NAMESPACE_MADE, PRINCIPAL};
 use seawall_kernel::{CacheShare, Kernel, LoadedValue, MemorySize, Op, ReadCache, User};
 use seawall_meta::{Row, Tx, args};
+use seawall_types::permission::AccountState;
 use seawall_types::permission::PrincipalKind;
 use seawall_types::time::Millis;
 use seawall_types::{CredentialId, Error, PrincipalId, Reason, Result};
@@ -24,7 +24,7 @@ pub(crate) const LOGINS: CacheShare = CacheShare::new("logins", 4);
 /// The cache of credentials by their id.
 pub(crate) const CREDENTIALS: CacheShare = CacheShare::new("credentials", 4);
 
-/// What was read before: whoever proves themselves again and again costs no read.
+/// What was read before: a credential that is used again and again costs no read.
 pub(crate) struct CredentialCache {
     by_name: ReadCache<Box<str>, Option<Arc<CredentialState>>>,
     by_id: ReadCache<i64, Option<Arc<CredentialState>>>,
@@ -65,7 +65,7 @@ impl CredentialState {
             name: row.text(1)?.into(),
             kind: PrincipalKind::from_code(row.int(2)?).ok_or_else(unknown)?,
             superuser: row.bool(3)?,
-            active: row.int(4)? == ACTIVE,
+            active: row.int(4)? == AccountState::Active.code(),
             credential: row.id(5)?,
             credential_kind: row.int(6)?,
             usable: row.int(7)? == store::USABLE,
@@ -125,7 +125,7 @@ impl MemorySize for CredentialState {
     }
 }
 
-/// Somebody who is there depends on their own changes only.
+/// A user that exists depends on that user's changes only.
 fn remembered(op: &Op, standing: CredentialState) -> LoadedValue<Option<Arc<CredentialState>>> {
     let subject = PRINCIPAL.subject(standing.principal.get());
     LoadedValue::new(Some(Arc::new(standing)), [op.mark(&subject)])
@@ -133,7 +133,7 @@ fn remembered(op: &Op, standing: CredentialState) -> LoadedValue<Option<Arc<Cred
 
 /// The principal called `name` with its password. One read, or none if it was read before.
 ///
-/// That nobody has the name is kept as well, until a user of that name is made: else a name would
+/// That no user has the name is kept as well, until a user of that name is made: else a name would
 /// be known by what asking for it costs. Users are made with a password, and keep one.
 pub(crate) async fn by_name(
     op: &Op,

@@ -1,8 +1,8 @@
 //! Every SQL statement on credentials. No policy.
 
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
-use seawall_kernel::catalog::store::ACTIVE;
 use seawall_meta::{Batch, arg, arg_limit};
+use seawall_types::permission::AccountState;
 
 /// A credential's kind, as stored: a password, kept as an argon2id string.
 pub(crate) const PASSWORD: i64 = 1;
@@ -52,7 +52,7 @@ seawall_meta::statements! {
                 .add(Expr::col(("c", "id")).eq(arg(1)))
                 .add(Expr::col(("c", "state")).eq(USABLE)))
             .and_where(Expr::col(("p", "id")).eq(arg(0)))
-            .and_where(Expr::col(("p", "state")).eq(ACTIVE))
+            .and_where(Expr::col(("p", "state")).eq(AccountState::Active.code()))
     );
 
     /// Arguments: principal id, kind, secret, label, lifetime in ms (null for one without end).
@@ -146,7 +146,7 @@ seawall_meta::statements! {
         d.delete_batch(&batch, Expr::col("expires_at").lt(d.now().sub(arg(0))))
     };
 
-    /// Whether anybody administers the installation.
+    /// Whether the installation has an administrator.
     SUPERUSER: |_d| Query::select()
         .column("id")
         .from("principal")

@@ -1,4 +1,4 @@
-//! The first administrator: made at the first start if nobody administers the installation.
+//! The first administrator: made at the first start if the installation has none.
 
 use seawall_kernel::auth::Administer;
 use seawall_kernel::catalog::principals;
@@ -14,11 +14,11 @@ use crate::passwords::provided_or_generated;
 pub(super) const ADMIN: &str = "admin";
 
 impl Directory {
-    /// Makes the user `admin` if nobody administers the installation. Returns the password if it
+    /// Makes the user `admin` if the installation has no administrator. Returns the password if it
     /// was made here and now, to be shown once; of two replicas that start together one makes it.
     ///
     /// `keep` is given the password before the user is made, so that no crash in between makes a
-    /// user whose password nobody knows; what it kept is void if `None` is returned.
+    /// user whose password is unknown; what it kept is void if `None` is returned.
     /// Costs one read when there is an administrator.
     pub async fn ensure_admin(
         &self,
@@ -52,7 +52,7 @@ impl Directory {
         match made.await {
             Ok(made) => Ok(generated.filter(|_| made)),
             Err(error) if error.reason == Reason::Conflict => {
-                // Another replica was first, or somebody who is no administrator has the name.
+                // Another replica was first, or a user who is no administrator has the name.
                 if op
                     .sql()
                     .optional(&store::SUPERUSER, args![])

@@ -1,8 +1,9 @@
 //! The keys that sign tokens: in the database, sealed, the same for every replica.
 //!
 //! A key is trusted because it opens with the installation's secret: its public half is taken from
-//! what was sealed, never from the row's column beside it, which anybody could write who can write
-//! to the database. Every key has one algorithm, ES256, and a name derived from itself (`kid`).
+//! what was sealed, never from the row's column beside it, which any process could write that can
+//! write to the database. Every key has one algorithm, ES256, and a name derived from itself
+//! (`kid`).
 
 mod ring;
 mod rotation;
@@ -90,7 +91,7 @@ impl SigningKeys {
     }
 
     /// Reads the keys again, one caller at a time, if that is still `needed` when it is our turn
-    /// and nobody has asked within the last second.
+    /// and none was asked for within the last second.
     async fn reload(&self, op: &Op, needed: impl Fn(&KeyRing) -> bool) {
         let mut asked = self.asked.lock().await;
         let now = op.kernel().clock().elapsed();

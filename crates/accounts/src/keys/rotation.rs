@@ -1,4 +1,4 @@
-//! New keys for old ones, without a token being refused.
+//! Rotation of signing keys, without a token being refused.
 //!
 //! A new key is known everywhere before it signs, and an old one is accepted for as long as the
 //! last token that it signed lives.

@@ -1,4 +1,4 @@
-//! Passwords that nobody chose: long enough not to be guessed, easy enough to be read aloud.
+//! Generated passwords: long enough not to be guessed, easy enough to be read aloud.
 
 use seawall_types::{Random, Secret};
 use zeroize::Zeroizing;

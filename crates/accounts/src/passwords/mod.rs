@@ -1,11 +1,11 @@
-//! Passwords: hashed and verified on few threads, so that a flood of logins costs its own seats and
-//! nothing else.
+//! Passwords: hashed and verified on few threads, so that a flood of logins costs its own permits
+//! and nothing else.
 //!
 //! An unknown name costs as much time as a wrong password. What was verified is remembered for an
-//! hour after its last use, and what was refused for a minute, under a key that nobody outside this
-//! process can compute, and which depends on the name and the stored hash: a changed password is
-//! another key, so a memory can be useless but never wrong. Whoever sends the same login many
-//! times, all at once or one by one, makes us hash once.
+//! hour after its last use, and what was refused for a minute, under a key that nothing outside
+//! this process can compute, and which depends on the name and the stored hash: a changed password
+//! is another key, so a memory can be useless but never wrong. A client that sends the same login
+//! many times, all at once or one by one, makes us hash once.
 
 mod generate;
 
@@ -34,7 +34,7 @@ pub(crate) use generate::provided_or_generated;
 pub(crate) const MAX_BYTES: usize = 1024;
 
 /// Programs that pull send the same login again and again, some of them only now and then: they
-/// should need no seat while somebody's guesses take them all.
+/// should need no seat while another client's guesses take them all.
 const RIGHT: Duration = Duration::from_hours(1);
 const WRONG: Duration = Duration::from_mins(1);
 /// Some 10,000 logins of each kind.
@@ -50,7 +50,7 @@ pub(crate) struct Passwords {
     seats: CpuLimiter,
     /// The questions that are being answered: of many callers that ask the same one computes.
     checks: SingleFlight<CacheKey, bool>,
-    /// The hash of a password that nobody knows, for names that nobody has.
+    /// The hash of an unknown password, for names that no user has.
     dummy: String,
     key: hmac::Key,
     verified: ExpiringCache<PasswordMatch>,
@@ -78,17 +78,17 @@ impl MemorySize for PasswordMismatch {
     }
 }
 
-/// What somebody says who they are, and what is known of them.
+/// A login with its password, and what is known of the user.
 pub(crate) struct PasswordClaim<'a> {
     /// The name, as it was sent.
     pub(crate) name: &'a str,
     /// The password.
     pub(crate) password: &'a Secret,
-    /// What is stored; nothing for a name that nobody has.
+    /// What is stored; nothing for an unknown name.
     pub(crate) stored: Option<StoredPassword<'a>>,
 }
 
-/// What is stored of somebody's password.
+/// What is stored of a user's password.
 pub(crate) struct StoredPassword<'a> {
     /// Whose it is.
     pub(crate) principal: PrincipalId,
@@ -265,7 +265,7 @@ async fn work<T: Send + 'static>(
     let clock = Arc::clone(op.kernel().clock());
     let (answer, answered) = oneshot::channel();
     let hash = move || {
-        // The seat is given back when the work is done, even if nobody waits for it any more.
+        // The seat is given back when the work is done, even if its caller has gone.
         let _seat = seat;
         // Only of this thread. Where it is not granted, hashing is as pressing as serving.
         let _ = rustix::process::nice(STEPS_BACK);
@@ -310,7 +310,7 @@ fn nobodys(output: &[u8], salt: &[u8]) -> String {
     format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}")
 }
 
-/// Compares in constant time; a string that is no argon2id hash is nobody's password.
+/// Compares in constant time; a string that is no argon2id hash matches no password.
 fn verify(password: &Secret, phc: &str) -> bool {
     PasswordHash::new(phc).is_ok_and(|hash| {
         Argon2::default()

@@ -4,14 +4,14 @@ use seawall_types::scope::Scopes;
 use seawall_types::{CredentialId, PrincipalId};
 use serde::{Deserialize, Serialize};
 
-/// The form of the claims. A token of another one is refused, whoever signed it.
+/// The form of the claims. A token of another one is refused, even if it is well signed.
 pub(super) const VERSION: u32 = 1;
 
 /// What is signed (protocol §13.5). Times are seconds since 1970.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Claims {
     pub(super) iss: String,
-    /// The principal's name when it was issued, for whoever reads it; empty for nobody in
+    /// The principal's name when it was issued, for people who read it; empty for anonymous in
     /// particular.
     pub(super) sub: String,
     pub(super) aud: String,

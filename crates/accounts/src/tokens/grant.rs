@@ -9,7 +9,7 @@ use seawall_types::lane::Lane;
 use seawall_types::scope::{Action, ResourceKind, Scope, Scopes};
 use seawall_types::{Error, Reason, Result};
 
-/// More different resources than this nobody needs in one token.
+/// More different resources than one token needs.
 const MOST_SCOPES: usize = 64;
 /// The same for callers without credentials, who ask for one image and what it is made from.
 const MOST_SCOPES_OF_STRANGERS: usize = 8;
@@ -77,7 +77,7 @@ async fn allowed(op: &Op, asked: &Scopes) -> Result<HashMap<String, AllowedActio
     Ok(keys.into_iter().zip(allowed).collect())
 }
 
-/// The catalog shows everybody only what they may read, so whoever may read anything may ask.
+/// The catalog shows each caller what they may read, so every caller who may read anything may ask.
 fn catalog(op: &Op, scope: &Scope) -> BTreeSet<Action> {
     if op.reads_public() && *scope == Scope::catalog() {
         scope.actions.clone()
@@ -86,7 +86,7 @@ fn catalog(op: &Op, scope: &Scope) -> BTreeSet<Action> {
     }
 }
 
-/// The actions asked for that are granted. `*` means whatever there is, so whoever may not do
+/// The actions asked for that are granted. `*` means whatever there is, so a caller who may not do
 /// everything gets what they may: some clients ask for `*` where they only want to delete.
 fn reduce(asked: &BTreeSet<Action>, grants: impl Fn(Action) -> bool) -> BTreeSet<Action> {
     let mut wanted = asked.clone();

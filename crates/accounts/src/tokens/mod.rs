@@ -1,4 +1,4 @@
-//! Bearer tokens: issued here, verified here, opaque to everybody else (protocol §13.5).
+//! Bearer tokens: issued here, verified here, opaque to clients (protocol §13.5).
 //!
 //! A token is checked against keys that are pinned in the database and one algorithm. Nothing that
 //! a token's head says of keys is believed but the name of one of ours.
@@ -41,14 +41,14 @@ pub(crate) struct Tokens {
     issuer: String,
     validation: Validation,
     verified: ExpiringCache<Arc<VerifiedToken>>,
-    /// A signature takes a tenth of a millisecond to check, whoever made it up.
+    /// A signature takes a tenth of a millisecond to check, even a forged one.
     seats: CpuLimiter,
 }
 
 /// What a good token says.
 #[derive(Debug)]
 pub(crate) struct VerifiedToken {
-    /// The principal and the credential it was issued to; `None` for nobody in particular.
+    /// The principal and the credential it was issued to; `None` for an anonymous caller.
     pub(crate) subject: Option<(PrincipalId, CredentialId)>,
     /// What it may be used for.
     pub(crate) access: Arc<Scopes>,
@@ -100,7 +100,7 @@ impl Tokens {
         &self.config
     }
 
-    /// A token for `identity` (nobody in particular without one) that may be used for `access`.
+    /// A token for `identity` (anonymous without one) that may be used for `access`.
     /// Errors: `BadRequest` if it would be longer than a header may be.
     pub(crate) async fn issue(
         &self,
@@ -183,7 +183,7 @@ impl Tokens {
         let key = self.keys.accepting(op, &kid).await.ok_or_else(refusal)?;
         let _seat = self.seats.take().await?;
         let begun = op.kernel().clock().elapsed();
-        // Somebody may have brought the same token while we waited.
+        // The same token may have been checked during the wait.
         if let Some(verified) = self.verified.get(&memory, begun) {
             return Ok(verified);
         }
@@ -281,7 +281,7 @@ fn memory(token: &str) -> expiring_cache::CacheKey {
     memory
 }
 
-/// The answer to any token that is not good; which rule it broke is nobody's business.
+/// The answer to any token that is not good; which rule it broke is not told.
 pub(crate) fn refusal() -> Error {
     Error::new(Reason::InvalidToken, "the token is not valid (any more)")
 }

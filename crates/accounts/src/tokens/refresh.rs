@@ -102,7 +102,7 @@ pub(crate) async fn redeem(op: &Op, token: &Secret) -> Result<Identity> {
 }
 
 /// Notes that a token was used. That it is not noted, where the database takes no writes or takes
-/// them slowly, keeps nobody from logging in.
+/// them slowly, stops no login.
 async fn record_use(op: &Op, id: CredentialId) {
     let day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX / 4);
     let noting = op.transaction((id, day), |tx, _op, (id, day)| {

@@ -1,4 +1,4 @@
-//! Files that fail on purpose and remember what was asked of them.
+//! Files with injected faults and a record of what was done to them.
 //!
 //! For tests. A [`Fault`] makes the nth operation of a kind fail with a given error number; every
 //! operation that changes something is recorded as an [`FileEvent`] in the order in which it took

@@ -1,4 +1,4 @@
-//! The only door to the file system.
+//! The file system, as the only module that touches it.
 //!
 //! Everything that this crate does to files goes through [`Files`], so that a test can make any
 //! single operation fail, and can replay what a power loss would have left. Nothing here decides
@@ -75,7 +75,7 @@ pub trait Files: Debug + Send + Sync + 'static {
         length: usize,
         offset: u64,
     ) -> io::Result<()>;
-    /// Fills `into` from `offset` if that needs no disk; false if it does, or if nobody can tell.
+    /// Fills `into` from `offset` if that needs no disk; false if it does, or if that is unknown.
     /// The one operation that a thread of the runtime may call.
     fn read_cached(&self, file: &OpenFile, into: &mut [u8], offset: u64) -> bool;
     /// Writes all bytes at `offset`. After an error any part of them may have been written.

@@ -1,4 +1,4 @@
-//! One at a time, and nothing after the end (protocol §7.14 to §7.16).
+//! Mutual exclusion of requests, and no write after the end (protocol §7.14 to §7.16).
 
 use std::sync::Arc;
 use std::time::Duration;

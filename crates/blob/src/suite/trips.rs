@@ -1,4 +1,4 @@
-//! Bytes that go in come out, however they went in.
+//! Round trips: bytes that go in come out, however they went in.
 
 use seawall_types::digest::{Algorithm, Digest};
 

@@ -55,7 +55,7 @@ pub struct Identity {
 /// Who acts.
 #[derive(Debug, Clone)]
 pub enum ActorIdentity {
-    /// Nobody that we know.
+    /// An anonymous caller.
     Anonymous,
     /// A principal with a credential.
     Principal(Arc<Identity>),
@@ -100,7 +100,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Nobody that we know, without any token.
+    /// An anonymous caller without a token.
     pub const fn anonymous() -> Self {
         Self {
             who: ActorIdentity::Anonymous,
@@ -129,7 +129,7 @@ impl Actor {
         self.identity().map(|identity| identity.id)
     }
 
-    /// Whether nobody that we know acts.
+    /// Whether the caller is anonymous.
     pub fn is_anonymous(&self) -> bool {
         matches!(self.who, ActorIdentity::Anonymous)
     }

@@ -1,4 +1,4 @@
-//! Who asks, and what they may do: the actor, the acts, and one table that says what each act
+//! Authorization: the actor, the acts, and one table that says what each act
 //! needs.
 //!
 //! A token is never proof: what may be done is its ceiling met with the permission as it stands

@@ -23,7 +23,7 @@ pub enum RequestedAccess {
 /// Turns a request's credentials into an actor. `accounts` brings the one implementation.
 pub trait Verifier: IdentitySource {
     /// Reads `Authorization` in a request's head; a request without it is anonymous, and so is one
-    /// that only reads, if what it brings cannot be a token of anybody's here.
+    /// that only reads, if what it brings cannot be a token of this installation.
     ///
     /// Errors: `Unauthenticated` for a wrong password or an unknown scheme, `InvalidToken` for a
     /// token that is not ours, has expired, or whose principal or credential is no more.

@@ -1,7 +1,7 @@
 //! `BlobKeeper`: how a feature says which blobs its own tables name.
 //!
 //! What keeps a blob alive is its `blob_ref` row and nothing else. A keeper is the proof of that: a
-//! collector that is about to remove bytes, and whoever checks a store, can ask each feature which
+//! collector that is about to remove bytes, and a check of a store, can ask each feature which
 //! blobs it would miss, without knowing the feature's tables. A keeper only reads.
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Which blobs there are, where their bytes lie, and who keeps them alive.
+//! Blobs: their rows, the places of their bytes, and the references that keep them alive.
 //!
-//! What is seen and what is kept are two things: a `blob_ref` row keeps a blob, whoever may see it.
-//! Everyone who keeps a blob writes that row by [`keep`], in the transaction that needs it, so that
-//! garbage collection needs to know no feature.
+//! What is seen and what is kept are two things: a `blob_ref` row keeps a blob, whether or not a
+//! repository shows it. Everyone who keeps a blob writes that row by [`keep`], in the transaction
+//! that needs it, so that garbage collection needs to know no feature.
 //!
 //! A blob's row says where its bytes are: nothing is derived from its digest, and one row is one
 //! statement less for every push than a table of places would cost.
@@ -188,15 +188,15 @@ pub async fn keep(tx: &mut Tx, owner: &Owner, digests: &[Digest]) -> Result<()> 
         None::<i64>,
         list(digests),
     ];
-    // Not sent along with others: only whoever waits for it can say what its failure means.
+    // Not deferred: its failure has a meaning of its own here.
     tx.execute(&store::KEEP, arguments).await.map_err(went)?;
     Ok(())
 }
 
-/// Promises a blob to whoever pushes to `owner`'s repository, for `lease` from now.
+/// Promises a blob to pushes into `owner`'s repository, for `lease` from now.
 ///
-/// A blob that was recorded less than a lease ago is promised to everybody by its age, without a
-/// row: most blobs are new when they come, and their manifest follows at once. Whoever collects
+/// A blob that was recorded less than a lease ago is promised to all by its age, without a
+/// row: most blobs are new when they come, and their manifest follows at once. A collector
 /// must spare what is so young.
 ///
 /// Errors: as [`keep`].

@@ -15,7 +15,7 @@ seawall_meta::statements! {
         d.insert_ignore(&insert, &["digest"])
     };
 
-    /// Says that the bytes are elsewhere, unless somebody else has said so already.
+    /// Says that the bytes are elsewhere, unless another transaction has said so already.
     /// Arguments: digest, location before, key before, location, key.
     PLACE_MOVE: |_d| Query::update()
         .table("blob")

@@ -1,10 +1,10 @@
-//! Hidden or forbidden, decided once for everything that can be acted on: permission as it stands
+//! Judgement of every act, in one place: hidden, forbidden or allowed; permission as it stands
 //! now, met with the ceiling.
 //!
 //! The order matters. Permission comes first, so that a caller who may not know of something gets
 //! the same answer as for one that does not exist, whatever their token says; the ceiling comes
 //! second, so that "fetch another token" is only said when another token would help. The operator
-//! is judged here as everybody is.
+//! is judged here like any caller.
 
 use seawall_types::ids::PrincipalId;
 use seawall_types::name::RepositoryName;

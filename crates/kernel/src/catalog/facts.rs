@@ -1,4 +1,4 @@
-//! What one read tells about a repository and its caller.
+//! The facts of a judgement: what one read tells about a repository and its caller.
 
 use std::sync::Arc;
 
@@ -91,7 +91,8 @@ impl RepositoryFacts {
 }
 
 impl RepositoryFacts {
-    /// What has to stay as it is for these facts about `name` and `caller` (0 for nobody) to hold.
+    /// What has to stay as it is for these facts about `name` and `caller` (0 for an anonymous one)
+    /// to hold.
     pub(super) fn depend_on<'n>(&self, name: &'n RepositoryName, caller: i64) -> Vec<Subject<'n>> {
         let Some(namespace) = &self.namespace else {
             return vec![changes::NAMESPACE_MADE.subject(name.namespace())];

@@ -1,4 +1,4 @@
-//! Whole lists, for the operator's commands, read in pages: the list is as long as there are rows,
+//! Whole lists for the operator's commands, read in pages: the list is as long as there are rows,
 //! no statement is.
 
 use seawall_meta::{Row, Statement, args};

@@ -3,6 +3,7 @@
 use seawall_meta::{Tx, args};
 use seawall_types::ids::{CredentialId, NamespaceId, PrincipalId};
 use seawall_types::name::NamespaceName;
+use seawall_types::permission::AccountState;
 use seawall_types::permission::{NamespaceKind, PrincipalKind};
 use seawall_types::time::{Millis, as_text};
 use seawall_types::{Error, Reason, Result};
@@ -101,9 +102,9 @@ pub async fn set_enabled(
     user.enter(tx, op).await?;
     let (id, name) = (user.id(), user.name().as_str());
     let state = if enabled {
-        store::ACTIVE
+        AccountState::Active.code()
     } else {
-        store::DISABLED
+        AccountState::Disabled.code()
     };
     tx.execute(&store::PRINCIPAL_SET_STATE, args![id, state])
         .await?;
@@ -146,7 +147,7 @@ pub async fn list_users(
             id: row.int(0)?.into(),
             name: row.string(1)?,
             admin: row.bool(2)?,
-            enabled: row.int(3)? == store::ACTIVE,
+            enabled: row.int(3)? == AccountState::Active.code(),
             created_at: row.millis(4)?,
         });
     }

@@ -104,7 +104,7 @@ impl Op {
         self.recall(facts, key, || self.read_facts(name)).await
     }
 
-    /// The principal's id; 0 for nobody.
+    /// The principal's id; 0 for an anonymous caller.
     fn caller(&self) -> i64 {
         self.actor().principal().map_or(0, PrincipalId::get)
     }
@@ -243,7 +243,7 @@ impl<A: ExistingAct> Repo<A> {
         self.existing().unwrap_or(RepositoryId::from(0))
     }
 
-    /// Whether anybody may read it.
+    /// Whether every caller may read it.
     pub fn is_public(&self) -> bool {
         self.inner
             .row

@@ -1,4 +1,4 @@
-//! Repositories as things of their own: visibility, listing, deletion.
+//! Repositories: visibility, listing, deletion.
 
 use std::time::Duration;
 

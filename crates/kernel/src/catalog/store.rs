@@ -2,16 +2,9 @@
 
 use sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Order, Query, UnionType};
 use seawall_meta::{Batch, arg, arg_limit, item};
-use seawall_types::permission::{PrincipalKind, RepositoryState};
+use seawall_types::permission::{AccountState, PrincipalKind, RepositoryState};
 
 use super::rights::store::{is_generation, is_public, stands, with_grants, with_namespace_grant};
-
-/// States of principals and namespaces, as stored.
-pub const ACTIVE: i64 = 1;
-/// A principal that may not log in for now.
-pub const DISABLED: i64 = 2;
-/// A row that is gone for everybody and waits for its job.
-pub const DELETING: i64 = 3;
 
 /// The generation of a row that was just made.
 pub const FIRST: i64 = 1;
@@ -44,7 +37,7 @@ seawall_meta::statements! {
                 "name", "kind", "owner_id", "state", "generation", "created_at", "shows_public",
             ])
             .values_panic([
-                arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(FIRST), d.now(), Expr::val(0i64),
+                arg(0), arg(1), arg(2), Expr::val(AccountState::Active.code()), Expr::val(FIRST), d.now(), Expr::val(0i64),
             ]);
         d.insert_ignore(&insert, &["name"])
     };
@@ -67,10 +60,10 @@ seawall_meta::statements! {
     NAMESPACE_DELETE: |_d| Query::update()
         .table("namespace")
         .value("name", Expr::cust("NULL"))
-        .value("state", Expr::val(DELETING))
+        .value("state", Expr::val(AccountState::Deleting.code()))
         .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
-        .and_where(Expr::col("state").ne(DELETING))
+        .and_where(Expr::col("state").ne(AccountState::Deleting.code()))
         .to_owned();
 
     /// A namespace and the caller's grant on it. Arguments: name, principal.
@@ -92,7 +85,7 @@ seawall_meta::statements! {
         .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
         .and_where(Expr::col("generation").eq(arg(1)))
-        .and_where(Expr::col("state").ne(DELETING))
+        .and_where(Expr::col("state").ne(AccountState::Deleting.code()))
         .to_owned();
 
     /// Arguments: namespace id.
@@ -393,7 +386,7 @@ seawall_meta::statements! {
         insert
             .into_table("principal")
             .columns(["kind", "name", "superuser", "state", "generation", "created_at"])
-            .values_panic([arg(0), arg(1), arg(2), Expr::val(ACTIVE), Expr::val(FIRST), d.now()]);
+            .values_panic([arg(0), arg(1), arg(2), Expr::val(AccountState::Active.code()), Expr::val(FIRST), d.now()]);
         d.insert_ignore(&insert, &["name"])
     };
 
@@ -444,7 +437,7 @@ seawall_meta::statements! {
     PRINCIPAL_DELETE: |_d| Query::update()
         .table("principal")
         .value("name", Expr::cust("NULL"))
-        .value("state", Expr::val(DELETING))
+        .value("state", Expr::val(AccountState::Deleting.code()))
         .value("generation", Expr::col("generation").add(1i64))
         .and_where(Expr::col("id").eq(arg(0)))
         .to_owned();

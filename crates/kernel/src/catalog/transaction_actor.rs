@@ -1,9 +1,9 @@
-//! Who acts, as the transaction that uses their right has them.
+//! The actor as the transaction that uses its right reads it.
 //!
 //! A namespace, a user or the installation is opened by a judgement at the door. What changes them
 //! judges again inside its transaction, under a lock on the row of the principal who acts: a right
 //! that has ended meanwhile does not land, and one that ends at the same time waits until this
-//! transaction is over. The operator is nobody's row, and costs no statement.
+//! transaction is over. The operator has no row, and costs no statement.
 
 use seawall_meta::{Tx, args};
 use seawall_types::{Error, Reason, Result};

@@ -1,11 +1,11 @@
-//! What a judgement rests on, and how a transaction sees whether it still stands.
+//! The second judgement: how a transaction finds out whether the one at the door still stands.
 //!
 //! A right is judged at the door, before the body, and the body may take hours. Every change of a
 //! grant, a state, a principal or its credentials therefore counts up the generation of the
 //! repository, the namespace or the principal that it is about. A [`Judgement`] carries the
 //! generations that it was found with, and the statements of a push compare them as they write:
 //! equal means that nothing has changed. Else [`Repo::enter`] judges anew, from what the
-//! transaction itself reads, so that a change that took nothing away stops nobody.
+//! transaction itself reads, so that a change that took nothing away stops no work.
 //!
 //! The repository's row is locked, shared: what changes it waits, and a push that waited for the
 //! change sees the new generation. The rows of the namespace and the principal are compared, not
@@ -89,7 +89,7 @@ impl<A: Act> Repo<A> {
         Err(moving())
     }
 
-    /// Makes what is not there; `None` if somebody else did so, or if the right has changed.
+    /// Makes what is not there; `None` if another transaction did so, or if the right has changed.
     async fn make(
         &self,
         tx: &mut Tx,

@@ -216,7 +216,7 @@ impl ChangeKinds {
         Self(kinds)
     }
 
-    /// What a change is about; `None` for everything there is, since nobody here can tell.
+    /// What a change is about; `None` for everything, since the kind is unknown here.
     pub(super) fn subject<'a>(
         &self,
         kind: i64,

@@ -1,7 +1,7 @@
-//! What this process learns of changes: its own at once, those of others by following the log.
+//! Changes in this process: its own are applied at once, those of others by following the log.
 //!
 //! Every write that others must see appends to the change log in its own transaction. What this
-//! process commits is applied here before anybody is told of it; a follower reads the log for what
+//! process commits is applied here before its caller is answered; a follower reads the log for what
 //! replicas and the command line do. Publishing a change invalidates the mark of its [`Subject`],
 //! which ends every cached value that depends on it, and notifies the subscribers. A change of a
 //! kind that no crate of this process declares, or a history that went back, ends everything: that

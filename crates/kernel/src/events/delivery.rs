@@ -34,7 +34,7 @@ use crate::switch::Switch;
 /// At most so many events are handed over at once.
 pub const BATCH: usize = 256;
 
-/// A cursor that nobody has held for so long belongs to a feature that is switched off.
+/// A cursor that was not held for so long belongs to a feature that is switched off.
 const FORGOTTEN: Duration = Duration::from_hours(24);
 /// How long an event waits for a release that knows it, from when it was written.
 const UNKNOWN: Duration = Duration::from_hours(24);
@@ -157,7 +157,7 @@ fn pause(consumer: &Consumer, ended: DeliveryEnd, told: &mut Option<i64>) -> Dur
     LONGEST_WAIT
 }
 
-/// The id up to which every consumer has heard that anybody still runs.
+/// The id up to which every consumer that still runs has consumed.
 ///
 /// A consumer that was switched off does not renew its lease, and after [`FORGOTTEN`] it holds up
 /// nothing; without any consumer, everything counts as heard.

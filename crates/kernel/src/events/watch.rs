@@ -30,7 +30,7 @@ pub struct PullNotice<'a> {
 /// Who was served, and from where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PullClient<'a> {
-    /// The principal; `None` for nobody in particular.
+    /// The principal; `None` for an anonymous caller.
     pub principal: Option<PrincipalId>,
     /// The credential that proved it.
     pub credential: Option<CredentialId>,

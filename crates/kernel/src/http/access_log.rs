@@ -1,4 +1,4 @@
-//! The request log: one line for each request, handed to whoever writes it.
+//! The request log: one entry for each request, handed to the writer.
 //!
 //! It has a way of its own, past `tracing`, because it is written on the hot path. A line never
 //! holds credentials, a query, or header values other than the agent.

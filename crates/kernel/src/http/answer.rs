@@ -70,7 +70,7 @@ impl Answer {
         }
     }
 
-    /// The answer with this body. `Bytes` are shared with whoever else serves them, never copied.
+    /// The answer with this body. `Bytes` are shared between answers, never copied.
     pub fn body(self, body: impl Into<Body>) -> Result<Response> {
         match self.failure {
             None => Ok(self.fixed(body)),

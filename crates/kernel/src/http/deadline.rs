@@ -14,6 +14,7 @@ use seawall_types::lane::Lane;
 use seawall_types::work::Cost;
 
 use super::body::BodyProgress;
+use crate::lanes;
 use crate::settings::BodyTimeouts;
 
 /// How long a streaming route may work without a word from its client: enough to hash again what a
@@ -32,14 +33,9 @@ pub enum Deadline {
 
 impl Deadline {
     /// The deadline of routes that have none of their own. It is generous: it ends what has gone
-    /// wrong, and keeps nobody to a schedule.
+    /// wrong, and enforces no schedule.
     pub const fn of(lane: Lane) -> Self {
-        Self::Total(match lane {
-            Lane::Control | Lane::Pull => Duration::from_secs(30),
-            Lane::Push | Lane::Interactive | Lane::Listing => Duration::from_mins(1),
-            Lane::Commit => Duration::from_mins(2),
-            Lane::Background => Duration::from_hours(1),
-        })
+        Self::Total(lanes::deadline(lane))
     }
 
     /// Our own time, where it has a bound.

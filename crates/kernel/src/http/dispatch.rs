@@ -387,7 +387,7 @@ fn sign(response: &mut Response, dialect: &dyn ErrorDialect, op: &Op) {
 }
 
 /// What a route's refused request wanted; nothing if no credentials would help. A name that cannot
-/// exist is wanted by nobody.
+/// exist needs no right.
 fn wanted(entry: &RouteEntry, head: &RequestHead) -> Option<RequestedAccess> {
     Some(match entry.route.access {
         RouteAccess::Open => return None,

@@ -85,7 +85,7 @@ impl ParamSpans {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
-/// More pairs than this are nobody's honest request.
+/// More pairs than an honest request has.
 const MOST_PAIRS: usize = 256;
 
 impl Query {

@@ -50,11 +50,11 @@ impl LaneRule {
 /// What a route asks of its caller; it decides the challenge, and the handler does the checking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteAccess {
-    /// Nobody is asked who they are; credentials are not even read.
+    /// Open to all; credentials are not even read.
     Open,
     /// Credentials are verified, but none are needed.
     Anyone,
-    /// Somebody must be known, or the installation's public side must be open to all.
+    /// The caller must be known, or the installation's public side must be open to all.
     Known,
     /// An act: on the repository that the path names, or on what else the act is done to.
     Act(ActKind),
@@ -198,7 +198,7 @@ pub struct RouteBuilder {
 }
 
 impl RouteBuilder {
-    /// It does this; whoever may not is refused with a challenge that asks for it.
+    /// It does this; a caller who may not is refused with a challenge that asks for it.
     pub fn act(self, act: ActKind) -> Self {
         self.access(RouteAccess::Act(act))
     }

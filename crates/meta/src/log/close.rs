@@ -64,7 +64,7 @@ async fn close_locally(meta: &Meta, table: &'static LogTable, ids: &[i64]) -> Re
     }
     connection.finish().await;
     match result {
-        // Somebody else's row: just as good.
+        // Another process's row: just as good.
         Err(failure) if failure.error.is_unique() => Ok(()),
         other => other.map(drop),
     }

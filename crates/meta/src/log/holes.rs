@@ -1,4 +1,4 @@
-//! The ids below the highest that nobody has seen yet, as ranges.
+//! The ids below the highest that were not seen yet, as ranges.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -62,7 +62,7 @@ crate::statements! {
     );
 }
 
-/// Applies what is missing, as soon as nobody else does.
+/// Applies what is missing, as soon as no other process does.
 pub(super) async fn apply(
     shared: &SharedDatabase,
     items: &[OrderedStep],
@@ -70,7 +70,8 @@ pub(super) async fn apply(
 ) -> Result<Vec<String>, Failure> {
     let begun = shared.clock.elapsed();
     loop {
-        // A connection of its own: locks and settings end with it, and nobody else waits for it.
+        // A connection of its own: locks and settings end with it, and no other caller waits for
+        // it.
         let mut connection = pools::connect(&shared.address, &shared.config).await?;
         if lock(&mut connection, shared).await? {
             // The lock is ours: from here on, steps may take as long as their tables are large.
@@ -125,6 +126,11 @@ async fn apply_locked(
         }
         .into());
     }
+    let booked = history(connection, shared).await?;
+    if let Some(item) = items.iter().find(|item| is_unfolded(item, &booked)) {
+        let step = item.label();
+        return Err(Error::SchemaUnfolded { step }.into());
+    }
     let mut applied = Vec::new();
     for item in items {
         if apply_patiently(connection, shared, item).await? {
@@ -134,6 +140,15 @@ async fn apply_locked(
     }
     execute(connection, shared, &COMPAT_SET, args![release.admits]).await?;
     Ok(applied)
+}
+
+/// Whether the step was applied as it was before later ones became a part of it, and not all of
+/// those were.
+pub(super) fn is_unfolded(item: &OrderedStep, history: &MigrationHistory) -> bool {
+    let booked = history.get(&item.key());
+    let as_it_was = booked.is_some_and(|booked| booked.checksum != item.step.checksum());
+    let is_missing = |key| !history.get(&key).is_some_and(|step| step.applied);
+    as_it_was && item.folded().any(is_missing)
 }
 
 /// Applies one step unless it was applied. One that does not get its lock at once lets those pass

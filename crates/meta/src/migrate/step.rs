@@ -77,6 +77,16 @@ impl MigrationStep {
         replaced.chain([self.checksum()]).any(|it| it == checksum)
     }
 
+    /// The numbers of later steps whose effect is part of this one since its text was replaced:
+    /// those in a line `-- folds <number> …`.
+    pub(super) fn folds(&self) -> impl Iterator<Item = i64> {
+        let lines = self.sql.lines();
+        let folds = lines.filter_map(|line| line.strip_prefix("-- folds "));
+        folds
+            .flat_map(str::split_whitespace)
+            .filter_map(|number| number.parse().ok())
+    }
+
     pub(super) fn checksum(&self) -> i64 {
         // FNV-1a: an edit is to be noticed, not an attack.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -100,6 +110,12 @@ pub(super) struct OrderedStep {
 impl OrderedStep {
     pub(super) fn key(&self) -> (String, i64) {
         (self.owner.to_owned(), self.step.number())
+    }
+
+    /// The keys of the steps that are part of this one.
+    pub(super) fn folded(&self) -> impl Iterator<Item = (String, i64)> {
+        let key = |number| (self.owner.to_owned(), number);
+        self.step.folds().map(key)
     }
 
     pub(super) fn label(&self) -> String {

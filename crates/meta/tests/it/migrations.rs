@@ -30,6 +30,32 @@ static BROKEN: Migrations = Migrations {
     }],
 };
 
+/// A table that later steps have changed.
+static UNFOLDED: [MigrationStep; 2] = [
+    MigrationStep {
+        file: "0001_create_folded",
+        sql: "CREATE TABLE folded (id {id}, a {bigint}) {table}",
+    },
+    MigrationStep {
+        file: "0002_add_folded_b",
+        sql: "ALTER TABLE folded ADD COLUMN b {name}",
+    },
+];
+
+/// The same table since they were folded into the first.
+static FOLDED: Migrations = Migrations {
+    owner: "folded",
+    steps: &[MigrationStep {
+        file: "0001_create_folded",
+        sql: "-- replaces 8011996236360934304\n-- folds 2\nCREATE TABLE folded (id {id}, a {bigint}, b {name}) {table}",
+    }],
+};
+
+fn unfolded(steps: &'static [MigrationStep]) -> Migrations {
+    let owner = "folded";
+    Migrations { owner, steps }
+}
+
 async fn empty(like: &Fixture) -> Fixture {
     Fixture::over(TestDatabase::create(like.database.backend()).await.unwrap()).await
 }
@@ -70,6 +96,28 @@ on_every_database! {
         let migrator = Migrator::new(&fixture.meta, &[TABLES]);
         assert_eq!(migrator.status().await.unwrap().missing, ["test/0003_create_test_child"]);
         assert_eq!(migrator.apply().await.unwrap(), ["test/0003_create_test_child"]);
+        migrator.check().await.unwrap();
+    }
+
+    async fn steps_that_were_folded_are_known_and_a_half_of_them_is_refused(fixture: Fixture) {
+        let migrator = |steps: Migrations| Migrator::new(&fixture.meta, &[TABLES, steps]);
+        migrator(unfolded(&UNFOLDED[..1])).apply().await.unwrap();
+        for refused in [
+            migrator(FOLDED).apply().await.map(drop),
+            migrator(FOLDED).check().await,
+        ] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("folded/0001") && error.contains("release before"), "{error}");
+        }
+        migrator(unfolded(&UNFOLDED)).apply().await.unwrap();
+        assert_eq!(migrator(FOLDED).apply().await.unwrap(), [""; 0]);
+        migrator(FOLDED).check().await.unwrap();
+        let status = migrator(FOLDED).status().await.unwrap();
+        assert_eq!((status.unknown, status.unfolded), (Vec::new(), Vec::new()));
+        // A new database has the table as a whole.
+        let fixture = empty(&fixture).await;
+        let migrator = Migrator::new(&fixture.meta, &[FOLDED]);
+        assert_eq!(migrator.apply().await.unwrap().last().unwrap(), "folded/0001_create_folded");
         migrator.check().await.unwrap();
     }
 

@@ -15,7 +15,7 @@ const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutab
 const FOREVER_PRIVATE: HeaderValue =
     HeaderValue::from_static("private, max-age=31536000, immutable");
 
-/// Nobody may serve it again without asking.
+/// No cache may serve it again without asking.
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// What was pushed is of the type that its pusher said, and no page of ours (protocol §14.16).
 pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

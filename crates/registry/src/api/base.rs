@@ -39,7 +39,7 @@ async fn base(_: Arc<Content>, call: Call) -> Result<Response> {
     answer.whole(call.method(), "{}")
 }
 
-/// Whoever brings no credentials is asked for them, even where the public may be pulled by all: a
+/// A caller without credentials is asked for them, even where the public may be pulled by all: a
 /// client that is not asked here drops the credentials that it has, and its pushes fail later
 /// (§1.4). Any valid token will do, an anonymous one without any scope as well.
 pub(super) fn is_welcome(actor: &Actor) -> bool {

@@ -1,7 +1,7 @@
 //! `GET /v2/_catalog`: the repositories that the caller may read (protocol §11.7).
 //!
 //! Not part of the OCI specification, but of what clients know. An `n` above the cap is clamped and
-//! the rest linked, as with tags: the other registries' 400 helps nobody. A caller without any
+//! the rest linked, as with tags: the other registries' 400 helps no client. A caller without any
 //! token is challenged first, since docker's kin then fetch an anonymous one, which lists what is
 //! public where the public may be pulled by all.
 //!

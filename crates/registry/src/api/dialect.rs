@@ -91,7 +91,7 @@ const fn words(reason: Reason) -> (StatusCode, &'static str) {
         Reason::UriTooLong => (S::URI_TOO_LONG, "SIZE_INVALID"),
         Reason::HeadersTooLarge => (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
         Reason::Timeout => (S::REQUEST_TIMEOUT, "SIZE_INVALID"),
-        // When the client has gone nobody is there to read it; the log shows 499.
+        // When the client has gone, it is not read; the log shows 499.
         Reason::SizeInvalid | Reason::ClientGone => (S::BAD_REQUEST, "SIZE_INVALID"),
         Reason::Precondition => (S::PRECONDITION_FAILED, "DENIED"),
         Reason::TagImmutable => (S::CONFLICT, "DENIED"),

@@ -132,7 +132,7 @@ impl RequestedManifest {
     }
 
     /// What every answer says of the manifest. A digest never means anything else; a tag may the
-    /// next moment, so nobody may serve it without asking (§4.8).
+    /// next moment, so no cache may serve it without asking (§4.8).
     fn answer(&self, status: StatusCode) -> Answer {
         let answer = Answer::new(status)
             .immutable(&self.served.names, self.repo.is_public())
@@ -160,7 +160,7 @@ fn existing(text: &str) -> Result<Reference> {
     })
 }
 
-/// Whoever may not push hears so before the body is read (§12.4.1).
+/// A caller who may not push is refused before the body is read (§12.4.1).
 async fn put(content: Arc<Content>, call: Call) -> Result<Response> {
     let name = call.name()?;
     let repo = call.op.repo::<Push>(&name).await?;
@@ -180,7 +180,7 @@ async fn put(content: Arc<Content>, call: Call) -> Result<Response> {
         answer = answer.header(OCI_TAG, tags);
     }
     let digest = *draft.digest();
-    let wrong = manifest::put(&call.op, pushed.into_put(repo, draft)).await?;
+    let wrong = manifest::store_manifest(&call.op, pushed.into_put(repo, draft)).await?;
     if let Some(warning) = warning(&wrong) {
         tracing::warn!(repository = name.as_canonical(), %digest, warning, "a manifest was taken as it is");
         answer = answer.header(header::WARNING, format!("299 - \"{warning}\""));

@@ -15,7 +15,7 @@ use crate::manifest::{Conditions, NewManifest, PutManifest};
 /// which 2 KiB are for the rest (§9.5).
 const MOST_TAGS: usize = (8192 - 2048) / (4 + 128 + 1);
 
-/// Larger manifests are hashed and parsed where they hold up nobody else.
+/// Larger manifests are hashed and parsed where they hold up no other request.
 const INLINE_BYTES: usize = 64 * 1024;
 
 /// The head of a push.

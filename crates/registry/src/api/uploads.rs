@@ -1,6 +1,6 @@
 //! Uploads over HTTP: opening, status, chunks, the end, cancelling (protocol §6–§8).
 //!
-//! Whoever may push is asked for first, then what the request says is checked, and only then is
+//! The right to push is judged first, then what the request says is checked, and only then is
 //! anything made. Content types and unknown parameters are none of this server's business (§6.8,
 //! §8.10).
 
@@ -223,7 +223,7 @@ async fn finish(content: Arc<Content>, call: Call) -> Result<Response> {
     }
 }
 
-/// DELETE: whoever may push may give up (protocol §7.11).
+/// DELETE: the right to push is the right to give up (protocol §7.11).
 async fn cancel(content: Arc<Content>, call: Call) -> Result<Response> {
     let at = UploadAddress::read(&call).await?;
     upload::cancel(&content, &call.op, at.request()).await?;

@@ -1,7 +1,7 @@
 //! Blobs as they are served, remembered: which repository links which, and the bytes of small ones.
 //!
 //! That a repository does not link a blob is never remembered, since a push may bring it by a way
-//! that tells nobody. Bytes are remembered by their digest alone, since they never change; who may
+//! that is not told. Bytes are remembered by their digest alone, since they never change; who may
 //! have them is asked first, each time.
 
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! Blobs as a repository shows them: seen only through a link, promised to whoever pushes, taken
+//! Blobs as a repository shows them: seen only through a link, promised to pushers, taken
 //! out by unlinking.
 //!
 //! A blob is stored once whatever the number of repositories; a row of `repository_blob` lets one
 //! of them serve it. Nothing here may answer for a blob without that row, and nothing removes
-//! bytes: what nobody keeps is for the collector.
+//! bytes: what nothing keeps is for the collector.
 
 mod link;
 mod mount;
@@ -138,7 +138,7 @@ pub(crate) async fn link(
     Ok(ids)
 }
 
-/// Takes a blob out of a repository (protocol §15.5). Its bytes stay while anybody keeps them.
+/// Takes a blob out of a repository (protocol §15.5). Its bytes stay while anything keeps them.
 ///
 /// Errors: `BlobUnknown` if the repository does not serve it, `BlobReferenced` if a manifest that
 /// is to be seen there refers to it; those of [`Repo::enter`].
@@ -146,7 +146,7 @@ pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Res
     op.transaction((repo.clone(), *digest), |tx, op, (repo, digest)| {
         Box::pin(async move {
             repo.enter(tx, op).await?;
-            // The link goes first: whoever is pushing a manifest that needs it has it locked.
+            // The link goes first: a push of a manifest that needs it has it locked.
             if tx.execute(&store::UNLINK, args![repo.id(), digest]).await? == 0 {
                 return Err(unknown());
             }
@@ -156,7 +156,7 @@ pub(crate) async fn unlink(op: &Op, repo: &Repo<Delete>, digest: &Digest) -> Res
                     "a manifest of this repository refers to the blob; delete that first",
                 ));
             }
-            // Nobody is promised any more what was just taken away.
+            // The promises of what was just taken away end.
             let namespace = repo.namespace().ok_or_else(unknown)?;
             blobs::release_one(tx, &Owner::lease(namespace, repo.id()), digest).await?;
             let digest = *digest;

@@ -22,7 +22,7 @@ seawall_meta::statements! {
         .to_owned();
 
     /// Whether a blob is kept for a repository for some time yet, or for good: by its own age, or
-    /// by somebody. Arguments: digest, repository, for how long in ms, age in ms that keeps so
+    /// by something. Arguments: digest, repository, for how long in ms, age in ms that keeps so
     /// long.
     KEPT: |d| {
         let keeper = Query::select()
@@ -85,7 +85,7 @@ seawall_meta::statements! {
         .to_owned();
 
     /// A blob's size, and the repositories that the caller may read and that serve it: those among
-    /// the first few that hold it, so that a blob which everybody has costs no more than another.
+    /// the first few that hold it, so that a blob which very many hold costs no more than another.
     /// Arguments: the reader's, digest, limit.
     SIZE_ANYWHERE: |_d| {
         let holders = Query::select()

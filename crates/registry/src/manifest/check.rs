@@ -10,6 +10,7 @@ use seawall_meta::{Row, Tx, args, list};
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
+use super::hints::{Hints, Likely};
 use super::new_manifest::{ManifestEdge, NewManifest};
 use super::{EdgeKind, store};
 use crate::config::{ContentPolicy, ManifestsConfig};
@@ -23,10 +24,8 @@ pub(super) struct ResolvedReferences {
     blobs: Sizes,
     /// Whether the verdict is known to stand until the transaction ends: the links said so.
     pub(super) stands: bool,
-    /// Whether the tag that was asked for may be there already; not locked, so it is a hint.
-    pub(super) tagged: bool,
-    /// Whether the manifest may be there already, likewise.
-    pub(super) known: bool,
+    /// What the same look suggests about the tag and the manifest.
+    pub(super) hints: Hints,
 }
 
 /// Looks for every reference of `draft`, and locks the links to the blobs among them until the
@@ -62,14 +61,16 @@ pub(super) async fn look(
     let arguments = verdict.args(args![list(&wanted), tag, draft.digest]);
     let rows = tx.all(&store::BLOBS, arguments).await?;
     let may_be = |column| rows.first().map_or(Ok(1), |row| row.int(column));
-    let (tagged, known) = (may_be(2)? != 0, may_be(3)? != 0);
+    let hints = Hints {
+        tag: Likely::unless(may_be(2)? != 0),
+        manifest: Likely::unless(may_be(3)? != 0),
+    };
     let (blobs, stands) = (sizes(&rows)?, !rows.is_empty());
     Ok(ResolvedReferences {
         manifests,
         blobs,
         stands,
-        tagged,
-        known,
+        hints,
     })
 }
 

@@ -14,7 +14,7 @@ use seawall_kernel::{Op, Repo};
 use seawall_meta::{Tx, args};
 use seawall_types::{Digest, Error, Result};
 
-use super::{store, unknown};
+use super::{ManifestState, store, unknown};
 use crate::acts::Delete;
 use crate::changes::{MANIFEST, TAG};
 use crate::events::ManifestDeleted;
@@ -39,7 +39,7 @@ pub(crate) async fn delete(
                 repo.enter(tx, op).await?;
                 let repository = repo.id();
                 let found = tx.optional(&store::LOCK, args![repository, digest]).await?;
-                if found.ok_or_else(unknown)?.int(0)? != store::LIVE {
+                if found.ok_or_else(unknown)?.int(0)? != ManifestState::Live.code() {
                     return Err(unknown());
                 }
                 tx.execute(&store::HIDE, args![repository, digest]).await?;

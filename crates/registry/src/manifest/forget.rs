@@ -1,6 +1,6 @@
 //! The end of the time machine's window: hidden manifests lose their rows and what they keep.
 //!
-//! The blobs themselves are not touched here: whoever collects garbage sees that nothing keeps
+//! The blobs themselves are not touched here: the garbage collector sees that nothing keeps
 //! them.
 
 use std::time::Duration;

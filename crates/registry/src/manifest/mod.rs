@@ -8,11 +8,11 @@
 //! this order, so that waiting never goes round in a circle (and where it does, the transaction is
 //! run again):
 //!
-//! 0. the repository's row, shared, by whoever deletes; who stores locks it with the next.
-//! 1. `repository_blob` rows, shared by whoever stores a manifest that refers to them, exclusive by
-//!    whoever deletes one and then asks [`refers_to`]. So a manifest and the deletion of its blob
+//! 0. the repository's row, shared, by a deletion; a push locks it with the next.
+//! 1. `repository_blob` rows, shared by a push of a manifest that refers to them, exclusive by
+//!    a deletion of one, which then asks [`refers_to`]. So a manifest and the deletion of its blob
 //!    never both succeed, while pushes that share layers do not wait for each other.
-//! 2. the `manifest` row: inserted or shared by whoever stores it, exclusive by whoever deletes it.
+//! 2. the `manifest` row: inserted or shared by its push, exclusive by its deletion.
 //!    So a tag never points to a hidden manifest.
 //! 3. `tag` rows in the order of their names, exclusive. So a tag moves from one digest to the next
 //!    without a gap, and its history has one open row.
@@ -25,6 +25,7 @@ mod check;
 mod conditions;
 mod delete;
 mod forget;
+mod hints;
 mod new_manifest;
 mod owner;
 mod put;
@@ -41,38 +42,33 @@ pub(crate) use check::SizeMismatch;
 pub(crate) use conditions::Conditions;
 pub(crate) use delete::delete;
 pub(crate) use forget::{FORGET_FIRST, ForgetManifests, forget};
+pub(crate) use hints::Likely;
 pub(crate) use new_manifest::NewManifest;
 pub(crate) use owner::{OWNER, owner};
-pub(crate) use put::{PutManifest, put};
+pub(crate) use put::{PutManifest, store_manifest};
 pub use walk::{ManifestRow, walk_manifests};
 
-/// How a manifest refers to something; stored, so numbers are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EdgeKind {
-    /// The config of an image.
-    Config = 1,
-    /// A layer of an image.
-    Layer = 2,
-    /// An entry of an index: a manifest, or a blob (protocol §9.8).
-    Child = 3,
-    /// What the manifest is about, which need not be here (protocol §9.7).
-    Subject = 4,
+seawall_types::codes! {
+    /// How a manifest refers to something.
+    EdgeKind {
+        /// The config of an image.
+        Config = 1, "config";
+        /// A layer of an image.
+        Layer = 2, "layer";
+        /// An entry of an index: a manifest, or a blob (protocol §9.8).
+        Child = 3, "child";
+        /// What the manifest is about, which need not be here (protocol §9.7).
+        Subject = 4, "subject";
+    }
 }
 
-impl EdgeKind {
-    const ALL: [Self; 4] = [Self::Config, Self::Layer, Self::Child, Self::Subject];
-
-    /// The number under which it is stored.
-    pub(crate) const fn code(self) -> i64 {
-        self as i64
-    }
-
-    fn from_code(code: i64) -> Result<Self> {
-        let unknown = || Error::internal(format!("no kind of edge has the number {code}"));
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.code() == code)
-            .ok_or_else(unknown)
+seawall_types::codes! {
+    /// Whether a manifest can be pulled.
+    ManifestState {
+        /// It can be pulled.
+        Live = 1, "live";
+        /// It was deleted, and is kept for the time machine's window.
+        Hidden = 2, "hidden";
     }
 }
 
@@ -119,8 +115,8 @@ mod tests {
     #[test]
     fn every_kind_of_edge_has_a_number_of_its_own() {
         for kind in EdgeKind::ALL {
-            assert_eq!(EdgeKind::from_code(kind.code()).unwrap(), kind);
+            assert_eq!(EdgeKind::from_code(kind.code()), Some(*kind));
         }
-        assert!(EdgeKind::from_code(0).is_err());
+        assert!(EdgeKind::from_code(0).is_none());
     }
 }

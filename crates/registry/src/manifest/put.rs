@@ -11,8 +11,9 @@ use seawall_types::{Digest, Error, Reason, Result};
 
 use super::check::{self, ResolvedReferences, SizeMismatch};
 use super::conditions::Conditions;
+use super::hints::Likely;
 use super::new_manifest::NewManifest;
-use super::store;
+use super::{ManifestState, store};
 use crate::acts::Push;
 use crate::changes;
 use crate::events::{ManifestPushed, TagMoved};
@@ -55,7 +56,7 @@ enum StoreOutcome {
 /// already writes nothing.
 ///
 /// Errors: `MissingReferences`, `ManifestInvalid`, `Precondition`; those of [`Repo::enter`].
-pub(crate) async fn put(op: &Op, put: PutManifest) -> Result<Vec<SizeMismatch>> {
+pub(crate) async fn store_manifest(op: &Op, put: PutManifest) -> Result<Vec<SizeMismatch>> {
     for _ in 0..ROUNDS {
         let stored = op.transaction(put.clone(), |tx, op, put| apply(tx, op, put));
         if let Some((ids, wrong)) = stored.await? {
@@ -84,10 +85,9 @@ fn apply<'t>(
         let (ids, references) = enter(tx, op, put).await?;
         let (namespace, repository) = ids;
         let digest = put.draft.digest;
-        let sure = !references.tagged && put.conditions == Conditions::default();
-        let likely_new = !references.known;
+        let hints = references.hints;
         let (kept, wrong) = references.judge(&put.draft)?;
-        let arrival = admit(tx, repository, &put.draft, likely_new).await?;
+        let arrival = admit(tx, repository, &put.draft, hints.manifest).await?;
         if arrival == StoreOutcome::Going {
             return Ok(None);
         }
@@ -107,7 +107,12 @@ fn apply<'t>(
             repository,
             digest: &digest,
             conditions: about_tag,
-            likely_new: sure,
+            // A condition is about what is there, so the tag has to be looked for.
+            hint: if put.conditions == Conditions::default() {
+                hints.tag
+            } else {
+                Likely::Unknown
+            },
         };
         let moved = tag::set(tx, op, moving, &put.tags).await?;
         changes.extend(moved.iter().map(|moved| {
@@ -152,7 +157,7 @@ async fn admit(
     tx: &mut Tx,
     repository: RepositoryId,
     draft: &NewManifest,
-    likely_new: bool,
+    hint: Likely,
 ) -> Result<StoreOutcome> {
     let referrer_size = draft.referrer.as_ref().map_or(0, String::len);
     let media_type = draft.media_type.as_str();
@@ -170,7 +175,7 @@ async fn admit(
             draft.layers_size,
             draft.config_media_type.as_deref(),
         ];
-        if likely_new {
+        if hint == Likely::New {
             tx.send(&store::INSERT, arguments, Expectation::ARow)
                 .await?;
             return Ok(StoreOutcome::New);
@@ -193,7 +198,7 @@ async fn admit(
             .await?;
         // Between the two statements a job may have forgotten a hidden one.
         let Some(row) = found else { continue };
-        if row.int(0)? == store::HIDDEN {
+        if row.int(0)? == ManifestState::Hidden.code() {
             if tag::is_going(tx, repository, &draft.digest).await? {
                 return Ok(StoreOutcome::Going);
             }

@@ -5,12 +5,7 @@ use sea_query::{CaseStatement, Cond, Expr, ExprTrait, JoinType, Order, Query, Se
 use seawall_kernel::catalog::rights::store::stands;
 use seawall_meta::{Batch, SqlBuilder, arg, arg_limit, item};
 
-use super::EdgeKind;
-
-/// Pulled by whoever may.
-pub(super) const LIVE: i64 = 1;
-/// Deleted by its digest: gone for everybody, kept for the time machine.
-pub(super) const HIDDEN: i64 = 2;
+use super::{EdgeKind, ManifestState};
 
 /// Descriptors of referrers up to this length in bytes come with their page; longer ones are
 /// fetched by themselves, so that a page's memory is bounded whatever annotations were pushed.
@@ -37,7 +32,7 @@ seawall_meta::statements! {
             ])
             .values_panic([
                 arg(0), arg(1), arg(2), arg(3), arg(4), arg(5), arg(6), arg(7), arg(8), arg(9),
-                arg(10), Expr::val(LIVE), d.now(),
+                arg(10), Expr::val(ManifestState::Live.code()), d.now(),
             ]);
         d.insert_ignore(&insert, &["repository_id", "digest"])
     };
@@ -57,7 +52,7 @@ seawall_meta::statements! {
     /// Arguments: repository, digest, media type, artifact type, referrer, length of referrer.
     REVIVE: |_d| Query::update()
         .table("manifest")
-        .value("state", Expr::val(LIVE))
+        .value("state", Expr::val(ManifestState::Live.code()))
         .value("hidden_at", Expr::cust("NULL"))
         .value("media_type", arg(2))
         .value("artifact_type", arg(3))
@@ -70,7 +65,7 @@ seawall_meta::statements! {
     /// Arguments: repository, digest.
     HIDE: |d| Query::update()
         .table("manifest")
-        .value("state", Expr::val(HIDDEN))
+        .value("state", Expr::val(ManifestState::Hidden.code()))
         .value("hidden_at", d.now())
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("digest").eq(arg(1)))
@@ -92,7 +87,7 @@ seawall_meta::statements! {
         .from("manifest")
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("digest").is_in((0..n).map(|k| item(1, k))))
-        .and_where(Expr::col("state").eq(LIVE))
+        .and_where(Expr::col("state").eq(ManifestState::Live.code()))
         .to_owned();
 
     /// Which of some blobs the repository serves, if a verdict stands, and their sizes; and whether
@@ -141,7 +136,7 @@ seawall_meta::statements! {
         .and_where(Expr::col(("e", "repository_id")).eq(arg(0)))
         .and_where(Expr::col(("e", "digest")).eq(arg(1)))
         .and_where(Expr::col(("e", "kind")).ne(EdgeKind::Subject.code()))
-        .and_where(Expr::col(("m", "state")).eq(LIVE))
+        .and_where(Expr::col(("m", "state")).eq(ManifestState::Live.code()))
         .limit(1)
         .to_owned();
 
@@ -281,7 +276,7 @@ fn by_digest() -> SelectStatement {
         .from("manifest")
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("digest").eq(arg(1)))
-        .and_where(Expr::col("state").eq(LIVE))
+        .and_where(Expr::col("state").eq(ManifestState::Live.code()))
         .to_owned()
 }
 
@@ -303,7 +298,7 @@ fn by_tag(d: &SqlBuilder) -> SelectStatement {
         )
         .and_where(Expr::col(("t", "repository_id")).eq(arg(0)))
         .and_where(Expr::col(("t", "name")).eq(arg(1)))
-        .and_where(Expr::col(("m", "state")).eq(LIVE))
+        .and_where(Expr::col(("m", "state")).eq(ManifestState::Live.code()))
         .cond_where(unexpired)
         .to_owned()
 }
@@ -331,7 +326,7 @@ fn referrers() -> SelectStatement {
         .and_where(Expr::col("repository_id").eq(arg(0)))
         .and_where(Expr::col("subject").eq(arg(1)))
         .and_where(Expr::col("digest").gt(arg(2)))
-        .and_where(Expr::col("state").eq(LIVE))
+        .and_where(Expr::col("state").eq(ManifestState::Live.code()))
         .order_by("digest", Order::Asc)
         .limit(arg_limit(3))
         .to_owned()

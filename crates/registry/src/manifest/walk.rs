@@ -7,9 +7,9 @@ use seawall_kernel::{Installation, Op};
 use seawall_meta::{Session, args, list};
 use seawall_types::ids::RepositoryId;
 use seawall_types::media_type::MediaType;
-use seawall_types::{Digest, Result};
+use seawall_types::{Digest, Error, Result};
 
-use super::{EdgeKind, store, stored_type};
+use super::{EdgeKind, ManifestState, store, stored_type};
 
 /// A manifest as the database holds it.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub async fn walk_manifests(
             repository: row.id(0)?,
             digest: row.digest(1)?,
             media_type: stored_type(row.text(2)?)?,
-            live: row.int(3)? == store::LIVE,
+            live: row.int(3)? == ManifestState::Live.code(),
             body: row.take_bytes(4)?,
             references: Vec::new(),
         });
@@ -77,7 +77,9 @@ async fn refer(sql: &Session, walked: &mut [ManifestRow]) -> Result<()> {
             .all(&store::EDGES_OF, args![repository, digests])
             .await?
         {
-            let reference = (EdgeKind::from_code(row.int(1)?)?, row.digest(2)?);
+            let kind = EdgeKind::from_code(row.int(1)?);
+            let unknown = || Error::internal("a kind of edge of an unknown number");
+            let reference = (kind.ok_or_else(unknown)?, row.digest(2)?);
             references
                 .entry(row.digest(0)?)
                 .or_default()

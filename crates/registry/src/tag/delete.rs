@@ -16,7 +16,7 @@ use seawall_types::tag::Tag;
 use seawall_types::{Digest, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Spot, history, immutable, store};
+use super::{HistoryCause, Spot, history, immutable, store};
 use crate::acts::Delete;
 use crate::changes::TAG;
 use crate::events::TagDeleted;
@@ -53,7 +53,7 @@ pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()
                 tag: tag.as_str(),
                 digest: &digest,
             };
-            let arguments = history(op, spot, Cause::Deleted);
+            let arguments = history(op, spot, HistoryCause::Deleted);
             let mark = tx.insert(&store::HISTORY_MARK, arguments).await?;
             tx.execute(&store::HISTORY_END, args![mark, open]).await?;
             tx.change(TAG.change_of(repository.get(), 0, tag.as_str()))

@@ -23,21 +23,15 @@ pub(crate) use delete::{
 pub(crate) use list::page;
 pub(crate) use set::{TagUpdate, UpdatedTag, set};
 
-/// Why a row of history is there; stored, so numbers are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// A push set or moved the tag.
-    Pushed = 1,
-    /// The tag was deleted; the row has no duration.
-    Deleted = 2,
-    /// The manifest was deleted, and the tag with it; the row has no duration.
-    ManifestDeleted = 3,
-}
-
-impl Cause {
-    /// The number under which it is stored.
-    pub(crate) const fn code(self) -> i64 {
-        self as i64
+seawall_types::codes! {
+    /// Why a row of a tag's history is there.
+    HistoryCause {
+        /// A push set or moved the tag.
+        Pushed = 1, "pushed";
+        /// The tag was deleted; the row has no duration.
+        Deleted = 2, "deleted";
+        /// The manifest was deleted, and the tag with it; the row has no duration.
+        ManifestDeleted = 3, "manifest_deleted";
     }
 }
 
@@ -55,7 +49,7 @@ fn immutable() -> Error {
 }
 
 /// The arguments of [`store::HISTORY_OPEN`] and [`store::HISTORY_MARK`].
-fn history(op: &Op, spot: Spot<'_>, cause: Cause) -> Args {
+fn history(op: &Op, spot: Spot<'_>, cause: HistoryCause) -> Args {
     let actor = op.actor();
     args![
         spot.repository,

@@ -8,8 +8,8 @@ use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::{Cause, Spot, history, immutable, store};
-use crate::manifest::Conditions;
+use super::{HistoryCause, Spot, history, immutable, store};
+use crate::manifest::{Conditions, Likely};
 
 /// How often a tag that others set and delete at the same time is looked at again.
 const ROUNDS: usize = 4;
@@ -29,7 +29,7 @@ struct LockedTag {
     digest: Digest,
     history: i64,
     expires: bool,
-    /// Nobody sees it any more.
+    /// It is out of sight.
     gone: bool,
     immutable: bool,
 }
@@ -66,7 +66,7 @@ pub(crate) struct TagUpdate<'a> {
     /// What must be true of each tag before.
     pub(crate) conditions: Option<&'a Conditions>,
     /// Whether a single tag is most likely not there, so that it is not looked for first.
-    pub(crate) likely_new: bool,
+    pub(crate) hint: Likely,
 }
 
 /// Makes `tags` (sorted, each once) point to a manifest; returns those that did not before. A tag
@@ -82,9 +82,9 @@ pub(crate) async fn set(
     let TagUpdate {
         repository, digest, ..
     } = moving;
-    // Whoever finds that it was there after all locks it then.
+    // If it turns out to be there after all, it is locked then.
     let mut current = match tags {
-        [_] if moving.likely_new => BTreeMap::new(),
+        [_] if moving.hint == Likely::New => BTreeMap::new(),
         tags => lock(tx, repository, tags).await?,
     };
     let mut moved = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) async fn set(
         };
         let now = current.remove(tag.as_str());
         let as_it_is = match now {
-            None if moving.likely_new => TagState::LikelyNew,
+            None if moving.hint == Likely::New => TagState::LikelyNew,
             now => TagState::Locked(now),
         };
         if let Some(before) = set_one(tx, op, spot, as_it_is, moving.conditions).await? {
@@ -113,7 +113,7 @@ pub(crate) async fn set(
 enum TagState {
     /// Locked, or not there when it was looked for.
     Locked(Option<LockedTag>),
-    /// Most likely not there; nobody looked.
+    /// Most likely not there, and not looked for.
     LikelyNew,
 }
 
@@ -153,7 +153,7 @@ async fn set_one(
         let row = if let Some(row) = opened {
             row
         } else {
-            let arguments = history(op, spot, Cause::Pushed);
+            let arguments = history(op, spot, HistoryCause::Pushed);
             tx.insert(&store::HISTORY_OPEN, arguments).await?
         };
         opened = Some(row);
@@ -168,7 +168,7 @@ async fn set_one(
         if tx.execute(&store::INSERT, arguments).await? > 0 {
             return Ok(Some(PreviousTarget(None)));
         }
-        // Somebody else set it first. That was a move before ours: the last writer wins.
+        // Another push set it first. That was a move before ours: the last writer wins.
         current = lock(tx, spot.repository, [spot.tag])
             .await?
             .remove(spot.tag);
@@ -179,10 +179,10 @@ async fn set_one(
     ))
 }
 
-/// Sets a tag that is not there. If somebody else set it first, the transaction runs again, and
+/// Sets a tag that is not there. If another push set it first, the transaction runs again, and
 /// looks for it.
 async fn set_new(tx: &mut Tx, op: &Op, spot: Spot<'_>) -> Result<()> {
-    let opened = history(op, spot, Cause::Pushed);
+    let opened = history(op, spot, HistoryCause::Pushed);
     tx.send(&store::HISTORY_OPEN, opened, Expectation::Nothing)
         .await?;
     let arguments = args![spot.repository, spot.tag, spot.digest];

@@ -3,7 +3,7 @@
 use sea_query::{CaseStatement, Cond, Expr, ExprTrait, Func, Order, Query};
 use seawall_meta::{Batch, SqlBuilder, arg, arg_limit, item};
 
-use super::Cause;
+use super::HistoryCause;
 
 seawall_meta::statements! {
     /// Some tags as they are, locked until the transaction ends, always in the same order; and
@@ -162,7 +162,7 @@ seawall_meta::statements! {
         let tags = Query::select()
             .columns(["repository_id", "name", "digest"])
             .exprs([hidden_at(d), hidden_at(d)])
-            .exprs([Expr::val(Cause::ManifestDeleted.code()), arg(2), arg(3)])
+            .exprs([Expr::val(HistoryCause::ManifestDeleted.code()), arg(2), arg(3)])
             .from("tag")
             .and_where(Expr::col("repository_id").eq(arg(0)))
             .and_where(Expr::col("digest").eq(arg(1)))

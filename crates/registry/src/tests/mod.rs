@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use seawall_blob::{BlobPlace, Blobs, StoredBlob};
-use seawall_kernel::clock::{SystemClock, SystemRandom};
+use seawall_kernel::clock::SystemRandom;
 use seawall_kernel::secrets::Secrets;
 use seawall_kernel::tasks::Tracker;
 use seawall_kernel::{Kernel, KernelParts, Op, Repo, Settings};
@@ -54,7 +54,7 @@ impl Fixture {
         Self::at(TestClock::new(), change).await
     }
 
-    /// With a clock of its own beside the database's.
+    /// With this clock of the process, beside the database's.
     pub(super) async fn at(
         time: Arc<TestClock>,
         change: impl FnOnce(&mut seawall_meta::Config),
@@ -65,7 +65,7 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let tracker = Arc::<Tracker>::default();
         let tasks = Arc::clone(&tracker) as Tasks;
-        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let (clock, random) = (Arc::clone(&time), Arc::new(SystemRandom));
         let config = seawall_blob::Config::default();
         let blobs = Blobs::open(
             &config,
@@ -168,7 +168,7 @@ impl Fixture {
         let repo = op.repo::<Push>(&self.name).await?;
         let by_tag = !tags.is_empty();
         let conditions = Conditions::default();
-        manifest::put(
+        manifest::store_manifest(
             op,
             PutManifest {
                 repo,

@@ -131,7 +131,7 @@ async fn one_digest_has_one_media_type() {
         let repo = op.repo::<Push>(&fixture.name).await?;
         let tags = vec![Tag::parse("v1").unwrap()];
         let conditions = Conditions::default();
-        manifest::put(
+        manifest::store_manifest(
             &op,
             PutManifest {
                 repo,
@@ -160,7 +160,7 @@ async fn many_tags_come_at_once_and_conditions_hold() {
     let put = async |tags: Vec<Tag>, conditions: Conditions| {
         let draft = NewManifest::new(None, Bytes::from(text.clone()), &target)?;
         let repo = op.repo::<Push>(&fixture.name).await?;
-        manifest::put(
+        manifest::store_manifest(
             &op,
             PutManifest {
                 repo,

@@ -170,7 +170,7 @@ async fn a_tag_that_has_expired_is_no_target_of_a_condition() {
             by_tag: true,
             conditions,
         };
-        let stored = manifest::put(&op, put).await;
+        let stored = manifest::store_manifest(&op, put).await;
         stored.map(drop).map_err(|error| error.reason)
     };
     let absent = || Conditions {

@@ -21,7 +21,7 @@ async fn push_many(fixture: &Fixture, image: &Value) -> Digest {
         by_tag: false,
         conditions: Conditions::default(),
     };
-    manifest::put(&op, put).await.unwrap();
+    manifest::store_manifest(&op, put).await.unwrap();
     digest
 }
 

@@ -1,9 +1,9 @@
-//! What an upload's row says, and how it comes to say something else.
+//! The checkpoint of an upload: how its row is read and moved on.
 //!
-//! A row is written by whoever holds the upload, and only if it still says what was read under that
-//! hold: a first one if there is none, a later one if offset and generation are the same. So of two
-//! who hold the upload where neither sees the other's lock, one finds that it came too late, and
-//! what it wrote into the file counts for nobody.
+//! A row is written by the holder of the upload's lock, and only if it still says what was read
+//! under that hold: a first one if there is none, a later one if offset and generation are the
+//! same. So of two who hold the upload where neither sees the other's lock, one finds that it came
+//! too late, and what it wrote into the file does not count.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::store;
 use crate::Content;
 use crate::acts::Push;
 
-/// An upload without a request for so long is not under way any more, and limits nobody.
+/// An upload without a request for so long is not under way any more, and is not counted.
 const UNDER_WAY: Duration = Duration::from_hours(1);
 
 /// Errors: `TooMany` if the caller has too many uploads under way. One read.

@@ -4,7 +4,7 @@
 //! to a place of their own; then one transaction makes them a blob, links it into the repository,
 //! promises it to the pusher and removes the upload. If that transaction certainly failed, the
 //! upload gets its bytes back and is as it was, or, if it never had a row, they go: its client has
-//! them all. If nobody knows, they stay where they are, named by a row or not.
+//! them all. If that is unknown, they stay where they are, named by a row or not.
 
 #[cfg(test)]
 mod tests;
@@ -170,7 +170,7 @@ pub(super) struct Failed {
 /// Makes stored bytes a blob of the repository, and ends the upload that they came from, as it was
 /// in that generation.
 ///
-/// A transaction of which nobody knows how it ended is run again: it does what is left to do.
+/// A transaction whose outcome is unknown is run again: it does what is left to do.
 /// Errors: `UploadUnknown` if the upload was cancelled meanwhile.
 pub(super) async fn commit(
     op: &Op,

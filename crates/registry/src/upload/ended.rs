@@ -1,10 +1,10 @@
 //! The uploads that this process has ended: committed, cancelled or refused for good.
 //!
-//! A ticket outlives the upload that it was written for, so the process remembers which uploads are
-//! over: a replayed or racing request then finds none, as it did when every upload had a row. The
-//! memory is bounded, and is neither kept nor shared: where it has nothing to say, a ticket begins
-//! with an empty upload of its owner's again, where they may push anyhow. Nothing that was
-//! committed changes by that, and nothing that was thrown away comes back.
+//! An upload token outlives the upload that it was written for, so the process remembers which
+//! uploads are over: a replayed or racing request then finds none, as it did when every upload had
+//! a row. The memory is bounded, and is neither kept nor shared: where it has nothing to say, a
+//! token begins with an empty upload of its owner's again, where they may push anyhow. Nothing that
+//! was committed changes by that, and nothing that was thrown away comes back.
 
 use std::collections::{HashSet, VecDeque};
 

@@ -1,9 +1,9 @@
 //! Uploads: sessions that become blobs (protocol §6 and §7, decision 13).
 //!
-//! An upload is a ticket that its client carries and, from its first byte on, a row and a file: one
+//! An upload is a token that its client carries and, from its first byte on, a row and a file: one
 //! that brings all its bytes with its end never has a row. The row counts: it says how many bytes
 //! are durable and what they hash to so far, and it moves on by one statement that compares offset
-//! and generation and sets them. Whoever changes an upload holds it first and reads its row then,
+//! and generation and sets them. A change of an upload takes its lock first and reads its row then,
 //! so bytes are never interleaved, and nothing is written once it is committed or cancelled.
 //!
 //! An upload belongs to the repository and the principal that opened it; for all others it does not

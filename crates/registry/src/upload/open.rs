@@ -12,7 +12,7 @@ use super::{UploadToken, commit};
 use crate::Content;
 use crate::acts::Push;
 
-/// Opens an upload for the caller. Nothing is written and nothing is kept: the ticket says it all,
+/// Opens an upload for the caller. Nothing is written and nothing is kept: the token says it all,
 /// and the repository is made when the first bytes are here.
 pub(crate) fn open(
     content: &Content,

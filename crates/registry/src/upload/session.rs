@@ -1,4 +1,4 @@
-//! An upload between two requests: whose it is, how far it is, what a chunk must be to fit.
+//! The session of an upload: whose it is, how far it is, and which chunk fits.
 
 use seawall_blob::{AppendLimit, BodyError, BodyOutcome, UploadLock, UploadState};
 use seawall_kernel::{Op, Repo};
@@ -19,7 +19,7 @@ pub(crate) struct UploadRequest<'a> {
     pub(crate) repo: &'a Repo<Push>,
     /// Which one.
     pub(crate) uuid: Uuid,
-    /// The ticket that came with it, if one did.
+    /// The token that came with it, if one did.
     pub(crate) ticket: Option<&'a UploadToken>,
 }
 
@@ -117,7 +117,7 @@ pub(super) async fn find_to_finish(
     find_held(content, op, hold, request).await
 }
 
-/// An upload of which nothing is known but its ticket.
+/// An upload of which nothing is known but its token.
 fn begun(op: &Op, request: UploadRequest<'_>) -> Result<UploadSession> {
     let UploadRequest { uuid, ticket, .. } = request;
     let ticket = ticket.ok_or_else(unknown)?;
@@ -152,7 +152,7 @@ pub(crate) async fn cancel(content: &Content, op: &Op, request: UploadRequest<'_
     if session.row && !removed {
         return Err(unknown());
     }
-    // Another replica may have begun with the ticket again before this one held the upload.
+    // Another replica may have begun with the token again before this one had the lock.
     if let Ok(hold) = op.transfers().hold(session.uuid).await
         && booked(op, request).await?.is_none()
     {

@@ -1,4 +1,4 @@
-//! An upload as a request finds it, and the refusal that says how far it is.
+//! The state of an upload as a request finds it, and the refusal that says how far it is.
 
 use seawall_blob::UploadState;
 use seawall_kernel::Op;
@@ -38,7 +38,7 @@ impl From<seawall_blob::Error> for StepRefusal {
     }
 }
 
-/// An upload as its row says, or, before its first byte, as its ticket does.
+/// An upload as its row says, or, before its first byte, as its token does.
 pub(super) struct UploadSession {
     pub(super) uuid: Uuid,
     pub(super) state: UploadState,

@@ -40,8 +40,9 @@ seawall_meta::statements! {
         .and_where(Expr::col(("u", "uuid")).eq(arg(0)))
         .to_owned();
 
-    /// Books what an append brought, if nobody else has been there since and a verdict stands.
-    /// Arguments: the verdict's, uuid, generation before, offset before, generation, offset, state.
+    /// Records what an append brought, if no other request has been there since and a judgement
+    /// stands. Arguments: the verdict's, uuid, generation before, offset before, generation,
+    /// offset, state.
     ADVANCE: |d| {
         let standing = Query::select()
             .column(("r", "id"))

@@ -1,4 +1,4 @@
-//! What removes uploads that nobody goes on with, and those of a repository that is going.
+//! Removes uploads that were abandoned, and those of a repository that is going.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Job for SweepUploads {
 }
 
 /// Removes uploads without a request for longer than the expiry, by the database's clock, then
-/// files that no row names and nobody has touched for as long.
+/// files that no row names and that were not touched for as long.
 pub(crate) async fn sweep(content: &Content, op: &Op) -> Result<JobOutcome> {
     let expiry = content.config().uploads.expiry();
     let rows = expire(op, expiry).await?;
@@ -59,7 +59,7 @@ async fn expire(op: &Op, expiry: Duration) -> Result<u64> {
             removed += u64::from(expire_one(op, row.text(0)?, row.bytes(1)?, age).await?);
         }
         match rows.last() {
-            // Whoever shares its millisecond with the last row of a batch waits for the next run.
+            // A row that shares its millisecond with the last of a batch waits for the next run.
             Some(last) if rows.len() == BATCH as usize => from = Millis(last.millis(2)?.0 + 1),
             _ => break,
         }
@@ -67,7 +67,7 @@ async fn expire(op: &Op, expiry: Duration) -> Result<u64> {
     Ok(removed)
 }
 
-/// Removes one upload, unless somebody works on it or has come back to it.
+/// Removes one upload, unless a request works on it or has come back to it.
 async fn expire_one(op: &Op, uuid: &str, state: &[u8], age: i64) -> Result<bool> {
     let Ok(id) = Uuid::try_parse(uuid) else {
         return Ok(false);

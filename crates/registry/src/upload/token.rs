@@ -2,11 +2,11 @@
 //!
 //! An upload to local files that has no bytes yet leaves nothing behind when it is forgotten, so
 //! opening one writes nothing: what must be known of it travels with the client, authenticated by a
-//! key of this installation. A ticket is good for one upload, one repository and one principal, for
+//! key of this installation. A token is good for one upload, one repository and one principal, for
 //! as long as an upload may be idle, on every replica and across restarts. It says that an upload
 //! was opened, never how far it has come: whether there is a row is asked of the database. And it
 //! gives no right: who may push is asked at every request. What is altered, expired, another's or
-//! of another version is no ticket, and never says why.
+//! of another version is no token, and never says why.
 
 use seawall_kernel::{Op, Repo};
 use seawall_types::{Algorithm, Millis, PrincipalId, RepositoryId};
@@ -23,7 +23,7 @@ const VERSION: u8 = 2;
 const HEAD: usize = 18;
 const TAG: usize = 32;
 
-/// A ticket that this installation wrote for this upload, repository and principal.
+/// A token that this installation wrote for this upload, repository and principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UploadToken {
     /// As it goes into a Location: letters and digits.
@@ -33,7 +33,7 @@ pub(crate) struct UploadToken {
 }
 
 impl UploadToken {
-    /// A ticket for an upload that is opened now, or is under way.
+    /// A token for an upload that is opened now, or is under way.
     pub(crate) fn issue(
         content: &Content,
         op: &Op,
@@ -43,7 +43,7 @@ impl UploadToken {
         let lasts = i64::try_from(content.config().uploads.expiry().as_millis());
         let expires = op.now().0.saturating_add(lasts.unwrap_or(i64::MAX));
         let mut bytes = vec![VERSION, algorithm.map_or(0, Algorithm::code)];
-        // Where there is none yet, the name is enough: whoever makes it first makes it for all.
+        // Where there is none yet, the name is enough: the first upload makes it for all.
         let repository = repo.existing().map_or(0, RepositoryId::get);
         bytes.extend_from_slice(&repository.to_be_bytes());
         bytes.extend_from_slice(&expires.to_be_bytes());
@@ -53,7 +53,7 @@ impl UploadToken {
         Self { text, algorithm }
     }
 
-    /// Reads what a Location carried; `None` for anything but a ticket of the caller's for this
+    /// Reads what a Location carried; `None` for anything but a token of the caller's for this
     /// upload of this repository that has not expired.
     pub(crate) fn read(op: &Op, (repo, uuid): (&Repo<Push>, Uuid), text: &str) -> Option<Self> {
         // The length first: nothing is decoded that cannot be one.

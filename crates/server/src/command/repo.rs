@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 pub enum RepoCommand {
     /// List repositories
     List(RepoList),
-    /// Let everybody pull from a repository, or only those who were granted it
+    /// Let all callers pull from a repository, or only those who were granted it
     Visibility(RepoVisibility),
     /// Delete a repository
     Delete(RepoDelete),
@@ -46,7 +46,7 @@ pub struct RepoVisibility {
 /// Who can see a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum VisibilityWord {
-    /// Everybody can pull.
+    /// All callers can pull.
     Public,
     /// Only who was granted it can pull.
     Private,

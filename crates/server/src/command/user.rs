@@ -93,7 +93,8 @@ pub struct UserPasswd {
     pub password: PasswordSource,
 }
 
-/// Where a password comes from. It is never an argument, which everybody on the machine could read.
+/// Where a password comes from. It is never an argument, which every user of the machine could
+/// read.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct PasswordSource {
     /// Read the password from standard input, up to the end of the line

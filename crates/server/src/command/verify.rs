@@ -1,4 +1,4 @@
-//! `seawall verify`: is everything there, and is it what its digest says?
+//! `seawall verify`: checks that every blob is there and is what its digest says.
 
 use std::process::ExitCode;
 

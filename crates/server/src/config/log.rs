@@ -51,7 +51,8 @@ impl LogConfig {
 
 impl Section for LogConfig {
     fn validate(&self) -> Vec<RuleViolation> {
-        // A single unknown word is a valid filter (a target switched to trace), which nobody means.
+        // A single unknown word is a valid filter (a target switched to trace), which is never
+        // meant.
         let word = !self.level.is_empty() && self.level.chars().all(char::is_alphanumeric);
         let known = ["off", "error", "warn", "info", "debug", "trace"];
         let unknown = word && !known.contains(&self.level.to_ascii_lowercase().as_str());

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManagementConfig {
-    /// The address of a listener of its own, plain HTTP, for whoever reaches it. With it,
+    /// The address of a listener of its own, plain HTTP, open to all who reach it. With it,
     /// `/health/live`, `/health/ready` and `/metrics` are served there and nowhere else.
     #[schemars(extend("examples" = ["127.0.0.1:5001"]))]
     pub address: Option<ListenAddress>,

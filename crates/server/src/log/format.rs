@@ -1,4 +1,4 @@
-//! How a line looks: one JSON object, or text for people.
+//! The format of log lines: one JSON object, or text for people.
 //!
 //! It is written by hand and not with tracing-subscriber's own formats, because the time comes from
 //! the process's clock and a text from outside must neither end a line nor paint a terminal. The

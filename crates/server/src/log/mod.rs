@@ -22,7 +22,7 @@ pub use writer::LogWriter;
 
 /// The log of the process. When it is dropped, what is left is written.
 pub struct Logging {
-    /// Who writes the line per request; nobody if the level says so.
+    /// What writes the access log; nothing if the level says so.
     pub requests: Option<Arc<dyn AccessLog>>,
     _writer: LogWriter,
 }

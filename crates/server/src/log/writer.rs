@@ -81,7 +81,7 @@ impl<W: Write> WriterState<W> {
         let mut bytes = Vec::new();
         loop {
             let (dropped, ending) = self.gather(&mut bytes);
-            // Errors cannot be logged, and a log that nobody takes is no reason to stop.
+            // Errors cannot be logged, and a log that is not taken is no reason to stop.
             let _ = self.out.write_all(&bytes);
             self.report_dropped(dropped);
             bytes.clear();

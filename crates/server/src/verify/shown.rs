@@ -1,5 +1,5 @@
-//! What each repository shows: its links, and the blobs that its manifests refer to. A child that
-//! is gone is no damage: it may be deleted while an index still names it.
+//! Verification of repositories: their links, and the blobs that their manifests refer to. A child
+//! that is gone is no damage: it may be deleted while an index still names it.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,4 +1,4 @@
-//! What a manifest's text says, and whether it may say so.
+//! Parsing and checking the body of a manifest.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
-//! Reading JSON in one pass so that no other reader can see something else in it.
+//! Strict JSON parsing in one pass, so that no other parser can read something else in it.
 //!
 //! Seeds for `serde_json`'s streaming parser that refuse repeated keys in every object, keys that
-//! differ from a known one by case only, and nesting beyond [`MAX_DEPTH`]. What nobody asked for is
+//! differ from a known one by case only, and nesting beyond [`MAX_DEPTH`]. What is not asked for is
 //! checked by [`SkipSeed`] and not built. A refusal that serde has no word for is left in [`Pass`],
 //! since a deserializer's error carries text only.
 

@@ -15,8 +15,8 @@ const CLAIMS: &[u8] = br#"{"iss":"installation","aud":"installation","sub":"","e
 static ISSUER: LazyLock<TestIssuer> =
     LazyLock::new(|| TestIssuer::new(NAME).expect("a key can be made"));
 
-/// By the first byte: a whole token that nobody signed, claims that are signed, or a head that is
-/// signed.
+/// By the first byte: a whole token without a valid signature, claims that are signed, or a head
+/// that is signed.
 pub(crate) fn token(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else {
         return;

@@ -1,6 +1,6 @@
 //! The catalog of repositories that a caller may read, in pages (protocol §11.7).
 //!
-//! A page costs what the page holds, whoever asks and whatever is hidden from them. It is a merge
+//! A page costs what the page holds, whatever is hidden from its caller. It is a merge
 //! of branches, each of which yields no more than the page, in the order of (namespace, name):
 //!
 //! * what is **public**: namespaces that are marked as showing something public, by name, and the
@@ -254,7 +254,8 @@ impl<'a> NamespaceWalk<'a> {
 }
 
 /// Marks a namespace as showing something public, inside the transaction that makes it so, after
-/// the repository was changed: whoever unmarks then waits for this, or has not looked yet.
+/// the repository was changed: a transaction that unmarks then waits for this one, or has not read
+/// yet.
 pub(super) async fn mark(tx: &mut Tx, namespace: NamespaceId) -> Result<()> {
     tx.execute(&catalog::NAMESPACE_SHOWS_PUBLIC, args![namespace, 1i64])
         .await?;

@@ -1,1 +1,0 @@
-ALTER TABLE "blob" ADD COLUMN location {name}
