@@ -118,7 +118,7 @@ impl Blobs {
     pub async fn health(&self, durably: bool) -> Result<()> {
         let inner = Arc::clone(&self.inner);
         if inner.looking.swap(true, Ordering::AcqRel) {
-            let busy = Error::io("waiting for the last look at the disk");
+            let busy = Error::io("waiting for the probe of the disk");
             return Err(busy(io::ErrorKind::WouldBlock.into()));
         }
         blocking(move || {

@@ -304,7 +304,7 @@ impl Filesystem {
             self.remove_quietly(&self.session_path(held.id()));
             held.set_file(None);
         } else if let Err(error) = self.files.set_size(&session.file, start) {
-            tracing::warn!(upload = %held.id(), %error, "the tail of an upload stays until it is written over");
+            tracing::warn!(upload = %held.id(), %error, "an upload's file could not be truncated; its tail will be overwritten");
         }
     }
 
@@ -460,7 +460,7 @@ impl Filesystem {
         if let Err(error) = self.files.remove(path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %path.display(), %error, "a file that is of no use stays");
+            tracing::warn!(path = %path.display(), %error, "a temporary file could not be removed");
         }
     }
 

@@ -56,9 +56,9 @@ pub enum LimitError {
 impl fmt::Display for LimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full => "as many as may be are running and waiting",
+            Self::Full => "all permits and all places in the queue are taken",
             Self::TooLate => "the wait was too long",
-            Self::Closed => "nothing is taken any more",
+            Self::Closed => "the limiter is closed",
         })
     }
 }

@@ -24,5 +24,5 @@ pub(crate) async fn detached<T: Send + 'static>(
     );
     answered
         .await
-        .map_err(|_| Error::Unavailable("the work was dropped".into()))
+        .map_err(|_| Error::Unavailable("the task was dropped before its end".into()))
 }

@@ -122,7 +122,11 @@ where
     let queue = &shared.write_queue;
     let number = queue.join(Box::new(member))?;
     // The leader was dropped; how far it had come is not known.
-    let lost = || Failure::from(Error::Uncertain("a transaction was left behind".into()));
+    let lost = || {
+        Failure::from(Error::Uncertain(
+            "the leader of a group commit was dropped".into(),
+        ))
+    };
     let patience = shared.config.acquire_timeout();
     let left = context.remaining(&*shared.clock);
     let patience = left.map_or(patience, |left| left.min(patience));
@@ -134,7 +138,7 @@ where
     };
     let Some(leading) = leading else {
         if queue.leave(number) {
-            return Err(busy("others have been writing for too long").into());
+            return Err(busy("SQLite's writer was busy for too long").into());
         }
         // A leader has taken it just now.
         return answered.await.unwrap_or_else(|_| Err(lost().into()));
@@ -199,7 +203,7 @@ async fn run_group(shared: &Arc<SharedDatabase>) -> bool {
 fn refuse_all(shared: &Arc<SharedDatabase>, mut members: Vec<AnyMember>, failure: &Failure) {
     members.extend(shared.write_queue.take_all());
     let waiting = members.len();
-    tracing::warn!(error = %failure.error, waiting, "no transaction can be begun");
+    tracing::warn!(error = %failure.error, waiting, "no transaction can begin");
     let failure = Failure {
         retry: false,
         ..failure.clone()
@@ -223,7 +227,7 @@ async fn abort_group(
         members.extend(next);
         return refuse_all(shared, members, &failure);
     }
-    tracing::warn!(error = %failure.error, "a shared transaction is rolled back");
+    tracing::warn!(error = %failure.error, "a group commit was rolled back");
     if let Some(member) = members.pop() {
         member.end(Ok(()));
     }
@@ -406,7 +410,7 @@ fn busy(why: &str) -> Failure {
 /// The work came to nothing through no fault of its own.
 fn group_aborted() -> Failure {
     Failure {
-        error: Error::Unavailable("a shared transaction was rolled back".into()),
+        error: Error::Unavailable("the group commit was rolled back".into()),
         retry: true,
         lost: false,
     }

@@ -5,7 +5,7 @@
 //! server that stood still would otherwise meet all abandoned attempts when it wakes. One that is
 //! not answered ends all the same, since its server may never come back: after [`LIMIT`] at first,
 //! and after twice as long each time. After a refusal there is a pause, in which all who want a
-//! connection hear of that refusal at once.
+//! connection get that refusal at once.
 //!
 //! It also knows which connections are trusted: when one falls silent, those that are as old most
 //! likely have, too, and each would cost a request its whole patience to find out.
@@ -83,7 +83,7 @@ impl Handshakes {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    /// What the last attempt met with, and how long no other may be made.
+    /// The outcome of the last attempt, and how long no other may be made.
     pub(crate) fn refused(&self) -> Option<(ConnectRefusal, Duration)> {
         let now = self.clock.elapsed();
         let state = self.state();

@@ -174,7 +174,7 @@ impl Pools {
     pub(crate) async fn close(&self) {
         let closed = with_pools!(self, own => own.close().await);
         if !closed {
-            tracing::warn!("connections to the database are closed in the middle of their work");
+            tracing::warn!("connections to the database break in the middle of transactions");
         }
     }
 }

@@ -58,7 +58,9 @@ impl Session {
 
     fn refused(&self) -> Result<()> {
         if self.refusing {
-            return Err(Error::Unavailable("only caches answer now".into()));
+            return Err(Error::Unavailable(
+                "the feature answers from caches only".into(),
+            ));
         }
         Ok(())
     }
@@ -165,7 +167,7 @@ impl Session {
             return Err(if gate.cancel() {
                 commit::past_deadline().error.into()
             } else {
-                Error::Uncertain("no end in time".into()).into()
+                Error::Uncertain("the transaction did not end in time".into()).into()
             });
         };
         let committed = ended.map_err(Error::of_unknown_end)??;

@@ -3,8 +3,8 @@
 //! SQLite copies the log into the file by itself and never waits for a reader while it does. It
 //! begins the log anew only when all of it was copied and nothing reads in it, a moment that may
 //! not come where readers always overlap; and a file that has grown stays as long as it is. So the
-//! writer looks at its length, and where it is twice what it should be, waits a little for readers,
-//! all of which read one statement, and cuts it off. Readers never wait.
+//! writer checks its length, and where it is twice its limit, waits a little for readers, each of
+//! which is in one statement, and truncates it. Readers never wait.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,10 +19,10 @@ const PAGE: u64 = 4096 + 24;
 /// How long the writer waits for readers, in milliseconds.
 const PATIENCE_MS: u64 = 500;
 
-/// How long it is left alone when some would not go away.
+/// How long no further attempt is made when readers stayed.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Cuts the log off if it is too long. Called by the writer once its callers have their answers.
+/// Truncates the log if it is too long. The writer calls it once its callers have their answers.
 pub(crate) async fn shorten(shared: &SharedDatabase) {
     let now = shared.clock.elapsed();
     let due = || shared.wal_check_due.lock();
@@ -33,16 +33,16 @@ pub(crate) async fn shorten(shared: &SharedDatabase) {
     match cut_off(shared).await {
         Ok(true) => *due() = now,
         Ok(false) => {
-            tracing::warn!("readers keep the write-ahead log of SQLite from being cut off");
+            tracing::warn!("readers keep SQLite's write-ahead log from being truncated");
         }
         Err(failure) => {
             let error = failure.error;
-            tracing::warn!(%error, "the write-ahead log of SQLite cannot be cut off");
+            tracing::warn!(%error, "SQLite's write-ahead log cannot be truncated");
         }
     }
 }
 
-/// One look at the directory, on the disk that has just been written to.
+/// Reads the file's length, on the disk that has just been written to.
 fn is_long(file: &str) -> bool {
     let pages = SQLITE_LOG_PAGES
         .parse::<u64>()

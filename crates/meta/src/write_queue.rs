@@ -65,7 +65,7 @@ impl<S> WriteQueue<S> {
     pub(crate) fn join(&self, member: Box<dyn Member<S>>) -> Result<u64, Failure> {
         let mut waiting = self.waiting.lock();
         if waiting.len() >= MOST_WAITING {
-            return Err(Error::Busy("too many wait to write".into()).into());
+            return Err(Error::Busy("the queue of SQLite's writer is full".into()).into());
         }
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         waiting.push_back(QueuedMember { number, member });

@@ -127,7 +127,7 @@ where
 /// Leaves a trace of a request that was refused before anything of it could be looked at.
 fn not_understood(peer: Peer, reason: &'static str) {
     counter!("seawall_requests_not_understood_total", "reason" => reason).increment(1);
-    tracing::info!(target: "request", address = %peer.address.ip(), reason, "a request was not understood");
+    tracing::info!(target: "request", address = %peer.address.ip(), reason, "a malformed request was refused");
 }
 
 fn too_many_headers() -> Response<Body> {
@@ -210,7 +210,7 @@ async fn converse(
             }
             _ = stall.tick() => if activity.stalled() {
                 counter!("seawall_connections_stalled_total").increment(1);
-                tracing::debug!(peer = %peer.address, "an answer is not taken");
+                tracing::debug!(peer = %peer.address, "a client does not read its answer");
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! All listeners together, from the first accept to the last connection's end.
+//! The server: all listeners, from the first accept to the last connection's end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -112,7 +112,7 @@ impl Server {
         Ok(())
     }
 
-    /// Binds the management listener, which has seats of its own and answers until the very end.
+    /// Binds the management listener, which has caps of its own and answers until the very end.
     pub fn listen_management(
         &mut self,
         address: SocketAddr,

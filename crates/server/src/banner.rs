@@ -40,7 +40,7 @@ impl Banner<'_> {
         if let Some(address) = self.addresses.get(self.config.listeners.len()) {
             let _ = writeln!(text, "  health and metrics on http://{address}");
         } else if self.config.management.token.is_some() {
-            let _ = writeln!(text, "  /metrics for this machine and who has the token");
+            let _ = writeln!(text, "  /metrics for this machine and with the token");
         } else {
             let _ = writeln!(
                 text,

@@ -113,7 +113,7 @@ impl CommandContext {
             return Ok(());
         }
         if !self.terminal.is_interactive() {
-            bail!("{question} Say --yes where nobody can be asked.");
+            bail!("{question} Use --yes where there is no terminal.");
         }
         let answer = self.terminal.ask(&format!("{question} [y/N]"))?;
         if !matches!(answer.as_str(), "y" | "Y" | "yes") {

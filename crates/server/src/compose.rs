@@ -256,7 +256,7 @@ impl App {
         self.kernel.tracker().stop();
         let left = self.kernel.tracker().drain(bound).await;
         if !left.is_empty() {
-            tracing::warn!(?left, "some work did not end in time");
+            tracing::warn!(?left, "background tasks did not end in time");
         }
         self.kernel.meta().close().await;
     }

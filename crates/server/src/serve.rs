@@ -65,7 +65,7 @@ pub async fn serve(
     let dispatcher = app.dispatcher(frontend::routes(own), logging.requests.clone())?;
     let server = listeners(&config, dispatcher, &ops, &lifecycle, &runtime)?;
     let addresses = server.addresses();
-    // Before it is watched: of two looks at the same time, one would find the other in its way.
+    // Before the loop starts: two checks of the disk at once would be in each other's way.
     health.check().await;
     watch(&runtime, &lifecycle, &health, &telemetry);
     health.started();
@@ -74,7 +74,7 @@ pub async fn serve(
         config: &config,
         addresses: &addresses,
         made: first.as_ref().map(|_| file.path()),
-        // Elsewhere than at a terminal it would stay: in a journal, in a container's log.
+        // Elsewhere than at a terminal it would stay, as in a container's log.
         password: first.as_ref().filter(|_| terminal.shows_output()),
     };
     terminal.write(&banner.text())?;
@@ -127,7 +127,7 @@ async fn first_administrator(app: &App, file: &FirstPassword) -> Result<Option<S
     Ok(made)
 }
 
-/// Says what is set up in a way that gives strangers more than was meant.
+/// Warns of settings that give strangers more than was meant.
 fn warn_of_gaps(config: &Config) {
     if !config.trusted_proxies.is_empty() && config.public_url.is_none() {
         tracing::warn!(
@@ -167,16 +167,15 @@ fn listeners(
     Ok(server)
 }
 
-/// After a look at the disk that waited for an fsync and found nothing wrong, so many do without:
-/// with the pace of [`Health::watch`] that makes one fsync in ten seconds, which no disk feels.
+/// After a probe of the disk with an fsync that found nothing wrong, so many probes do without: at
+/// the interval of [`Health::watch`] that is one fsync in ten seconds.
 const CHEAP_LOOKS: u32 = 4;
 
 /// What readiness looks at. Only what pulls need may fail it; the rest degrades (decision 16).
 pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
     let database = Arc::clone(kernel);
     let storage = Arc::clone(kernel);
-    // How many looks at the disk may do without waiting for it; none while something was wrong the
-    // last time.
+    // How many probes may still do without an fsync; none while the last one failed.
     let cheap = Arc::new(AtomicU32::new(0));
     health
         .with("database", move || {
@@ -194,7 +193,7 @@ pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
             let (kernel, cheap) = (Arc::clone(&storage), Arc::clone(&cheap));
             async move {
                 let left = cheap.load(Ordering::Relaxed);
-                // Until this look has ended well, the next one is no cheap one.
+                // Until this probe has succeeded, the next one has an fsync, too.
                 cheap.store(0, Ordering::Relaxed);
                 match kernel.blobs().health(left == 0).await {
                     Ok(()) => {
@@ -209,7 +208,7 @@ pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
         })
 }
 
-/// Starts what watches beside the listeners.
+/// Starts the background tasks beside the listeners.
 fn watch(runtime: &Runtime, lifecycle: &Lifecycle, health: &Arc<Health>, telemetry: &Telemetry) {
     let tracker = &runtime.tracker;
     let phases = lifecycle.clone();

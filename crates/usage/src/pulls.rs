@@ -1,9 +1,9 @@
 //! Pulls counted in memory, written every few seconds by a task of this process.
 //!
 //! Counting stands beside a pull: it takes a lock for one addition and never waits for the
-//! database. What could not be written is counted on, until there are too many repositories; then
-//! pulls of others are dropped, and a metric says how many. A commit of which it is unknown whether
-//! it happened is counted again: the counts say how much is used, not what is owed.
+//! database. What could not be written is kept in memory, until there are too many repositories;
+//! then pulls of others are dropped, and a metric says how many. A commit of which it is unknown
+//! whether it happened is counted again: the counts say how much is used, not what is owed.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -150,7 +150,7 @@ async fn refresh_token(
     match refresh::issue(op, identity, client, directory.tokens().config()).await {
         Ok(token) => Ok(Some(token)),
         Err(error) if matches!(error.reason, Reason::Unavailable | Reason::StorageFull) => {
-            tracing::warn!(%error, "a login gets no refresh token");
+            tracing::warn!(%error, "a refresh token could not be stored; the login goes on without one");
             Ok(None)
         }
         Err(error) => Err(error),

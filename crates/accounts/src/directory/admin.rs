@@ -60,7 +60,7 @@ impl Directory {
                     .is_none()
                 {
                     tracing::warn!(
-                        "nobody administers this installation, and the name admin is taken"
+                        "the installation has no administrator, and the name admin is taken"
                     );
                 }
                 Ok(None)

@@ -61,7 +61,7 @@ impl Directory {
             superuser,
         } = user;
         if RESERVED.contains(&name.as_str()) && !(superuser && name.as_str() == ADMIN) {
-            let words = format!("the name {name} is kept for other things than a user");
+            let words = format!("the name {name} is reserved");
             return Err(Error::new(Reason::Conflict, words));
         }
         let (password, generated) = provided_or_generated(password, op.kernel().random());

@@ -105,10 +105,12 @@ impl SigningKeys {
             Ok(ring) if !ring.is_empty() => {
                 *self.ring.write() = Arc::new(ring);
             }
-            Ok(_) => tracing::error!("no signing key is left that this installation can read"),
+            Ok(_) => {
+                tracing::error!("no signing key can be opened with this installation's secret");
+            }
             Err(error) => {
                 self.expire();
-                tracing::warn!(%error, "the signing keys cannot be read again");
+                tracing::warn!(%error, "the signing keys could not be reloaded");
             }
         }
     }

@@ -34,7 +34,7 @@ pub(crate) use generate::provided_or_generated;
 pub(crate) const MAX_BYTES: usize = 1024;
 
 /// Programs that pull send the same login again and again, some of them only now and then: they
-/// should need no seat while another client's guesses take them all.
+/// should need no permit while another client's guesses take them all.
 const RIGHT: Duration = Duration::from_hours(1);
 const WRONG: Duration = Duration::from_mins(1);
 /// Some 10,000 logins of each kind.
@@ -48,7 +48,7 @@ const STEPS_BACK: i32 = 5;
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
     seats: CpuLimiter,
-    /// The questions that are being answered: of many callers that ask the same one computes.
+    /// Verifications under way: of many callers with the same login one computes (single flight).
     checks: SingleFlight<CacheKey, bool>,
     /// The hash of an unknown password, for names that no user has.
     dummy: String,
@@ -105,7 +105,7 @@ enum VerificationTurn<'a> {
 }
 
 impl Passwords {
-    /// As many seats as half the cores, and a dummy hash of this start's own.
+    /// As many permits as half the cores, and a dummy hash of this start's own.
     pub(crate) fn new(kernel: &Kernel) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut secret = [0; 32];
@@ -174,8 +174,8 @@ impl Passwords {
         Ok(right)
     }
 
-    /// Waits for the answer to a question that another caller computes, or else for a seat to
-    /// compute it. A caller that gives up leaves its turn to the next.
+    /// Waits for the outcome of a verification under way, or else for a permit to compute it. A
+    /// caller that gives up leaves its turn to the next.
     async fn turn(&self, op: &Op, key: &CacheKey) -> Result<VerificationTurn<'_>> {
         loop {
             match self.checks.join(key) {
@@ -210,7 +210,7 @@ impl Passwords {
         Some(right)
     }
 
-    /// How many seats were ever taken at once, and how often one was.
+    /// How many permits were ever in use at once, and how often one was taken.
     #[cfg(test)]
     pub(crate) fn load(&self) -> (usize, usize) {
         self.seats.load()
@@ -241,7 +241,7 @@ impl Passwords {
         key
     }
 
-    /// Runs `hashing` once a seat is free.
+    /// Runs `hashing` once a permit is free.
     async fn seated<T: Send + 'static>(
         &self,
         op: &Op,
@@ -265,7 +265,7 @@ async fn work<T: Send + 'static>(
     let clock = Arc::clone(op.kernel().clock());
     let (answer, answered) = oneshot::channel();
     let hash = move || {
-        // The seat is given back when the work is done, even if its caller has gone.
+        // The permit is given back when the work is done, even if its caller has gone.
         let _seat = seat;
         // Only of this thread. Where it is not granted, hashing is as pressing as serving.
         let _ = rustix::process::nice(STEPS_BACK);

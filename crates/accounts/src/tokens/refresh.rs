@@ -109,7 +109,7 @@ async fn record_use(op: &Op, id: CredentialId) {
         Box::pin(async move { Ok(tx.execute(&store::USED, args![*id, *day]).await?) })
     });
     if let Ok(Err(error)) = timeout(NOTING, noting).await {
-        tracing::debug!(%error, "that a refresh token was used is not noted");
+        tracing::debug!(%error, "the use of a refresh token could not be recorded");
     }
 }
 

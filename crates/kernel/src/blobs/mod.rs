@@ -122,7 +122,12 @@ pub async fn record(tx: &mut Tx, digest: &Digest, stored: &StoredBlob) -> Result
         return Ok(RecordedBlob { place, fresh: true });
     }
     let row = tx.optional(&store::BLOB_FIND, args![digest]).await?;
-    let went = || Error::new(Reason::BlobUnknown, "a blob went while it was pushed again");
+    let went = || {
+        Error::new(
+            Reason::BlobUnknown,
+            "a blob was removed while it was pushed again",
+        )
+    };
     let place = read(&row.ok_or_else(went)?, 0)?.place;
     let fresh = false;
     Ok(RecordedBlob { place, fresh })
@@ -212,7 +217,7 @@ fn went(error: seawall_meta::Error) -> Error {
     if error.is_foreign_key() {
         return Error::new(
             Reason::BlobUnknown,
-            "a blob went while it was being referred to",
+            "a blob was removed while a reference to it was added",
         );
     }
     error.into()

@@ -145,5 +145,5 @@ pub async fn list_on_namespace(op: &Op, namespace: &Namespace<Administer>) -> Re
 }
 
 fn no_grant(user: &str) -> Error {
-    Error::new(Reason::NotFound, format!("{user} holds no grant there"))
+    Error::new(Reason::NotFound, format!("{user} has no such grant"))
 }

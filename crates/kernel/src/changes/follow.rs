@@ -48,13 +48,13 @@ async fn poll(kernel: &Kernel, follower: &mut Follower, failing: &mut bool) -> b
         Ok(poll) => poll,
         Err(error) => {
             if !std::mem::replace(failing, true) {
-                tracing::warn!(%error, "the change log cannot be followed");
+                tracing::warn!(%error, "the change log cannot be read, retrying");
             }
             return false;
         }
     };
     if std::mem::take(failing) {
-        tracing::info!("the change log is followed again");
+        tracing::info!("the change log can be read again");
     }
     if poll.history_changed {
         kernel.changes().publish(ChangeNotice::Everything);

@@ -49,7 +49,7 @@ pub fn named<S: NamedShape>(kind: ChangeKind<S>, a: i64, b: i64, name: &str) -> 
     kind.change_of(a, b, name)
 }
 
-/// Notes a job that is due at once. It is never written: other processes look at the queue by
+/// Marks a job that is due at once. It is never written: other processes read the queue by
 /// themselves.
 const JOB_QUEUED: i64 = -1;
 
@@ -93,7 +93,7 @@ pub struct Changes {
     subscribers: RwLock<Vec<Subscriber>>,
     coherence: Arc<Coherence>,
     bell: Notify,
-    /// Rings when a job was queued here or a worker has become free.
+    /// Notified when a job was queued here or a worker has become free.
     jobs: Notify,
     /// How many complete polls there were; 0 while nothing follows the log.
     polls: watch::Sender<u64>,
@@ -115,7 +115,7 @@ impl Changes {
         subscribers.push(Arc::new(subscriber));
     }
 
-    /// What tells the workers of this process to look at the queue of jobs.
+    /// What wakes the reader of the job queue in this process.
     pub(crate) fn job_bell(&self) -> &Notify {
         &self.jobs
     }

@@ -45,7 +45,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 type Consume =
     Arc<dyn Fn(Op, Arc<[RecordedEvent]>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// Someone who hears events.
+/// A consumer of events.
 #[derive(Clone)]
 pub struct Consumer {
     /// Its name, under which its cursor is kept.
@@ -57,7 +57,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer; it must bear hearing an event twice.
+    /// A consumer; it must be idempotent by event id.
     pub fn new<F, R>(name: &'static str, lane: Lane, consume: F) -> Self
     where
         F: Fn(Op, Arc<[RecordedEvent]>) -> R + Send + Sync + 'static,
@@ -71,7 +71,7 @@ impl Consumer {
         }
     }
 
-    /// Says that it hears nothing while its feature is not on.
+    /// Suspends it while its feature is not on.
     pub(crate) fn switched(mut self, switch: &Switch) -> Self {
         self.switch = Some(switch.clone());
         self
@@ -128,7 +128,7 @@ pub fn run(kernel: &Arc<Kernel>, consumer: Consumer) {
                         pause(&consumer, ended, &mut told)
                     }
                     Err(error) => {
-                        tracing::warn!(consumer = consumer.name, %error, "events wait");
+                        tracing::warn!(consumer = consumer.name, %error, "event delivery failed, retrying");
                         failures = failures.saturating_add(1).min(8);
                         IDLE.saturating_mul(1 << failures).min(LONGEST_WAIT)
                     }
@@ -151,7 +151,7 @@ fn pause(consumer: &Consumer, ended: DeliveryEnd, told: &mut Option<i64>) -> Dur
         tracing::warn!(
             consumer = consumer.name,
             event,
-            "an event that this release does not know waits for one that does"
+            "event delivery waits: this release does not know the next event's type"
         );
     }
     LONGEST_WAIT
@@ -160,7 +160,7 @@ fn pause(consumer: &Consumer, ended: DeliveryEnd, told: &mut Option<i64>) -> Dur
 /// The id up to which every consumer that still runs has consumed.
 ///
 /// A consumer that was switched off does not renew its lease, and after [`FORGOTTEN`] it holds up
-/// nothing; without any consumer, everything counts as heard.
+/// nothing; without any consumer, everything counts as consumed.
 pub async fn delivered_to_all(op: &Op) -> Result<i64> {
     let rows = op
         .sql()
@@ -261,7 +261,7 @@ impl HeldCursor<'_> {
             if !kept {
                 tracing::info!(
                     consumer = self.consumer.name,
-                    "another process delivers now"
+                    "event delivery was taken over by another process"
                 );
                 return Ok(DeliveryEnd::Elsewhere);
             }
@@ -317,7 +317,7 @@ fn readable(types: &EventTypes, rows: &[LogRow], now: Millis) -> (Vec<RecordedEv
             None => tracing::error!(
                 event = row.id,
                 kind = row.kind,
-                "an event that no release has known for a day is passed over"
+                "an event of an unknown type was skipped after a day"
             ),
         }
     }

@@ -236,7 +236,7 @@ pub fn refuse(error: &BodyError) -> Error {
         BodyError::TooLarge => Error::new(Reason::TooLarge, "the body is too large"),
         _ => Error::new(
             Reason::ClientGone,
-            "the client went before the body was complete",
+            "the client closed the connection before the body was complete",
         ),
     }
 }

@@ -122,7 +122,10 @@ impl Call {
             .get(name)
             .map(|value| {
                 value.to_str().map_err(|_| {
-                    Error::new(Reason::BadRequest, format!("header {name} holds odd bytes"))
+                    Error::new(
+                        Reason::BadRequest,
+                        format!("header {name} holds bytes that are not visible ASCII"),
+                    )
                 })
             })
             .transpose()

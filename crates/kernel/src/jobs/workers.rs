@@ -52,7 +52,7 @@ pub fn run(kernel: &Arc<Kernel>, workers: Vec<Worker>) {
                     Ok(true) => continue,
                     Ok(false) => failing = false,
                     Err(error) if !std::mem::replace(&mut failing, true) => {
-                        tracing::warn!(%error, "the job queue cannot be read");
+                        tracing::warn!(%error, "the job queue cannot be read, retrying");
                     }
                     Err(_) => {}
                 }
@@ -165,7 +165,9 @@ impl Workers {
                     Ok(true) => workers.kernel.changes().job_bell().notify_one(),
                     // Another process has it: it is free again when that process has ended it.
                     Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, "a job could not be booked"),
+                    Err(error) => {
+                        tracing::warn!(%error, "the outcome of a job could not be recorded");
+                    }
                 }
             };
             self.kernel.tracker().spawn("job", Box::pin(job));
@@ -269,7 +271,7 @@ impl Workers {
                 tracing::warn!(
                     job = claim.id,
                     kind = worker.kind,
-                    "a job of an unknown shape waits for a release that knows it"
+                    "a job waits: its payload is unknown to this release"
                 );
             }
             return put_off(&op, &claim).await;

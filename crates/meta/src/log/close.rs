@@ -25,7 +25,7 @@ pub(super) async fn close(meta: &Meta, table: &'static LogTable, ids: &[i64]) {
             Ok(()) => tracing::debug!(
                 log = table.name,
                 ids = batch.len(),
-                "took ids that nobody used"
+                "closed ids that were never committed"
             ),
             Err(error) if batch.len() == 1 => {
                 tracing::debug!(log = table.name, %error, "an id is still in use");

@@ -1,4 +1,4 @@
-//! Reads a log in every order in which it can be committed.
+//! The follower of a log: reads rows in whatever order their transactions commit.
 //!
 //! What is missing at or below the log's floor was there once and is not any more: it may have been
 //! a row that this reader never saw (it was asleep while the row was committed and pruned). So that
@@ -52,7 +52,7 @@ pub struct PollOutcome {
     pub low_water: i64,
     /// The highest id seen.
     pub high_water: i64,
-    /// Since when there was a connection to look on, by our clock: what was committed before is in
+    /// Since when there was a connection to poll on, by our clock: what was committed before is in
     /// what was found.
     pub began: Duration,
     /// There is more than one poll takes: poll again at once. Only a poll without `more` has seen
@@ -67,12 +67,12 @@ pub struct PollOutcome {
 /// A reader of a log. It must be the only user of its position, and polls as often as its owner
 /// calls.
 ///
-/// Holds no connection between polls. One of the change log looks on the connection apart, so that
-/// what this process remembers stays fresh while all others are taken.
+/// Holds no connection between polls. That of the change log polls on a dedicated connection, so
+/// that the caches of this process stay fresh while all others are taken.
 pub struct Follower {
     meta: Meta,
     table: &'static LogTable,
-    /// Whether it looks on the connection apart.
+    /// Whether it polls on the dedicated connection.
     apart: bool,
     highest: i64,
     /// Ids and nonces of rows of the last poll that found any: the highest, and those that filled
@@ -128,7 +128,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Looks once. An error leaves the position as it was; a database that takes no writes is an
+    /// Polls once. An error leaves the position as it was; a database that takes no writes is an
     /// error, since a standby may lag behind what was acknowledged.
     pub async fn poll(&mut self) -> Result<PollOutcome> {
         let found = self.find().await;
@@ -156,13 +156,13 @@ impl Follower {
         } else {
             self.highest + 1
         };
-        // A hole may be filled between the questions; that is then the next poll's find.
+        // A hole may be filled between the statements; the next poll finds it then.
         let others = self.other_anchors(&mut look).await?;
         let (filled, rest) = self.fillings(&mut look).await?;
         let args = args![from, PAGE + 1];
         let (page, asked) = look.ask(self.table.page, args).await?;
         if self.apart && !page.is_empty() {
-            // Before anything is told of what was found: who reads it then must read it there.
+            // Before the rows are published: a reader that acts on them must find them committed.
             self.meta.shared.observe_primary();
         }
         // Asked for last, so that it covers whatever was pruned before any of these questions.
@@ -337,7 +337,7 @@ impl Follower {
     }
 }
 
-/// The questions of one poll.
+/// The statements of one poll.
 struct PollQuery {
     session: Session,
     /// Since when there was a connection for the first of them.

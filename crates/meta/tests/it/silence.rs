@@ -354,7 +354,8 @@ async fn the_line_of_writers_has_an_end_and_none_stands_in_it_for_ever() {
     };
     let (long, told) = futures::join!(long, others);
     long.unwrap();
-    let full = |told: &&Result<_, Error>| matches!(told, Err(Error::Busy(why)) if why.contains("too many"));
+    let full =
+        |told: &&Result<_, Error>| matches!(told, Err(Error::Busy(why)) if why.contains("is full"));
     let late = |told: &&Result<_, Error>| matches!(told, Err(Error::Busy(why)) if why.contains("too long"));
     let (full, late) = (
         told.iter().filter(full).count(),

@@ -182,7 +182,7 @@ async fn put(content: Arc<Content>, call: Call) -> Result<Response> {
     let digest = *draft.digest();
     let wrong = manifest::store_manifest(&call.op, pushed.into_put(repo, draft)).await?;
     if let Some(warning) = warning(&wrong) {
-        tracing::warn!(repository = name.as_canonical(), %digest, warning, "a manifest was taken as it is");
+        tracing::warn!(repository = name.as_canonical(), %digest, warning, "a manifest was accepted with wrong sizes");
         answer = answer.header(header::WARNING, format!("299 - \"{warning}\""));
     }
     answer.empty()

@@ -272,6 +272,6 @@ async fn record(
 /// Removes bytes that no row names. If that fails, they only take room.
 pub(super) async fn remove(op: &Op, place: &BlobPlace) {
     if let Err(error) = op.transfers().delete(place).await {
-        tracing::warn!(%place, %error, "bytes that no row names cannot be removed");
+        tracing::warn!(%place, %error, "stored bytes without a row cannot be removed");
     }
 }

@@ -69,11 +69,11 @@ pub(super) async fn booked(op: &Op, request: UploadRequest<'_>) -> Result<Option
 }
 
 /// The caller's upload for a request that holds it and is going to change it. One read, and a write
-/// if bytes are here that are not booked.
+/// if bytes are here that the row does not count.
 ///
 /// Such bytes are what a failed or broken step left, and are going to be written over. Their
-/// booking may be on its way still: so the row moves on first, and what was begun before finds it
-/// moved. Errors: as [`find`], and `Conflict` if it was such a booking that came first.
+/// transaction may be under way still: so the row's generation moves on first, and that transaction
+/// fails its compare-and-set. Errors: as [`find`], and `Conflict` if that transaction came first.
 pub(super) async fn find_held(
     content: &Content,
     op: &Op,
@@ -194,7 +194,7 @@ pub(super) async fn lose(
 /// Removes the bytes of an upload that has no row. If that fails, the sweep finds them.
 pub(super) async fn discard(op: &Op, hold: &UploadLock, state: &UploadState) {
     if let Err(error) = op.transfers().abort(hold, state).await {
-        tracing::warn!(upload = %state.id(), %error, "an ended upload's bytes stay for the sweep");
+        tracing::warn!(upload = %state.id(), %error, "an ended upload's file could not be removed; the sweep will");
     }
 }
 

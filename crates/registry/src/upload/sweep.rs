@@ -40,7 +40,7 @@ pub(crate) async fn sweep(content: &Content, op: &Op) -> Result<JobOutcome> {
         tracing::info!(
             uploads = rows,
             files = swept.files,
-            "expired uploads are removed"
+            "expired uploads were removed"
         );
     }
     Ok(JobOutcome::Again(SWEEP_AGAIN))

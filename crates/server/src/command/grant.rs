@@ -13,7 +13,7 @@ use super::{CommonOptions, OutputOptions};
 use crate::command_context::CommandContext;
 use crate::terminal::Terminal;
 
-/// Manage who may do what.
+/// Manage grants: who may do what.
 #[derive(Debug, Clone, Subcommand)]
 pub enum GrantCommand {
     /// Grant a user a role; a grant that is there already is changed

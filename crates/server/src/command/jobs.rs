@@ -9,7 +9,7 @@ use super::{CommonOptions, OutputOptions};
 use crate::command_context::CommandContext;
 use crate::terminal::Terminal;
 
-/// Look after the queue of jobs.
+/// Inspect the queue of jobs and retry failing ones.
 #[derive(Debug, Clone, Subcommand)]
 pub enum JobsCommand {
     /// List the jobs that wait, run or fail

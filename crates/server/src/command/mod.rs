@@ -116,7 +116,7 @@ pub enum Command {
     /// Manage who may do what
     #[command(subcommand)]
     Grant(grant::GrantCommand),
-    /// Look after the queue of jobs
+    /// Inspect the queue of jobs and retry failing ones
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// Bring the database's schema up to date

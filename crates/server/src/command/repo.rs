@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 pub enum RepoCommand {
     /// List repositories
     List(RepoList),
-    /// Let all callers pull from a repository, or only those who were granted it
+    /// Make a repository public or private
     Visibility(RepoVisibility),
     /// Delete a repository
     Delete(RepoDelete),
@@ -38,7 +38,7 @@ pub struct RepoVisibility {
     /// The repository
     pub name: RepositoryName,
 
-    /// What it shall be
+    /// Who can pull
     #[arg(value_enum)]
     pub visibility: VisibilityWord,
 }
@@ -48,7 +48,7 @@ pub struct RepoVisibility {
 pub enum VisibilityWord {
     /// All callers can pull.
     Public,
-    /// Only who was granted it can pull.
+    /// Only users with a grant can pull.
     Private,
 }
 

@@ -21,7 +21,7 @@ pub enum UserCommand {
     Passwd(UserPasswd),
     /// List the users
     List(OutputOptions),
-    /// Let a user log in no more, and refuse the tokens that the user has
+    /// Disable a user: no more logins, and the user's tokens are refused
     Disable(UserArgument),
     /// Let a disabled user log in again
     Enable(UserArgument),

@@ -141,7 +141,7 @@ async fn what_is_lost_must_be_confirmed() {
     ] {
         // An answer that nobody was asked for is none.
         let refused = site.run_with(&command, "y\n").await;
-        refused.refused(1, "Say --yes where nobody can be asked");
+        refused.refused(1, "Use --yes where there is no terminal");
     }
     ann.get("/v2/ann/app/manifests/v1").send().await.expect(200);
     site.run(&["repo", "delete", "ann/app", "--yes"])

@@ -274,7 +274,7 @@ async fn what_is_not_understood_leaves_a_line_and_a_count() {
         "{}",
         String::from_utf8_lossy(&said)
     );
-    server.logged("was not understood").await;
+    server.logged("a malformed request was refused").await;
     let metrics = server.anonymous().get("/metrics").send().await.expect(200);
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
     for count in [

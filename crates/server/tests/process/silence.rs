@@ -62,8 +62,10 @@ async fn when_its_connections_went_silent_pulls_are_warm_again_soon_and_it_ends_
     site.set(URL, &url);
     let (mut server, ann, image) = ready(&site).await;
     proxy.swallow();
-    server.logged("the change log cannot be followed").await;
-    server.logged("the change log is followed again").await;
+    server
+        .logged("the change log cannot be read, retrying")
+        .await;
+    server.logged("the change log can be read again").await;
     pulls_warm(&server, &ann).await;
     ann.push("ann/app", "v2", &image).await;
 
