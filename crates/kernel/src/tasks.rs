@@ -74,12 +74,12 @@ impl Tracker {
 }
 
 /// Takes a task out of the count even when it panics.
-struct Leave {
+struct LiveGuard {
     name: &'static str,
     live: Arc<Mutex<BTreeMap<&'static str, usize>>>,
 }
 
-impl Drop for Leave {
+impl Drop for LiveGuard {
     fn drop(&mut self) {
         let mut live = self.live.lock();
         if let Some(count) = live.get_mut(self.name) {
@@ -91,7 +91,7 @@ impl Drop for Leave {
 impl Spawner for Tracker {
     fn spawn(&self, name: &'static str, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
         *self.live.lock().entry(name).or_default() += 1;
-        let leave = Leave {
+        let leave = LiveGuard {
             name,
             live: Arc::clone(&self.live),
         };

@@ -2,7 +2,8 @@
 //!
 //! While a statement is built, an argument is stood for by a number that no constant of ours is
 //! near. Rendering finds these numbers among the values that sea-query has collected, wherever the
-//! text has put them, and turns each into a [`Bind`]. A caller's value is never part of a text.
+//! text has put them, and turns each into a [`BoundValue`]. A caller's value is never part of a
+//! text.
 
 use sea_query::{Expr, Value};
 
@@ -32,14 +33,14 @@ pub fn arg_limit(number: u8) -> u64 {
 
 /// One bound value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Bind {
+pub(crate) enum BoundValue {
     Arg(usize),
     Item(usize, usize),
     Shift,
     Constant(Arg),
 }
 
-impl Bind {
+impl BoundValue {
     /// The value to bind, `None` when the caller passed too few arguments or one of the wrong
     /// shape.
     pub(crate) fn value<'a>(&'a self, args: &'a Args, shift: &'a Arg) -> Option<&'a Arg> {
@@ -57,9 +58,9 @@ impl Bind {
 }
 
 /// What a value that sea-query has collected stands for.
-pub(crate) fn bind(value: Value) -> Result<Bind, String> {
+pub(crate) fn bind(value: Value) -> Result<BoundValue, String> {
     let constant = match value {
-        Value::BigInt(Some(SHIFT)) => return Ok(Bind::Shift),
+        Value::BigInt(Some(SHIFT)) => return Ok(BoundValue::Shift),
         Value::BigInt(Some(mark)) if (MARK..MARK_END).contains(&mark) => {
             return Ok(marked(mark - MARK));
         }
@@ -82,14 +83,14 @@ pub(crate) fn bind(value: Value) -> Result<Bind, String> {
         Value::Bytes(value) => Arg::from(value),
         other => return Err(format!("constant of unsupported type {other:?}")),
     };
-    Ok(Bind::Constant(constant))
+    Ok(BoundValue::Constant(constant))
 }
 
-fn marked(offset: i64) -> Bind {
+fn marked(offset: i64) -> BoundValue {
     let number = usize::try_from(offset >> 16).unwrap_or(usize::MAX);
     match usize::try_from(offset & 0xFFFF).unwrap_or(0) {
-        0 => Bind::Arg(number),
-        index => Bind::Item(number, index - 1),
+        0 => BoundValue::Arg(number),
+        index => BoundValue::Item(number, index - 1),
     }
 }
 
@@ -101,8 +102,8 @@ mod tests {
     #[test]
     fn missing_arguments_are_noticed() {
         let shift = Arg::from(0);
-        assert_eq!(Bind::Arg(2).value(&crate::args![1_i64], &shift), None);
+        assert_eq!(BoundValue::Arg(2).value(&crate::args![1_i64], &shift), None);
         let listed = crate::args![list([1_i64])];
-        assert_eq!(Bind::Arg(0).value(&listed, &shift), None);
+        assert_eq!(BoundValue::Arg(0).value(&listed, &shift), None);
     }
 }

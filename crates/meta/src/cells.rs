@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use crate::args::Arg;
-use crate::bind::Bind;
+use crate::bind::BoundValue;
 use crate::dialect::errors::Failure;
 use crate::error::Error;
 use crate::row::{Cell, Row};
@@ -43,10 +43,12 @@ arguments!(mysql_arguments, MySqlArguments);
 
 /// The types of constants; those of arguments are left to the server.
 pub(crate) fn postgres_types(rendered: &RenderedSql) -> Vec<PgTypeInfo> {
-    let known = |bind: &Bind| match bind {
-        Bind::Shift | Bind::Constant(Arg::Int(_)) => <i64 as sqlx::Type<Postgres>>::type_info(),
-        Bind::Constant(Arg::Text(_)) => <str as sqlx::Type<Postgres>>::type_info(),
-        Bind::Constant(Arg::Bytes(_)) => <[u8] as sqlx::Type<Postgres>>::type_info(),
+    let known = |bind: &BoundValue| match bind {
+        BoundValue::Shift | BoundValue::Constant(Arg::Int(_)) => {
+            <i64 as sqlx::Type<Postgres>>::type_info()
+        }
+        BoundValue::Constant(Arg::Text(_)) => <str as sqlx::Type<Postgres>>::type_info(),
+        BoundValue::Constant(Arg::Bytes(_)) => <[u8] as sqlx::Type<Postgres>>::type_info(),
         _ => PgTypeInfo::with_oid(sqlx::postgres::types::Oid(0)),
     };
     rendered.binds.iter().map(known).collect()

@@ -19,7 +19,7 @@ use crate::dialect::SqlDialect;
 use crate::dialect::errors::Failure;
 use crate::driver::{Driver as _, DriverConnection, ExecuteOutcome, on_driver};
 use crate::error::Error;
-use crate::pipeline::{Deferred, FlushError, FlushOutcome, Pipeline};
+use crate::pipeline::{DeferOptions, FlushError, FlushOutcome, Pipeline};
 use crate::row::Row;
 use crate::statement::{Execution, RenderedSql};
 
@@ -97,7 +97,7 @@ impl Connection {
     /// Runs a statement and reads all its rows.
     pub(crate) async fn fetch(&mut self, execution: &Execution<'_>) -> Result<Vec<Row>, Failure> {
         if !self.pipeline.is_empty() {
-            self.pipeline.defer(execution, Deferred::default())?;
+            self.pipeline.defer(execution, DeferOptions::default())?;
             return Ok(self.flush_pipeline().await?.rows);
         }
         limited!(self, connection => connection.fetch(execution))
@@ -109,7 +109,7 @@ impl Connection {
         execution: &Execution<'_>,
     ) -> Result<ExecuteOutcome, Failure> {
         if !self.pipeline.is_empty() {
-            self.pipeline.defer(execution, Deferred::default())?;
+            self.pipeline.defer(execution, DeferOptions::default())?;
             let rows = self.flush_pipeline().await?.touched;
             return Ok(ExecuteOutcome { rows, last_id: 0 });
         }
@@ -180,7 +180,7 @@ impl Connection {
     pub(crate) fn defer(
         &mut self,
         execution: &Execution<'_>,
-        deferred: Deferred,
+        deferred: DeferOptions,
     ) -> Result<bool, Failure> {
         self.driver()?;
         let defers = self.is_sqlite();

@@ -5,7 +5,7 @@
 //! parameter the same.
 
 use crate::args::Arg;
-use crate::bind::Bind;
+use crate::bind::BoundValue;
 use crate::dialect::SqlDialect;
 use crate::error::Result;
 use crate::statement::Statement;
@@ -81,12 +81,12 @@ fn is_parameter(piece: &str, dialect: SqlDialect) -> bool {
     }
 }
 
-fn bound(bind: &Bind) -> String {
+fn bound(bind: &BoundValue) -> String {
     match bind {
-        Bind::Arg(number) => format!(":{number}"),
-        Bind::Item(number, index) => format!(":{number}[{index}]"),
-        Bind::Shift => ":shift".to_owned(),
-        Bind::Constant(value) => constant(value),
+        BoundValue::Arg(number) => format!(":{number}"),
+        BoundValue::Item(number, index) => format!(":{number}[{index}]"),
+        BoundValue::Shift => ":shift".to_owned(),
+        BoundValue::Constant(value) => constant(value),
     }
 }
 

@@ -45,14 +45,14 @@ pub enum Expectation {
 
 /// How a statement is deferred.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deferred {
+pub(crate) struct DeferOptions {
     /// What it must do.
     pub(crate) expect: Expectation,
     /// Whether the id that it returns is of interest.
     pub(crate) has_id: bool,
 }
 
-impl Default for Deferred {
+impl Default for DeferOptions {
     fn default() -> Self {
         Self {
             expect: Expectation::Nothing,
@@ -140,7 +140,7 @@ impl Pipeline {
     pub(crate) fn defer(
         &mut self,
         execution: &Execution<'_>,
-        deferred: Deferred,
+        deferred: DeferOptions,
     ) -> Result<(), Failure> {
         let arguments = std::mem::take(&mut self.arguments);
         self.arguments = cells::sqlite_arguments(arguments, execution)?;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use crate::args::{Arg, Args};
-use crate::bind::{Bind, bind};
+use crate::bind::{BoundValue, bind};
 use crate::builder::{Duplicate, SqlBuilder, SqlText, StatementTraits};
 use crate::dialect::SqlDialect;
 use crate::error::{Error, Result};
@@ -133,7 +133,7 @@ impl Statement {
 #[derive(Debug)]
 pub(crate) struct RenderedSql {
     pub(crate) sql: Arc<str>,
-    pub(crate) binds: Vec<Bind>,
+    pub(crate) binds: Vec<BoundValue>,
     pub(crate) traits: StatementTraits,
     pub(crate) is_read: bool,
 }
@@ -243,12 +243,12 @@ mod tests {
         assert_eq!(
             rendered.binds,
             [
-                Bind::Arg(1),
-                Bind::Constant(Arg::Int(Some(3))),
-                Bind::Arg(0),
-                Bind::Arg(1),
-                Bind::Shift,
-                Bind::Arg(2)
+                BoundValue::Arg(1),
+                BoundValue::Constant(Arg::Int(Some(3))),
+                BoundValue::Arg(0),
+                BoundValue::Arg(1),
+                BoundValue::Shift,
+                BoundValue::Arg(2)
             ]
         );
         assert!(rendered.is_read);

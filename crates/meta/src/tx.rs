@@ -18,7 +18,7 @@ use crate::change::{self, Change};
 use crate::connection::Connection;
 use crate::dialect::errors::Failure;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Deferred, Expectation};
+use crate::pipeline::{self, DeferOptions, Expectation};
 use crate::row::Row;
 use crate::shared::SharedDatabase;
 use crate::statement::{RenderedSql, Statement};
@@ -136,7 +136,7 @@ impl Tx {
         args: Args,
         expect: Expectation,
     ) -> Result<()> {
-        let deferral = Deferred {
+        let deferral = DeferOptions {
             expect,
             has_id: false,
         };
@@ -213,7 +213,7 @@ impl Tx {
     /// the latest.
     async fn append(&mut self, statement: &'static Statement, args: Args, rows: i64) -> Result<()> {
         let rendered = self.rendered(statement, 0)?;
-        let deferral = Deferred {
+        let deferral = DeferOptions {
             expect: Expectation::Nothing,
             has_id: true,
         };

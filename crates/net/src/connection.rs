@@ -25,7 +25,7 @@ use super::builder::{Builder, TrackedExecutor};
 use super::flood::FloodGuard;
 use super::share::MemoryBudget;
 use super::stall::StallGuard;
-use super::{Peer, Serve};
+use super::{Peer, RequestService};
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Phase};
 
@@ -35,7 +35,7 @@ const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// What all connections of a listener share.
 pub(super) struct Shared {
-    pub(super) service: Arc<dyn Serve>,
+    pub(super) service: Arc<dyn RequestService>,
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) builder: Builder,
     /// What all connections of HTTP/2 share.

@@ -41,7 +41,7 @@ pub use files::raise_open_files;
 pub use server::{Server, StopOutcome};
 
 /// What answers requests.
-pub trait Serve: Send + Sync + 'static {
+pub trait RequestService: Send + Sync + 'static {
     /// Answers one request. It cannot fail: an error is an answer, too.
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>>;
 }

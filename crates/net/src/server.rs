@@ -18,7 +18,7 @@ use super::caps::ConnectionCaps;
 use super::connection::Shared;
 use super::share::MemoryBudget;
 use super::tls::Certificate;
-use super::{Serve, bind};
+use super::{RequestService, bind};
 use crate::config::{Limits, Listener, Shutdown};
 use crate::lifecycle::{Lifecycle, Phase};
 
@@ -81,7 +81,11 @@ impl Server {
 
     /// Binds the registry's listeners and reads their certificates. Nothing is accepted before
     /// [`Server::run`].
-    pub fn listen(&mut self, listeners: &[Listener], service: &Arc<dyn Serve>) -> io::Result<()> {
+    pub fn listen(
+        &mut self,
+        listeners: &[Listener],
+        service: &Arc<dyn RequestService>,
+    ) -> io::Result<()> {
         let all: Vec<SocketAddr> = listeners
             .iter()
             .map(|listener| listener.address.socket())
@@ -116,7 +120,7 @@ impl Server {
     pub fn listen_management(
         &mut self,
         address: SocketAddr,
-        service: &Arc<dyn Serve>,
+        service: &Arc<dyn RequestService>,
     ) -> io::Result<()> {
         let socket = bind(address, &[address])
             .map_err(|error| told(&error, &format!("cannot listen on {address}")))?;
@@ -135,7 +139,7 @@ impl Server {
         &mut self,
         listener: TcpListener,
         acceptor: Option<TlsAcceptor>,
-        service: &Arc<dyn Serve>,
+        service: &Arc<dyn RequestService>,
         place: ListenerContext,
     ) -> io::Result<()> {
         let address = listener.local_addr()?;

@@ -42,7 +42,7 @@ struct Pieces {
     made: Arc<AtomicUsize>,
 }
 
-impl Serve for Pieces {
+impl RequestService for Pieces {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
         let (gate, made) = (Arc::clone(&self.gate), Arc::clone(&self.made));
         async move {
@@ -87,7 +87,7 @@ pub(super) fn start(limits: &Limits, tls: Option<TlsFiles>, grace_seconds: u32) 
     let lifecycle = Lifecycle::new();
     let gate = Arc::new(Semaphore::new(0));
     let made = Arc::default();
-    let service: Arc<dyn Serve> = Arc::new(Pieces {
+    let service: Arc<dyn RequestService> = Arc::new(Pieces {
         gate: Arc::clone(&gate),
         made: Arc::clone(&made),
     });

@@ -22,7 +22,7 @@ use crate::config::address::PublicUrl;
 use crate::landing::{self, PublicEndpoint};
 use crate::ops::ManagementRoutes;
 use crate::proxy::{TrustedProxies, request_id};
-use seawall_net::{Peer, Serve};
+use seawall_net::{Peer, RequestService};
 
 /// The longest agent that goes into logs and events.
 const AGENT_CHARS: usize = 256;
@@ -104,7 +104,7 @@ fn agent(headers: &HeaderMap) -> String {
         .to_owned()
 }
 
-impl Serve for Frontend {
+impl RequestService for Frontend {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
         let origin = self.origin(&request, &peer);
         if !names_one_host(&request) {

@@ -27,12 +27,12 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-type Run = Box<dyn Fn() -> BoxFuture<'static, HealthFinding> + Send + Sync>;
+type CheckFn = Box<dyn Fn() -> BoxFuture<'static, HealthFinding> + Send + Sync>;
 
 /// A named check.
 struct NamedCheck {
     name: &'static str,
-    run: Run,
+    run: CheckFn,
     found: Mutex<HealthFinding>,
 }
 

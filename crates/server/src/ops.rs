@@ -22,7 +22,7 @@ use seawall_types::host::Host;
 
 use crate::health::Health;
 use crate::telemetry::Telemetry;
-use seawall_net::{Peer, Serve};
+use seawall_net::{Peer, RequestService};
 
 /// Health and metrics.
 #[derive(Clone)]
@@ -128,7 +128,7 @@ fn refused() -> Response {
 }
 
 /// The whole service of the management listener.
-impl Serve for ManagementRoutes {
+impl RequestService for ManagementRoutes {
     fn serve(&self, request: Request<Incoming>, _: Peer) -> BoxFuture<'static, Response> {
         let answer = self.answer(request.method(), request.uri().path());
         let response = answer.unwrap_or_else(|| {

@@ -30,7 +30,7 @@ use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 use crate::{memory, signals};
 use seawall_net::lifecycle::Lifecycle;
-use seawall_net::{Serve, Server, raise_open_files};
+use seawall_net::{RequestService, Server, raise_open_files};
 
 /// How long work beside requests may take to end, once the listeners are closed.
 const AFTERWORK: Duration = Duration::from_secs(10);
@@ -151,14 +151,14 @@ fn listeners(
         .collect();
     let clock = Arc::clone(&runtime.clock);
     let mut server = Server::new(&config.limits, &networks, lifecycle, clock);
-    let front: Arc<dyn Serve> = Arc::new(Frontend::new(
+    let front: Arc<dyn RequestService> = Arc::new(Frontend::new(
         dispatcher,
         TrustedProxies::new(networks),
         &*runtime.random,
     ));
     server.listen(&config.listeners, &front)?;
     if let Some(address) = &config.management.address {
-        let ops: Arc<dyn Serve> = Arc::new(ops.clone());
+        let ops: Arc<dyn RequestService> = Arc::new(ops.clone());
         server.listen_management(address.socket(), &ops)?;
     }
     if server.addresses().is_empty() {

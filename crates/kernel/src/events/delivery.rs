@@ -42,7 +42,7 @@ const LEASE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-type Consume =
+type ConsumeFn =
     Arc<dyn Fn(Op, Arc<[RecordedEvent]>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// A consumer of events.
@@ -51,7 +51,7 @@ pub struct Consumer {
     /// Its name, under which its cursor is kept.
     pub name: &'static str,
     lane: Lane,
-    consume: Consume,
+    consume: ConsumeFn,
     /// Whether its feature is on; it leaves its cursor where it is otherwise.
     switch: Option<Switch>,
 }

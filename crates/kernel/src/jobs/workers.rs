@@ -90,7 +90,7 @@ struct KindWorkers {
 }
 
 /// A job that may begin; its worker is free for others when this is dropped.
-struct Due {
+struct DueJob {
     id: i64,
     kind: &'static str,
     _running: Permit,
@@ -193,7 +193,7 @@ impl Workers {
 
     /// The due jobs that workers are free for, one of each kind at most, those first that have
     /// waited for longest. One read, or none if no worker is free.
-    async fn due(&self) -> Result<Vec<Due>> {
+    async fn due(&self) -> Result<Vec<DueJob>> {
         let free: Vec<_> = self
             .by_kind
             .keys()
@@ -239,14 +239,14 @@ impl Workers {
     }
 
     /// Takes a worker for a job, if one is free.
-    fn reserve(&self, id: i64, kind: &str) -> Option<Due> {
+    fn reserve(&self, id: i64, kind: &str) -> Option<DueJob> {
         let kind = self.by_kind.get(kind)?;
         let running = kind.running.try_acquire().ok()?;
         let worker = match &kind.worker {
             recurring if recurring.is_recurring() => None,
             worker => Some(self.worker_for(worker)?),
         };
-        Some(Due {
+        Some(DueJob {
             id,
             kind: kind.worker.kind,
             _running: running,
@@ -256,7 +256,7 @@ impl Workers {
     }
 
     /// Claims a job and runs it, with a seat in its lane; says whether it was free still.
-    async fn run(&self, due: &Due) -> Result<bool> {
+    async fn run(&self, due: &DueJob) -> Result<bool> {
         let Some(KindWorkers { worker, .. }) = self.by_kind.get(due.kind) else {
             return Ok(false);
         };

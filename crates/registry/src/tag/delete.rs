@@ -16,7 +16,7 @@ use seawall_types::tag::Tag;
 use seawall_types::{Digest, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{HistoryCause, Spot, history, immutable, store};
+use super::{HistoryCause, TagPointer, history, immutable, store};
 use crate::acts::Delete;
 use crate::changes::TAG;
 use crate::events::TagDeleted;
@@ -48,7 +48,7 @@ pub(crate) async fn delete(op: &Op, repo: &Repo<Delete>, tag: &Tag) -> Result<()
                 return Err(immutable());
             }
             tx.execute(&store::DELETE, args![repository, tag]).await?;
-            let spot = Spot {
+            let spot = TagPointer {
                 repository,
                 tag: tag.as_str(),
                 digest: &digest,

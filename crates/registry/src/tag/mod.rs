@@ -37,7 +37,7 @@ seawall_types::codes! {
 
 /// The tag of a repository and the digest it points to.
 #[derive(Debug, Clone, Copy)]
-struct Spot<'a> {
+struct TagPointer<'a> {
     repository: RepositoryId,
     tag: &'a str,
     digest: &'a Digest,
@@ -49,7 +49,7 @@ fn immutable() -> Error {
 }
 
 /// The arguments of [`store::HISTORY_OPEN`] and [`store::HISTORY_MARK`].
-fn history(op: &Op, spot: Spot<'_>, cause: HistoryCause) -> Args {
+fn history(op: &Op, spot: TagPointer<'_>, cause: HistoryCause) -> Args {
     let actor = op.actor();
     args![
         spot.repository,

@@ -8,7 +8,7 @@ use seawall_types::ids::RepositoryId;
 use seawall_types::tag::Tag;
 use seawall_types::{Digest, Error, Reason, Result};
 
-use super::{HistoryCause, Spot, history, immutable, store};
+use super::{HistoryCause, TagPointer, history, immutable, store};
 use crate::manifest::{Conditions, Likely};
 
 /// How often a tag that others set and delete at the same time is looked at again.
@@ -89,7 +89,7 @@ pub(crate) async fn set(
     };
     let mut moved = Vec::new();
     for tag in tags {
-        let spot = Spot {
+        let spot = TagPointer {
             repository,
             tag: tag.as_str(),
             digest,
@@ -123,7 +123,7 @@ struct PreviousTarget(Option<Digest>);
 async fn set_one(
     tx: &mut Tx,
     op: &Op,
-    spot: Spot<'_>,
+    spot: TagPointer<'_>,
     as_it_is: TagState,
     conditions: Option<&Conditions>,
 ) -> Result<Option<PreviousTarget>> {
@@ -181,7 +181,7 @@ async fn set_one(
 
 /// Sets a tag that is not there. If another push set it first, the transaction runs again, and
 /// looks for it.
-async fn set_new(tx: &mut Tx, op: &Op, spot: Spot<'_>) -> Result<()> {
+async fn set_new(tx: &mut Tx, op: &Op, spot: TagPointer<'_>) -> Result<()> {
     let opened = history(op, spot, HistoryCause::Pushed);
     tx.send(&store::HISTORY_OPEN, opened, Expectation::Nothing)
         .await?;

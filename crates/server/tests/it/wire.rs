@@ -11,7 +11,7 @@ use seawall::frontend::Frontend;
 use seawall::proxy::TrustedProxies;
 use seawall_kernel::clock::{SystemClock, SystemRandom};
 use seawall_net::lifecycle::Lifecycle;
-use seawall_net::{Serve, Server};
+use seawall_net::{RequestService, Server};
 use seawall_testkit::{TestApp, TestImage, blob_of};
 use seawall_types::digest::{Algorithm, Digest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,7 +28,7 @@ where
         TrustedProxies::new([]),
         &SystemRandom,
     );
-    let service: Arc<dyn Serve> = Arc::new(front);
+    let service: Arc<dyn RequestService> = Arc::new(front);
     let lifecycle = Lifecycle::new();
     let mut server = Server::new(&Limits::default(), &[], &lifecycle, Arc::new(SystemClock));
     let address = "127.0.0.1:0".parse().unwrap();
