@@ -10,7 +10,7 @@ use std::time::Duration;
 use seawall_limit::{Limit, LimitError, Limiter, Permit, QueuePosition};
 use seawall_types::{Error, Reason, Result};
 
-/// So many wait at most; a caller that comes then is told at once.
+/// So many wait at most; a caller beyond that is refused at once.
 const LINE: usize = 256;
 
 /// How long one waits for a seat.

@@ -55,7 +55,7 @@ impl std::fmt::Debug for Directory {
 
 impl Directory {
     /// Opens the directory over a migrated database; makes the first signing key at the very first
-    /// start. From then on it hears the kernel's changes.
+    /// start. From then on it is subscribed to the kernel's changes.
     pub async fn new(kernel: &Arc<Kernel>, config: Config) -> Result<Arc<Self>> {
         let keys = SigningKeys::open(kernel).await?;
         let directory = Arc::new(Self {

@@ -113,7 +113,7 @@ impl Blobs {
     /// `durably` makes a file durable as a blob is, and waits for the disk; without it, only what
     /// the system says at once is heard.
     ///
-    /// A disk that does not answer holds one look at it, however often it is asked for: the others
+    /// A disk that does not answer holds one probe, however often a probe is asked for: the others
     /// fail.
     pub async fn health(&self, durably: bool) -> Result<()> {
         let inner = Arc::clone(&self.inner);

@@ -45,7 +45,7 @@ pub enum Error {
     /// Someone else works on this upload (protocol §7.14).
     #[error("another request is working on this upload")]
     Busy,
-    /// The bytes of this upload are gone or not to be trusted; it has to begin anew.
+    /// The bytes of this upload are lost or not to be trusted; it has to begin anew.
     #[error("the bytes of upload {0} are lost")]
     Lost(uuid::Uuid),
     /// An upload state that this release cannot read.

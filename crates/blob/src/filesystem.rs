@@ -2,11 +2,11 @@
 //! they are whole.
 //!
 //! The order of things is the point here. Data is durable before its file is renamed, the rename is
-//! durable before anyone is told, so that a crash leaves a session file or a whole blob that no row
-//! names, and nothing in between. The hard part is an fsync that fails: the kernel may have dropped
-//! the pages and forgotten the error, so a second fsync proves nothing. The session is then broken
-//! for good: its file is removed, and a client that comes back with an offset finds no bytes for it
-//! ([`Error::Lost`]); an upload that had no durable byte yet simply begins in a new file.
+//! durable before it is acknowledged, so that a crash leaves a session file or a whole blob that no
+//! row names, and nothing in between. The hard part is an fsync that fails: the kernel may have
+//! dropped the pages and forgotten the error, so a second fsync proves nothing. The session is then
+//! broken for good: its file is removed, and a client that comes back with an offset finds no bytes
+//! for it ([`Error::Lost`]); an upload that had no durable byte yet simply begins in a new file.
 //!
 //! Everything here waits for disks: never call it on a thread of the runtime.
 
@@ -25,7 +25,7 @@ use crate::{BlobPlace, Error, Result};
 
 /// After how many bytes the system is asked to begin writing to the disk. Left to itself it gathers
 /// a share of all memory first, and the fsync at the end of a large upload would be a silence that
-/// outlasts its client's patience (protocol §7.19).
+/// outlasts its client's timeout (protocol §7.19).
 const WRITE_BACK: u64 = 8 * 1024 * 1024;
 
 /// A directory with uploads and blobs.
@@ -150,7 +150,7 @@ impl Filesystem {
         let session = match held.file() {
             Some(session) => session,
             None if offset == 0 => return Ok((self.create_session(held)?, false)),
-            // Another process may have made it since this one looked, and then booked the bytes
+            // Another process may have made it since this one checked, and then recorded the bytes
             // that are asked for.
             None => {
                 let found = self.lock_session(held.id())?;
@@ -397,7 +397,7 @@ impl Filesystem {
         known.collect()
     }
 
-    /// Opens a stored blob and tells its size.
+    /// Opens a stored blob; gives its size, too.
     pub(crate) fn open_blob(&self, place: &BlobPlace) -> Result<(OpenFile, u64)> {
         let path = self.store.join(place.checked_key()?);
         let file = self

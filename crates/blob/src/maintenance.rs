@@ -92,7 +92,7 @@ impl Transfers {
             })
     }
 
-    /// Reads a stored blob again and tells what it hashes to.
+    /// Reads a stored blob again and gives its digest.
     pub async fn rehash(&self, place: &BlobPlace, algorithm: Algorithm) -> Result<Digest> {
         let location = self.inner.location_of(place)?;
         let (opened, wanted) = (Arc::clone(&location), place.clone());

@@ -41,7 +41,7 @@ struct AppendStep {
     start: u64,
     /// Where the next bytes go.
     offset: u64,
-    /// Last, so that it is let go after everything else.
+    /// Last, so that it is dropped after everything else.
     held: Arc<LockedUpload>,
 }
 
@@ -184,7 +184,7 @@ impl AppendPipeline {
     /// Waits until nothing runs.
     async fn idle(&mut self) -> Result<Hasher> {
         if let Some(running) = self.running.take() {
-            // Both, before any error is told: nothing may go on behind an answer.
+            // Both, before any error is returned: no work may go on behind an answer.
             let (hash, write) = (running.hash.await, running.write.await);
             write.map_err(Error::unfinished)??;
             return hash.map_err(Error::unfinished);

@@ -250,7 +250,7 @@ impl Transfers {
     }
 }
 
-/// Ends an append whose upload goes on.
+/// Ends an append that does not finish its upload.
 async fn conclude(
     pipeline: AppendPipeline,
     state: UploadState,

@@ -32,7 +32,7 @@ impl UploadLock {
         self.held.file().map(|session| session.length)
     }
 
-    /// Begins work under this hold. Fails while earlier work goes on, be it beside this or left
+    /// Begins work under this lock. Fails while earlier work runs, be it beside this or left
     /// behind by a future that was dropped.
     pub(crate) fn work(&self) -> Result<Arc<LockedUpload>> {
         let work = Arc::clone(&self.held);

@@ -264,7 +264,7 @@ where
             since,
             on: loaded.on.into(),
         };
-        // What was invalidated meanwhile would only be in the way.
+        // What was invalidated meanwhile would only take room.
         if let Some(store) = &self.store
             && loaded.keep
             && self.coherence.holds(since, &entry.on)

@@ -1,8 +1,8 @@
 //! The cache in process memory: it saves reads and never decides anything.
 //!
 //! A [`Cache`] holds values by key, bounded by bytes, and lets one caller load what many ask for.
-//! What a value depends on is told when it is loaded, as [`Mark`]s in the one [`Coherence`] of the
-//! process; a change invalidates the mark, and every value that was loaded before is gone at that
+//! What a value depends on is given when it is loaded, as [`Mark`]s in the one [`Coherence`] of the
+//! process; a change invalidates the mark, and every value that was loaded before ends at that
 //! moment, without a search for it. A cache that forgets everything changes the speed of an
 //! answer and never the answer.
 //!

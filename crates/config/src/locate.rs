@@ -1,4 +1,4 @@
-//! Finds the line and column at which a key's path stands in a YAML text.
+//! Finds the line and column of a key's path in a YAML text.
 //!
 //! A parsed value has no places, and the error of a deserialiser has one only if the value itself
 //! was refused. So the text is read once more by a deserialiser that follows the path and gives up

@@ -6,7 +6,7 @@
 //!
 //! A limiter must never let more in than its maximum, and must never lose a permit when a caller
 //! that waits is dropped. It knows no reason for a refusal but its own three ([`LimitError`]); what
-//! a client is told about them is the caller's to say.
+//! a client gets to know of them is for the caller to say.
 
 mod keyed;
 mod limiter;

@@ -2,7 +2,7 @@
 //!
 //! A column or a table that a migration adds is empty, and filling a large one in a single
 //! statement would hold locks and the log for as long as it takes. A [`Backfill`] does it in short
-//! transactions, each of which books how far it has come, so that it goes on where it was
+//! transactions, each of which records how far it has come, so that it goes on where it was
 //! interrupted and is over for good when it is done. Until then the program must bear rows that are
 //! not filled; and both releases that run side by side must fill what they write.
 

@@ -8,7 +8,7 @@
 //! The queue has an end, and a caller waits in it no longer than for a connection, nor past its
 //! deadline. When the
 //! transaction cannot even be begun, since another program writes to the file, all who wait are
-//! told at once: each has waited as long as the lock is worth, and one after the other they would
+//! refused at once: each has waited for the lock's timeout, and one after the other they would
 //! wait for it again.
 //!
 //! The hard part is that no member may notice the others. One that fails is rolled back to its
@@ -211,7 +211,7 @@ fn refuse_all(shared: &Arc<SharedDatabase>, mut members: Vec<AnyMember>, failure
     end_all(members, &Err(failure));
 }
 
-/// Ends a group that broke on the last of its members, which is told what happened to it; the
+/// Ends a group that broke on the last of its members, which gets that failure; the
 /// others, and the next, try again without it. A group that could not be begun is the failure of
 /// them all.
 async fn abort_group(
@@ -402,7 +402,7 @@ impl Group {
     }
 }
 
-/// What a caller is told whose turn did not come; it certainly did nothing.
+/// The error of a caller whose turn did not come; it certainly did nothing.
 fn busy(why: &str) -> Failure {
     Error::Busy(why.into()).into()
 }

@@ -8,7 +8,7 @@
 //! connection get that refusal at once.
 //!
 //! It also knows which connections are trusted: when one falls silent, those that are as old most
-//! likely have, too, and each would cost a request its whole patience to find out.
+//! likely have, too, and each would cost a request its whole timeout to find out.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! A step that was applied is never applied again and never edited. On SQLite
 //! and PostgreSQL a step and its bookkeeping commit together; MariaDB commits
-//! schema changes by themselves, so a step is booked as begun first and, if the
+//! schema changes by themselves, so a step is recorded as begun first and, if the
 //! process died, told from an applied one by "already exists".
 //!
 //! A release may fold later steps into the one whose table they change (`-- replaces`, `-- folds`):
@@ -133,7 +133,7 @@ impl Migrator {
     }
 
     /// Refuses a schema that this binary must not run on: too new for it, or with steps missing. A
-    /// missing index makes it slow, not wrong, and is only told to the log.
+    /// missing index makes it slow, not wrong, and is only logged.
     pub async fn check(&self) -> Result<()> {
         let status = self.status().await?;
         if status.oldest_release > self.release.number {

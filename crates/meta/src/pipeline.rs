@@ -229,8 +229,8 @@ impl Pipeline {
         let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(kept);
         let mut answers = connection.fetch_many(query);
         let (mut done, mut rows, mut touched) = (0, Vec::new(), 0);
-        // What cannot be read is told at the end: the statements behind it run all the same, and so
-        // does a commit.
+        // What cannot be read is reported at the end: the statements behind it run all the same,
+        // and so does a commit.
         let mut unreadable = None;
         loop {
             let step = steps.get(usize::wrapping_sub(done, ahead)).copied();

@@ -197,7 +197,7 @@ impl<C: Connection> PoolState<C> {
     /// Closes an idle connection.
     async fn close_connection(&self, connection: C) {
         self.count.fetch_sub(1, Ordering::Relaxed);
-        // Whether it heard us does not matter.
+        // Whether the server got that does not matter.
         let _ = connection.close().await;
     }
 }

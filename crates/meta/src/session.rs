@@ -191,7 +191,7 @@ impl Session {
     }
 }
 
-/// What a caller is told whose read had no answer in time.
+/// The error of a caller whose read had no answer in time.
 fn late() -> Error {
     Error::Unavailable("no answer in time".into())
 }
@@ -229,7 +229,7 @@ impl ReadStatement {
             }
             if self.apart {
                 // The next one may be to another server, after a switch from one to the other: what
-                // is read from the pool must not be older than what this connection hears.
+                // is read from the pool must not be older than what this connection reads.
                 self.shared.pools.distrust();
             }
             let next = self.shared.lend(self.apart).await;

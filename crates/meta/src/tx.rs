@@ -304,7 +304,7 @@ fn swallowed<T>(rendered: &RenderedSql, result: &Result<T, Failure>) -> bool {
 pub struct CommitOutcome<T> {
     /// What the body returned.
     pub value: T,
-    /// The change that other replicas must have seen before a caller is told of the commit.
+    /// The change that other replicas must have seen before the commit is acknowledged.
     pub change: Option<ChangeId>,
     /// All changes that it announced or saw, for this process, which need not wait for the log.
     pub changes: Vec<Change>,

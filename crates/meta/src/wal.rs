@@ -51,7 +51,7 @@ fn is_long(file: &str) -> bool {
     std::fs::metadata(Path::new(&log)).is_ok_and(|log| log.len() > 2 * pages * PAGE)
 }
 
-/// Says whether no reader was in the way.
+/// Says whether no reader prevented it.
 async fn cut_off(shared: &SharedDatabase) -> Result<bool, Failure> {
     let mut connection = shared.pools.writer().await?;
     let patience = |milliseconds| format!("PRAGMA busy_timeout = {milliseconds}");

@@ -301,7 +301,8 @@ async fn an_answer_in_one_piece_that_is_not_taken_ends_its_connection() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut one = socket.connect(server.address).await.unwrap();
-    // Nothing more is asked of who answers, so that only the socket tells that it is not taken.
+    // Nothing more is asked of the answering side, so that only the socket shows that it is not
+    // taken.
     ask(&mut one, "/whole").await;
     served(server.address).await;
     tokio::time::sleep(Duration::from_secs(3)).await;

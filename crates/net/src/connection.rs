@@ -124,7 +124,7 @@ where
     converse(pin!(connection), &activity, peer, shared).await;
 }
 
-/// Leaves a trace of a request that was refused before anything of it could be looked at.
+/// Logs and counts a request that was refused before it was parsed.
 fn not_understood(peer: Peer, reason: &'static str) {
     counter!("seawall_requests_not_understood_total", "reason" => reason).increment(1);
     tracing::info!(target: "request", address = %peer.address.ip(), reason, "a malformed request was refused");

@@ -46,7 +46,7 @@ pub trait RequestService: Send + Sync + 'static {
     fn serve(&self, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>>;
 }
 
-/// Who is at the other end of the connection, as far as the socket can tell.
+/// The peer of the connection, as the socket knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the socket: the client, or a proxy before it. IPv4 addresses are always

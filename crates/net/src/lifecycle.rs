@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 pub enum Phase {
     /// All is served.
     Running,
-    /// All is served, but load balancers are told to send nothing more.
+    /// All is served, but readiness tells load balancers to send nothing more.
     Unready,
     /// Nothing new is taken; what runs may end.
     Draining,

@@ -173,7 +173,7 @@ impl Server {
         self.accepts.iter().map(|accept| accept.address).collect()
     }
 
-    /// Serves until the lifecycle is told to stop and all has ended, or was cut off.
+    /// Serves until the lifecycle stops and all connections have ended, or were cut off.
     pub async fn run(self, shutdown: &Shutdown) -> StopOutcome {
         let own = TaskTracker::new();
         let accepting = TaskTracker::new();

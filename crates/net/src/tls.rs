@@ -21,7 +21,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::config::TlsFiles;
 use crate::lifecycle::{Lifecycle, Phase};
 
-/// How often the files are looked at.
+/// How often the files are checked.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// What can be wrong with a pair of files.
@@ -111,7 +111,7 @@ impl Certificate {
         let content = match read(&self.files) {
             Ok(content) => content,
             Err(error) => {
-                // A file that is gone for a moment while it is replaced is said once as well.
+                // A file that is missing for a moment while it is replaced is logged once as well.
                 return if seen.take().is_some() {
                     ReloadOutcome::Broken(error)
                 } else {

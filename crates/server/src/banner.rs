@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::first_password::ADMIN;
 use crate::landing::PublicEndpoint;
 
-/// What the banner tells.
+/// The content of the banner.
 #[derive(Debug)]
 pub struct Banner<'a> {
     /// The configuration.

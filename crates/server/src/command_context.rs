@@ -1,7 +1,7 @@
 //! The context: what every command shares that works beside a serving process.
 //!
 //! It composes the same program over the same data, without listeners and without background work,
-//! and acts as the operator. The server hears of what was changed through the change log.
+//! and acts as the operator. The server gets its changes through the change log.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ impl CommandContext {
     }
 
     /// Closes it. Before, it waits until no server gives out any more what this command has
-    /// changed: for so long a server trusts its last look at the change log.
+    /// changed: for so long a server trusts its last poll of the change log.
     async fn close(self) {
         if self.op.seen() > 0 {
             tokio::time::sleep(FRESH).await;

@@ -135,7 +135,7 @@ pub fn layout_of(plans: &[FeaturePlan<CoreServices>]) -> Result<Layout<Config>, 
     Layout::new(plans.iter().filter_map(FeaturePlan::section))
 }
 
-/// Opens the database, without a look at its tables.
+/// Opens the database, without reading its tables.
 pub async fn open_meta(config: &Config, data: &Path, runtime: &Runtime) -> Result<Meta> {
     let clock = Arc::clone(&runtime.clock);
     Meta::open(&config.database, data, runtime.tasks(), clock)

@@ -139,7 +139,7 @@ impl Health {
         answer(StatusCode::OK, &json!({"status": "live"}))
     }
 
-    /// The answer of `/health/ready`; what each check found only if the asker may be `told`.
+    /// The answer of `/health/ready`; what each check found only if the caller may be `told`.
     pub fn ready(&self, told: bool) -> Response {
         let status = self.status();
         let code = if status == "ready" {

@@ -113,7 +113,7 @@ pub fn page(headers: &HeaderMap, door: &PublicEndpoint) -> Response {
     for (name, value) in fixed {
         answer = answer.value(name, HeaderValue::from_static(value));
     }
-    // Browsers, which alone look at it, come to this page and no other.
+    // Only browsers heed it, and this is their only page.
     if door.tls {
         let year = HeaderValue::from_static("max-age=31536000");
         answer = answer.value(header::STRICT_TRANSPORT_SECURITY, year);

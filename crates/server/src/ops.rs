@@ -2,9 +2,9 @@
 //! them, or, where one is configured, the management listener only. They need no
 //! database and no seat: they answer when nothing else does.
 //!
-//! On a public listener a stranger is told the status and nothing more: counters tell
-//! who logs in and which names are known, and reasons tell what is broken. The rest is for this
-//! machine and for who has the token.
+//! On a public listener a stranger sees the status and nothing more: counters show who logs in and
+//! which names are known, and reasons show what is broken. The rest is for this machine and for who
+//! has the token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct ManagementRoutes {
 }
 
 impl ManagementRoutes {
-    /// Answers from these; who brings `token` is told everything.
+    /// Answers from these; a caller with `token` sees everything.
     pub fn new(health: Arc<Health>, telemetry: Telemetry, token: Option<Secret>) -> Self {
         Self {
             health,

@@ -19,13 +19,13 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How many addresses of a chain are looked at; no real chain is as long.
+/// How many addresses of a chain are read; no real chain is as long.
 const MAX_HOPS: usize = 32;
 
 /// The longest request id that is taken over.
 const MAX_REQUEST_ID: usize = 128;
 
-/// The client as far as it can be told.
+/// The client as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardedClient {
     /// Its address.

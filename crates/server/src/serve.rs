@@ -35,7 +35,7 @@ use seawall_net::{RequestService, Server, raise_open_files};
 /// How long work beside requests may take to end, once the listeners are closed.
 const AFTERWORK: Duration = Duration::from_secs(10);
 
-/// Serves until the process is told to stop.
+/// Serves until the process stops.
 pub async fn serve(
     common: &CommonOptions,
     listen: Option<ListenAddress>,
@@ -171,7 +171,7 @@ fn listeners(
 /// the interval of [`Health::watch`] that is one fsync in ten seconds.
 const CHEAP_LOOKS: u32 = 4;
 
-/// What readiness looks at. Only what pulls need may fail it; the rest degrades (decision 16).
+/// The checks of readiness. Only what pulls need may fail it; the rest degrades (decision 16).
 pub fn checks(health: Health, kernel: &Arc<Kernel>) -> Health {
     let database = Arc::clone(kernel);
     let storage = Arc::clone(kernel);

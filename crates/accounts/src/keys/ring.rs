@@ -36,7 +36,7 @@ pub(crate) struct SigningKey {
 pub(crate) struct NewKey {
     /// The private key in PKCS #8, sealed.
     pub(crate) sealed: Vec<u8>,
-    /// The public key as an uncompressed point; for those who look at the table.
+    /// The public key as an uncompressed point; for people who read the table.
     pub(crate) public: Vec<u8>,
 }
 

@@ -20,7 +20,7 @@ use crate::config::Config;
 /// The signing keys changed.
 pub(crate) const SIGNING_KEYS: ChangeKind<Single> = ChangeKind::new(7, "signing keys");
 
-/// A new key waits so long before it signs: replicas hear of it sooner.
+/// A new key waits so long before it signs: replicas have read it sooner.
 const NOTICE: Duration = Duration::from_secs(10);
 /// What a replica's clock may be wrong by.
 const SLACK: Duration = Duration::from_mins(1);

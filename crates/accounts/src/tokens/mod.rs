@@ -150,8 +150,8 @@ impl Tokens {
 
     /// What `token` says, if it is one of ours and good now. Errors: `InvalidToken`, `TooMany`.
     ///
-    /// The signature is remembered, the rest is looked at each time. Whether its principal and its
-    /// credential still stand is the caller's to ask.
+    /// The signature is cached, the rest is checked each time. Whether its principal and its
+    /// credential still hold is for the caller to check.
     pub(crate) async fn verify(&self, op: &Op, token: &Secret) -> Result<Arc<VerifiedToken>> {
         let memory = memory(token.expose());
         let elapsed = op.kernel().clock().elapsed();

@@ -81,7 +81,7 @@ pub trait Files: Debug + Send + Sync + 'static {
     /// Writes all bytes at `offset`. After an error any part of them may have been written.
     fn write_at(&self, file: &OpenFile, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Asks the system to begin writing these bytes to the disk, without waiting. A hint: it makes
-    /// nothing durable, and what goes wrong is for `fsync` to tell.
+    /// nothing durable, and errors show at `fsync`.
     fn write_back(&self, file: &OpenFile, offset: u64, length: u64);
     /// Cuts or extends the file.
     fn set_size(&self, file: &OpenFile, size: u64) -> io::Result<()>;

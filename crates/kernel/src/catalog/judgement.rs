@@ -63,7 +63,7 @@ impl FoundRepository {
     }
 
     /// The same of a repository that is there.
-    pub(super) fn verdict(&self) -> Option<Judgement> {
+    pub(super) fn judgement(&self) -> Option<Judgement> {
         let (namespace, repository) = self.namespace.zip(self.repository)?;
         Some(Judgement {
             namespace,
@@ -72,12 +72,12 @@ impl FoundRepository {
         })
     }
 
-    /// The same with the generations of a verdict.
-    pub(super) fn at(&self, verdict: &Judgement) -> Self {
+    /// The same with the generations of a judgement.
+    pub(super) fn at(&self, judgement: &Judgement) -> Self {
         Self {
-            namespace: Some(verdict.namespace),
-            repository: Some(verdict.repository),
-            principal: verdict.principal,
+            namespace: Some(judgement.namespace),
+            repository: Some(judgement.repository),
+            principal: judgement.principal,
             ..*self
         }
     }

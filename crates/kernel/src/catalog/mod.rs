@@ -19,10 +19,10 @@ pub mod principals;
 mod repo;
 pub mod repositories;
 pub mod rights;
+mod second_judgement;
 pub mod store;
 mod transaction_actor;
 mod user;
-mod verdict;
 
 pub use access::AllowedActions;
 pub(crate) use facts::{FACTS, FactsKey};

@@ -222,8 +222,8 @@ seawall_meta::statements! {
         .order_by(("p", "name"), Order::Asc)
         .to_owned();
 
-    /// Whether a verdict stands; its repository stays so until the transaction ends.
-    /// Arguments: the verdict's.
+    /// Whether a judgement stands; its repository stays so until the transaction ends.
+    /// Arguments: the judgement's.
     REPOSITORY_STANDS: |_d| {
         let mut select = Query::select();
         select
@@ -234,7 +234,7 @@ seawall_meta::statements! {
         select
     };
 
-    /// Counts up a repository's generation if a verdict stands. Arguments: the verdict's.
+    /// Counts up a repository's generation if a judgement stands. Arguments: the judgement's.
     REPOSITORY_ALTER: |_d| Query::update()
         .table("repository")
         .value("generation", Expr::col("generation").add(1i64))

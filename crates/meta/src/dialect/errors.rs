@@ -29,7 +29,7 @@ impl From<Error> for Failure {
 enum ErrorClass {
     Unique,
     ForeignKey,
-    /// Another transaction stood in the way; a repetition helps.
+    /// A conflict with another transaction; a retry helps.
     Conflict,
     /// The database ended the statement or refuses work for now.
     Refused,

@@ -1,4 +1,4 @@
-//! What a new session of a server is told: its timeouts, its isolation, how it reads SQL.
+//! The settings of a new session: its timeouts, its isolation, how it reads SQL.
 //!
 //! Timeouts are the database's own, so that a statement ends there, too, when its caller has gone.
 //! SQLite's settings are connect options (`pools.rs`).
@@ -7,7 +7,7 @@ use super::{ServerProduct, SqlDialect, seconds};
 use crate::config::Config;
 
 impl SqlDialect {
-    /// What a new session of a server is told, one statement each. SQLite's settings are connect
+    /// The settings of a new session, one statement each. SQLite's settings are connect
     /// options.
     pub(crate) fn session(self, config: &Config, flavour: ServerProduct) -> Vec<String> {
         let statement = config.statement_timeout_ms;

@@ -75,7 +75,7 @@ impl Meta {
         let session = self.own_session();
         let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let mut pruned = 0;
-        // Each look is at the lowest rows only: a log is never read as a whole to see how much of
+        // Each pass reads the lowest rows only: a log is never read as a whole to see how much of
         // it may go.
         loop {
             let looked = args![low_water, keep, BATCH];

@@ -25,7 +25,7 @@ use crate::acts::IMAGE;
 
 const CATALOG: &str = "/v2/_catalog";
 
-/// Few pages at once, some callers in line, and the rest is told to come again: reads that are long
+/// Few pages at once, some callers in line, and the rest gets 429: reads that are long
 /// and seldom wanted may be slow beside each other.
 pub(crate) const READS: Limit = Limit::of(2).with_line(62, Duration::from_secs(5));
 const RETRY_SECONDS: u32 = 5;

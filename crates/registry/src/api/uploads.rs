@@ -286,7 +286,7 @@ impl UploadAddress {
         }
     }
 
-    /// Tells where the upload goes on: as the client knows it, or as it should.
+    /// Adds the Location at which the upload goes on: as the client knows it, or as it should.
     fn told(
         &self,
         content: &Content,

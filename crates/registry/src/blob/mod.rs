@@ -49,7 +49,7 @@ pub(crate) async fn promise(op: &Op, repo: &Repo<Pull>, digest: &Digest) -> Resu
         return Err(unknown());
     };
     if id != repo.id() {
-        // The name went to another repository meanwhile, which does not serve this blob.
+        // The name belongs to another repository by now, which does not serve this blob.
         return Err(unknown());
     }
     let half = millis(op.kernel().settings().blob_lease / 2);
@@ -110,9 +110,9 @@ pub(crate) async fn link(
     (digest, size): (&Digest, u64),
     fresh: bool,
 ) -> Result<(NamespaceId, RepositoryId)> {
-    let mut verdict = repo.opened(tx, op).await?;
+    let mut judgement = repo.opened(tx, op).await?;
     loop {
-        let arguments = verdict.args(args![digest, size]);
+        let arguments = judgement.args(args![digest, size]);
         let linked = tx.execute(&store::LINK, arguments).await;
         let linked = linked.map_err(|error| {
             if error.is_foreign_key() {
@@ -124,13 +124,13 @@ pub(crate) async fn link(
         if linked > 0 {
             break;
         }
-        // It was linked before, unless what the verdict rests on has changed.
-        match repo.reopened(tx, op, &verdict).await? {
-            Some(changed) => verdict = changed,
+        // It was linked before, unless what the judgement rests on has changed.
+        match repo.reopened(tx, op, &judgement).await? {
+            Some(changed) => judgement = changed,
             None => break,
         }
     }
-    let ids = verdict.ids();
+    let ids = judgement.ids();
     if !fresh {
         let owner = Owner::lease(ids.0, ids.1);
         blobs::lease(tx, &owner, digest, op.kernel().settings().blob_lease).await?;

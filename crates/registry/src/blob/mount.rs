@@ -5,7 +5,7 @@
 //! client's token often covers only the target. Without one, a token finds only what is public or
 //! what it covers: it was made narrow so that who gets hold of it cannot read everything by
 //! digests. A source that the subject may not read is never asked for the blob, so neither answer
-//! nor time tells what is in it; a mount that cannot be is no error, but an upload.
+//! nor time shows what is in it; a mount that is not possible is no error, but opens an upload.
 
 use seawall_kernel::catalog::rights::CatalogReader;
 use seawall_kernel::{Ceiling, Op, Repo};
@@ -43,7 +43,7 @@ pub(crate) async fn mount(
             repo.made(ids);
             Ok(true)
         }
-        // It was collected between the look and the link.
+        // It was collected between the read and the link.
         Err(error) if error.reason == Reason::BlobUnknown => Ok(false),
         Err(error) => Err(error),
     }

@@ -44,8 +44,8 @@ seawall_meta::statements! {
             .to_owned()
     };
 
-    /// Lets a repository serve a blob if a verdict stands, and keeps the repository as it is until
-    /// the transaction ends. Arguments: the verdict's, digest, size.
+    /// Lets a repository serve a blob if a judgement stands, and keeps the repository as it is
+    /// until the transaction ends. Arguments: the judgement's, digest, size.
     LINK: |d| {
         let mut standing = Query::select();
         standing

@@ -182,7 +182,7 @@ async fn by_tag(
     if let Some(served) = by_digest(op, shelf, repository, &to).await? {
         return Ok(Some(served));
     }
-    // The tag moved on, and what it pointed to went, between the two looks.
+    // The tag moved, and its former target was deleted, between the two reads.
     let found = Box::pin(read_by_tag(op, repository, tag)).await?;
     Ok(found.map(|(served, _)| served))
 }

@@ -22,9 +22,9 @@ type Sizes = BTreeMap<Digest, u64>;
 pub(super) struct ResolvedReferences {
     manifests: Sizes,
     blobs: Sizes,
-    /// Whether the verdict is known to stand until the transaction ends: the links said so.
+    /// Whether the judgement is known to hold until the transaction ends: the links said so.
     pub(super) stands: bool,
-    /// What the same look suggests about the tag and the manifest.
+    /// What the same read suggests about the tag and the manifest.
     pub(super) hints: Hints,
 }
 
@@ -32,11 +32,11 @@ pub(super) struct ResolvedReferences {
 /// transaction ends. One statement for an image.
 pub(super) async fn look(
     tx: &mut Tx,
-    verdict: &Judgement,
+    judgement: &Judgement,
     draft: &NewManifest,
     tag: Option<&Tag>,
 ) -> Result<ResolvedReferences> {
-    let (_, repository) = verdict.ids();
+    let (_, repository) = judgement.ids();
     let of = |kinds: &'static [EdgeKind]| {
         let chosen = draft
             .pointers
@@ -58,7 +58,7 @@ pub(super) async fn look(
             .filter(|child| !manifests.contains_key(child)),
     );
     let tag = tag.map_or("", Tag::as_str);
-    let arguments = verdict.args(args![list(&wanted), tag, draft.digest]);
+    let arguments = judgement.args(args![list(&wanted), tag, draft.digest]);
     let rows = tx.all(&store::BLOBS, arguments).await?;
     let may_be = |column| rows.first().map_or(Ok(1), |row| row.int(column));
     let hints = Hints {

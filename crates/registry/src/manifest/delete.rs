@@ -1,7 +1,7 @@
 //! Deleting a manifest by its digest (protocol §15.2).
 //!
 //! It is gone at once with all its tags and from its subject's referrers, and refers to nothing any
-//! more; else the deletion of a blob would have to look at all that was deleted before. Its row and
+//! more; else the deletion of a blob would have to read all that was deleted before. Its row and
 //! what it keeps alive stay until the time machine's window has passed; [`super::forget`] removes
 //! them then. Its children stay, and an index that it is a child of keeps naming it.
 

@@ -1,4 +1,4 @@
-//! What an unlocked look suggests about rows that a push is about to write.
+//! Hints of an unlocked read about rows that a push is about to write.
 //!
 //! A hint saves a statement where it is right: the row is inserted without being looked for first.
 //! A wrong one costs a run of the transaction more and nothing else, since the insertion must make
@@ -15,13 +15,13 @@ pub(crate) enum Likely {
 }
 
 impl Likely {
-    /// By whether an unlocked look has seen the row.
+    /// By whether an unlocked read has seen the row.
     pub(super) fn unless(seen: bool) -> Self {
         if seen { Self::Unknown } else { Self::New }
     }
 }
 
-/// The hints of one look.
+/// The hints of one read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hints {
     /// The one tag that was asked for.

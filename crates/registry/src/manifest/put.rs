@@ -19,7 +19,7 @@ use crate::changes;
 use crate::events::{ManifestPushed, TagMoved};
 use crate::tag::{self, UpdatedTag};
 
-/// How often a row that others insert and remove at the same time is looked at again.
+/// How often a row that others insert and remove at the same time is read again.
 const ROUNDS: usize = 4;
 
 /// A manifest on its way into a repository.
@@ -138,16 +138,16 @@ async fn enter(
         [tag] => Some(tag),
         _ => None,
     };
-    let mut verdict = put.repo.opened(tx, op).await?;
+    let mut judgement = put.repo.opened(tx, op).await?;
     loop {
-        let references = check::look(tx, &verdict, &put.draft, tag).await?;
+        let references = check::look(tx, &judgement, &put.draft, tag).await?;
         if references.stands {
-            return Ok((verdict.ids(), references));
+            return Ok((judgement.ids(), references));
         }
-        match put.repo.reopened(tx, op, &verdict).await? {
-            Some(changed) => verdict = changed,
+        match put.repo.reopened(tx, op, &judgement).await? {
+            Some(changed) => judgement = changed,
             // None of the blobs is here, or it refers to none.
-            None => return Ok((verdict.ids(), references)),
+            None => return Ok((judgement.ids(), references)),
         }
     }
 }

@@ -90,11 +90,11 @@ seawall_meta::statements! {
         .and_where(Expr::col("state").eq(ManifestState::Live.code()))
         .to_owned();
 
-    /// Which of some blobs the repository serves, if a verdict stands, and their sizes; and whether
-    /// it has a tag and a manifest, in whatever state, which are not locked. The links cannot be
-    /// deleted until the transaction ends, nor can the repository. The lock is shared, since many
-    /// pushes name the same base layers and the same empty config at once.
-    /// Arguments: the verdict's, digests, tag, manifest.
+    /// Which of some blobs the repository serves, if a judgement stands, and their sizes; and
+    /// whether it has a tag and a manifest, in whatever state, which are not locked. The links
+    /// cannot be deleted until the transaction ends, nor can the repository. The lock is shared,
+    /// since many pushes name the same base layers and the same empty config at once. Arguments:
+    /// the judgement's, digests, tag, manifest.
     BLOBS[n]: |_d, n| {
         let tagged = Query::select()
             .column("name")

@@ -11,7 +11,7 @@ use seawall_types::{Digest, Error, Reason, Result};
 use super::{HistoryCause, TagPointer, history, immutable, store};
 use crate::manifest::{Conditions, Likely};
 
-/// How often a tag that others set and delete at the same time is looked at again.
+/// How often a tag that others set and delete at the same time is read again.
 const ROUNDS: usize = 4;
 
 /// A tag that was set or moved.
@@ -50,7 +50,7 @@ impl LockedTag {
         self.immutable && !self.gone
     }
 
-    /// What it points to for who looks.
+    /// What it points to for a reader.
     fn seen(&self) -> Option<Digest> {
         (!self.gone).then_some(self.digest)
     }

@@ -46,7 +46,7 @@ where
     if appended.received > 0 {
         let booked =
             checkpoint::state(content, op, (request.repo, &session), &appended.state).await;
-        // Bytes that are not booked must not be taken for those of a row: one that is gone, that
+        // Bytes that no row counts must not be taken for those of a row: one that is gone, that
         // has moved, or that may yet come if the outcome of its transaction is unknown.
         if !session.row && booked.is_err() || matches!(booked, Ok(false)) {
             session::discard(op, &hold, &appended.state).await;

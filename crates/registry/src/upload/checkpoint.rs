@@ -133,14 +133,14 @@ async fn advance(
     ];
     op.transaction((repo.clone(), arguments), |tx, op, (repo, arguments)| {
         Box::pin(async move {
-            let mut verdict = repo.opened(tx, op).await?;
+            let mut judgement = repo.opened(tx, op).await?;
             loop {
-                let arguments = verdict.args(arguments.clone());
+                let arguments = judgement.args(arguments.clone());
                 if tx.execute(&store::ADVANCE, arguments).await? > 0 {
                     return Ok(true);
                 }
-                match repo.reopened(tx, op, &verdict).await? {
-                    Some(changed) => verdict = changed,
+                match repo.reopened(tx, op, &judgement).await? {
+                    Some(changed) => judgement = changed,
                     None => return Ok(false),
                 }
             }

@@ -25,7 +25,7 @@ struct Inner {
 }
 
 impl EndedUploads {
-    /// Ends an upload; says whether it was not over before. Of all who try, one is told so.
+    /// Ends an upload; says whether it was not over before. Of all who try, one gets `true`.
     pub(super) fn claim(&self, uuid: Uuid) -> bool {
         let mut inner = self.inner();
         if !inner.known.insert(uuid) {

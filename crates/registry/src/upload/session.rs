@@ -176,7 +176,7 @@ pub(super) async fn end(
     Ok(())
 }
 
-/// Ends an upload here whose row tells of bytes that are not here. Without a file they may be where
+/// Ends an upload here whose row counts bytes that are not here. Without a file they may be where
 /// another replica is, so that the row stays, if only for the sweep.
 pub(super) async fn lose(
     content: &Content,

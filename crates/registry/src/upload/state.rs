@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::store;
 
-/// How far an upload is, as its client is told.
+/// How far an upload is, as its client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UploadProgress {
     /// The upload.

@@ -41,7 +41,7 @@ seawall_meta::statements! {
         .to_owned();
 
     /// Records what an append brought, if no other request has been there since and a judgement
-    /// stands. Arguments: the verdict's, uuid, generation before, offset before, generation,
+    /// stands. Arguments: the judgement's, uuid, generation before, offset before, generation,
     /// offset, state.
     ADVANCE: |d| {
         let standing = Query::select()

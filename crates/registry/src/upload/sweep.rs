@@ -18,7 +18,7 @@ use crate::Content;
 pub(crate) const SWEEP_FIRST: Duration = Duration::from_mins(5);
 const SWEEP_AGAIN: Duration = Duration::from_hours(1);
 
-/// Uploads that are looked at in one read, and reads in one run.
+/// Uploads of one read, and reads of one run.
 const BATCH: u32 = 100;
 const MOST_BATCHES: u32 = 1000;
 

@@ -9,7 +9,7 @@ use seawall_types::Secret;
 use seawall_types::basic::Credentials;
 use serde::{Deserialize, Serialize};
 
-/// Who is told of `/metrics`, and more than the status by `/health/ready`. Without any of these
+/// Who may read `/metrics`, and more than the status from `/health/ready`. Without any of these
 /// keys it is this machine: who asks for localhost or 127.0.0.1, and not through a proxy.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -19,7 +19,7 @@ pub struct ManagementConfig {
     #[schemars(extend("examples" = ["127.0.0.1:5001"]))]
     pub address: Option<ListenAddress>,
 
-    /// A token of at least 16 letters; who sends it as `Authorization: Bearer` is told everything
+    /// A token of at least 16 letters; who sends it as `Authorization: Bearer` sees everything
     /// on the registry's own listeners, too.
     #[serde(serialize_with = "seawall_config::hidden")]
     #[schemars(with = "Option<String>")]

@@ -40,7 +40,7 @@ pub struct Config {
     /// Where the registry listens. Several addresses may be given, each with or without TLS.
     pub listeners: Vec<Listener>,
 
-    /// Who is told of `/metrics`, and more than the status by `/health/ready`.
+    /// Who may read `/metrics`, and more than the status from `/health/ready`.
     pub management: ManagementConfig,
 
     /// The address under which clients reach the registry, such as `https://registry.example.com`.

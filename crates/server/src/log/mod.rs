@@ -1,4 +1,4 @@
-//! The log: what is written, how a line looks, and a writer that never holds up a request.
+//! The log: what is written, its format, and a writer that never holds up a request.
 //!
 //! Lines are readable on a terminal and JSON elsewhere. The one line per request has the target
 //! `request` and a short way of its own. Nothing here can tell a secret from another text: what

@@ -52,7 +52,7 @@ pub(super) struct LineQueue(Arc<Shared>);
 /// The writing thread. Dropping it waits, for a bounded time, until all is written.
 pub struct LogWriter(Arc<Shared>);
 
-/// Starts writing to `out`; `json` says how the thread's own words are to look.
+/// Starts writing to `out`; `json` gives the format of the thread's own lines.
 pub(super) fn start(
     out: impl Write + Send + 'static,
     json: bool,

@@ -25,11 +25,11 @@ const PAGE: u32 = 500;
 /// What an examination found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct VerifyReport {
-    /// How many blobs were looked at.
+    /// How many blobs were checked.
     pub blobs: u64,
     /// How many bytes they have.
     pub bytes: u64,
-    /// How many manifests were looked at.
+    /// How many manifests were checked.
     pub manifests: u64,
     /// What is damaged.
     pub damage: Vec<Damage>,

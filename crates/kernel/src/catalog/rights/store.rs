@@ -65,9 +65,9 @@ pub fn is_of_caller(grant: &'static str, principal: u8) -> Expr {
     Expr::col((grant, "principal_id")).eq(arg(principal))
 }
 
-/// Whether a repository still takes what a [`Judgement`](super::super::Verdict) lets its caller
+/// Whether a repository still takes what a [`Judgement`](super::super::Judgement) lets its caller
 /// write: whether the repository, its namespace and the principal are as the judgement found them.
-/// The statement's `table` is the repository and its first six arguments are the verdict's.
+/// The statement's `table` is the repository and its first six arguments are the judgement's.
 pub fn stands(table: &'static str) -> Cond {
     let namespace = Query::select()
         .column("generation")

@@ -30,22 +30,23 @@ use crate::changes;
 use crate::op::Op;
 
 impl<A: Act> Repo<A> {
-    /// The verdict of the door, if the repository was there. Statements that compare it need no
+    /// The judgement of the door, if the repository was there. Statements that compare it need no
     /// other look.
-    pub fn verdict(&self) -> Option<Judgement> {
-        self.found().verdict()
+    pub fn judgement(&self) -> Option<Judgement> {
+        self.found().judgement()
     }
 
-    /// The verdict of the door, or else that of [`enter`](Self::enter).
+    /// The judgement of the door, or else that of [`enter`](Self::enter).
     pub async fn opened(&self, tx: &mut Tx, op: &Op) -> Result<Judgement> {
-        match self.verdict() {
-            Some(verdict) => Ok(verdict),
+        match self.judgement() {
+            Some(judgement) => Ok(judgement),
             None => self.enter(tx, op).await,
         }
     }
 
-    /// What to go on with after a statement that compared `before` has touched nothing: the verdict
-    /// as it is now, or `None` if it is the same, so that the statement had another reason.
+    /// What to go on with after a statement that compared `before` has touched nothing: the
+    /// judgement as it is now, or `None` if it is the same, so that the statement had another
+    /// reason.
     pub async fn reopened(
         &self,
         tx: &mut Tx,
@@ -56,7 +57,7 @@ impl<A: Act> Repo<A> {
         Ok((now != *before).then_some(now))
     }
 
-    /// The verdict inside `tx`; what it says of the repository stays so until `tx` ends. A push
+    /// The judgement inside `tx`; what it says of the repository stays so until `tx` ends. A push
     /// makes the repository, and its namespace where the caller may, if they do not exist. One read
     /// if nothing has changed since the door.
     ///
@@ -73,16 +74,16 @@ impl<A: Act> Repo<A> {
         mut found: FoundRepository,
     ) -> Result<Judgement> {
         for _ in 0..ROUNDS {
-            let entered = match found.verdict() {
-                Some(verdict) => {
-                    let arguments = verdict.args(args![]);
+            let entered = match found.judgement() {
+                Some(judgement) => {
+                    let arguments = judgement.args(args![]);
                     let stands = tx.optional(&store::REPOSITORY_STANDS, arguments).await?;
-                    stands.map(|_| verdict)
+                    stands.map(|_| judgement)
                 }
                 None => self.make(tx, op, &found).await?,
             };
-            if let Some(verdict) = entered {
-                return Ok(verdict);
+            if let Some(judgement) = entered {
+                return Ok(judgement);
             }
             found = self.judge_again(tx, op).await?;
         }
@@ -129,7 +130,7 @@ impl<A: Act> Repo<A> {
             repository: Some((repository, store::FIRST)),
             ..*found
         };
-        Ok(found.verdict())
+        Ok(found.judgement())
     }
 
     /// Judges by what stands at this moment.
@@ -159,8 +160,8 @@ impl<A: Act> Repo<A> {
             let kind = changes::NAMESPACE_MADE;
             tx.saw(changes::named(kind, id.get(), 0, name.namespace()));
         }
-        if let (None, Some(verdict)) = (before.repository, found.verdict()) {
-            let (namespace, id) = verdict.ids();
+        if let (None, Some(judgement)) = (before.repository, found.judgement()) {
+            let (namespace, id) = judgement.ids();
             let kind = changes::REPOSITORY_MADE;
             tx.saw(changes::named(kind, namespace.get(), id.get(), name.path()));
         }
@@ -176,7 +177,7 @@ impl Repo<Administer> {
     pub(super) async fn alter(&self, tx: &mut Tx, op: &Op) -> Result<()> {
         let mut found = *self.found();
         for _ in 0..ROUNDS {
-            let arguments = found.verdict().ok_or_else(gone)?.args(args![]);
+            let arguments = found.judgement().ok_or_else(gone)?.args(args![]);
             if tx.execute(&store::REPOSITORY_ALTER, arguments).await? > 0 {
                 return Ok(());
             }
