@@ -161,15 +161,19 @@ impl Limiter {
         Ok(self.permit())
     }
 
-    /// Waits until all permits are back, keeping those that are, and closes. When it is dropped
-    /// before, they are free again.
+    /// Waits until all permits are back, keeping those that are, and closes: callers that lined up
+    /// behind it are refused. When it is dropped before, the permits are free again. A limiter
+    /// without a maximum closes at once.
     pub async fn close_idle(&self) {
+        let mut kept = None;
         if let (Some(free), Some(seats)) = (&self.0.free, self.0.limit.seats) {
             let seats = u32::try_from(seats).unwrap_or(u32::MAX);
             // There is nothing to wait for where it was closed already.
-            let _all = free.acquire_many(seats).await;
+            kept = free.acquire_many(seats).await.ok();
         }
         self.close();
+        // Not before: permits that are given back go to the line at once, as long as it is open.
+        drop(kept);
     }
 
     /// Gives out nothing any more; all that wait are refused. What was given out stays valid.

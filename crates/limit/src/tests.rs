@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -23,6 +25,8 @@ enum Event {
     GiveBack(usize),
     GiveUp(usize),
     Move(usize),
+    Close,
+    StayOpen,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -32,7 +36,16 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<usize>().prop_map(Event::GiveBack),
         1 => any::<usize>().prop_map(Event::GiveUp),
         1 => any::<usize>().prop_map(Event::Move),
+        1 => Just(Event::Close),
+        1 => Just(Event::StayOpen),
     ]
+}
+
+/// A limiter that closes once all permits are back.
+struct Closing {
+    waiting: Pin<Box<dyn Future<Output = ()>>>,
+    /// How many callers were in line before it.
+    ahead: usize,
 }
 
 /// A limiter, and what a plain reading of its promises says about it.
@@ -43,6 +56,8 @@ struct Model {
     held: Vec<Permit>,
     moved: Vec<Permit>,
     line: VecDeque<Asking>,
+    closing: Option<Closing>,
+    closed: bool,
 }
 
 impl Model {
@@ -54,13 +69,33 @@ impl Model {
             held: Vec::new(),
             moved: Vec::new(),
             line: VecDeque::new(),
+            closing: None,
+            closed: false,
         }
     }
 
-    fn poll(asking: &mut Asking) -> Poll<Result<Permit, LimitError>> {
+    fn poll<T>(asking: &mut Pin<Box<dyn Future<Output = T>>>) -> Poll<T> {
         asking
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// A newcomer was let in.
+    fn enter(&mut self, permit: Permit) {
+        let none_waits = self.line.is_empty() && self.closing.is_none();
+        assert!(none_waits, "a newcomer went ahead of the line");
+        assert!(!self.closed, "a closed limiter gave a permit");
+        self.held.push(permit);
+    }
+
+    /// A newcomer was refused.
+    fn refuse(&self, refused: LimitError) {
+        if self.closed {
+            assert_eq!(refused, LimitError::Closed);
+            return;
+        }
+        assert_eq!(refused, LimitError::Full);
+        assert!(self.held.len() >= self.seats || self.closing.is_some());
     }
 
     fn step(&mut self, event: &Event, room: usize) {
@@ -69,30 +104,39 @@ impl Model {
                 let limiter = self.limiter.clone();
                 let mut asking: Asking = Box::pin(async move { limiter.acquire().await });
                 match Self::poll(&mut asking) {
-                    Poll::Ready(Ok(permit)) => {
-                        assert!(self.line.is_empty(), "a newcomer went ahead of the line");
-                        self.held.push(permit);
-                    }
+                    Poll::Ready(Ok(permit)) => self.enter(permit),
                     Poll::Ready(Err(refused)) => {
-                        assert_eq!(refused, LimitError::Full);
-                        assert!(self.held.len() >= self.seats && self.line.len() >= room);
+                        self.refuse(refused);
+                        assert!(self.closed || self.line.len() >= room);
                     }
                     Poll::Pending => self.line.push_back(asking),
                 }
             }
             Event::TryAsk => match self.limiter.try_acquire() {
-                Ok(permit) => {
-                    assert!(self.line.is_empty(), "a newcomer went ahead of the line");
-                    self.held.push(permit);
-                }
-                Err(refused) => assert_eq!(refused, LimitError::Full),
+                Ok(permit) => self.enter(permit),
+                Err(refused) => self.refuse(refused),
             },
             Event::GiveBack(which) if !self.held.is_empty() => {
                 drop(self.held.swap_remove(which % self.held.len()));
             }
             Event::GiveUp(which) if !self.line.is_empty() => {
-                drop(self.line.remove(which % self.line.len()));
+                let which = which % self.line.len();
+                drop(self.line.remove(which));
+                if let Some(closing) = &mut self.closing
+                    && which < closing.ahead
+                {
+                    closing.ahead -= 1;
+                }
             }
+            Event::Close if self.closing.is_none() && !self.closed => {
+                let limiter = self.limiter.clone();
+                self.closing = Some(Closing {
+                    waiting: Box::pin(async move { limiter.close_idle().await }),
+                    ahead: self.line.len(),
+                });
+            }
+            Event::Close => {}
+            Event::StayOpen => self.closing = None,
             Event::Move(which) if !self.held.is_empty() => {
                 let which = which % self.held.len();
                 let moved = self.held[which].try_move(&self.other);
@@ -106,18 +150,36 @@ impl Model {
         self.settle();
     }
 
-    /// Those in line take what is free, the first ones first and no others.
+    /// Those in line take what is free, the first ones first and no others. What waits for all
+    /// permits has its place among them, and refuses those behind it.
     fn settle(&mut self) {
         let free = self.seats - self.held.len();
+        let ahead = self.closing.as_ref().map_or(usize::MAX, |it| it.ahead);
+        let served = free.min(ahead).min(self.line.len());
+        // All permits are back, and it is the next in line.
+        let closes = ahead == 0 && self.held.is_empty();
+        if let Some(closing) = &mut self.closing {
+            closing.ahead -= served;
+            let closed = Self::poll(&mut closing.waiting).is_ready();
+            assert_eq!(closed, closes, "it closes when all permits are back");
+            self.closed = closed;
+        }
         for place in 0..self.line.len() {
             let polled = Self::poll(&mut self.line[place]);
-            assert_eq!(polled.is_ready(), place < free, "the line's order");
+            if self.closed {
+                assert!(matches!(polled, Poll::Ready(Err(LimitError::Closed))));
+                continue;
+            }
+            assert_eq!(polled.is_ready(), place < served, "the line's order");
             if let Poll::Ready(permit) = polled {
                 self.held.push(permit.unwrap());
             }
         }
-        let served = free.min(self.line.len());
-        self.line.drain(..served);
+        if self.closed {
+            (self.closing, self.line) = (None, VecDeque::new());
+        }
+        self.line.drain(..served.min(self.line.len()));
+        assert_eq!(self.limiter.is_closed(), self.closed);
         assert!(self.held.len() <= self.seats);
         assert_eq!(self.limiter.in_use(), self.held.len());
         assert_eq!(self.other.in_use(), self.moved.len());
@@ -131,16 +193,25 @@ proptest! {
     fn never_more_than_the_maximum_no_permit_lost_and_the_line_in_order(
         seats in 1..4_usize,
         room in 0..5_usize,
+        closes in any::<bool>(),
         events in prop::collection::vec(event(), 0..80),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _entered = runtime.enter();
         let mut world = Model::new(seats, room);
         for event in &events {
-            world.step(event, room);
+            if closes || !matches!(event, Event::Close) {
+                world.step(event, room);
+            }
         }
+        world.closing = None;
         world.line.clear();
         world.held.clear();
+        if world.closed {
+            prop_assert_eq!(world.limiter.try_acquire().unwrap_err(), LimitError::Closed);
+            prop_assert_eq!(world.limiter.in_use(), 0);
+            return Ok(());
+        }
         let again: Vec<_> = (0..seats).map(|_| world.limiter.try_acquire()).collect();
         prop_assert!(again.iter().all(Result::is_ok), "a permit was lost");
         prop_assert!(world.limiter.try_acquire().is_err());
@@ -249,6 +320,20 @@ proptest! {
     }
 }
 
+/// Notes whether a caller in line was called while the limiter was still open.
+struct Called {
+    limiter: Limiter,
+    while_open: AtomicBool,
+}
+
+impl Wake for Called {
+    fn wake(self: Arc<Self>) {
+        if !self.limiter.is_closed() {
+            self.while_open.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 #[tokio::test]
 async fn closing_an_idle_limiter_waits_for_all_and_gives_up_without_a_trace() {
     let limiter = Limiter::new("test", Limit::of(2));
@@ -265,7 +350,18 @@ async fn closing_an_idle_limiter_waits_for_all_and_gives_up_without_a_trace() {
     let mut closing = Box::pin(limiter.close_idle());
     drop(first);
     assert!(futures::poll!(&mut closing).is_pending());
+    let called = Arc::new(Called {
+        limiter: limiter.clone(),
+        while_open: AtomicBool::new(false),
+    });
+    let waker = Waker::from(Arc::clone(&called));
+    let mut behind = Box::pin(limiter.next());
+    let first_look = behind.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(first_look.is_pending());
     drop(second);
     closing.await;
+    let while_open = called.while_open.load(Ordering::Relaxed);
+    assert!(!while_open, "the permits went to the line before it closed");
+    assert_eq!(behind.await.unwrap_err(), LimitError::Closed);
     assert_eq!(limiter.try_acquire().unwrap_err(), LimitError::Closed);
 }
