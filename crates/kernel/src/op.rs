@@ -7,8 +7,8 @@
 use std::any::Any;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -218,14 +218,20 @@ impl Op {
     /// has none, as a request whose body may take a day and a job, the handle has one of its own:
     /// that of the lane, from now on.
     pub fn sql(&self) -> Session {
-        let mut context = self.context.clone();
-        let limit = || self.kernel.clock().elapsed() + lanes::deadline(self.lane());
-        context.deadline = Some(context.deadline.unwrap_or_else(limit));
-        let session = self.kernel.meta().session(context);
+        let session = self.kernel.meta().session(self.bounded_context());
         if self.from_caches {
             return session.refusing();
         }
         session
+    }
+
+    /// The context of one use of the database that begins now.
+    fn bounded_context(&self) -> Context {
+        let context = self.context.clone();
+        if context.deadline.is_some() {
+            return context;
+        }
+        context.within(lanes::deadline(self.lane()), &**self.kernel.clock())
     }
 
     /// The handle for bytes: it charges this operation.
@@ -291,8 +297,17 @@ impl Op {
             {
                 return Ok(value);
             }
-            // Those who wait for this load may have time left when its caller has none.
-            let is_own = |_: &_| self.context.remaining(&**clock) == Some(Duration::ZERO);
+            // Those that wait for this load may have time left when its caller has none, by the
+            // deadline of its operation or by that of this use of the database.
+            let begun = OnceLock::new();
+            let load = || {
+                begun.get_or_init(|| self.bounded_context());
+                load()
+            };
+            let is_own = |_: &_| {
+                let left = begun.get().and_then(|load| load.remaining(&**clock));
+                left == Some(Duration::ZERO)
+            };
             cache
                 .load_unless(key, || clock.elapsed(), is_own, load)
                 .await

@@ -59,6 +59,14 @@ impl Context {
         self
     }
 
+    /// The same work, which has `limit` from now on. The time in which the client's body was waited
+    /// for before now does not add to it; that of waits still to come does.
+    pub fn within(self, limit: Duration, clock: &dyn Clock) -> Self {
+        let deadline = clock.elapsed().saturating_add(limit);
+        let deadline = deadline.saturating_sub(self.cost.body_wait());
+        self.until(deadline)
+    }
+
     /// The same work charged to and limited by another lane.
     pub fn in_lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
@@ -247,6 +255,19 @@ mod tests {
         assert_eq!(context.remaining(&At(9)), Some(Duration::ZERO));
         context.cost.charge_body_wait(Duration::from_secs(3));
         assert_eq!(context.remaining(&At(9)), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_limit_from_now_on_is_not_longer_for_a_body_that_was_waited_for_before() {
+        let (start, limit) = (At(10_000), Duration::from_mins(1));
+        let context = Context::new(Lane::Push);
+        context.cost.charge_body_wait(Duration::from_hours(2));
+        let context = context.within(limit, &start);
+        assert_eq!(context.remaining(&start), Some(limit));
+        assert_eq!(context.remaining(&At(10_060)), Some(Duration::ZERO));
+        context.cost.charge_body_wait(Duration::from_secs(3));
+        let left = context.remaining(&At(10_060));
+        assert_eq!(left, Some(Duration::from_secs(3)));
     }
 
     #[test]
