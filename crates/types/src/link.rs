@@ -15,10 +15,22 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 /// Paths keep their slashes, and the colon of a digest.
 const PATH: &AsciiSet = &QUERY.remove(b'/').remove(b':');
 
+/// Escapes of a path that came in a request stay as they are: escaped again, they would be others.
+const ESCAPED_PATH: &AsciiSet = &PATH.remove(b'%');
+
 /// The value of a `Link` header to the next page: a path-absolute reference with these query
 /// parameters in this order.
 pub fn next(path: &str, query: &[(&str, &str)]) -> String {
-    let mut link = format!("<{}", utf8_percent_encode(path, PATH));
+    link_to(path, PATH, query)
+}
+
+/// The same for a path that is percent-encoded already, such as that of the request.
+pub fn next_from(path: &str, query: &[(&str, &str)]) -> String {
+    link_to(path, ESCAPED_PATH, query)
+}
+
+fn link_to(path: &str, escaped: &'static AsciiSet, query: &[(&str, &str)]) -> String {
+    let mut link = format!("<{}", utf8_percent_encode(path, escaped));
     for (index, (name, value)) in query.iter().enumerate() {
         link.push(if index == 0 { '?' } else { '&' });
         link.extend(utf8_percent_encode(name, QUERY));
@@ -43,6 +55,12 @@ mod tests {
             "</v2/a/b/tags/list?n=50&last=v1.0_x-y>; rel=\"next\""
         );
         assert_eq!(next("/v2/_catalog", &[]), "</v2/_catalog>; rel=\"next\"");
+    }
+
+    #[test]
+    fn escapes_of_a_request_stay_as_they_are() {
+        let link = next_from("/a%20b%2fc/>x", &[("n", "%")]);
+        assert_eq!(link, "</a%20b%2fc/%3Ex?n=%25>; rel=\"next\"");
     }
 
     #[test]

@@ -36,7 +36,9 @@ impl Page {
     /// write `last=` on the first page. A number beyond 32 bits is clamped, never an error: the
     /// server's own cap is far below.
     pub fn parse(n: Option<&str>, last: Option<&str>) -> Result<Self, PageError> {
-        let n = n.filter(|n| !n.is_empty()).map(parse_number).transpose()?;
+        let n = n.filter(|n| !n.is_empty());
+        let n = n.map(|n| parse_number(n).ok_or(PageError::Number));
+        let n = n.transpose()?;
         let last = last.filter(|last| !last.is_empty());
         if last
             .is_some_and(|last| last.len() > MAX_LAST_BYTES || last.chars().any(char::is_control))
@@ -55,12 +57,11 @@ impl Page {
     }
 }
 
-fn parse_number(text: &str) -> Result<u32, PageError> {
-    if !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(PageError::Number);
-    }
+/// A number of entries in decimal digits, without a sign; one beyond 32 bits is clamped.
+pub fn parse_number(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // Digits only, so nothing but a number too large fails to parse.
-    Ok(text.parse().unwrap_or(u32::MAX))
+    is_number.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

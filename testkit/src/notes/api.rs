@@ -98,6 +98,7 @@ async fn pages(call: Call) -> Result<Response> {
     let after = asked.after.as_deref().map(Digest::parse).transpose()?;
     let (notes, last) = page(&call.op, &repo, after, asked.limit).await?;
     let link = last.map(|last| call.next_page(&PAGING, &filter, &last.to_string()));
+    let link = link.transpose()?;
     Answer::new(StatusCode::OK)
         .next_page(link)
         .json(&NotePage { notes })

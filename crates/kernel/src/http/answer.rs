@@ -123,6 +123,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[test]
@@ -131,6 +133,34 @@ mod tests {
             .header(header::LOCATION, "/v2/\r\nx: y")
             .empty();
         assert!(odd.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_shared_and_a_head_gets_its_length_alone() {
+        let content = Bytes::from_static(b"content");
+        for method in [Method::GET, Method::HEAD] {
+            let answer = Answer::new(StatusCode::OK).whole(&method, content.clone());
+            let (head, body) = answer.unwrap().into_parts();
+            assert_eq!(head.headers[header::CONTENT_LENGTH], "7");
+            let body = body.collect().await.unwrap().to_bytes();
+            if method == Method::HEAD {
+                assert!(body.is_empty());
+            } else {
+                assert_eq!(body.as_ptr(), content.as_ptr(), "it was copied");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_links_to_the_next_if_there_is_one() {
+        let link = |link: Option<&str>| {
+            let answer = Answer::new(StatusCode::OK).next_page(link.map(str::to_owned));
+            let headers = answer.into_headers();
+            headers.map(|headers| headers.get(header::LINK).cloned())
+        };
+        assert_eq!(link(None).unwrap(), None);
+        assert_eq!(link(Some("</a>")).unwrap().unwrap(), "</a>");
+        assert!(link(Some("</a>\r\nx: y")).is_err());
     }
 
     #[test]

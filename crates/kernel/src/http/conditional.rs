@@ -50,4 +50,38 @@ mod tests {
         assert!(is_known(&headers, "sha256:a"));
         assert!(!is_known(&headers, "sha256:b"));
     }
+
+    #[test]
+    fn a_malformed_condition_of_a_change_is_refused() {
+        let read = |lines: &[&'static [u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::IF_MATCH, HeaderValue::from_bytes(line).unwrap());
+            }
+            condition(&headers, &header::IF_MATCH)
+        };
+        assert_eq!(read(&[]).unwrap(), None);
+        assert_eq!(read(&[b"*"]).unwrap(), Some(ETags::Any));
+        let both = read(&[b"\"a\"", b"\"b\""]).unwrap();
+        assert_eq!(both, Some(ETags::parse("\"a\", \"b\"").unwrap()));
+        for lines in [
+            &[b"\"a".as_slice()][..],
+            &[b"\"a\"", b"\"b"],
+            &[b"\"\xff\""],
+        ] {
+            let error = read(lines).unwrap_err();
+            assert_eq!(error.reason, Reason::BadRequest, "{lines:?}");
+            assert!(error.to_string().contains("if-match"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_condition_of_a_read_is_as_if_absent() {
+        let mut headers = HeaderMap::new();
+        for line in [b"\"a".as_slice(), b"\"\xff\""] {
+            let value = HeaderValue::from_bytes(line).unwrap();
+            headers.insert(header::IF_NONE_MATCH, value);
+            assert!(!is_known(&headers, "a"), "{line:?}");
+        }
+    }
 }

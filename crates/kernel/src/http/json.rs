@@ -104,10 +104,26 @@ mod tests {
         assert!(words(r#"{"members": []}"#).contains("missing field `name`"));
         assert!(words(r#"{"name": "a"} x"#).contains("trailing characters"));
         assert!(words("").contains("empty"));
-        let deep = format!(r#"{{"name": {}1{}}}"#, "[".repeat(500), "]".repeat(500));
-        assert!(words(&deep).len() < 700);
+        let nested = words(r#"{"name": "a", "members": [{"id": 1, "colour": 2}]}"#);
+        assert!(nested.contains("members[0].colour: "), "{nested}");
+        // A list is no name, whatever it holds: the parser does not go down into it.
+        let list = format!(r#"{{"name": {}1{}}}"#, "[".repeat(500), "]".repeat(500));
+        assert!(words(&list).contains("name: invalid type: sequence"));
         let long = format!(r#"{{"{}": 1}}"#, "x".repeat(5000));
         assert!(words(&long).len() < 1000);
+    }
+
+    #[test]
+    fn nothing_is_nested_deeper_than_the_limit() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse::<serde_json::Value>(nested(127).as_bytes()).is_ok());
+        for depth in [128, 100_000] {
+            let error = parse::<serde_json::Value>(nested(depth).as_bytes()).unwrap_err();
+            assert_eq!(error.reason, Reason::BadRequest);
+            let text = error.to_string();
+            assert!(text.contains("recursion limit exceeded"), "{text}");
+            assert!(text.len() < 2 * MOST_WORDS + 100, "{}", text.len());
+        }
     }
 
     #[test]

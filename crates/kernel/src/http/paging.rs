@@ -7,6 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use seawall_types::page::parse_number;
 use seawall_types::{Error, Reason, Result, link};
 
 use super::call::Call;
@@ -56,15 +57,12 @@ impl Call {
             .filter(|text| !text.is_empty())
         {
             None => paging.default,
-            Some(text) => {
-                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-                // Digits only, so nothing but a number too large fails to parse.
-                let number = digits.then(|| text.parse().unwrap_or(u32::MAX));
-                number.filter(|number| *number > 0).ok_or_else(|| {
+            Some(text) => parse_number(text)
+                .filter(|number| *number > 0)
+                .ok_or_else(|| {
                     let words = format!("{} is a whole number, 1 or more", paging.limit);
                     Error::new(Reason::PageInvalid, words)
-                })?
-            }
+                })?,
         };
         let cursor = self
             .query()
@@ -84,22 +82,23 @@ impl Call {
         })
     }
 
-    /// The cursor of the page after `position`, of 1024 bytes at most.
-    pub fn cursor(&self, filter: &str, position: &str) -> String {
-        seal(
-            self.op.kernel().secrets(),
-            (self.route_name(), filter),
-            position,
-        )
+    /// The cursor of the page after `position`.
+    ///
+    /// Errors: `Internal` for a position of more than 1024 bytes, whose cursor would be refused
+    /// when it comes back.
+    pub fn cursor(&self, filter: &str, position: &str) -> Result<String> {
+        let context = (self.route_name(), filter);
+        seal(self.op.kernel().secrets(), context, position)
     }
 
     /// The `Link` to the page after `position`: this request's path and query with another cursor.
-    pub fn next_page(&self, paging: &Paging, filter: &str, position: &str) -> String {
-        let cursor = self.cursor(filter, position);
+    /// Errors: as [`Self::cursor`].
+    pub fn next_page(&self, paging: &Paging, filter: &str, position: &str) -> Result<String> {
+        let cursor = self.cursor(filter, position)?;
         let mut query: Vec<_> = self.query().iter().collect();
         query.retain(|(name, _)| *name != paging.cursor);
         query.push((paging.cursor, &cursor));
-        link::next(self.uri().path(), &query)
+        Ok(link::next_from(self.uri().path(), &query))
     }
 }
 
@@ -113,11 +112,14 @@ fn message((route, filter): (&str, &str), position: &str) -> Vec<u8> {
     message
 }
 
-fn seal(secrets: &Secrets, context: (&str, &str), position: &str) -> String {
+fn seal(secrets: &Secrets, context: (&str, &str), position: &str) -> Result<String> {
+    if position.len() > LONGEST {
+        return Err(Error::internal("the position of a cursor is too long"));
+    }
     let mut cursor = vec![VERSION];
     cursor.extend(secrets.tag(PURPOSE, &message(context, position)));
     cursor.extend(position.as_bytes());
-    URL_SAFE_NO_PAD.encode(cursor)
+    Ok(URL_SAFE_NO_PAD.encode(cursor))
 }
 
 fn open(secrets: &Secrets, context: (&str, &str), text: &str) -> Option<String> {
@@ -150,7 +152,7 @@ mod tests {
             at: prop::sample::Index,
             bit in 0..8_u8,
         ) {
-            let cursor = seal(&secrets(), ("tags", "a"), &position);
+            let cursor = seal(&secrets(), ("tags", "a"), &position).unwrap();
             let opened = |secrets: &Secrets, context| open(secrets, context, &cursor);
             prop_assert_eq!(opened(&secrets(), ("tags", "a")), Some(position.clone()));
             prop_assert_eq!(opened(&secrets(), ("tagsa", "")), None);
@@ -162,6 +164,16 @@ mod tests {
             bytes[at] ^= 1 << bit;
             let altered = URL_SAFE_NO_PAD.encode(bytes);
             prop_assert_eq!(open(&secrets(), ("tags", "a"), &altered), None);
+        }
+
+        #[test]
+        fn what_is_sealed_is_opened_up_to_the_longest(length in LONGEST - 3..=LONGEST + 3) {
+            let position = "x".repeat(length);
+            let cursor = seal(&secrets(), ("tags", ""), &position);
+            prop_assert_eq!(cursor.is_ok(), length <= LONGEST);
+            if let Ok(cursor) = cursor {
+                prop_assert_eq!(open(&secrets(), ("tags", ""), &cursor), Some(position));
+            }
         }
 
         #[test]
